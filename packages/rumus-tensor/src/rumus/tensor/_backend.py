@@ -1,0 +1,136 @@
+"""The contract between the operations and the two devices: a table of primitives.
+
+Every differentiable operation is written once, in terms of these primitives; each device
+implements them once (``_cpu`` in numpy, ``_gpu`` in WGSL). To add an operation, add a row here
+only if no row fits.
+
+An array is the device's own kind (``numpy.ndarray``, :class:`rumus.gpu.GpuArray`). Both have
+``shape``, ``dtype`` (a ``numpy.dtype``), ``ndim``, ``size`` and ``nbytes``. Arrays that a primitive
+returns are never written to afterwards, except by the in-place rows, so views may share memory.
+Shapes and dtypes are checked before a primitive is called; a primitive trusts its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+A = TypeVar("A")
+Shape = tuple[int, ...]
+Scalar = float | int | bool
+
+
+class Backend(Protocol[A]):
+    """What a device can do with its arrays."""
+
+    # Host and device
+
+    def from_host(self, array: npt.NDArray[Any]) -> A:
+        """Copy a numpy array of a supported dtype to the device."""
+        ...
+
+    def to_host(self, a: A) -> npt.NDArray[Any]:
+        """Copy an array to the host, waiting for the device."""
+        ...
+
+    # Creation
+
+    def full(self, shape: Shape, value: Scalar, dtype: np.dtype[Any]) -> A:
+        """An array of one value."""
+        ...
+
+    def random(self, kind: str, shape: Shape, seed: int, position: int) -> A:
+        """Float32 numbers from the counter-based generator (``"uniform"``, ``"normal"``)."""
+        ...
+
+    # Views: no data is moved where the layout allows it
+
+    def reshape(self, a: A, shape: Shape) -> A:
+        """The same elements in row-major order under another shape."""
+        ...
+
+    def permute(self, a: A, axes: Sequence[int]) -> A:
+        """Axis ``k`` of the result is axis ``axes[k]`` of ``a``."""
+        ...
+
+    def expand(self, a: A, shape: Shape) -> A:
+        """Broadcast to ``shape`` by numpy's rules."""
+        ...
+
+    def slice(self, a: A, index: Sequence[slice]) -> A:
+        """Cut every axis by a slice with resolved start, stop and step (which may be negative)."""
+        ...
+
+    # Movement
+
+    def copy(self, a: A) -> A:
+        """A contiguous copy."""
+        ...
+
+    def cat(self, arrays: Sequence[A], axis: int) -> A:
+        """Join along an axis; the dtypes are equal."""
+        ...
+
+    def pad(self, a: A, shape: Shape, index: Sequence[slice]) -> A:
+        """Zeros of ``shape`` that hold ``a`` at ``index``: the adjoint of :meth:`slice`."""
+        ...
+
+    def assign(self, target: A, value: A) -> None:
+        """Write ``value`` (of the same shape, any dtype) into ``target``, which may be a view."""
+        ...
+
+    # Arithmetic
+
+    def elementwise(self, op: str, *args: A | Scalar, dtype: np.dtype[Any] | None = None) -> A:
+        """One row of the elementwise table, with broadcasting.
+
+        Computes in the common dtype of the arguments, as the row's kind in
+        :data:`rumus.tensor._elementwise.KINDS` says; ``dtype`` is the result's, given for
+        ``"cast"`` alone.
+        """
+        ...
+
+    def reduce(self, op: str, a: A, axes: Sequence[int], keepdims: bool) -> A:
+        """``"sum"``, ``"max"`` or ``"min"`` over axes (sorted, not negative).
+
+        Sums of integers and bools are int32; float16 is accumulated in float32.
+        """
+        ...
+
+    def arg_reduce(self, op: str, a: A, axis: int) -> A:
+        """``"argmax"`` or ``"argmin"``: int32 position of the first extreme; NaN wins."""
+        ...
+
+    def matmul(self, a: A, b: A, bias: A | None = None, out: A | None = None) -> A:
+        """``(…, m, k) @ (…, k, n) + bias``: two to any axes, batch axes already equal.
+
+        ``bias`` has shape ``(n,)``. With ``out`` the result is written there and ``out`` returned.
+        """
+        ...
+
+    # Rows: over the last axis of a 2-D array
+
+    def softmax(self, a: A, log: bool) -> A:
+        """Softmax or its logarithm."""
+        ...
+
+    def softmax_backward(self, y: A, grad: A, log: bool) -> A:
+        """Gradient of :meth:`softmax` from its output."""
+        ...
+
+    def cross_entropy(self, logits: A, target: A, ignore_index: int, smoothing: float) -> A:
+        """Loss of each row, float32, 0 where ignored; ``target`` is int32 of shape ``(rows,)``.
+
+        A target outside ``[0, classes)`` that is not ``ignore_index`` is an
+        :class:`~rumus.tensor.ArgumentError`, on the GPU at the next synchronisation.
+        """
+        ...
+
+    def cross_entropy_backward(
+        self, logits: A, target: A, grad: A, ignore_index: int, smoothing: float
+    ) -> A:
+        """Gradient of :meth:`cross_entropy`; ``grad`` has shape ``(rows,)``."""
+        ...

@@ -1,0 +1,57 @@
+"""The errors that a user's mistake can raise, one tree for all of rumus.
+
+::
+
+    RumusError
+    ├── ArgumentError (ValueError)       a value outside what the function takes
+    ├── ShapeError (ValueError)          shapes that do not fit each other
+    ├── DTypeError (TypeError)           an element type that does not fit
+    ├── DeviceError (ValueError)         an unknown device, or tensors on different devices
+    │   └── GpuUnavailableError          no adapter, or the wgpu package cannot start
+    ├── StateDictError (ValueError)      keys or shapes of saved weights that do not match
+    └── AutogradError (RuntimeError)     a backward pass that cannot be right
+        ├── MissingGradError             a parameter without a gradient in the store
+        └── BorrowError                  use of a store or parameter that a step holds
+
+The GPU runtime adds its own branch, :class:`rumus.gpu.GpuError`; the other packages add theirs.
+"""
+
+
+class RumusError(Exception):
+    """The root of every error that rumus raises for a user's mistake."""
+
+
+class ArgumentError(RumusError, ValueError):
+    """A value outside what the function takes."""
+
+
+class ShapeError(RumusError, ValueError):
+    """Shapes that do not fit each other."""
+
+
+class DTypeError(RumusError, TypeError):
+    """An element type that the operation does not take."""
+
+
+class DeviceError(RumusError, ValueError):
+    """An unknown device, or tensors that live on different devices."""
+
+
+class GpuUnavailableError(DeviceError):
+    """A GPU was asked for and none can be used."""
+
+
+class StateDictError(RumusError, ValueError):
+    """Saved weights whose keys, shapes or dtypes do not match the module."""
+
+
+class AutogradError(RumusError, RuntimeError):
+    """A backward pass that cannot be right."""
+
+
+class MissingGradError(AutogradError):
+    """A parameter has no gradient in the store."""
+
+
+class BorrowError(AutogradError):
+    """A store or a parameter was used while an optimizer step holds it."""
