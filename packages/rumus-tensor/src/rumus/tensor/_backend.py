@@ -18,6 +18,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ._random import Generator
+
 A = TypeVar("A")
 Shape = tuple[int, ...]
 Scalar = float | int | bool
@@ -42,8 +44,12 @@ class Backend(Protocol[A]):
         """An array of one value."""
         ...
 
-    def random(self, kind: str, shape: Shape, seed: int, position: int) -> A:
-        """Float32 numbers from the counter-based generator (``"uniform"``, ``"normal"``)."""
+    def random(self, kind: str, shape: Shape, generator: Generator) -> A:
+        """Float32 numbers, ``"uniform"`` in [0, 1) or ``"normal"``.
+
+        The backend calls ``generator.next()`` once, and once again before every replay of a
+        captured step. The formulas are in :mod:`rumus.tensor._random`.
+        """
         ...
 
     # Views: no data is moved where the layout allows it
@@ -94,9 +100,10 @@ class Backend(Protocol[A]):
         ...
 
     def reduce(self, op: str, a: A, axes: Sequence[int], keepdims: bool) -> A:
-        """``"sum"``, ``"max"`` or ``"min"`` over axes (sorted, not negative).
+        """``"sum"``, ``"mean"``, ``"max"`` or ``"min"`` over axes (sorted, not negative).
 
-        Sums of integers and bools are int32; float16 is accumulated in float32.
+        Sums of integers and bools are int32; float16 is accumulated in float32. A mean is a float32
+        or float16 sum divided by the number of elements. NaN wins in ``max`` and ``min``.
         """
         ...
 
