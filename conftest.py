@@ -18,7 +18,7 @@ def gpu_is_available() -> bool:
     """Whether rumus can open an adapter here."""
     from rumus import gpu
 
-    return gpu.is_available()
+    return bool(gpu.is_available())
 
 
 @pytest.fixture(params=["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])

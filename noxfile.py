@@ -1,0 +1,259 @@
+"""All that the project checks, builds and shows: ``nox -l`` lists it, ``nox -s NAME`` runs it.
+
+``tests``, ``types`` and ``demo`` use the working tree through editable installs, so they see an
+edit at once. ``isolated`` and ``matrix`` use wheels, given to pip by path, so that what they prove
+is what a user installs and no package index can put another file in its place.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable
+from email.parser import Parser
+from io import BytesIO
+from pathlib import Path
+from zipfile import ZipFile
+
+import nox
+from nox.project import load_toml, python_versions
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+ROOT = Path(__file__).parent
+DIST = ROOT / "dist"
+PACKAGES = ("rumus-tensor", "rumus-data", "rumus-optim", "rumus-train")  # dependencies first
+PYTHONS = python_versions(load_toml(ROOT / "packages" / PACKAGES[0] / "pyproject.toml"))
+
+BUILD_TOOLS = ("build", "hatchling>=1.27", "twine")
+TEST_TOOLS = ("pytest>=8", "hypothesis>=6.100")
+MYPY = "mypy==2.4.*"
+RUFF = "ruff==0.17.*"
+
+nox.needs_version = ">=2025.5"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.error_on_missing_interpreters = True  # those that are not here are not asked for
+
+
+def starts(version: str) -> bool:
+    """Whether this Python is here; a version manager's stand-in may be on the path and refuse."""
+    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+        return True
+    program = shutil.which(f"python{version}")
+    if program is None:
+        return False
+    return subprocess.run([program, "-c", ""], capture_output=True).returncode == 0
+
+
+FOUND = [version for version in PYTHONS if starts(version)] or PYTHONS
+OLDEST, NEWEST = FOUND[0], FOUND[-1]
+
+
+# Sessions for every day
+
+
+@nox.session(python=FOUND)
+def tests(session: nox.Session) -> None:
+    """Run all tests, of each package and across packages, on every Python that is here."""
+    install_tree(session, *TEST_TOOLS, "build")
+    folders = [f"packages/{name}/tests" for name in PACKAGES]
+    for folder in [*folders, "tests"]:
+        run_pytest(session, folder, "--ignore=tests/parity")
+    missing = [version for version in PYTHONS if version not in FOUND]
+    if missing and session.python == NEWEST:
+        session.warn(f"NOT TESTED on Python {', '.join(missing)}: not found on this machine")
+
+
+@nox.session(python=OLDEST)
+def lint(session: nox.Session) -> None:
+    """Check the style of the code and its format; `ruff check --fix` and `ruff format` mend it."""
+    session.install(RUFF)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(python=OLDEST, requires=["build"])
+@nox.parametrize("installed", ["editable", "wheels"], ids=["editable", "wheels"])
+def types(session: nox.Session, installed: str) -> None:
+    """Check types strictly: the packages, and a project that uses them, installed either way."""
+    if installed == "editable":
+        install_tree(session, MYPY)
+        session.run("mypy", *(f"packages/{name}/src" for name in PACKAGES))
+    else:
+        install_wheels(session, map(built, PACKAGES), MYPY)
+    with tempfile.TemporaryDirectory() as away, session.chdir(away):  # where only installs are seen
+        session.run("mypy", "--strict", "--config-file=", str(ROOT / "tests" / "downstream"))
+
+
+@nox.session(python=OLDEST)
+def demo(session: nox.Session) -> None:
+    """Train on handwritten digits; options follow `--`: --device auto|cpu|gpu, --epochs, --out."""
+    run_script(session, ROOT / "examples" / "digits.py", session.posargs)
+
+
+@nox.session(python=OLDEST)
+def bench(session: nox.Session) -> None:
+    """Run the benchmarks whose file names begin with NAME: `nox -s bench -- NAME [options]`."""
+    name, *options = session.posargs or [""]
+    scripts = sorted((ROOT / "benchmarks").glob("[!_]*.py"))
+    chosen = [script for script in scripts if name and script.stem.startswith(name)]
+    if not chosen:
+        names = ", ".join(script.stem for script in scripts)
+        session.error(f"no benchmark begins with {name!r}; there are: {names}")
+    for script in chosen:
+        run_script(session, script, options)
+
+
+@nox.session(python="3.11")
+def parity(session: nox.Session) -> None:
+    """Compare losses, gradients and optimizer trajectories with PyTorch (a large download)."""
+    install_tree(session, *TEST_TOOLS, "torch==2.13.0")
+    run_pytest(session, "tests/parity")
+
+
+# Sessions for a release
+
+
+@nox.session(python=OLDEST)
+def build(session: nox.Session) -> None:
+    """Build the sdist of every package, and its wheel from that sdist, into dist/."""
+    session.install(*BUILD_TOOLS)
+    shutil.rmtree(DIST, ignore_errors=True)
+    for name in PACKAGES:
+        folder = f"packages/{name}"
+        session.run("python", "-m", "build", "--no-isolation", "--outdir", str(DIST), folder)
+    session.run("twine", "check", "--strict", *map(str, sorted(DIST.iterdir())))
+
+
+@nox.session(python=OLDEST, requires=["build"])
+@nox.parametrize("package", PACKAGES, ids=PACKAGES)
+def isolated(session: nox.Session, package: str) -> None:
+    """Install one package's wheel with its declared dependencies alone, and run its tests."""
+    head = built(package)
+    install_wheels(session, [head, *map(built, siblings(head))], *TEST_TOOLS)
+    session.run("python", "-m", "pip", "check")
+    run_pytest(session, f"packages/{package}/tests")
+
+
+@nox.session(requires=["build"])
+@nox.parametrize("python,end", [(OLDEST, "oldest"), (NEWEST, "newest")], ids=["oldest", "newest"])
+@nox.parametrize("package", PACKAGES, ids=PACKAGES)
+def matrix(session: nox.Session, end: str, package: str) -> None:
+    """Test a package against the oldest or the newest of all that its ranges admit."""
+    head = built(package)
+    pick = min if end == "oldest" else max
+    wheels = [head, *(release(session, *sibling, pick) for sibling in siblings(head).items())]
+    pins = floors(wheels, str(session.python)) if end == "oldest" else []
+    install_wheels(session, wheels, *TEST_TOOLS, *pins)
+    session.run("python", "-m", "pip", "check")
+    session.run("python", "-m", "pip", "list")
+    run_pytest(session, f"packages/{package}/tests")
+
+
+# What sessions are made of
+
+
+def install_tree(session: nox.Session, *others: str) -> None:
+    """Install the four packages editable, in one call so that they resolve to each other."""
+    session.install("hatchling>=1.27", *others)
+    editable = (part for name in PACKAGES for part in ("-e", f"packages/{name}"))
+    session.install("--no-build-isolation", *editable)
+
+
+def install_wheels(session: nox.Session, wheels: Iterable[Path], *others: str) -> None:
+    """Install wheels by path; a reused environment must not keep an older one of this version."""
+    paths = [str(wheel) for wheel in wheels]
+    session.install(*paths, *others)
+    session.install("--force-reinstall", "--no-deps", *paths)
+
+
+def run_pytest(session: nox.Session, folder: str, *options: str) -> None:
+    """Run a folder's tests; what follows `--` may choose none of them in some folder."""
+    nothing_chosen = [5] if session.posargs else []
+    session.run(
+        *("pytest", "-q", "-c", "pyproject.toml", folder, *options, *session.posargs),
+        success_codes=[0, *nothing_chosen],
+    )
+
+
+def run_script(session: nox.Session, script: Path, options: list[str]) -> None:
+    """Run a script after installing what the metadata at its top (PEP 723) asks for."""
+    install_tree(session, *load_toml(script, missing_ok=True).get("dependencies", []))
+    session.run("python", str(script), *options)
+
+
+def built(package: str) -> Path:
+    """The wheel that the build session has just made."""
+    (wheel,) = DIST.glob(f"{package.replace('-', '_')}-*.whl")
+    return wheel
+
+
+def requirements(wheel: Path) -> list[Requirement]:
+    """What a wheel's own metadata declares, extras left out."""
+    with ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        declared = Parser().parsestr(archive.read(name).decode()).get_all("Requires-Dist", [])
+    parsed = map(Requirement, declared)
+    return [r for r in parsed if r.marker is None or "extra" not in str(r.marker)]
+
+
+def siblings(wheel: Path) -> dict[str, SpecifierSet]:
+    """The packages of this repository that a wheel requires, and the versions it admits."""
+    return {r.name: r.specifier for r in requirements(wheel) if r.name in PACKAGES}
+
+
+def floors(wheels: Iterable[Path], python: str) -> list[str]:
+    """Every outside dependency of these wheels, held at the oldest version they all admit."""
+    lowest: dict[str, Version] = {}
+    for required in (r for wheel in wheels for r in requirements(wheel)):
+        if required.name in PACKAGES:
+            continue
+        if required.marker is None or required.marker.evaluate({"python_version": python}):
+            (floor,) = (Version(s.version) for s in required.specifier if s.operator == ">=")
+            lowest[required.name] = max(floor, lowest.get(required.name, floor))
+    return [f"{name}=={version}" for name, version in lowest.items()]
+
+
+def releases(package: str) -> dict[Version, str]:
+    """Each released version and the first commit that declared it: no tag is needed."""
+    about = f"packages/{package}/src/{package.replace('-', '/')}/__about__.py"
+    found: dict[Version, str] = {}
+    for commit in git("log", "--reverse", "--format=%H", "--", about).decode().split():
+        declared = re.search(r'__version__ = "(.+)"', git("show", f"{commit}:{about}").decode())
+        if declared and not (version := Version(declared[1])).is_prerelease:
+            found.setdefault(version, commit)
+    return found
+
+
+def release(
+    session: nox.Session, package: str, admitted: SpecifierSet, pick: Callable[..., Version]
+) -> Path:
+    """The wheel of the oldest or newest admitted version, of the releases and the present tree."""
+    head = Version(built(package).name.split("-")[1])
+    commits = {head: "", **releases(package)}
+    versions = [version for version in commits if admitted.contains(version, prereleases=True)]
+    if not versions:
+        session.error(f"no release of {package} is in {admitted}, nor is the present {head}")
+    version = pick(versions)
+    return wheel_of(session, package, commits[version]) if commits[version] else built(package)
+
+
+def wheel_of(session: nox.Session, package: str, commit: str) -> Path:
+    """Build a package as it was at a commit, once: the wheel is kept by the commit's name."""
+    kept = session.cache_dir / f"{package}-{commit}"
+    if not list(kept.glob("*.whl")):
+        with tempfile.TemporaryDirectory() as away:
+            archive = git("archive", commit, "shaders", f"packages/{package}")
+            tarfile.open(fileobj=BytesIO(archive)).extractall(away)
+            folder = f"{away}/packages/{package}"
+            session.run("pip", "wheel", "--no-deps", "--wheel-dir", str(kept), folder)
+    (wheel,) = kept.glob("*.whl")
+    return wheel
+
+
+def git(*arguments: str) -> bytes:
+    """What a git command prints."""
+    return subprocess.run(["git", "-C", ROOT, *arguments], check=True, capture_output=True).stdout
