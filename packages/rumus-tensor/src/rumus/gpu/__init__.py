@@ -1,0 +1,48 @@
+"""The GPU runtime: devices, memory, kernels, and captured steps.
+
+Nothing here touches an adapter, or imports ``wgpu``, before the first use of a GPU. See
+``docs/kernels.md`` for writing a kernel and ``docs/gpu.md`` for how the runtime works.
+"""
+
+from rumus.gpu._array import GpuArray, empty, from_host, persist, to_host
+from rumus.gpu._capture import outside_capture
+from rumus.gpu._captured import Captured, capture
+from rumus.gpu._errors import (
+    CaptureError,
+    DeviceLostError,
+    GpuError,
+    GpuLimitError,
+    GpuOutOfMemoryError,
+    KernelError,
+)
+from rumus.gpu._fill import full, zeros
+from rumus.gpu._info import info, is_available, limits, memory_stats, synchronize
+from rumus.gpu._kernel import Kernel, Pipeline
+from rumus.gpu._recording import host_value
+
+__all__ = [
+    "CaptureError",
+    "Captured",
+    "DeviceLostError",
+    "GpuArray",
+    "GpuError",
+    "GpuLimitError",
+    "GpuOutOfMemoryError",
+    "Kernel",
+    "KernelError",
+    "Pipeline",
+    "capture",
+    "empty",
+    "from_host",
+    "full",
+    "host_value",
+    "info",
+    "is_available",
+    "limits",
+    "memory_stats",
+    "outside_capture",
+    "persist",
+    "synchronize",
+    "to_host",
+    "zeros",
+]

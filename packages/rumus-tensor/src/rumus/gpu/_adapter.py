@@ -1,0 +1,107 @@
+"""Which GPU: the adapters in order of preference, and a device opened on one of them.
+
+Two environment variables steer the choice. ``RUMUS_GPU`` names the adapter that ``"gpu"`` means, by
+its position in :func:`adapters` or by a part of its name. ``RUMUS_GPU_LIMITS`` lowers limits, as in
+``max-storage-buffer-binding-size=1048576``, to see how a program does on a smaller adapter.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any
+
+from rumus.gpu._errors import GpuError
+from rumus.gpu._seam import load_api
+from rumus.tensor import GpuUnavailableError
+
+_KINDS = ("DiscreteGPU", "IntegratedGPU", "VirtualGPU", "Unknown", "CPU")
+_WHAT_TO_INSTALL = (
+    "install your GPU's Vulkan, Metal or DirectX 12 driver, or a software adapter "
+    "(Debian: mesa-vulkan-drivers)"
+)
+
+
+@cache
+def adapters() -> tuple[Any, ...]:
+    """The adapters of this machine, the best first: discrete, integrated, then software ones.
+
+    Raises:
+        GpuUnavailableError: if the wgpu package cannot be loaded or finds no adapter.
+    """
+    found = load_api().gpu.enumerate_adapters_sync()
+    modern = [a for a in found if a.info["backend_type"] in ("Vulkan", "Metal", "D3D12")]
+    ranked = sorted(modern or found, key=_rank)
+    if not ranked:
+        raise GpuUnavailableError(f"no GPU adapter was found: {_WHAT_TO_INSTALL}")
+    wanted = os.environ.get("RUMUS_GPU", "")
+    if wanted:
+        ranked.insert(0, ranked.pop(_position(ranked, wanted)))
+    return tuple(ranked)
+
+
+def adapter(index: int) -> Any:
+    """The adapter behind ``"gpu:index"``.
+
+    Raises:
+        GpuUnavailableError: if there is no such adapter.
+    """
+    found = adapters()
+    if index >= len(found):
+        names = ", ".join(f"gpu:{i} is {a.info['device']}" for i, a in enumerate(found))
+        raise GpuUnavailableError(f"there is no adapter gpu:{index}; {names}")
+    return found[index]
+
+
+def open_device(index: int) -> Any:
+    """Open a device on an adapter with all its limits, but for those that are lowered on purpose."""
+    chosen = adapter(index)
+    limits = {**chosen.limits, **_lowered_limits(chosen.limits)}
+    features = [name for name in ("timestamp-query",) if name in chosen.features]
+    return chosen.request_device_sync(
+        label="rumus", required_features=features, required_limits=limits
+    )
+
+
+def describe(index: int) -> dict[str, Any]:
+    """Name, driver, backend, features and compute limits of an adapter."""
+    chosen = adapter(index)
+    info = chosen.info
+    return {
+        "name": info["device"],
+        "vendor": info["vendor"],
+        "driver": info["description"],
+        "backend": info["backend_type"],
+        "kind": info["adapter_type"],
+        "features": sorted(chosen.features),
+        "limits": {k: v for k, v in chosen.limits.items() if _is_compute_limit(k)},
+    }
+
+
+def _rank(candidate: Any) -> int:
+    kind = candidate.info["adapter_type"]
+    return _KINDS.index(kind) if kind in _KINDS else _KINDS.index("Unknown")
+
+
+def _position(ranked: list[Any], wanted: str) -> int:
+    if wanted.isdigit() and int(wanted) < len(ranked):
+        return int(wanted)
+    for position, candidate in enumerate(ranked):
+        if wanted.lower() in candidate.info["device"].lower():
+            return position
+    names = [candidate.info["device"] for candidate in ranked]
+    raise GpuUnavailableError(f"RUMUS_GPU={wanted!r} fits no adapter; there are {names}")
+
+
+def _lowered_limits(limits: dict[str, int]) -> dict[str, int]:
+    lowered = {}
+    for item in filter(None, os.environ.get("RUMUS_GPU_LIMITS", "").split(",")):
+        name, _, value = item.partition("=")
+        if name not in limits or not value.isdigit():
+            raise GpuError(f"RUMUS_GPU_LIMITS: {item!r} is not NAME=NUMBER with a known limit")
+        lowered[name] = min(int(value), limits[name])
+    return lowered
+
+
+def _is_compute_limit(name: str) -> bool:
+    return any(word in name for word in ("compute", "storage-buffer", "uniform", "buffer-size"))

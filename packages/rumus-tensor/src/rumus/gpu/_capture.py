@@ -1,0 +1,99 @@
+"""Which recording, if any, the current thread is making.
+
+The rest of capture is in :mod:`rumus.gpu._recording` (what is recorded, and its replay) and
+:mod:`rumus.gpu._captured` (the callable that a user gets).
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from rumus.gpu._array import GpuArray, Storage
+from rumus.gpu._errors import CaptureError
+from rumus.tensor import Tensor
+
+if TYPE_CHECKING:
+    from rumus.gpu._recording import Recording
+
+
+class _Thread(threading.local):
+    recording: Recording | None = None
+
+
+_thread = _Thread()
+
+
+def current() -> Recording | None:
+    """The recording that this thread is making."""
+    return _thread.recording
+
+
+@contextmanager
+def recording_into(recording: Recording | None) -> Iterator[None]:
+    """Record this thread's dispatches instead of running them; with ``None``, run them."""
+    before, _thread.recording = _thread.recording, recording
+    try:
+        yield
+    finally:
+        _thread.recording = before
+
+
+def outside_capture() -> AbstractContextManager[None]:
+    """Run what is inside at once, also in the middle of a capture.
+
+    For state that is made on first use, such as an optimizer's moments: mark it with
+    :func:`persist` so that the recording may use it.
+    """
+    return recording_into(None)
+
+
+def refuse(what: str) -> None:
+    """Raise if this thread is recording a step.
+
+    Raises:
+        CaptureError: with the line of the user's code.
+    """
+    if _thread.recording is not None:
+        raise CaptureError(
+            f"{user_line()}: a captured step {what}; move this out of the step, or pass what "
+            f"it needs as an argument"
+        )
+
+
+def user_line() -> str:
+    """File and line of the innermost frame that is not ours."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("rumus."):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}, line {frame.f_lineno}"
+
+
+def variable_name(storage: Storage) -> str | None:
+    """The name under which the user's frames hold a tensor on this storage."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if not frame.f_globals.get("__name__", "").startswith("rumus."):
+            for scope in (frame.f_locals, frame.f_globals):
+                for name, value in list(scope.items()):
+                    if (found := _holds(value, storage)) is not None:
+                        return f"{name}{found}"
+        frame = frame.f_back
+    return None
+
+
+def _holds(value: object, storage: Storage) -> str | None:
+    """Whether a value is a tensor on the storage (``""``) or has one as ``.attribute``."""
+    if isinstance(value, Tensor):
+        array = value.array
+        return "" if isinstance(array, GpuArray) and array.storage is storage else None
+    names = getattr(value, "_fields", None) or getattr(value, "__dataclass_fields__", None) or ()
+    for name in names:
+        inner = getattr(value, name, None)
+        if isinstance(inner, Tensor) and _holds(inner, storage) == "":
+            return f".{name}"
+    return None

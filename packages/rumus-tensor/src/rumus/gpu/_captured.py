@@ -1,0 +1,118 @@
+"""``capture``: a callable that records a step once for each kind of input, and replays it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
+
+from rumus.gpu import _capture
+from rumus.gpu._array import GpuArray
+from rumus.gpu._errors import CaptureError
+from rumus.gpu._recording import Recording
+from rumus.gpu._tree import flatten, unflatten
+from rumus.tensor import Tensor, structure_version
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MOST_RECORDINGS = 16
+"""Recordings that one captured step keeps, the latest used."""
+
+
+class _Step(NamedTuple):
+    recording: Recording
+    outputs: list[GpuArray]
+    structure: Any
+
+
+class Captured(Generic[P, R]):
+    """A step that runs as one submission from its second call on. Made by :func:`capture`."""
+
+    def __init__(self, step: Callable[P, R]) -> None:
+        self._step = step
+        self._steps: OrderedDict[Any, _Step] = OrderedDict()
+        self._version = structure_version()
+
+    @property
+    def dispatches(self) -> tuple[int, ...]:
+        """Of each recording, the dispatches that a replay runs."""
+        return tuple(step.recording.dispatches for step in self._steps.values())
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Replay the step on these arguments, recording it first if they are of a new kind.
+
+        Raises:
+            CaptureError: if the step cannot be replayed as it stands.
+        """
+        if self._version != structure_version():
+            self._steps.clear()
+            self._version = structure_version()
+        arrays, structure = flatten((args, kwargs))
+        inputs = [_on_gpu(array) for array in arrays]
+        key = (structure, tuple((a.shape, a.dtype, a.device_index) for a in inputs))
+        found = self._steps.get(key)
+        if found is None:
+            found = self._record(structure, inputs)
+            self._steps[key] = found
+            if len(self._steps) > MOST_RECORDINGS:
+                self._steps.popitem(last=False)
+        self._steps.move_to_end(key)
+        copies = found.recording.replay([_contiguous(a) for a in inputs], found.outputs)
+        return cast(R, unflatten(found.structure, copies))
+
+    def _record(self, structure: Any, inputs: list[GpuArray]) -> _Step:
+        recording = Recording(_device_of(inputs))
+        stand_ins = [recording.input_like(array) for array in inputs]
+        args, kwargs = unflatten(structure, stand_ins)
+        with _capture.recording_into(recording):
+            result = self._step(*args, **kwargs)
+            outputs, result_structure = flatten(result)
+            contiguous = [_contiguous(_on_gpu(array)) for array in outputs]
+        del args, kwargs, result, stand_ins, outputs
+        recording.finish()
+        # Recording may itself have moved parameters into arenas, before it used them.
+        self._version = structure_version()
+        return _Step(recording, contiguous, result_structure)
+
+
+def capture(step: Callable[P, R]) -> Captured[P, R]:
+    """Record a training step once, and replay it as one submission afterwards.
+
+    The first call with arguments of some shapes and dtypes records the step; that call and every
+    later one replay it. Learning rates, step counters and random states advance as they do outside
+    a capture. The step is recorded anew for other shapes, dtypes or plain values among its
+    arguments, and after ``train()``, ``eval()`` or a move of parameters.
+
+    Args:
+        step: takes tensors on one GPU (also inside tuples, lists and dicts) and hashable values,
+            and returns tensors, or nothing. What it computes from them on the host is computed
+            once, when it is recorded.
+
+    Raises:
+        CaptureError: from a call, if the step reads a tensor back, uploads one, or uses a tensor
+            that is neither an argument, a parameter, a module's buffer, an optimizer's state nor
+            made in the step. The message names the tensor and the line.
+    """
+    return Captured(step)
+
+
+def _on_gpu(array: Any) -> GpuArray:
+    if not isinstance(array, GpuArray):
+        raise CaptureError(
+            f"a captured step takes and returns tensors on the GPU, and this one of shape "
+            f"{array.shape} is on the cpu: move it with .to('gpu')"
+        )
+    return array
+
+
+def _contiguous(array: GpuArray) -> GpuArray:
+    if array.is_contiguous and array.offset * array.dtype.itemsize % 4 == 0:
+        return array
+    return cast(GpuArray, Tensor.from_array(array).contiguous().array)
+
+
+def _device_of(inputs: list[GpuArray]) -> Any:
+    from rumus.gpu._device import get_device
+
+    return inputs[0].storage.device if inputs else get_device(0)

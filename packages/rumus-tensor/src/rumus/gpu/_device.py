@@ -1,0 +1,276 @@
+"""One open GPU: its lock, its batch of recorded work, uploads, read-backs and faults."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rumus.gpu import _adapter, _capture
+from rumus.gpu._array import GpuArray, Storage
+from rumus.gpu._errors import DeviceLostError, GpuError, GpuLimitError, GpuOutOfMemoryError
+from rumus.gpu._faults import Faults
+from rumus.gpu._memory import Buffer, Pool
+from rumus.gpu._readback import Readback
+from rumus.gpu._seam import make_encoder
+
+if TYPE_CHECKING:
+    from rumus.gpu._kernel import Compiled
+
+BATCH = 512
+"""Dispatches that are recorded before they are submitted without being asked for."""
+CACHED_GROUPS = 8192
+CACHED_UNIFORMS = 8192
+_STORAGE, _COPY_SRC, _COPY_DST, _UNIFORM = 0x80, 0x4, 0x8, 0x40
+
+
+class GpuDevice:
+    """An open device. Every method may be called from any thread."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.lock: Any = threading.RLock()
+        self.gpu = _adapter.open_device(index)
+        self.limits: dict[str, int] = dict(self.gpu.limits)
+        self.max_groups = self.limits["max-compute-workgroups-per-dimension"]
+        self._max_binding = self.limits["max-storage-buffer-binding-size"]
+        self.encoder = make_encoder(self.gpu)
+        self.pool = Pool(
+            self._create_buffer, self._discard_buffer, self.limits["max-buffer-size"]
+        )
+        self.batch = 0
+        """The number of batches submitted so far, and so the name of the one being recorded."""
+        self._recorded = 0
+        self._groups: dict[tuple[int, ...], Any] = {}
+        self._uniforms: OrderedDict[bytes, Buffer] = OrderedDict()
+        self._readback = Readback(self)
+        self.faults = Faults(self)
+
+    # Memory
+
+    def allocate(self, nbytes: int, for_upload: bool = False) -> Storage:
+        """A storage of ``nbytes``, padded to 16, with whatever contents.
+
+        Raises:
+            GpuLimitError: if a kernel could not bind it.
+            GpuOutOfMemoryError: if there is no room.
+        """
+        padded = max(16, (nbytes + 15) & ~15)
+        self._check_limit(padded)
+        recording = _capture.current()
+        with self.lock:
+            if recording is not None:
+                return recording.allocate(self, padded)
+            return Storage(self, self.pool.take(padded, self.batch, for_upload), nbytes)
+
+    def upload(self, data: npt.NDArray[Any]) -> Storage:
+        """A new storage that holds the bytes of a contiguous array."""
+        _capture.refuse("uploads a host array, whose values every replay would repeat")
+        with self.lock:
+            storage = self.allocate(data.nbytes, for_upload=True)
+            self.write(storage.buffer, data)
+        return storage
+
+    def write(self, buffer: Buffer, data: npt.NDArray[Any]) -> None:
+        """Write an array's bytes to a buffer that no unsubmitted command uses."""
+        raw = data.reshape(-1).view(np.uint8)
+        whole = raw.size & ~3
+        with self.lock:
+            if whole:
+                self.encoder.write(buffer.handle, 0, memoryview(raw[:whole]))
+            if whole < raw.size:
+                tail = np.zeros(4, np.uint8)
+                tail[: raw.size - whole] = raw[whole:]
+                self.encoder.write(buffer.handle, whole, memoryview(tail))
+
+    def uniform(self, data: bytes) -> Buffer:
+        """The immutable uniform buffer with these bytes; the same bytes share one."""
+        buffer = self._uniforms.get(data)
+        if buffer is None:
+            padded = data + bytes(-len(data) % 16)
+            usage = _UNIFORM | _COPY_DST
+            buffer = Buffer(self._checked(self.gpu.create_buffer, size=len(padded), usage=usage),
+                            len(padded))
+            self.encoder.write(buffer.handle, 0, memoryview(padded))
+            self._uniforms[data] = buffer
+            if len(self._uniforms) > CACHED_UNIFORMS:
+                self._drop_groups(self._uniforms.popitem(last=False)[1])
+        return buffer
+
+    def memory_stats(self) -> dict[str, int]:
+        """Bytes held by arrays, bytes held from the driver, and the peak of the first."""
+        with self.lock:
+            self.pool.collect()
+            return {
+                "live": self.pool.live,
+                "reserved": self.pool.reserved,
+                "peak": self.pool.peak,
+            }
+
+    # Commands
+
+    def bind_group(self, compiled: Compiled, buffers: list[Buffer]) -> Any:
+        """The bind group of a pipeline over these buffers, from the cache if it was made before."""
+        key = (compiled.uid, *[buffer.uid for buffer in buffers])
+        group = self._groups.get(key)
+        if group is None:
+            entries = [(b.handle, min(b.nbytes, self._max_binding)) for b in buffers]
+            group = self._checked(self.encoder.bind_group, compiled.layout, entries)
+            if len(self._groups) >= CACHED_GROUPS:
+                self._groups.clear()
+            self._groups[key] = group
+            for buffer in buffers:
+                buffer.groups.append(key)
+        return group
+
+    def dispatch(self, pipeline: Any, group: Any, x: int, y: int, z: int) -> None:
+        """Record a dispatch into the open batch."""
+        self.encoder.dispatch(pipeline, group, x, y, z)
+        self._recorded += 1
+        if self._recorded >= BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Submit what is recorded."""
+        with self.lock:
+            self._recorded = 0
+            self.batch += 1
+            self._checked(self.encoder.submit)
+
+    def copy(self, source: GpuArray, target: GpuArray) -> None:
+        """Record a copy of a contiguous array's words to another of the same size."""
+        with self.lock:
+            for storage in (source.storage, target.storage):
+                storage.buffer.last_use = self.batch
+            self.encoder.copy(
+                source.storage.buffer.handle, source.offset * source.dtype.itemsize,
+                target.storage.buffer.handle, target.offset * target.dtype.itemsize,
+                (source.nbytes + 3) & ~3,
+            )  # fmt: skip
+
+    # Waiting
+
+    def read(self, array: GpuArray) -> npt.NDArray[Any]:
+        """The elements of a contiguous array, once everything recorded has run."""
+        _capture.refuse("reads a tensor back, which has no value while the step is recorded")
+        with self.lock:
+            result = self._checked(self._readback.read, array)
+            self.faults.check()
+        return result
+
+    def synchronize(self) -> None:
+        """Wait until everything recorded has run, and raise what went wrong."""
+        _capture.refuse("waits for the GPU, which a replay never does")
+        with self.lock:
+            self.flush()
+            self.faults.read()
+            self.faults.check()
+
+    # Inner parts
+
+    def _create_buffer(self, nbytes: int) -> Any:
+        usage = _STORAGE | _COPY_SRC | _COPY_DST
+        try:
+            return self._checked(self.gpu.create_buffer, size=nbytes, usage=usage)
+        except GpuOutOfMemoryError:
+            self.flush()
+            self.pool.trim()
+        try:
+            return self._checked(self.gpu.create_buffer, size=nbytes, usage=usage)
+        except GpuOutOfMemoryError as error:
+            raise GpuOutOfMemoryError(
+                f"gpu:{self.index} has no room for a buffer of {nbytes:,} bytes; live are "
+                f"{self.pool.live - nbytes:,} bytes, reserved {self.pool.reserved:,}: use smaller "
+                f"batches or free tensors"
+            ) from error
+
+    def _discard_buffer(self, buffer: Buffer) -> None:
+        self._drop_groups(buffer)
+        buffer.handle = None
+
+    def _drop_groups(self, buffer: Buffer) -> None:
+        for key in buffer.groups:
+            self._groups.pop(key, None)
+        buffer.groups.clear()
+
+    def _check_limit(self, nbytes: int) -> None:
+        for name in ("max-storage-buffer-binding-size", "max-buffer-size"):
+            if nbytes > self.limits[name]:
+                raise GpuLimitError(
+                    f"a tensor of {nbytes:,} bytes does not fit {name} of gpu:{self.index}, which "
+                    f"is {self.limits[name]:,} bytes: split it"
+                )
+
+    def _checked(self, call: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return call(*args, **kwargs)
+        except GpuError:
+            raise
+        except Exception as error:
+            raise _translated(error, self.index) from error
+
+
+def _translated(error: Exception, index: int) -> GpuError:
+    text = str(error)
+    if "out of memory" in text.lower() or type(error).__name__ == "GPUOutOfMemoryError":
+        return GpuOutOfMemoryError(f"gpu:{index}: {text}")
+    if "lost" in text.lower():
+        return DeviceLostError(f"gpu:{index} was lost ({text}); start a new process")
+    return GpuError(f"gpu:{index}: {text}")
+
+
+class _ForkedLock:
+    """Stands in for the lock of a device that a forked child inherited and must not use."""
+
+    def __enter__(self) -> None:
+        raise GpuError(
+            "this process was forked from one that uses the GPU, and a GPU connection does not "
+            "survive a fork: start workers by 'spawn', or use the GPU only in the child"
+        )
+
+    def __exit__(self, *_: object) -> None:
+        """Never reached: entering raises."""
+
+
+_devices: dict[int, GpuDevice] = {}
+_opening = threading.Lock()
+
+
+def get_device(index: int) -> GpuDevice:
+    """The open device ``"gpu:index"``, opened on first use."""
+    device = _devices.get(index)
+    if device is None:
+        with _opening:
+            device = _devices.get(index)
+            if device is None:
+                device = _devices[index] = GpuDevice(index)
+    return device
+
+
+def open_devices() -> list[GpuDevice]:
+    """The devices that were used so far."""
+    return list(_devices.values())
+
+
+def _disable_in_child() -> None:
+    for device in _devices.values():
+        device.lock = _ForkedLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disable_in_child)
+
+
+@atexit.register
+def _drain() -> None:
+    """Let the queue finish, so that the driver is not torn down under running work."""
+    for device in _devices.values():
+        try:
+            device.synchronize()
+        except Exception:
+            continue

@@ -1,0 +1,49 @@
+"""Filling a new array with one value."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rumus.gpu._array import GpuArray, Shape, empty
+from rumus.gpu._kernel import Kernel, Pipeline
+
+_WORKGROUP = 256
+_WORDS_A_THREAD = 4
+_MOST_GROUPS = 16384
+
+
+@cache
+def _pipeline() -> Pipeline:
+    return Kernel(files("rumus.tensor") / "shaders" / "fill.wgsl", name="fill").variant()
+
+
+def full(
+    shape: Shape, value: float, dtype: npt.DTypeLike = np.float32, device_index: int = 0
+) -> GpuArray:
+    """A new array of one value.
+
+    Raises:
+        GpuUnavailableError, GpuLimitError, GpuOutOfMemoryError: see :func:`empty`.
+    """
+    array = empty(shape, dtype, device_index)
+    words = -(-prod(shape) * array.dtype.itemsize // 4)
+    groups = min(-(-words // (_WORKGROUP * _WORDS_A_THREAD)), _MOST_GROUPS)
+    _pipeline().dispatch([array], (words, _word(value, array.dtype)), groups)
+    return array
+
+
+def zeros(shape: Shape, dtype: npt.DTypeLike = np.float32, device_index: int = 0) -> GpuArray:
+    """A new array of zeros; raises as :func:`empty` does."""
+    return full(shape, 0, dtype, device_index)
+
+
+def _word(value: float, dtype: np.dtype[Any]) -> int:
+    """The 32-bit word that repeats a value."""
+    repeated = np.full(4 // dtype.itemsize, value, dtype)
+    return int(repeated.view(np.uint32)[0])

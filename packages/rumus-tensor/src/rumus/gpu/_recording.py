@@ -1,0 +1,238 @@
+"""A recorded step: its dispatches, its memory plan and its replay.
+
+While a step is recorded nothing runs. Its arrays get placeholder buffers; when it is complete,
+:meth:`Recording.finish` plans which real buffer each of them has for how long, makes the bind groups,
+and keeps one flat list of prepared dispatches. A replay writes the host values, copies the inputs in,
+encodes that list and submits it once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rumus.gpu import _capture
+from rumus.gpu._array import GpuArray, Storage, contiguous_strides
+from rumus.gpu._errors import CaptureError
+from rumus.gpu._memory import Buffer, size_class
+
+if TYPE_CHECKING:
+    from rumus.gpu._device import GpuDevice
+    from rumus.gpu._kernel import Pipeline
+    from rumus.gpu._seam import Command
+
+HostCallback = Callable[[], npt.NDArray[Any]]
+
+
+@dataclass(slots=True)
+class Launch:
+    """One dispatch of a recording."""
+
+    pipeline: Pipeline
+    buffers: list[Buffer]
+    params: Sequence[float] | bytes
+    groups: tuple[int, int, int]
+
+
+@dataclass(slots=True)
+class HostValue:
+    """A buffer that the host fills before each replay."""
+
+    buffer: Buffer
+    callback: HostCallback
+    first: npt.NDArray[Any] | None
+    """What the callback gave while recording, for the first replay."""
+
+
+class Recording:
+    """The work of one step on one device, between its recording and its last replay."""
+
+    def __init__(self, device: GpuDevice) -> None:
+        self.device = device
+        self.launches: list[Launch] = []
+        self._placeholders: set[Buffer] = set()
+        self._host_values: list[HostValue] = []
+        # The storages made outside that the step uses: their buffers must not be reused elsewhere.
+        self._used: dict[int, Storage] = {}
+        self._owned: list[Buffer] = []
+        self._commands: list[Command] = []
+        self._inputs: list[GpuArray] = []
+        self.returned: deque[Buffer] = deque()
+        """Placeholders whose arrays died."""
+
+    # While recording
+
+    def allocate(self, device: GpuDevice, nbytes: int) -> Storage:
+        """A storage that has memory once the recording is finished."""
+        self._check_device(device)
+        placeholder = Buffer(None, size_class(nbytes))
+        self._placeholders.add(placeholder)
+        storage = Storage(device, placeholder, nbytes)
+        storage.owner = self
+        return storage
+
+    def input_like(self, array: GpuArray) -> GpuArray:
+        """The array that stands for an argument of the step; each replay copies into it."""
+        storage = self._pinned(array.nbytes)
+        made = GpuArray(storage, array.shape, contiguous_strides(array.shape), 0, array.dtype)
+        self._inputs.append(made)
+        return made
+
+    def host_value(self, callback: HostCallback) -> GpuArray:
+        """An array that is filled by the callback before each replay."""
+        first = np.ascontiguousarray(callback())
+        storage = self._pinned(first.nbytes)
+        self._host_values.append(HostValue(storage.buffer, callback, first))
+        return GpuArray(storage, first.shape, contiguous_strides(first.shape), 0, first.dtype)
+
+    def launch(
+        self,
+        pipeline: Pipeline,
+        device: GpuDevice,
+        arrays: Sequence[GpuArray],
+        params: Sequence[float] | bytes,
+        groups: tuple[int, int, int],
+    ) -> None:
+        """Record a dispatch.
+
+        Raises:
+            CaptureError: if an array is neither of this recording nor persistent.
+        """
+        self._check_device(device)
+        for array, binding in zip(arrays, pipeline.bindings, strict=False):
+            self._check_origin(array, pipeline.name, binding.name)
+        buffers = [array.storage.buffer for array in arrays]
+        self.launches.append(Launch(pipeline, buffers, params, groups))
+
+    def _check_device(self, device: GpuDevice) -> None:
+        if device is not self.device:
+            raise CaptureError(
+                f"{_capture.user_line()}: the captured step runs on gpu:{self.device.index}, and "
+                f"this uses gpu:{device.index}; capture one step a device"
+            )
+
+    def _check_origin(self, array: GpuArray, kernel: str, binding: str) -> None:
+        storage = array.storage
+        if storage.owner is self:
+            return
+        if not storage.persistent:
+            name = _capture.variable_name(storage) or "a tensor"
+            raise CaptureError(
+                f"{_capture.user_line()}: {name} of shape {array.shape} and dtype {array.dtype}, "
+                f"read by kernel {kernel} as {binding!r}, was made outside of the captured step "
+                f"and would be frozen into it: pass it to the step as an argument"
+            )
+        self._used[id(storage)] = storage
+
+    def _pinned(self, nbytes: int) -> Storage:
+        """A storage with a buffer of its own from the start."""
+        device = self.device
+        with device.lock:
+            buffer = device.pool.take(max(16, nbytes), device.batch)
+        self._owned.append(buffer)
+        storage = Storage(device, buffer, nbytes)
+        storage.owner = self
+        return storage
+
+    # Once complete
+
+    def finish(self) -> None:
+        """Give every placeholder memory and prepare the dispatches."""
+        with self.device.lock:
+            self._plan_memory()
+            for launch in self.launches:
+                self._commands.append(self._prepare(launch))
+            self.launches.clear()
+
+    def _plan_memory(self) -> None:
+        """Let arrays whose lifetimes do not meet share a buffer, in one pass over the launches."""
+        dead = set(self.returned)
+        last: dict[Buffer, int] = {}
+        for position, launch in enumerate(self.launches):
+            for buffer in launch.buffers:
+                last[buffer] = position
+        free: dict[int, list[Any]] = {}
+        for position, launch in enumerate(self.launches):
+            fresh = [b for b in launch.buffers if b.handle is None and b in self._placeholders]
+            for buffer in dict.fromkeys(fresh):
+                self._give_memory(buffer, free)
+            for buffer in dict.fromkeys(launch.buffers):
+                if buffer in self._placeholders and buffer in dead and last[buffer] == position:
+                    free.setdefault(buffer.nbytes, []).append(buffer.handle)
+        for buffer in self._placeholders - dead:
+            if buffer.handle is None:
+                self._give_memory(buffer, free)
+
+    def _give_memory(self, placeholder: Buffer, free: dict[int, list[Any]]) -> None:
+        handles = free.get(placeholder.nbytes)
+        if handles:
+            placeholder.handle = handles.pop()
+            return
+        buffer = self.device.pool.take(placeholder.nbytes, self.device.batch)
+        self._owned.append(buffer)
+        placeholder.handle = buffer.handle
+
+    def _prepare(self, launch: Launch) -> Command:
+        pipeline, device = launch.pipeline, self.device
+        compiled = pipeline.compile(device)
+        group = pipeline.bind(device, compiled, list(launch.buffers), launch.params)
+        return (compiled.handle, group, *launch.groups)
+
+    # Replay
+
+    @property
+    def dispatches(self) -> int:
+        """How many dispatches a replay runs."""
+        return len(self._commands)
+
+    def replay(self, inputs: Sequence[GpuArray], outputs: Sequence[GpuArray]) -> list[GpuArray]:
+        """Run the step on other inputs, and return copies of its outputs."""
+        device = self.device
+        with device.lock:
+            # What was recorded so far reads the old host values, and host writes jump the queue.
+            device.flush()
+            for value in self._host_values:
+                data = value.callback() if value.first is None else value.first
+                value.first = None
+                device.write(value.buffer, np.ascontiguousarray(data))
+            for source, target in zip(inputs, self._inputs, strict=True):
+                device.copy(source, target)
+            device.encoder.dispatch_all(self._commands)
+            copies = [self._copy_out(output) for output in outputs]
+            device.flush()
+        return copies
+
+    def _copy_out(self, output: GpuArray) -> GpuArray:
+        """The next replay overwrites an output, so the caller gets a copy."""
+        device = self.device
+        storage = Storage(device, device.pool.take(output.nbytes, device.batch), output.nbytes)
+        copy = GpuArray(storage, output.shape, contiguous_strides(output.shape), 0, output.dtype)
+        device.copy(output, copy)
+        return copy
+
+    def __del__(self) -> None:
+        self.device.pool.returned.extend(self._owned)
+
+
+def host_value(callback: HostCallback, device_index: int = 0) -> GpuArray:
+    """A small array that the host computes: a learning rate, a step counter, a random seed.
+
+    Outside a capture the callback runs now. Inside one it runs again before every replay, so what
+    has to advance from step to step, such as a counter, is advanced by the callback.
+
+    Args:
+        callback: returns a numpy array, always of the same shape and dtype.
+        device_index: N of the device ``"gpu:N"``.
+    """
+    from rumus.gpu._array import from_host
+
+    recording = _capture.current()
+    if recording is not None:
+        return recording.host_value(callback)
+    return from_host(callback(), device_index)
+
