@@ -1,0 +1,43 @@
+"""Calls that a strict type checker must refuse: an ignore that ignores nothing is an error too."""
+
+from rumus import nn
+from rumus.autograd import GradientStore
+from rumus.data import DataLoader
+from rumus.optim import SGD, AdamW, clip_grad_norm_
+from rumus.optim.lr_scheduler import StepLR
+from rumus.tensor import Tensor, tensor
+from rumus.train import Trainer
+
+
+def loss_of(x: Tensor) -> Tensor:
+    return x.sum()
+
+
+def tensors(x: Tensor, grads: GradientStore) -> None:
+    x @ "weights"  # type: ignore[operator]
+    tensor([1.0], device=3)  # type: ignore[arg-type]
+    grads.get("weight")  # type: ignore[arg-type]
+    x.backward().step()  # type: ignore[attr-defined]
+
+
+def models(model: nn.Module) -> None:
+    nn.Linear("3", 4)  # type: ignore[arg-type]
+    nn.cross_entropy_loss(model)  # type: ignore[call-arg, arg-type]
+    model.parameters().fly()  # type: ignore[attr-defined]
+
+
+def optimizers(model: nn.Module, grads: GradientStore) -> None:
+    AdamW(model.parameters(), lr="fast")  # type: ignore[arg-type]
+    SGD(model, lr=0.1)  # type: ignore[arg-type]
+    SGD(model.parameters(), lr=0.1).step()  # type: ignore[call-arg]
+    clip_grad_norm_(grads, model.parameters(), "1.0")  # type: ignore[arg-type]
+    StepLR(0.1)  # type: ignore[call-arg]
+
+
+def loops(trainer: Trainer[AdamW], x: Tensor) -> None:
+    Trainer(0.1)  # type: ignore[type-var]
+    trainer.train_step(loss_of)  # type: ignore[arg-type]
+    trainer.train_step(loss_of, 3)  # type: ignore[arg-type]
+    trainer.train_step(lambda: 3)  # type: ignore[arg-type, return-value]
+    trainer.optimizer.momentum_of_everything()  # type: ignore[attr-defined]
+    DataLoader([1, 2, 3], batch_size=2)  # type: ignore[arg-type]

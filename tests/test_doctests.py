@@ -1,0 +1,29 @@
+"""Every example in a docstring runs and prints what it says."""
+
+import doctest
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def modules() -> list[str]:
+    """The dotted name of every module of every package that holds an example."""
+    sources = list(ROOT.glob("packages/*/src"))
+    files = [(src, file) for src in sources for file in src.rglob("*.py")]
+    with_examples = [(src, file) for src, file in files if ">>> " in file.read_text("utf-8")]
+    names = [".".join(f.relative_to(s).with_suffix("").parts) for s, f in with_examples]
+    return sorted(name.removesuffix(".__init__") for name in names)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.gpu) if "gpu" in name else name for name in modules()],
+)
+def test_examples_of(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = doctest.testmod(import_module(name))
+    assert result.attempted > 0
+    assert result.failed == 0

@@ -1,0 +1,64 @@
+"""What importing the packages shows, and that it does nothing else."""
+
+import subprocess
+import sys
+from importlib import import_module
+from types import ModuleType
+
+import pytest
+
+IMPORTS = (
+    "rumus.tensor",
+    "rumus.autograd",
+    "rumus.nn",
+    "rumus.gpu",
+    "rumus.optim",
+    "rumus.optim.lr_scheduler",
+    "rumus.data",
+    "rumus.train",
+)
+
+WATCH = """
+import sys
+import google_crc32c, numpy.random, safetensors.numpy  # these open what they like
+
+opened = []
+
+
+def watch(event, arguments):
+    code = (".py", ".pyc", ".so", ".pyd")
+    if event == "open" and isinstance(arguments[0], str) and not arguments[0].endswith(code):
+        opened.append(arguments[0])
+    if event in ("socket.connect", "subprocess.Popen", "ctypes.dlopen"):
+        opened.append(event)
+
+
+sys.addaudithook(watch)
+import {}
+sys.exit(f"opened {{opened}}" if opened else "imported wgpu" if "wgpu" in sys.modules else 0)
+"""
+
+
+@pytest.mark.parametrize("name", IMPORTS)
+def test_all_names_what_is_public(name: str) -> None:
+    module = import_module(name)
+    seen = {
+        key
+        for key, value in vars(module).items()
+        if not key.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert seen == {
+        key for key in module.__all__ if not isinstance(getattr(module, key), ModuleType)
+    }
+
+
+def test_the_namespace_belongs_to_no_package() -> None:
+    assert import_module("rumus").__file__ is None
+
+
+@pytest.mark.parametrize("name", IMPORTS)
+def test_an_import_opens_nothing_and_leaves_the_gpu_alone(name: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", WATCH.format(name)], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr

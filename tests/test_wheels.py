@@ -1,0 +1,100 @@
+"""What the built packages hold: everything, in its own place, however they were built."""
+
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+IMPORTS = {
+    "rumus-tensor": {"tensor", "autograd", "nn", "gpu"},
+    "rumus-data": {"data"},
+    "rumus-optim": {"optim"},
+    "rumus-train": {"train"},
+}
+SHADERS = {"rumus-tensor": "tensor", "rumus-optim": "optim"}
+
+
+class Built:
+    """A package's sdist, the wheel made from it, and the wheel made from the tree."""
+
+    def __init__(self, package: str, out: Path) -> None:
+        self.package = package
+        folder = str(ROOT / "packages" / package)
+        command = [sys.executable, "-m", "build", "--no-isolation", folder, "--outdir"]
+        subprocess.run([*command, str(out / "a")], check=True, capture_output=True)
+        subprocess.run([*command, str(out / "b"), "--wheel"], check=True, capture_output=True)
+        (sdist,) = out.glob("a/*.tar.gz")
+        (self.from_sdist,) = (contents(wheel) for wheel in out.glob("a/*.whl"))
+        (self.from_tree,) = (contents(wheel) for wheel in out.glob("b/*.whl"))
+        with tarfile.open(sdist) as archive:
+            self.sdist = {m.name.partition("/")[2]: m for m in archive.getmembers()}
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.fixture(scope="module", params=sorted(IMPORTS))
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return Built(request.param, tmp_path_factory.mktemp(request.param))
+
+
+def test_a_wheel_from_the_sdist_equals_one_from_the_tree(built: Built) -> None:
+    assert built.from_sdist == built.from_tree
+
+
+def test_a_wheel_holds_its_import_packages_and_no_other(built: Built) -> None:
+    code = {name.split("/")[1] for name in built.from_tree if name.startswith("rumus/")}
+    assert code == IMPORTS[built.package]
+
+
+def test_a_wheel_holds_every_module_of_the_tree(built: Built) -> None:
+    source = ROOT / "packages" / built.package / "src"
+    tree = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
+    assert tree == {name for name in built.from_tree if name.endswith(".py")}
+
+
+def test_every_import_package_says_that_it_is_typed(built: Built) -> None:
+    marked = {name for name in built.from_tree if name.endswith("py.typed")}
+    assert marked == {f"rumus/{name}/py.typed" for name in IMPORTS[built.package]}
+
+
+def test_no_wheel_owns_the_namespace(built: Built) -> None:
+    assert not {"rumus/__init__.py", "rumus/py.typed"} & set(built.from_tree)
+
+
+def test_a_wheel_holds_its_shaders_as_they_are_in_the_repository(built: Built) -> None:
+    owner = SHADERS.get(built.package)
+    files = ROOT.glob(f"shaders/{owner}/**/*.wgsl") if owner else ()
+    expected = {
+        f"rumus/{owner}/shaders/{file.relative_to(ROOT / 'shaders' / str(owner)).as_posix()}": (
+            file.read_bytes()
+        )
+        for file in files
+    }
+    assert bool(expected) == bool(owner)
+    held = {name: data for name, data in built.from_tree.items() if "/shaders/" in name}
+    assert held == expected
+
+
+def test_licences_and_changelog_travel_with_the_package(built: Built) -> None:
+    licences = {name.rpartition("/")[2] for name in built.from_tree if "/licenses/" in name}
+    assert licences == {"LICENSE-APACHE", "LICENSE-MIT"}
+    assert {"CHANGELOG.md", "README.md", "LICENSE-MIT"} <= set(built.sdist)
+
+
+def test_an_sdist_holds_plain_files_and_the_tests(built: Built) -> None:
+    assert all(member.isfile() or member.isdir() for member in built.sdist.values())
+    assert any(name.startswith("tests/test_") for name in built.sdist)
+
+
+@pytest.mark.parametrize("package", sorted(IMPORTS))
+def test_the_licences_of_a_package_are_those_of_the_repository(package: str) -> None:
+    for name in ("LICENSE-APACHE", "LICENSE-MIT"):
+        own = ROOT / "packages" / package / name
+        assert own.read_bytes() == (ROOT / name).read_bytes()
