@@ -16,6 +16,8 @@ from rumus.gpu._seam import load_api
 from rumus.tensor import GpuUnavailableError
 
 _KINDS = ("DiscreteGPU", "IntegratedGPU", "VirtualGPU", "Unknown", "CPU")
+_FEATURES = ("timestamp-query", "shader-f16", "subgroups", "chromium-experimental-subgroup-matrix")
+"""What is asked for where the adapter has it; no kernel of ours may need it."""
 _WHAT_TO_INSTALL = (
     "install your GPU's Vulkan, Metal or DirectX 12 driver, or a software adapter "
     "(Debian: mesa-vulkan-drivers)"
@@ -57,7 +59,7 @@ def open_device(index: int) -> Any:
     """Open a device on an adapter with all its limits, but for those that are lowered on purpose."""
     chosen = adapter(index)
     limits = {**chosen.limits, **_lowered_limits(chosen.limits)}
-    features = [name for name in ("timestamp-query",) if name in chosen.features]
+    features = [name for name in _FEATURES if name in chosen.features]
     return chosen.request_device_sync(
         label="rumus", required_features=features, required_limits=limits
     )

@@ -18,6 +18,7 @@ R = TypeVar("R")
 
 MOST_RECORDINGS = 16
 """Recordings that one captured step keeps, the latest used."""
+_MOST_ATTEMPTS = 3
 
 
 class _Step(NamedTuple):
@@ -62,18 +63,27 @@ class Captured(Generic[P, R]):
         return cast(R, unflatten(found.structure, copies))
 
     def _record(self, structure: Any, inputs: list[GpuArray]) -> _Step:
-        recording = Recording(_device_of(inputs))
-        stand_ins = [recording.input_like(array) for array in inputs]
-        args, kwargs = unflatten(structure, stand_ins)
+        """Record the step, again if recording moved parameters (into arenas) that it had used."""
+        recording: Recording | None = None
+        for _ in range(_MOST_ATTEMPTS):
+            recording = Recording(_device_of(inputs), recording)
+            before = structure_version()
+            made = self._trace(recording, structure, inputs)
+            self._version = structure_version()
+            if self._version == before:
+                recording.finish()
+                return made
+        raise CaptureError(
+            "the captured step moves parameters or changes between train() and eval() each time "
+            "it runs: do this outside of it"
+        )
+
+    def _trace(self, recording: Recording, structure: Any, inputs: list[GpuArray]) -> _Step:
+        args, kwargs = unflatten(structure, [recording.input_like(array) for array in inputs])
         with _capture.recording_into(recording):
-            result = self._step(*args, **kwargs)
-            outputs, result_structure = flatten(result)
-            contiguous = [_contiguous(_on_gpu(array)) for array in outputs]
-        del args, kwargs, result, stand_ins, outputs
-        recording.finish()
-        # Recording may itself have moved parameters into arenas, before it used them.
-        self._version = structure_version()
-        return _Step(recording, contiguous, result_structure)
+            arrays, result_structure = flatten(self._step(*args, **kwargs))
+            outputs = [_contiguous(_on_gpu(array)) for array in arrays]
+        return _Step(recording, outputs, result_structure)
 
 
 def capture(step: Callable[P, R]) -> Captured[P, R]:

@@ -1,11 +1,14 @@
 """Read-back: copies to mappable staging buffers, and from there to numpy.
 
-A large array is cut into pieces whose copies are all submitted at once, so that the GPU fills the
-next piece while the host empties this one. Every read-back fetches the fault buffer as well.
+A large array is cut into pieces whose copies are all submitted at once; a few threads empty the
+pieces while the GPU fills the next ones, because one thread alone is held up by the page faults of
+the new numpy array. Every read-back fetches the fault buffer as well.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +19,10 @@ from rumus.gpu._array import GpuArray
 if TYPE_CHECKING:
     from rumus.gpu._device import GpuDevice
 
-PIECE = 16 << 20
+PIECE = 8 << 20
 """Bytes of one staging buffer for large arrays."""
+THREADS = 4
+"""Threads that empty staging buffers."""
 KEPT = 8
 """Staging buffers that are kept for the next read-back."""
 _MAP_READ, _COPY_DST = 0x1, 0x8
@@ -42,19 +47,29 @@ class Readback:
         pieces = [(at, min(PIECE, total - at)) for at in range(0, total, PIECE)] or [(0, 0)]
         staged = [self._stage(array, first - lead + at, size) for at, size in pieces]
         self._device.flush()
-        promises = [(buffer, buffer.map_async("READ")) for buffer in staged]
-        for (at, size), (buffer, promise) in zip(pieces, promises, strict=True):
+        promises = [buffer.map_async("READ") for buffer in staged]
+        jobs = []
+        for (at, size), buffer, promise in zip(pieces, staged, promises, strict=True):
             promise.sync_wait()
             words = np.frombuffer(buffer.read_mapped(copy=False), np.uint8)
             low, high = max(at, lead), min(at + size, lead + array.nbytes)
-            if high > low:
-                target[low - lead : high - lead] = words[low - at : high - at]
-            if buffer is staged[-1]:
-                self._device.faults.seen = words[size : size + _FAULT_BYTES].view(np.int32).copy()
-            del words
+            into, source = target[low - lead : high - lead], words[low - at : high - at]
+            if len(pieces) == 1:
+                np.copyto(into, source)
+            else:
+                jobs.append(self._threads.submit(np.copyto, into, source))
+        for job in jobs:
+            job.result()
+        self._device.faults.seen = words[size : size + _FAULT_BYTES].view(np.int32).copy()
+        del words, source
+        for buffer in staged:
             buffer.unmap()
         self._idle = (self._idle + staged)[-KEPT:]
         return result
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(THREADS, "rumus-readback")
 
     def _stage(self, array: GpuArray, start: int, size: int) -> Any:
         buffer = self._staging(size + _FAULT_BYTES)

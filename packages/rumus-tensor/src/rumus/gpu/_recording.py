@@ -52,8 +52,11 @@ class HostValue:
 class Recording:
     """The work of one step on one device, between its recording and its last replay."""
 
-    def __init__(self, device: GpuDevice) -> None:
+    def __init__(self, device: GpuDevice, earlier: Recording | None = None) -> None:
+        """Record on a device; ``earlier`` is a recording of the same step that is given up."""
         self.device = device
+        # The step's host values were computed, and its counters advanced, by the earlier one.
+        self._first_values = [value.first for value in earlier._host_values] if earlier else []
         self.launches: list[Launch] = []
         self._placeholders: set[Buffer] = set()
         self._host_values: list[HostValue] = []
@@ -85,7 +88,8 @@ class Recording:
 
     def host_value(self, callback: HostCallback) -> GpuArray:
         """An array that is filled by the callback before each replay."""
-        first = np.ascontiguousarray(callback())
+        given = self._first_values.pop(0) if self._first_values else None
+        first = np.ascontiguousarray(callback() if given is None else given)
         storage = self._pinned(first.nbytes)
         self._host_values.append(HostValue(storage.buffer, callback, first))
         return GpuArray(storage, first.shape, contiguous_strides(first.shape), 0, first.dtype)

@@ -1,7 +1,7 @@
 """The seam to WebGPU: the one module that knows a binding's C functions.
 
-``wgpu`` (wgpu-native) is the default; ``RUMUS_GPU_API=dawn`` takes ``wgpudawn`` (Dawn) instead. Both
-export the functions of ``webgpu.h`` and the same Python API, so the same code drives either. The
+``wgpu`` (wgpu-native) is the default; ``RUMUS_GPU_API=dawn`` takes ``wgpudawn`` (Dawn) instead, with
+the Dawn toggles that ``RUMUS_GPU_TOGGLES`` lists (comma-separated). Both export the functions of ``webgpu.h`` and the same Python API, so the same code drives either. The
 hot calls go to the C functions with handles prepared once (1.9 µs a dispatch against 10 to 95 µs);
 where those are not found, :class:`PublicEncoder` does the same through the Python API.
 """
@@ -34,12 +34,26 @@ def load_api() -> Any:
     if package is None:
         raise GpuUnavailableError(f"RUMUS_GPU_API is {choice!r}; it may be 'wgpu' or 'dawn'")
     try:
-        return import_module(package)
+        api = import_module(package)
     except (ImportError, OSError) as error:
         extra = "rumus-tensor[dawn]" if package == "wgpudawn" else "wgpu"
         raise GpuUnavailableError(
             f"the WebGPU package {package!r} cannot be loaded ({error}): pip install {extra}"
         ) from error
+    toggles = [name for name in os.environ.get("RUMUS_GPU_TOGGLES", "").split(",") if name]
+    if toggles:
+        _enable_toggles(package, toggles)
+    return api
+
+
+def _enable_toggles(package: str, toggles: list[str]) -> None:
+    if package != "wgpudawn":
+        raise GpuUnavailableError("RUMUS_GPU_TOGGLES are Dawn's: set RUMUS_GPU_API=dawn as well")
+    extras = import_module(f"{_BACKENDS[package]}.extras")
+    try:
+        extras.set_instance_extras(enable_toggles=toggles)
+    except ValueError as error:
+        raise GpuUnavailableError(f"RUMUS_GPU_TOGGLES: {error}") from error
 
 
 class Encoder(Protocol):

@@ -1,0 +1,99 @@
+"""Order: uploads, dispatches and read-backs see each other as the program wrote them."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from rumus import gpu
+
+pytestmark = pytest.mark.gpu
+
+ADD_ONE = gpu.Kernel(
+    """
+    struct Params { n: u32, amount: f32 }
+    @group(0) @binding(0) var<storage, read> x: array<f32>;
+    @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+    @group(0) @binding(2) var<uniform> params: Params;
+    @compute @workgroup_size(64)
+    fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+        if (id.x < params.n) { y[id.x] = x[id.x] + params.amount; }
+    }
+    """,
+    name="add_amount",
+)
+
+
+def add(x: gpu.GpuArray, amount: float) -> gpu.GpuArray:
+    y = gpu.empty(x.shape)
+    ADD_ONE.variant().dispatch([x, y], (x.size, amount), -(-x.size // 64))
+    return y
+
+
+def test_an_upload_does_not_overtake_a_recorded_read_of_the_buffer_it_reuses() -> None:
+    gpu.synchronize()
+    first = gpu.from_host(np.full(5000, 1.0, np.float32))
+    gpu.synchronize()
+    result = add(first, 10.0)  # recorded, not submitted
+    del first
+    second = gpu.from_host(np.full(5000, 2.0, np.float32))
+    assert (gpu.to_host(result) == 11.0).all()
+    assert (gpu.to_host(second) == 2.0).all()
+
+
+@given(
+    st.sampled_from([np.float32, np.float16, np.int32, np.uint8, np.bool_]).flatmap(
+        lambda dtype: arrays(dtype, st.integers(0, 70))
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_what_is_uploaded_is_read_back(x: np.ndarray) -> None:
+    back = gpu.to_host(gpu.from_host(x))
+    assert back.dtype == x.dtype
+    assert back.tobytes() == x.tobytes()
+
+
+@pytest.mark.parametrize("offset", [0, 1, 2, 3, 5])
+def test_a_view_of_bytes_at_any_offset_is_read_back(offset: int) -> None:
+    x = np.arange(40, dtype=np.uint8)
+    whole = gpu.from_host(x)
+    view = gpu.GpuArray(whole.storage, (21,), (1,), offset, whole.dtype)
+    assert (gpu.to_host(view) == x[offset : offset + 21]).all()
+
+
+def test_a_read_back_of_many_pieces_is_exact() -> None:
+    x = np.random.default_rng(0).random(9 << 20, dtype=np.float32)
+    assert (gpu.to_host(gpu.from_host(x)) == x).all()
+
+
+def test_more_dispatches_than_a_batch_run_in_order() -> None:
+    x = gpu.from_host(np.zeros(10, np.float32))
+    for _ in range(1500):
+        x = add(x, 1.0)
+    assert (gpu.to_host(x) == 1500.0).all()
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    wrong: list[object] = []
+
+    def work(seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        try:
+            for _ in range(60):
+                x = rng.random(rng.integers(1, 3000), dtype=np.float32)
+                y = gpu.from_host(x)
+                for _ in range(5):
+                    y = add(y, 1.0)
+                if not np.allclose(gpu.to_host(y), x + 5):
+                    wrong.append(seed)
+        except Exception as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
