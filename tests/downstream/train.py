@@ -95,7 +95,7 @@ def by_hand() -> int:
     assert_type(grads, GradientStore)
     assert_type(grads.get(weight.id), Tensor | None)
     with no_grad():
-        assert_type((zeros(2, 3) @ zeros(3, 4)).shape, tuple[int, ...])
+        assert_type((zeros((2, 3)) @ zeros((3, 4))).shape, tuple[int, ...])
     assert_type(weight.device, Device)
     return len(grads)
 

@@ -134,15 +134,10 @@ def test_a_loss_that_is_not_finite_is_warned_of(device: str) -> None:
     trainer.train_step(lambda: (w * 0.0).sum() + 4.0)
 
 
-def test_losses_on_two_devices_have_one_mean(device: str) -> None:
-    here, there = weight("cpu"), weight(device)
-    trainer = Trainer(SGD([here, there], lr=0.0))
-
-    def keep(grads: GradientStore, params: Sequence[Parameter]) -> None:
-        for p in params:
-            if p.id not in grads:
-                grads.accumulate(p.id, tensor.zeros_like(p))
-
-    trainer.train_step_with(keep, lambda: (here * 0.0).sum() + 1.0)
-    trainer.train_step_with(keep, lambda: (there * 0.0).sum() + 2.0)
+def test_a_model_that_moves_within_an_epoch_keeps_one_mean(device: str) -> None:
+    model = nn.Linear(3, 1)
+    trainer = Trainer(SGD(model.parameters(), lr=0.0))
+    trainer.train_step(lambda: (model(tensor.tensor(X)) * 0.0).sum() + 1.0)
+    model.to(device)
+    trainer.train_step(lambda: (model(tensor.tensor(X, device=device)) * 0.0).sum() + 2.0)
     assert trainer.epoch_avg_loss() == 1.5

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar, TypeVarTuple
 
-from rumus.autograd import GradientStore, no_grad
+from rumus.autograd import GradientStore
 from rumus.nn import Parameter
 from rumus.tensor import ArgumentError, Device, ShapeError, Tensor, float32, zeros
 
@@ -48,7 +48,7 @@ class Trainer(Generic[O]):
         >>> tensor.manual_seed(0)
         >>> model = nn.Linear(2, 1)
         >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
-        >>> x, y = tensor.ones(8, 2), tensor.zeros(8, 1)
+        >>> x, y = tensor.ones((8, 2)), tensor.zeros((8, 1))
         >>> for epoch in range(30):
         ...     trainer.reset_epoch()
         ...     loss = trainer.train_step(lambda: nn.mse_loss(model(x), y))
@@ -137,9 +137,8 @@ class Trainer(Generic[O]):
     def reset_epoch(self) -> None:
         """Begin a new epoch: forget the losses so far."""
         self._steps = 0
-        with no_grad():
-            for total in self._sums.values():
-                total.zero_()
+        for total in self._sums.values():
+            total.zero_()
 
     def _step(self, grad_hook: GradHook, forward: Callable[[*Ts], Tensor], *inputs: *Ts) -> Tensor:
         """All that happens on the device in a step."""
@@ -148,14 +147,13 @@ class Trainer(Generic[O]):
         grad_hook(grads, self._optimizer.params)
         self._optimizer.step(grads)
         loss = loss.detach()
-        with no_grad():
-            self._sum(loss.device).add_(loss.to(float32))
+        self._sum(loss.device).add_(loss.to(float32))
         return loss
 
     def _sum(self, device: Device) -> Tensor:
         """The running sum on a device, one tensor for the trainer's life."""
         if device not in self._sums:
-            self._sums[device] = zeros(dtype=float32, device=device)
+            self._sums[device] = zeros((), dtype=float32, device=device)
         return self._sums[device]
 
 
