@@ -28,7 +28,8 @@ DIST = ROOT / "dist"
 PACKAGES = ("rumus-tensor", "rumus-data", "rumus-optim", "rumus-train")  # dependencies first
 PYTHONS = python_versions(load_toml(ROOT / "packages" / PACKAGES[0] / "pyproject.toml"))
 
-BUILD_TOOLS = ("build", "hatchling>=1.27", "twine")
+EDITABLE_TOOLS = ("hatchling>=1.27", "editables")
+BUILD_TOOLS = ("hatchling>=1.27", "build", "twine")
 TEST_TOOLS = ("pytest>=8", "hypothesis>=6.100")
 MYPY = "mypy==2.4.*"
 RUFF = "ruff==0.17.*"
@@ -158,7 +159,7 @@ def matrix(session: nox.Session, end: str, package: str) -> None:
 
 def install_tree(session: nox.Session, *others: str) -> None:
     """Install the four packages editable, in one call so that they resolve to each other."""
-    session.install("hatchling>=1.27", *others)
+    session.install(*EDITABLE_TOOLS, *others)
     editable = (part for name in PACKAGES for part in ("-e", f"packages/{name}"))
     session.install("--no-build-isolation", *editable)
 
