@@ -1,0 +1,154 @@
+"""Running a row of the elementwise table: the plan for given layouts is made once, then reused."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rumus.gpu import GpuArray, Pipeline, empty
+from rumus.tensor._elementwise import KINDS, dtypes_of
+
+from .elementwise import FRESH, Input, Step, build_source
+from .kernels import WORKGROUP, grid, kernel, remember
+from .layout import (
+    Mode,
+    Shape,
+    broadcast_strides,
+    collapse,
+    load_mode,
+    row_major,
+    store_mode,
+)
+from .wgsl import as_f32
+
+DType = np.dtype[Any]
+Argument = GpuArray | float | int | bool
+
+
+class _Plan(NamedTuple):
+    pipeline: Pipeline
+    shape: Shape
+    dtype: DType
+    groups: int
+    packing: struct.Struct
+    words: tuple[int, ...]
+    """The params, with 0 where an argument's offset or value goes."""
+    holes: tuple[tuple[int, int, Mode, str], ...]
+    """Position in ``words``, number of the argument, its mode and its dtype."""
+
+
+_plans: dict[tuple[Any, ...], _Plan] = {}
+
+
+def elementwise(op: str, args: Sequence[Argument], dtype: DType | None = None) -> GpuArray:
+    """A new contiguous array of the row's results; see ``Backend.elementwise``."""
+    key = (op, dtype, *map(_key, args))
+    plan = _plans.get(key) or remember(_plans, key, _make_plan(op, args, dtype, None))
+    arrays = [a for a in args if isinstance(a, GpuArray)]
+    output = empty(plan.shape, plan.dtype, arrays[0].device_index)
+    _run(plan, arrays, args, output)
+    return output
+
+
+def write(value: GpuArray, target: GpuArray) -> None:
+    """Cast a value into a view of the same shape, which lies in another storage.
+
+    Views of 1- and 2-byte elements are taken where :func:`writes_whole_words` says so.
+    """
+    key = ("cast", _key(value), _key(target))
+    plan = _plans.get(key) or remember(
+        _plans, key, _make_plan("cast", [value], target.dtype, target)
+    )
+    _run(plan, [value], [value], target)
+
+
+def writes_whole_words(value: GpuArray, target: GpuArray) -> bool:
+    """Whether :func:`write` can store into a view without touching its neighbours' bytes."""
+    dims, (_, steps) = collapse(target.shape, [value.strides, target.strides])
+    return target.dtype.itemsize == 4 or store_mode(dims, steps, target.offset).vectors
+
+
+def _run(
+    plan: _Plan, arrays: list[GpuArray], args: Sequence[Argument], output: GpuArray
+) -> None:
+    if not output.size:
+        return
+    given: list[Any] = [*args, output]
+    words: list[float] = list(plan.words)
+    for position, number, mode, kind in plan.holes:
+        argument = given[number]
+        if mode is not Mode.PARAM:
+            words[position] = argument.offset
+        else:
+            words[position] = as_f32(argument) if kind == "float32" else int(argument)
+    plan.pipeline.dispatch([*arrays, output], plan.packing.pack(*words), plan.groups)
+
+
+def _key(argument: Argument) -> Any:
+    if isinstance(argument, GpuArray):
+        return argument.shape, argument.strides, argument.offset & 3, argument.dtype.num
+    return type(argument)
+
+
+def _make_plan(
+    op: str, args: Sequence[Argument], dtype: DType | None, target: GpuArray | None
+) -> _Plan:
+    compute, answer = _dtypes(op, args, dtype)
+    arrays = [a for a in args if isinstance(a, GpuArray)]
+    shape = np.broadcast_shapes(*[a.shape for a in arrays])
+    wide = [broadcast_strides(a.shape, a.strides, shape) for a in arrays]
+    wide.append(row_major(shape) if target is None else target.strides)
+    dims, strides = collapse(shape, wide)
+    remaining = iter(strides)
+
+    inputs: list[Input] = []
+    walks: list[tuple[int, ...]] = []
+    for argument in args:
+        if isinstance(argument, GpuArray):
+            steps = next(remaining)
+            mode = load_mode(dims, steps, argument.offset)
+            inputs.append(Input(str(argument.dtype), mode))
+            walks.append(steps if mode.walks else ())
+        else:
+            whole = compute.kind != "f" or (KINDS[op] == "logical" and type(argument) is not float)
+            inputs.append(Input("int32" if whole else "float32", Mode.PARAM))
+            walks.append(())
+    steps = next(remaining)
+    stores = FRESH if target is None else store_mode(dims, steps, target.offset)
+    walks.append(steps if stores.walks else ())
+    step = Step(op, tuple(range(len(args))), str(compute), str(answer))
+    source = build_source(inputs, [step], len(dims), stores)
+    size = prod(shape)
+    return _Plan(
+        kernel("elementwise").variant(prelude=source),
+        shape,
+        answer,
+        grid(-(-size // 4), WORKGROUP),
+        *_params(size, dims, [*inputs, Input(str(answer), stores)], walks),
+    )
+
+
+def _dtypes(op: str, args: Sequence[Argument], dtype: DType | None) -> tuple[DType, DType]:
+    if dtype is not None:
+        return dtype, dtype
+    return dtypes_of(op, [a.dtype if isinstance(a, GpuArray) else type(a) for a in args])
+
+
+def _params(
+    size: int, dims: Shape, values: Sequence[Input], walks: Sequence[tuple[int, ...]]
+) -> tuple[struct.Struct, tuple[int, ...], tuple[tuple[int, int, Mode, str], ...]]:
+    """The uniform block of ``elementwise.build_source``: its format, its words and their holes."""
+    words = [size, *(dims if any(walks) else ())]
+    kinds = ["I"] * len(words)
+    holes = []
+    for number, (value, steps) in enumerate(zip(values, walks, strict=True)):
+        holes.append((len(words), number, value.mode, value.dtype))
+        parameter = "f" if value.dtype == "float32" else "i"
+        kinds.append(parameter if value.mode is Mode.PARAM else "I")
+        kinds += ["i"] * len(steps)
+        words += [0, *steps]
+    return struct.Struct("<" + "".join(kinds)), tuple(words), tuple(holes)

@@ -1,0 +1,57 @@
+"""How kernels are found and how many workgroups they get."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from math import ceil
+from typing import Any, TypeVar
+
+from rumus.gpu import Kernel
+
+WORKGROUP = 256
+"""Invocations of a workgroup, the most that every adapter has."""
+GRID = 16384
+"""Workgroups of a grid stride: enough for every processor, few enough to start fast."""
+MOST_GROUPS = 65535
+"""Workgroups in one dimension of a grid, on every adapter."""
+PLANS = 4096
+"""Plans that a family keeps."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@cache
+def kernel(name: str, fault: tuple[str, type[Exception]] | None = None) -> Kernel:
+    """The kernel of ``shaders/NAME.wgsl``."""
+    source = files("rumus.tensor") / "shaders" / f"{name}.wgsl"
+    if fault is None:
+        return Kernel(source, name=name)
+    return Kernel(source, name=name, fault=fault)
+
+
+def grid(items: int, per_group: int) -> int:
+    """Workgroups of a grid stride over items."""
+    return min(-(-items // per_group), GRID)
+
+
+def plane(groups: int) -> tuple[int, int]:
+    """A two-dimensional grid of at least so many workgroups, as square as it must be."""
+    if groups <= MOST_GROUPS:
+        return groups, 1
+    rows = ceil(groups / MOST_GROUPS)
+    return ceil(groups / rows), rows
+
+
+def remember(plans: dict[K, V], key: K, plan: V) -> V:
+    """Keep a plan; a cache that is full is emptied, which costs less than to order it."""
+    if len(plans) >= PLANS:
+        plans.clear()
+    plans[key] = plan
+    return plan
+
+
+def shares(a: Any, b: Any) -> bool:
+    """Whether two arrays lie in one storage, so that no kernel may read one and write the other."""
+    return a.storage is b.storage

@@ -1,0 +1,305 @@
+"""Reductions: which kernel, how many workgroups, in how many stages.
+
+A reduction over one group of axes is rows (``reduce_rows.wgsl``) or columns
+(``reduce_columns.wgsl``); few and long ones are split over the reduced axis, and a second stage
+reduces the parts. Several groups of axes are reduced one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf, nan, prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rumus.gpu import GpuArray, Pipeline, empty, full
+from rumus.tensor._elementwise import DType, float32, int32
+
+from .elementwise_plan import elementwise
+from .kernels import WORKGROUP, kernel, plane, remember
+from .layout import Shape, Strides, reduction, row_major
+from .movement import copy
+from .wgsl import REGISTER, declare_elements, declare_vectors, read_shader
+
+ENOUGH_GROUPS = 1056
+"""Workgroups that fill a large GPU: 8 for each of 132 processors."""
+LONG_SHARE = 8
+"""Loads of an invocation below which a row is not split further."""
+_COMBINE = {
+    "sum": "a + b",
+    "max": "maximum_{0}(a, b)",
+    "min": "minimum_{0}(a, b)",
+}
+_IDENTITY: dict[tuple[str, str], float] = {
+    ("sum", "f32"): 0.0,
+    ("sum", "i32"): 0,
+    ("max", "f32"): -inf,
+    ("max", "i32"): -(2**31),
+    ("min", "f32"): inf,
+    ("min", "i32"): 2**31 - 1,
+}
+
+
+class Layout(NamedTuple):
+    """Elements at ``o * outer_step + r * step + i * inner_step``, reduced over r."""
+
+    outer: int
+    length: int
+    inner: int
+    outer_step: int
+    step: int
+    inner_step: int
+
+
+class _Stage(NamedTuple):
+    pipeline: Pipeline
+    groups: tuple[int, int, int]
+    words: tuple[float, ...]
+    """The params, with 0 for the offset."""
+    offset_at: int
+    size: int
+    dtype: DType
+
+
+class _Plan(NamedTuple):
+    copies: bool
+    stages: tuple[_Stage, ...]
+    dtype: DType
+
+
+_plans: dict[tuple[Any, ...], _Plan] = {}
+
+
+def reduce(op: str, a: GpuArray, axes: Sequence[int], keepdims: bool) -> GpuArray:
+    """See ``Backend.reduce``."""
+    shape = tuple(
+        1 if axis in axes else length
+        for axis, length in enumerate(a.shape)
+        if keepdims or axis not in axes
+    )
+    if a.size == 0:
+        dtype = a.dtype if op != "sum" or a.dtype.kind == "f" else int32
+        return full(shape, nan if op == "mean" else 0, dtype, a.device_index)
+    key = op, a.shape, a.strides, tuple(axes), a.offset & 3, a.dtype.num
+    plan = _plans.get(key) or remember(_plans, key, _make_plan(op, a, axes))
+    current = copy(a) if plan.copies else a
+    for stage in plan.stages:
+        output = empty((stage.size,), stage.dtype, a.device_index)
+        words = list(stage.words)
+        words[stage.offset_at] = current.offset
+        stage.pipeline.dispatch([current, output], words, stage.groups)
+        current = output
+    if current.dtype != plan.dtype:
+        current = elementwise("cast", [current], plan.dtype)
+    return GpuArray(current.storage, shape, row_major(shape), current.offset, current.dtype)
+
+
+def _make_plan(op: str, a: GpuArray, axes: Sequence[int]) -> _Plan:
+    register = REGISTER[str(a.dtype)]
+    wide = float32 if register == "f32" else int32
+    answer = wide if op == "sum" and a.dtype.kind != "f" else a.dtype
+    layouts, copies = [], False
+    found = single_layout(*reduction(a.shape, a.strides, axes))
+    if found is None:
+        copies = True
+        layouts = sequence_of_layouts(*reduction(a.shape, row_major(a.shape), axes))
+    else:
+        layouts = [found]
+    count = float(prod(a.shape[axis] for axis in axes))
+    stages: list[_Stage] = []
+    dtype, offset = a.dtype, 0 if copies else a.offset
+    for number, layout in enumerate(layouts):
+        last = number == len(layouts) - 1
+        stages += _stages(op, layout, dtype, offset, count if last and op == "mean" else None)
+        dtype, offset = wide, 0
+    return _Plan(copies, tuple(stages), answer)
+
+
+def single_layout(dims: Shape, steps: Strides, kinds: tuple[bool, ...]) -> Layout | None:
+    """The layout of a reduction that one kernel can walk, or None."""
+    if sum(kinds) > 1 or len(dims) > 3:
+        return None
+    if True not in kinds:
+        return single_layout((*dims, 1), (*steps, 1), (*kinds, True)) if len(dims) < 2 else None
+    at = kinds.index(True)
+    before, after = at, len(dims) - at - 1
+    if before > 1 or after > 1:
+        return None
+    outer, outer_step = (dims[0], steps[0]) if before else (1, 0)
+    inner, inner_step = (dims[-1], steps[-1]) if after else (1, 0)
+    if not after:
+        outer, outer_step, inner, inner_step = 1, 0, outer, outer_step
+    return Layout(outer, dims[at], inner, outer_step, steps[at], inner_step)
+
+
+def sequence_of_layouts(dims: Shape, steps: Strides, kinds: tuple[bool, ...]) -> list[Layout]:
+    """The layouts of a contiguous reduction, one a group of axes, the last group first."""
+    layouts = []
+    left = list(dims)
+    for axis in range(len(dims) - 1, -1, -1):
+        if kinds[axis]:
+            inner = prod(left[axis + 1 :])
+            length = left[axis]
+            layouts.append(Layout(prod(left[:axis]), length, inner, length * inner, inner, 1))
+            left[axis] = 1
+    return layouts or [Layout(1, 1, prod(dims), 0, 1, 1)]
+
+
+def _stages(
+    op: str, layout: Layout, dtype: DType, offset: int, count: float | None
+) -> list[_Stage]:
+    columns = layout.inner > 1 and layout.inner_step == 1 and layout.step != 1
+    make = _columns if columns else _rows
+    first, splits = make(op, layout, str(dtype), offset, count)
+    if splits == 1:
+        return [first]
+    kept = layout.outer * layout.inner
+    parts = Layout(1, splits, kept, 0, kept, 1 if kept > 1 else 0)
+    return [first, *_stages(op, parts, first.dtype, 0, count)]
+
+
+def _rows(
+    op: str, layout: Layout, dtype: str, offset: int, count: float | None
+) -> tuple[_Stage, int]:
+    outer, length, inner, outer_step, step, inner_step = layout
+    rows = outer * inner
+    aligned = not any(
+        number % 4
+        for number in (
+            length, offset, outer_step if outer > 1 else 0, inner_step if inner > 1 else 0
+        )
+    )  # fmt: skip
+    vectors = step == 1 and aligned
+    lanes = row_lanes(-(-length // 4), rows, step)
+    groups = -(-rows * lanes // WORKGROUP)
+    splits, share = split(length, groups, 4 * lanes * LONG_SHARE)
+    words = [rows, inner, length, share, outer_step, inner_step, step, 0]
+    words.append(count or 1.0)
+    pipeline = _pipeline("reduce_rows", op, dtype, vectors, count if splits == 1 else None, lanes)
+    return _stage(pipeline, op, dtype, (*plane(groups), splits), words, 7, rows * splits), splits
+
+
+def _columns(
+    op: str, layout: Layout, dtype: str, offset: int, count: float | None
+) -> tuple[_Stage, int]:
+    outer, length, inner, outer_step, step, _ = layout
+    vectors = not any(n % 4 for n in (inner, offset, step, outer_step if outer > 1 else 0))
+    width = column_width(inner)
+    strips = -(-inner // (4 * width))
+    groups = outer * strips
+    splits, share = split(length, groups, WORKGROUP // width * LONG_SHARE)
+    words = [outer, inner, length, share, outer_step, step, 0, strips, count or 1.0]
+    pipeline = _pipeline(
+        "reduce_columns", op, dtype, vectors, count if splits == 1 else None, width
+    )
+    size = outer * inner * splits
+    return _stage(pipeline, op, dtype, (*plane(groups), splits), words, 6, size), splits
+
+
+def _stage(
+    pipeline: Pipeline,
+    op: str,
+    dtype: str,
+    groups: tuple[int, int, int],
+    words: list[float],
+    offset_at: int,
+    size: int,
+) -> _Stage:
+    register = REGISTER[dtype]
+    identity = _IDENTITY["sum" if op == "mean" else op, register]
+    wide = float32 if register == "f32" else int32
+    return _Stage(pipeline, groups, (*words, identity), offset_at, size, wide)
+
+
+def row_lanes(loads: int, rows: int, step: int) -> int:
+    """Invocations for a row of so many vector loads: a power of two up to 256.
+
+    Rows that lie side by side are read together by one invocation each, if there are enough.
+    """
+    if step != 1 and rows >= ENOUGH_GROUPS * WORKGROUP:
+        return 1
+    lanes = 1
+    while lanes < WORKGROUP and lanes * 4 < loads:
+        lanes *= 2
+    return lanes
+
+
+def column_width(inner: int) -> int:
+    """Invocations side by side for strips of 4 columns each: a power of two up to 32."""
+    width = 1
+    while width < 32 and width * 4 < inner:
+        width *= 2
+    return width
+
+
+def split(length: int, groups: int, least: int) -> tuple[int, int]:
+    """Parts of a reduced axis, and their length: a multiple of 4, and at least ``least``."""
+    parts = min(-(-ENOUGH_GROUPS // groups), length // least)
+    if parts <= 1:
+        return 1, length
+    share = -(-length // (4 * parts)) * 4
+    return -(-length // share), share
+
+
+def _pipeline(
+    name: str, op: str, dtype: str, vectors: bool, count: float | None, width: int
+) -> Pipeline:
+    source = combine_source(op, dtype, vectors, mean=count is not None)
+    if name == "reduce_rows":
+        return kernel(name).variant(
+            prelude=source, T=REGISTER[dtype], LANES=width, VECTORS=vectors
+        )
+    return kernel(name).variant(prelude=source, T=REGISTER[dtype], WIDTH=width, VECTORS=vectors)
+
+
+def combine_source(op: str, dtype: str, vectors: bool, mean: bool) -> str:
+    """The prelude of a reduction: its input, ``combine`` and ``finish``."""
+    register = REGISTER[dtype]
+    expression = _COMBINE["sum" if op == "mean" else op].format(register)
+    finish = "value / params.count" if mean else "value"
+    return (
+        read_shader("math.wgsl")
+        + load_source(dtype, vectors)
+        + f"fn combine(a: vec4<T>, b: vec4<T>) -> vec4<T> {{ return {expression}; }}\n"
+        + f"fn finish(value: T) -> T {{ return {finish}; }}\n"
+    )
+
+
+def load_source(dtype: str, vectors: bool) -> str:
+    """Binding 0 as ``load_vector(i)`` and ``load_element(e)``, the cheap one and the other."""
+    if vectors:
+        declared = declare_vectors(0, "input", dtype)
+        vector, element = "input_vector(i)", "input_vector(e / 4u)[e % 4u]"
+    else:
+        declared = declare_elements(0, "input", dtype)
+        at = ", ".join(f"input_element(4u * i + {j}u)" for j in range(4))
+        vector, element = f"vec4<T>({at})", "input_element(e)"
+    return (
+        f"{declared}"
+        f"fn load_vector(i: u32) -> vec4<T> {{ return {vector}; }}\n"
+        f"fn load_element(e: u32) -> T {{ return {element}; }}\n"
+    )
+
+
+def arg_reduce(op: str, a: GpuArray, axis: int) -> GpuArray:
+    """See ``Backend.arg_reduce``."""
+    shape = a.shape[:axis] + a.shape[axis + 1 :]
+    output = empty(shape, np.dtype(np.int32), a.device_index)
+    if not output.size:
+        return output
+    layout = single_layout(*reduction(a.shape, a.strides, [axis]))
+    if layout is None:
+        a = copy(a)
+        layout = sequence_of_layouts(*reduction(a.shape, a.strides, [axis]))[0]
+    outer, length, inner, outer_step, step, inner_step = layout
+    lanes = row_lanes(-(-length // 4), outer * inner, step)
+    register = REGISTER[str(a.dtype)]
+    source = load_source(str(a.dtype), vectors=False)
+    source += f"fn key(value: T) -> u32 {{ return key_{register}(value); }}\n"
+    pipeline = kernel("arg_reduce").variant(
+        prelude=source, T=register, LANES=lanes, LARGEST=op == "argmax"
+    )
+    words = (outer * inner, inner, length, outer_step, inner_step, step, a.offset)
+    pipeline.dispatch([a, output], words, plane(-(-outer * inner * lanes // WORKGROUP)))
+    return output

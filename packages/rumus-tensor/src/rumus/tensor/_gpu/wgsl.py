@@ -1,0 +1,110 @@
+"""WGSL for the five dtypes: bindings, loads and stores of 4 elements or of one.
+
+float32 and int32 are bound as themselves; float16, uint8 and bool lie packed in 32-bit words, so
+that no optional shader feature is needed. In registers there are only f32, i32 and WGSL's bool.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from math import copysign, inf, isfinite
+from typing import Any
+
+import numpy as np
+
+DType = np.dtype[Any]
+
+REGISTER = {"float32": "f32", "float16": "f32", "int32": "i32", "uint8": "i32", "bool": "i32"}
+"""The type in which a loaded element of a dtype is held."""
+
+_VECTOR_WORDS = {
+    "float32": "vec4<f32>",
+    "int32": "vec4<i32>",
+    "float16": "vec2<u32>",
+    "uint8": "u32",
+    "bool": "u32",
+}
+_ELEMENT_WORDS = {"float32": "f32", "int32": "i32"}
+
+_LOAD_VECTOR = {
+    "float32": "{0}[i]",
+    "int32": "{0}[i]",
+    "float16": "vec4<f32>(unpack2x16float({0}[i].x), unpack2x16float({0}[i].y))",
+    "uint8": "vec4<i32>((vec4<u32>({0}[i]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u))",
+}
+_LOAD_ELEMENT = {
+    "float32": "{0}[e]",
+    "int32": "{0}[e]",
+    "float16": "unpack2x16float({0}[e >> 1u] >> ((e & 1u) * 16u)).x",
+    "uint8": "i32(({0}[e >> 2u] >> ((e & 3u) * 8u)) & 255u)",
+}
+_STORE_VECTOR = {
+    "float32": "v",
+    "int32": "v",
+    "float16": "vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw))",
+    "uint8": "pack_bytes(v)",
+}
+for _table in (_LOAD_VECTOR, _LOAD_ELEMENT, _STORE_VECTOR):
+    _table["bool"] = _table["uint8"]
+
+
+@cache
+def read_shader(name: str) -> str:
+    """The text of a file in the package's ``shaders`` folder."""
+    return (files("rumus.tensor") / "shaders" / name).read_text(encoding="utf-8")
+
+
+def declare_vectors(binding: int, name: str, dtype: str) -> str:
+    """An input read by vectors: ``NAME_vector(i)`` is elements 4*i to 4*i + 3."""
+    return (
+        f"@group(0) @binding({binding}) var<storage, read> {name}: array<{_VECTOR_WORDS[dtype]}>;\n"
+        f"fn {name}_vector(i: u32) -> vec4<{REGISTER[dtype]}> "
+        f"{{ return {_LOAD_VECTOR[dtype].format(name)}; }}\n"
+    )
+
+
+def declare_elements(binding: int, name: str, dtype: str) -> str:
+    """An input read by elements: ``NAME_element(e)``."""
+    words = _ELEMENT_WORDS.get(dtype, "u32")
+    return (
+        f"@group(0) @binding({binding}) var<storage, read> {name}: array<{words}>;\n"
+        f"fn {name}_element(e: u32) -> {REGISTER[dtype]} "
+        f"{{ return {_LOAD_ELEMENT[dtype].format(name)}; }}\n"
+    )
+
+
+def declare_output(binding: int, name: str, dtype: str) -> str:
+    """An output written by vectors: ``NAME_store(i, v)``."""
+    words = _VECTOR_WORDS[dtype]
+    return (
+        f"@group(0) @binding({binding}) var<storage, read_write> {name}: array<{words}>;\n"
+        f"fn {name}_store(i: u32, v: vec4<{REGISTER[dtype]}>) "
+        f"{{ {name}[i] = {_STORE_VECTOR[dtype]}; }}\n"
+    )
+
+
+def declare_element_output(binding: int, name: str, dtype: str) -> str:
+    """An output of 4-byte elements written one by one: ``NAME_store(e, v)``."""
+    kind = _ELEMENT_WORDS[dtype]
+    return (
+        f"@group(0) @binding({binding}) var<storage, read_write> {name}: array<{kind}>;\n"
+        f"fn {name}_store(e: u32, v: {kind}) {{ {name}[e] = v; }}\n"
+    )
+
+
+def convert(value: str, source: str, target: str) -> str:
+    """A vector expression of one register type as another; bool is "not zero"."""
+    if source == target:
+        return value
+    if target == "bool":
+        return f"truth_{source}({value})"
+    return f"vec4<{target}>({value})"
+
+
+def as_f32(value: float) -> float:
+    """A Python number as a float that fits 32 bits; too large ones become infinite."""
+    number = float(value)
+    if isfinite(number) and abs(number) > 3.4028235677973366e38:
+        return copysign(inf, number)
+    return number
