@@ -23,6 +23,7 @@ from ._random import Generator
 A = TypeVar("A")
 Shape = tuple[int, ...]
 Scalar = float | int | bool
+Slices = Sequence[slice]
 
 
 class Backend(Protocol[A]):
@@ -66,8 +67,15 @@ class Backend(Protocol[A]):
         """Broadcast to ``shape`` by numpy's rules."""
         ...
 
-    def slice(self, a: A, index: Sequence[slice]) -> A:
-        """Cut every axis by a slice with resolved start, stop and step (which may be negative)."""
+    def slice(self, a: A, index: Slices) -> A:
+        """Cut every axis by a slice resolved by ``slice.indices``.
+
+        The step may be negative; then a stop of -1 means "down to the first element".
+        """
+        ...
+
+    def shares(self, a: A, b: A) -> bool:
+        """Whether both arrays use the same memory, as an array and its view do."""
         ...
 
     # Movement
@@ -76,11 +84,15 @@ class Backend(Protocol[A]):
         """A contiguous copy."""
         ...
 
+    def contiguous(self, a: A) -> A:
+        """The array itself if it is row-major without gaps, else a contiguous copy."""
+        ...
+
     def cat(self, arrays: Sequence[A], axis: int) -> A:
         """Join along an axis; the dtypes are equal."""
         ...
 
-    def pad(self, a: A, shape: Shape, index: Sequence[slice]) -> A:
+    def pad(self, a: A, shape: Shape, index: Slices) -> A:
         """Zeros of ``shape`` that hold ``a`` at ``index``: the adjoint of :meth:`slice`."""
         ...
 

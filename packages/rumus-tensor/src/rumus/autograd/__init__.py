@@ -1,0 +1,18 @@
+"""Gradients: differentiable functions, the backward pass, and exclusive use during a step."""
+
+from ._borrow import Borrowed, borrow
+from ._function import Function
+from ._mode import is_grad_enabled, no_grad
+from ._slots import GradSlot
+from ._store import GradientStore, ParamId
+
+__all__ = [
+    "Borrowed",
+    "Function",
+    "GradSlot",
+    "GradientStore",
+    "ParamId",
+    "borrow",
+    "is_grad_enabled",
+    "no_grad",
+]

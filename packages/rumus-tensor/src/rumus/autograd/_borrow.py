@@ -1,0 +1,98 @@
+"""Exclusive use of a store and of parameters during an optimizer step."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rumus.tensor._errors import BorrowError, DeviceError, DTypeError, MissingGradError, ShapeError
+
+from ._store import GradientStore
+
+if TYPE_CHECKING:
+    from rumus.nn._parameter import Parameter
+    from rumus.tensor._tensor import Tensor
+
+_lock = threading.Lock()
+
+
+class Borrowed:
+    """The raw arrays of a borrow, for as long as it is open."""
+
+    def __init__(self, pairs: dict[Parameter, Tensor]) -> None:
+        self._pairs = pairs
+
+    def data(self, parameter: Parameter) -> Any:
+        """The parameter's device array, which may be written to."""
+        if parameter not in self._pairs:
+            raise BorrowError(f"{parameter.label} is not part of this borrow")
+        return parameter._array
+
+    def grad(self, parameter: Parameter) -> Any:
+        """The device array of its gradient."""
+        if parameter not in self._pairs:
+            raise BorrowError(f"{parameter.label} is not part of this borrow")
+        return self._pairs[parameter]._array
+
+
+@contextmanager
+def borrow(store: GradientStore, params: Sequence[Parameter]) -> Iterator[Borrowed]:
+    """Hold a store and parameters for an optimizer step.
+
+    Everything is checked before the block runs. While it runs, any other use of the store or of the
+    parameters raises :class:`~rumus.tensor.BorrowError`. Afterwards the gradients of ``params`` are
+    out of the store; if the block raises, they stay in it.
+
+    Args:
+        store: Holds a gradient for each of ``params``; others in it stay there.
+        params: The parameters to change; one listed twice counts once.
+
+    Raises:
+        BorrowError: The store or a parameter is held already.
+        MissingGradError: A parameter has no gradient in the store.
+        ShapeError: A gradient has another shape than its parameter.
+        DTypeError: A gradient has another dtype than its parameter.
+        DeviceError: A gradient is on another device than its parameter.
+    """
+    with _lock, store._lock:
+        pairs = _checked(store, params)
+        store._borrowed = True
+        for parameter in pairs:
+            parameter._version.borrower = parameter.label
+    done = False
+    try:
+        yield Borrowed(pairs)
+        done = True
+    finally:
+        with _lock, store._lock:
+            for parameter in pairs:
+                parameter._version.borrower = None
+                parameter._version.count += 1
+                if done:
+                    del store._grads[parameter.id]
+            store._borrowed = False
+            pairs.clear()
+
+
+def _checked(store: GradientStore, params: Sequence[Parameter]) -> dict[Parameter, Tensor]:
+    grads = store._open()
+    pairs: dict[Parameter, Tensor] = {}
+    for p in params:
+        if p._version.borrower is not None:
+            raise BorrowError(f"{p.label} is held by another optimizer step")
+        grad = grads.get(p.id)
+        if grad is None:
+            raise MissingGradError(
+                f"{p.label} of shape {p.shape} has no gradient in the store; the loss does not "
+                "depend on it, or the gradient was taken out by an earlier step"
+            )
+        if grad.shape != p.shape:
+            raise ShapeError(f"{p.label} has shape {p.shape}, its gradient {grad.shape}")
+        if grad.dtype != p.dtype:
+            raise DTypeError(f"{p.label} is {p.dtype}, its gradient {grad.dtype}")
+        if grad.device is not p.device:
+            raise DeviceError(f"{p.label} is on {p.device}, its gradient on {grad.device}")
+        pairs[p] = grad
+    return pairs

@@ -1,0 +1,122 @@
+"""The base of every differentiable operation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rumus.tensor._base import TensorBase
+from rumus.tensor._elementwise import is_float
+from rumus.tensor._errors import ArgumentError, AutogradError, DeviceError
+
+from ._mode import is_grad_enabled
+from ._node import Node
+from ._slots import leased
+
+if TYPE_CHECKING:
+    from rumus.tensor._backend import Backend
+    from rumus.tensor._tensor import Tensor
+
+
+class Function:
+    """An operation on device arrays and its gradient; an instance is called once, with tensors.
+
+    A subclass writes :meth:`forward` and :meth:`backward` in terms of a backend's primitives.
+    Python scalars among the inputs reach :meth:`forward` as they are. Arrays that ``forward`` keeps
+    on ``self`` live until the backward pass frees the graph.
+
+    Attributes:
+        saves: Positions of the inputs that ``backward`` reads, as ``self.saved``.
+        saves_output: Whether ``backward`` reads the result, as ``self.output``.
+        is_view: Whether the result uses the memory of the first input.
+        needs: For each input whether its gradient is asked for; set before ``forward``, which may
+            set the other three.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> class Double(Function):
+        ...     def forward(self, be, x):
+        ...         return be.elementwise("mul", x, 2.0)
+        ...     def backward(self, be, grad):
+        ...         return (be.elementwise("mul", grad, 2.0),)
+        >>> Double()(tensor([1.0, 2.0])).numpy()
+        array([2., 4.], dtype=float32)
+    """
+
+    saves: tuple[int, ...] = ()
+    saves_output: bool = False
+    is_view: bool = False
+    needs: tuple[bool, ...] = ()
+    saved: tuple[Any, ...]
+    output: Any
+
+    @property
+    def name(self) -> str:
+        """What error messages call the operation."""
+        return type(self).__name__
+
+    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
+        """The result's array."""
+        raise NotImplementedError
+
+    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
+        """For each input its gradient of the input's shape, or None where ``needs`` is false."""
+        raise NotImplementedError
+
+    def slot(self, i: int) -> Any | None:
+        """Inside ``backward``, memory to write the gradient of input ``i`` to, or None.
+
+        A function that can write into a given array does so and returns that array; it is the
+        parameter's place in the gradient arena.
+        """
+        return leased(i)
+
+    def __call__(self, *inputs: TensorBase | float | int | bool) -> Tensor:
+        """Apply the operation and record it if a gradient can be asked for.
+
+        Raises:
+            DeviceError: The tensors are on different devices.
+            AutogradError: The instance was called and recorded before.
+            BorrowError: An optimizer step holds one of the parameters.
+        """
+        arrays: list[Any] = []
+        first: TensorBase | None = None
+        for x in inputs:
+            if isinstance(x, TensorBase):
+                if first is None:
+                    first = x
+                elif x._device is not first._device:
+                    raise DeviceError(
+                        f"{self.name}: tensors are on {first._device} and {x._device}; "
+                        "move one with .to(device)"
+                    )
+                arrays.append(x.array)
+            else:
+                arrays.append(x)
+        if first is None:
+            raise ArgumentError(f"{self.name} needs at least one tensor")
+        device = first._device
+        if not is_grad_enabled():
+            result = self.forward(device.backend, *arrays)
+            return first._wrap(result, device, None, first._version if self.is_view else None)
+        if self.needs:
+            raise AutogradError(f"this {self.name} was called before; make a new one for each call")
+        edges = tuple(x._edge() if isinstance(x, TensorBase) else None for x in inputs)
+        self.needs = tuple(edge is not None for edge in edges)
+        result = self.forward(device.backend, *arrays)
+        recorded = any(self.needs) and is_float(result.dtype)
+        tensor = first._wrap(result, device, None, first._version if self.is_view else None)
+        if recorded:
+            versions = [
+                (f"input {i}", x._version, x._version.count)
+                for i in self.saves
+                if isinstance(x := inputs[i], TensorBase)
+            ]
+            if self.saves_output:
+                self.output = result
+                versions.append(("result", tensor._version, tensor._version.count))
+            self.saved = tuple(arrays[i] for i in self.saves)
+            shapes = tuple(
+                (x.shape, x.dtype) if isinstance(x, TensorBase) else None for x in inputs
+            )
+            tensor._node = Node(self, edges, shapes, versions, result, device)
+        return tensor

@@ -1,0 +1,49 @@
+"""Modules, parameters, layers and losses."""
+
+from ._activations import (
+    GELU,
+    Dropout,
+    Flatten,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
+)
+from ._files import load_file, save_file
+from ._layer import Layer, Sequential
+from ._linear import Linear
+from ._losses import (
+    binary_cross_entropy_with_logits,
+    cross_entropy_loss,
+    l1_loss,
+    mse_loss,
+)
+from ._module import Module
+from ._parameter import Parameter
+
+__all__ = [
+    "GELU",
+    "Dropout",
+    "Flatten",
+    "Layer",
+    "LeakyReLU",
+    "Linear",
+    "LogSoftmax",
+    "Module",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy_loss",
+    "l1_loss",
+    "load_file",
+    "mse_loss",
+    "save_file",
+]

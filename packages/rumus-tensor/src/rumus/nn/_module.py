@@ -1,0 +1,249 @@
+"""The base of everything that has parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from rumus.autograd._mode import no_grad
+from rumus.tensor import _epoch
+from rumus.tensor._device import CPU, Device
+from rumus.tensor._errors import ArgumentError, StateDictError
+from rumus.tensor._tensor import Tensor
+
+from ._parameter import Parameter
+
+Self = TypeVar("Self", bound="Module")
+
+
+class Module:
+    """A part of a model: parameters, buffers, other modules, and a ``forward``.
+
+    Parameters and modules are found in the attributes, also inside lists, tuples and dicts; there
+    is nothing to register and no ``super().__init__()`` to call. Their names are the paths to them,
+    such as ``layers.0.weight``.
+
+    Attributes:
+        training: Whether layers like :class:`Dropout` act as in training; see :meth:`train`.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> class Scale(Module):
+        ...     def __init__(self) -> None:
+        ...         self.factor = Parameter(ones(1))
+        ...     def forward(self, x: Tensor) -> Tensor:
+        ...         return x * self.factor
+        >>> [name for name, _ in Scale().named_parameters()]
+        ['factor']
+    """
+
+    training: bool = True
+    _buffers: tuple[str, ...] = ()
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; a subclass writes it."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The result of :meth:`forward`."""
+        return self.forward(*args, **kwargs)
+
+    # What is inside
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly inside, by name."""
+        for name, value in self._attributes():
+            if isinstance(value, Module):
+                yield name, value
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly inside."""
+        return (child for _, child in self.named_children())
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module (named ``prefix``) and all inside it, each once, by path."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Module]] = [(prefix, self)]
+        while stack:
+            path, module = stack.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield path, module
+            inside = [(_join(path, name), child) for name, child in module.named_children()]
+            stack.extend(reversed(inside))
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all inside it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """All parameters by path; one that is shared comes once, under its first path."""
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for name, value in module._attributes():
+                if isinstance(value, Parameter) and id(value) not in seen:
+                    seen.add(id(value))
+                    yield _join(path, name), value
+
+    def parameters(self) -> list[Parameter]:
+        """All parameters, each once; unnamed ones are given their path as a name."""
+        found = []
+        for path, parameter in self.named_parameters():
+            parameter.name = parameter.name or path
+            found.append(parameter)
+        return found
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """All buffers by path."""
+        for path, module in self.named_modules():
+            for name in module._buffers:
+                yield _join(path, name), getattr(module, name)
+
+    def buffers(self) -> list[Tensor]:
+        """All buffers."""
+        return [buffer for _, buffer in self.named_buffers()]
+
+    def register_buffer(self, name: str, value: Tensor) -> None:
+        """Set an attribute that is saved and moved with the module, but not trained.
+
+        Args:
+            name: A Python name; declare it in the class (``mean: Tensor``) for type checkers.
+            value: The tensor.
+
+        Raises:
+            ArgumentError: The name is no Python name.
+        """
+        if not name.isidentifier():
+            raise ArgumentError(f"a buffer's name is a Python name, not {name!r}")
+        setattr(self, name, value)
+        if name not in self._buffers:
+            self._buffers = (*self._buffers, name)
+
+    # Mode and place
+
+    def train(self: Self, mode: bool = True) -> Self:
+        """Put this module and all inside it into training mode."""
+        for module in self.modules():
+            module.training = mode
+        _epoch.bump()
+        return self
+
+    def eval(self: Self) -> Self:
+        """Put this module and all inside it into evaluation mode."""
+        return self.train(False)
+
+    def requires_grad_(self: Self, value: bool = True) -> Self:
+        """Make all parameters trainable, or freeze them."""
+        for parameter in self.parameters():
+            parameter.requires_grad = value
+        return self
+
+    def to(self: Self, device: Device | str) -> Self:
+        """Move all parameters and buffers to a device, in place.
+
+        Raises:
+            DeviceError: The device is unknown, or cannot be used; nothing has moved.
+            BorrowError: An optimizer step holds a parameter.
+        """
+        device = Device(device)
+        moving = [p for p in self.parameters() if p.device is not device]
+        moved = [p.detach().to(device) for p in moving]
+        for parameter, tensor in zip(moving, moved, strict=True):
+            parameter._rebind(tensor.array, device)
+        for module in self.modules():
+            for name in module._buffers:
+                setattr(module, name, getattr(module, name).to(device))
+        _epoch.bump()
+        return self
+
+    def to_gpu(self: Self) -> Self:
+        """Move to the best GPU, in place.
+
+        Raises:
+            GpuUnavailableError: There is none.
+        """
+        return self.to("gpu")
+
+    def to_cpu(self: Self) -> Self:
+        """Move to the CPU, in place."""
+        return self.to(CPU)
+
+    # Weights by name
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All parameters and buffers by path; they share the module's memory.
+
+        A parameter that is shared comes under each of its paths.
+        """
+        state: dict[str, Tensor] = {}
+        for path, module in self.named_modules():
+            for name, value in module._attributes():
+                if isinstance(value, Parameter):
+                    state[_join(path, name)] = value.detach()
+            for name in module._buffers:
+                state[_join(path, name)] = getattr(module, name)
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Tensor], strict: bool = True) -> None:
+        """Copy weights into the module; all of them or, on any mismatch, none.
+
+        Args:
+            state: Tensors by path, on any device.
+            strict: Whether keys that are missing or unexpected are an error. Otherwise they are
+                left out; shapes and dtypes must match in any case.
+
+        Raises:
+            StateDictError: Keys, shapes or dtypes do not match; the message lists all of them.
+        """
+        own = self.state_dict()
+        problems = [f"missing {key!r}" for key in own if key not in state] if strict else []
+        problems += [f"unexpected {key!r}" for key in state if key not in own] if strict else []
+        for key, mine in own.items():
+            if key in state and (state[key].shape, state[key].dtype) != (mine.shape, mine.dtype):
+                theirs = state[key]
+                problems.append(
+                    f"{key!r} is {mine.dtype} of shape {mine.shape} in the module, "
+                    f"{theirs.dtype} of shape {theirs.shape} in the state"
+                )
+        if problems:
+            raise StateDictError(
+                f"the state does not fit {type(self).__name__}: " + "; ".join(problems)
+            )
+        pairs = [(mine, state[key].to(mine.device)) for key, mine in own.items() if key in state]
+        with no_grad():
+            for mine, theirs in pairs:
+                mine.copy_(theirs)
+
+    # Inside
+
+    def _attributes(self) -> Iterator[tuple[str, Any]]:
+        """Every attribute, and every element of lists, tuples and dicts, by path."""
+        for name, value in vars(self).items():
+            yield from _flat(name, value)
+
+    def extra_repr(self) -> str:
+        """What ``repr`` shows between the brackets; a subclass may write it."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = [f"({name}): {child!r}" for name, child in self.named_children()]
+        if not lines:
+            return f"{type(self).__name__}({self.extra_repr()})"
+        inside = "\n".join(lines).replace("\n", "\n  ")
+        return f"{type(self).__name__}({self.extra_repr()}\n  {inside}\n)"
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, (list, tuple)):
+        for i, item in enumerate(value):
+            yield from _flat(f"{name}.{i}", item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _flat(f"{name}.{key}", item)
+    else:
+        yield name, value
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

@@ -1,0 +1,104 @@
+"""Tensors that are trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from rumus.autograd._store import ParamId
+from rumus.tensor import _epoch
+from rumus.tensor._base import TensorBase, Version
+from rumus.tensor._device import Device
+from rumus.tensor._elementwise import is_float
+from rumus.tensor._errors import BorrowError, DTypeError
+from rumus.tensor._tensor import Tensor
+
+if TYPE_CHECKING:
+    from rumus.autograd._node import Node
+    from rumus.autograd._slots import GradSlot
+
+
+class Parameter(Tensor):
+    """A tensor whose gradient a backward pass gives, and which an optimizer changes in place.
+
+    It keeps its identity, and its place in every optimizer, when it moves to another device.
+
+    Args:
+        data: The first values, a tensor or array-like; copied.
+        name: What error messages call it; a module gives its own names where there is none.
+        requires_grad: Whether backward passes compute its gradient.
+
+    Raises:
+        DTypeError: It requires a gradient and is no float.
+
+    Example:
+        >>> weight = Parameter([1.0, 2.0], name="weight")
+        >>> grads = (weight * weight).sum().backward()
+        >>> grads.get(weight.id)
+        Tensor([2., 4.], dtype=float32)
+    """
+
+    __hash__ = object.__hash__
+    __slots__ = ("_id", "_requires_grad", "name", "slot")
+
+    def __init__(
+        self,
+        data: npt.ArrayLike | TensorBase,
+        name: str | None = None,
+        requires_grad: bool = True,
+    ) -> None:
+        if isinstance(data, TensorBase):
+            self._device = data.device
+            self._array = self._device.backend.copy(data.array)
+            self._node: Node | None = None
+            self._version = Version()
+        else:
+            super().__init__(data)
+        self._id = ParamId()
+        self.name = name
+        self.slot: GradSlot | None = None
+        self._requires_grad = False
+        self.requires_grad = requires_grad
+
+    @property
+    def id(self) -> ParamId:
+        """The key of its gradient; unique in the process."""
+        return self._id
+
+    @property
+    def label(self) -> str:
+        """What error messages call it."""
+        return f"parameter {self.name!r}" if self.name else f"parameter {self._id!r}"
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether backward passes compute its gradient; may be set."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value and not is_float(self.dtype):
+            raise DTypeError(f"{self.label} is {self.dtype}; only floats have gradients")
+        if value != self._requires_grad:
+            self._requires_grad = bool(value)
+            _epoch.bump()
+
+    def _edge(self) -> Parameter | None:
+        return self if self._requires_grad else None
+
+    def _rebind(self, array: Any, device: Device) -> None:
+        """Let the parameter live in other memory; graphs that saved the old one become invalid.
+
+        Raises:
+            BorrowError: An optimizer step holds the parameter.
+        """
+        if self._version.borrower is not None:
+            raise BorrowError(f"{self.label} is held by an optimizer step; move it after the step")
+        self._version.count += 1
+        self._array, self._device, self._version = array, device, Version()
+        self.slot = None
+        _epoch.bump()
+
+    def __repr__(self) -> str:
+        return f"Parameter({super().__repr__()})"

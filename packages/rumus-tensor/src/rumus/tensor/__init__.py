@@ -1,0 +1,79 @@
+"""Tensors on the CPU and on the GPU."""
+
+from rumus.autograd._mode import is_grad_enabled, no_grad
+
+from .__about__ import __version__
+from ._base import TensorBase
+from ._creation import (
+    arange,
+    from_numpy,
+    full,
+    ones,
+    ones_like,
+    rand,
+    randn,
+    tensor,
+    zeros,
+    zeros_like,
+)
+from ._device import Device
+from ._elementwise import bool_, float16, float32, int32, uint8
+from ._errors import (
+    ArgumentError,
+    AutogradError,
+    BorrowError,
+    DeviceError,
+    DTypeError,
+    GpuUnavailableError,
+    MissingGradError,
+    RumusError,
+    ShapeError,
+    StateDictError,
+)
+from ._joining import cat, maximum, minimum, stack, where
+from ._matrix import matmul
+from ._random import Generator, default_generator, manual_seed
+from ._tensor import Tensor
+
+__all__ = [
+    "ArgumentError",
+    "AutogradError",
+    "BorrowError",
+    "DTypeError",
+    "Device",
+    "DeviceError",
+    "Generator",
+    "GpuUnavailableError",
+    "MissingGradError",
+    "RumusError",
+    "ShapeError",
+    "StateDictError",
+    "Tensor",
+    "TensorBase",
+    "__version__",
+    "arange",
+    "bool_",
+    "cat",
+    "default_generator",
+    "float16",
+    "float32",
+    "from_numpy",
+    "full",
+    "int32",
+    "is_grad_enabled",
+    "manual_seed",
+    "matmul",
+    "maximum",
+    "minimum",
+    "no_grad",
+    "ones",
+    "ones_like",
+    "rand",
+    "randn",
+    "stack",
+    "tensor",
+    "uint8",
+    "where",
+    "zeros",
+    "zeros_like",
+]

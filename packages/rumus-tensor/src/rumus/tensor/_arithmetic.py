@@ -1,0 +1,217 @@
+"""Operators and elementwise methods of a tensor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._base import TensorBase
+from ._errors import ArgumentError
+from ._matrix import matmul
+from ._operand import Operand, apply, is_operand, operand
+from ._ops._elementwise import Elementwise
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+class Arithmetic(TensorBase):
+    """Elementwise operations, with numpy's broadcasting.
+
+    Scalars are weak: an int keeps any numeric dtype, a float lifts integers and bools to float32.
+    """
+
+    __slots__ = ()
+
+    def __add__(self, other: Operand) -> Tensor:
+        return self._binary("add", other)
+
+    def __radd__(self, other: Operand) -> Tensor:
+        return self._binary("add", other)
+
+    def __sub__(self, other: Operand) -> Tensor:
+        return self._binary("sub", other)
+
+    def __rsub__(self, other: Operand) -> Tensor:
+        return self._reflected("sub", other)
+
+    def __mul__(self, other: Operand) -> Tensor:
+        return self._binary("mul", other)
+
+    def __rmul__(self, other: Operand) -> Tensor:
+        return self._binary("mul", other)
+
+    def __truediv__(self, other: Operand) -> Tensor:
+        return self._binary("div", other)
+
+    def __rtruediv__(self, other: Operand) -> Tensor:
+        return self._reflected("div", other)
+
+    def __pow__(self, other: Operand) -> Tensor:
+        if isinstance(other, (int, float)) and other == 2:
+            return self.square()
+        return self._binary("pow", other)
+
+    def __rpow__(self, other: Operand) -> Tensor:
+        return self._reflected("pow", other)
+
+    def __matmul__(self, other: Operand) -> Tensor:
+        return matmul(self, operand(self, other))
+
+    def __rmatmul__(self, other: Operand) -> Tensor:
+        return matmul(operand(self, other), self)
+
+    def __neg__(self) -> Tensor:
+        return apply("neg", self)
+
+    def __abs__(self) -> Tensor:
+        return apply("abs", self)
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        return self._binary("eq", other)
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        return self._binary("ne", other)
+
+    def __lt__(self, other: Operand) -> Tensor:
+        return self._binary("lt", other)
+
+    def __le__(self, other: Operand) -> Tensor:
+        return self._binary("le", other)
+
+    def __gt__(self, other: Operand) -> Tensor:
+        return self._binary("gt", other)
+
+    def __ge__(self, other: Operand) -> Tensor:
+        return self._binary("ge", other)
+
+    def __invert__(self) -> Tensor:
+        return apply("logical_not", self)
+
+    def __and__(self, other: Operand) -> Tensor:
+        return self._binary("logical_and", other)
+
+    def __or__(self, other: Operand) -> Tensor:
+        return self._binary("logical_or", other)
+
+    __hash__ = object.__hash__
+
+    def _binary(self, op: str, other: Any) -> Tensor:
+        if not is_operand(other):
+            return NotImplemented
+        return apply(op, self, other)
+
+    def _reflected(self, op: str, other: Any) -> Tensor:
+        if not is_operand(other):
+            return NotImplemented
+        return Elementwise(op)(operand(self, other), self)
+
+    # Methods, in the order of the table
+
+    def pow(self, exponent: Operand) -> Tensor:
+        """``a ** exponent`` in floats; NaN for a negative base and a fractional exponent."""
+        return self**exponent
+
+    def abs(self) -> Tensor:
+        """The absolute value."""
+        return apply("abs", self)
+
+    def sign(self) -> Tensor:
+        """-1, 0 or 1."""
+        return apply("sign", self)
+
+    def square(self) -> Tensor:
+        """``a * a``."""
+        return apply("square", self)
+
+    def floor(self) -> Tensor:
+        """The largest whole number that is not above each element."""
+        return apply("floor", self)
+
+    def sqrt(self) -> Tensor:
+        """The square root; NaN of negative numbers."""
+        return apply("sqrt", self)
+
+    def rsqrt(self) -> Tensor:
+        """One over the square root."""
+        return apply("rsqrt", self)
+
+    def reciprocal(self) -> Tensor:
+        """``1 / a``."""
+        return apply("reciprocal", self)
+
+    def exp(self) -> Tensor:
+        """E to the power of each element."""
+        return apply("exp", self)
+
+    def log(self) -> Tensor:
+        """The natural logarithm; -inf of 0, NaN of negative numbers."""
+        return apply("log", self)
+
+    def sin(self) -> Tensor:
+        """The sine, of radians."""
+        return apply("sin", self)
+
+    def cos(self) -> Tensor:
+        """The cosine, of radians."""
+        return apply("cos", self)
+
+    def tanh(self) -> Tensor:
+        """The hyperbolic tangent."""
+        return apply("tanh", self)
+
+    def sigmoid(self) -> Tensor:
+        """``1 / (1 + exp(-a))``."""
+        return apply("sigmoid", self)
+
+    def relu(self) -> Tensor:
+        """``max(a, 0)``; NaN stays NaN."""
+        return apply("relu", self)
+
+    def leaky_relu(self, negative_slope: float = 0.01) -> Tensor:
+        """``a`` where it is positive, else ``negative_slope * a``."""
+        return apply("leaky_relu", self, negative_slope)
+
+    def gelu(self, approximate: str = "none") -> Tensor:
+        """``a * P(X <= a)`` of a standard normal X (Hendrycks and Gimpel, arXiv:1606.08415).
+
+        Args:
+            approximate: ``"none"`` uses the error function, ``"tanh"`` the paper's approximation.
+
+        Raises:
+            ArgumentError: ``approximate`` is neither.
+        """
+        if approximate not in ("none", "tanh"):
+            raise ArgumentError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
+        return apply("gelu" if approximate == "none" else "gelu_tanh", self)
+
+    def silu(self) -> Tensor:
+        """``a * sigmoid(a)``."""
+        return apply("silu", self)
+
+    def softplus(self) -> Tensor:
+        """``log(1 + exp(a))``, without overflow."""
+        return apply("softplus", self)
+
+    def clamp(self, min: float | None = None, max: float | None = None) -> Tensor:
+        """Each element moved into ``[min, max]``; NaN stays NaN.
+
+        Raises:
+            ArgumentError: Both bounds are missing, or ``min`` is above ``max``.
+        """
+        if min is None:
+            if max is None:
+                raise ArgumentError("clamp needs min, max or both")
+            return apply("minimum", self, max)
+        if max is None:
+            return apply("maximum", self, min)
+        if min > max:
+            raise ArgumentError(f"clamp: min {min} is above max {max}")
+        return apply("clamp", self, min, max)
+
+    def isnan(self) -> Tensor:
+        """Whether each element is NaN."""
+        return apply("isnan", self)
+
+    def isfinite(self) -> Tensor:
+        """Whether each element is neither NaN nor infinite."""
+        return apply("isfinite", self)

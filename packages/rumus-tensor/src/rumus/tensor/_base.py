@@ -1,0 +1,101 @@
+"""What every tensor is made of: an array, its device, its version and its place in the graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._device import Device
+from ._errors import BorrowError
+
+if TYPE_CHECKING:
+    from rumus.autograd._node import Node
+    from rumus.nn._parameter import Parameter
+
+    from ._tensor import Tensor
+
+
+class Version:
+    """The state of a piece of memory, shared by a tensor and its views.
+
+    Attributes:
+        count: How often the memory was changed in place.
+        borrower: While an optimizer step holds the memory, the name of what it holds.
+    """
+
+    __slots__ = ("__weakref__", "borrower", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.borrower: str | None = None
+
+
+class TensorBase:
+    """The fields of a tensor, without its operations."""
+
+    __slots__ = ("__weakref__", "_array", "_device", "_node", "_version")
+    _array: Any
+    _device: Device
+    _node: Node | None
+    _version: Version
+
+    @property
+    def array(self) -> Any:
+        """The device's own array: a ``numpy.ndarray`` or a :class:`rumus.gpu.GpuArray`.
+
+        Raises:
+            BorrowError: An optimizer step holds the parameter.
+        """
+        if self._version.borrower is not None:
+            raise BorrowError(
+                f"{self._version.borrower} is held by an optimizer step; use it after the step"
+            )
+        return self._array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        shape: tuple[int, ...] = self._array.shape
+        return shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self._array.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return int(self._array.size)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The element type."""
+        dtype: np.dtype[Any] = self._array.dtype
+        return dtype
+
+    @property
+    def device(self) -> Device:
+        """Where the elements are."""
+        return self._device
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient can flow back through this tensor."""
+        return self._edge() is not None
+
+    def _edge(self) -> Node | Parameter | None:
+        """Where the gradient of this tensor goes."""
+        return self._node
+
+    def detach(self) -> Tensor:
+        """The same memory without the graph."""
+        return self._wrap(self.array, self._device, None, self._version)
+
+    @staticmethod
+    def _wrap(
+        array: Any, device: Device, node: Node | None = None, version: Version | None = None
+    ) -> Tensor:
+        """A tensor around an array; with a version, a view of the memory it counts."""
+        raise NotImplementedError

@@ -1,0 +1,93 @@
+"""The CPU's table of primitives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._backend import Scalar, Shape, Slices
+from .._random import Generator
+from . import _elementwise, _matmul, _movement, _random, _reduce, _rows
+
+Array = npt.NDArray[Any]
+
+
+class CpuBackend:
+    """Implements :class:`rumus.tensor._backend.Backend` for ``numpy.ndarray``."""
+
+    def from_host(self, array: Array) -> Array:
+        return np.array(array, order="C")
+
+    def to_host(self, a: Array) -> Array:
+        return np.array(a, order="C")
+
+    def full(self, shape: Shape, value: Scalar, dtype: np.dtype[Any]) -> Array:
+        return np.full(shape, value, dtype)
+
+    def random(self, kind: str, shape: Shape, generator: Generator) -> Array:
+        return _random.random(kind, shape, *generator.next())
+
+    def reshape(self, a: Array, shape: Shape) -> Array:
+        return a.reshape(shape)
+
+    def permute(self, a: Array, axes: Sequence[int]) -> Array:
+        return a.transpose(axes)
+
+    def expand(self, a: Array, shape: Shape) -> Array:
+        return np.broadcast_to(a, shape)
+
+    def slice(self, a: Array, index: Slices) -> Array:
+        return a[_movement.python_slices(index)]
+
+    def shares(self, a: Array, b: Array) -> bool:
+        return _movement.root(a) is _movement.root(b)
+
+    def copy(self, a: Array) -> Array:
+        return np.array(a, order="C")
+
+    def contiguous(self, a: Array) -> Array:
+        return a if a.flags.c_contiguous else np.array(a, order="C")
+
+    def cat(self, arrays: Sequence[Array], axis: int) -> Array:
+        return np.concatenate(arrays, axis)
+
+    def pad(self, a: Array, shape: Shape, index: Slices) -> Array:
+        return _movement.pad(a, shape, index)
+
+    def assign(self, target: Array, value: Array) -> None:
+        _movement.assign(target, value)
+
+    def elementwise(
+        self, op: str, *args: Array | Scalar, dtype: np.dtype[Any] | None = None
+    ) -> Array:
+        return _elementwise.elementwise(op, args, dtype)
+
+    def reduce(self, op: str, a: Array, axes: Sequence[int], keepdims: bool) -> Array:
+        return _reduce.reduce(op, a, tuple(axes), keepdims)
+
+    def arg_reduce(self, op: str, a: Array, axis: int) -> Array:
+        return _reduce.arg_reduce(op, a, axis)
+
+    def matmul(
+        self, a: Array, b: Array, bias: Array | None = None, out: Array | None = None
+    ) -> Array:
+        return _matmul.matmul(a, b, bias, out)
+
+    def softmax(self, a: Array, log: bool) -> Array:
+        return _rows.softmax(a, log)
+
+    def softmax_backward(self, y: Array, grad: Array, log: bool) -> Array:
+        return _rows.softmax_backward(y, grad, log)
+
+    def cross_entropy(
+        self, logits: Array, target: Array, ignore_index: int, smoothing: float
+    ) -> Array:
+        return _rows.cross_entropy(logits, target, ignore_index, smoothing)
+
+    def cross_entropy_backward(
+        self, logits: Array, target: Array, grad: Array, ignore_index: int, smoothing: float
+    ) -> Array:
+        return _rows.cross_entropy_backward(logits, target, grad, ignore_index, smoothing)

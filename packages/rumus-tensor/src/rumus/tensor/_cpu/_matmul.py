@@ -1,0 +1,28 @@
+"""Matrix products, by numpy's BLAS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+def matmul(a: Array, b: Array, bias: Array | None, out: Array | None) -> Array:
+    """``a @ b + bias``; float16 is multiplied and summed in float32."""
+    dtype = a.dtype
+    if dtype == np.float16:
+        a, b = a.astype(np.float32), b.astype(np.float32)
+    with np.errstate(all="ignore"):
+        if out is not None and bias is None and out.dtype == a.dtype:
+            return np.matmul(a, b, out=out)
+        result = np.matmul(a, b)
+        if bias is not None:
+            result += bias
+        result = np.asarray(result, dtype)
+    if out is None:
+        return result
+    np.copyto(out, result)
+    return out

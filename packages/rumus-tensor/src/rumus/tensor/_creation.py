@@ -1,0 +1,109 @@
+"""New tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._base import TensorBase
+from ._device import CPU, Device
+from ._elementwise import bool_, check_dtype, check_scalar, float32, int32
+from ._errors import ShapeError
+from ._random import default_generator
+from ._tensor import Tensor
+
+ShapeLike = int | Sequence[int]
+
+
+def tensor(
+    data: npt.ArrayLike | TensorBase,
+    dtype: npt.DTypeLike | None = None,
+    device: Device | str = CPU,
+) -> Tensor:
+    """A tensor of array-like data, copied; see :class:`Tensor`."""
+    return Tensor(data, dtype, device)
+
+
+def from_numpy(array: npt.NDArray[Any], device: Device | str = CPU) -> Tensor:
+    """A tensor with a copy of a numpy array; float64 becomes float32, int64 becomes int32."""
+    return Tensor(array, None, device)
+
+
+def full(
+    shape: ShapeLike,
+    value: float | int | bool,
+    dtype: npt.DTypeLike | None = None,
+    device: Device | str = CPU,
+) -> Tensor:
+    """A tensor of one value; float32, int32 or bool by default, as the value is.
+
+    Raises:
+        ShapeError: A length is negative.
+        ArgumentError: The value does not fit the dtype.
+    """
+    if dtype is None:
+        dtype = bool_ if isinstance(value, bool) else int32 if isinstance(value, int) else float32
+    checked = check_dtype(np.dtype(dtype))
+    check_scalar("full", value, checked)
+    device = Device(device)
+    return Tensor._wrap(device.backend.full(_shape(shape), value, checked), device)
+
+
+def zeros(shape: ShapeLike, dtype: npt.DTypeLike = float32, device: Device | str = CPU) -> Tensor:
+    """A tensor of zeros."""
+    return full(shape, 0, dtype, device)
+
+
+def ones(shape: ShapeLike, dtype: npt.DTypeLike = float32, device: Device | str = CPU) -> Tensor:
+    """A tensor of ones."""
+    return full(shape, 1, dtype, device)
+
+
+def zeros_like(like: TensorBase) -> Tensor:
+    """Zeros of the shape, dtype and device of another tensor."""
+    return full(like.shape, 0, like.dtype, like.device)
+
+
+def ones_like(like: TensorBase) -> Tensor:
+    """Ones of the shape, dtype and device of another tensor."""
+    return full(like.shape, 1, like.dtype, like.device)
+
+
+def arange(
+    start: float,
+    stop: float | None = None,
+    step: float = 1,
+    dtype: npt.DTypeLike | None = None,
+    device: Device | str = CPU,
+) -> Tensor:
+    """Evenly spaced numbers from ``start`` (0 if one number is given) to before ``stop``.
+
+    int32 if all arguments are ints, else float32.
+    """
+    values = np.arange(start, step=step) if stop is None else np.arange(start, stop, step)
+    return Tensor(values, dtype, device)
+
+
+def rand(shape: ShapeLike, device: Device | str = CPU) -> Tensor:
+    """Uniform numbers in [0, 1), float32; the same on every device after ``manual_seed``."""
+    return _drawn("uniform", shape, device)
+
+
+def randn(shape: ShapeLike, device: Device | str = CPU) -> Tensor:
+    """Numbers of the standard normal distribution, float32."""
+    return _drawn("normal", shape, device)
+
+
+def _drawn(kind: str, shape: ShapeLike, device: Device | str) -> Tensor:
+    device = Device(device)
+    return Tensor._wrap(device.backend.random(kind, _shape(shape), default_generator), device)
+
+
+def _shape(shape: ShapeLike) -> tuple[int, ...]:
+    result = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+    if any(n < 0 for n in result):
+        raise ShapeError(f"a length is negative in shape {result}")
+    return result

@@ -1,0 +1,65 @@
+"""Functions of several tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ._base import TensorBase
+from ._elementwise import common_dtype
+from ._errors import ArgumentError, ShapeError
+from ._operand import Operand, operand
+from ._ops._elementwise import Elementwise
+from ._ops._shapes import axis_of
+from ._ops._views import Cast, Cat, Reshape
+from ._tensor import Tensor
+
+
+def cat(tensors: Sequence[TensorBase], axis: int = 0) -> Tensor:
+    """Join tensors along an axis; they meet in their common dtype.
+
+    Raises:
+        ArgumentError: There are no tensors, or no such axis.
+        ShapeError: The other axes differ.
+    """
+    if not tensors:
+        raise ArgumentError("cat needs at least one tensor")
+    first = tensors[0].shape
+    axis = axis_of("cat", axis, len(first))
+    for t in tensors:
+        shape = t.shape
+        if shape[:axis] != first[:axis] or shape[axis + 1 :] != first[axis + 1 :]:
+            raise ShapeError(f"cat along axis {axis}: shapes {first} and {shape} do not fit")
+    dtype = common_dtype([t.dtype for t in tensors])
+    return Cat(axis)(*(t if t.dtype == dtype else Cast(dtype)(t) for t in tensors))
+
+
+def stack(tensors: Sequence[TensorBase], axis: int = 0) -> Tensor:
+    """Join tensors of one shape along a new axis.
+
+    Raises:
+        ArgumentError: There are no tensors, or no such axis.
+        ShapeError: The shapes differ.
+    """
+    if not tensors:
+        raise ArgumentError("stack needs at least one tensor")
+    first = tensors[0].shape
+    axis = axis_of("stack", axis, len(first) + 1)
+    for i, t in enumerate(tensors):
+        if t.shape != first:
+            raise ShapeError(f"stack: tensor 0 has shape {first}, tensor {i} has {t.shape}")
+    return cat([Reshape((*first[:axis], 1, *first[axis:]))(t) for t in tensors], axis)
+
+
+def where(condition: TensorBase, a: Operand, b: Operand) -> Tensor:
+    """``a`` where the condition is true (not zero), else ``b``; all three broadcast."""
+    return Elementwise("where")(condition, operand(condition, a), operand(condition, b))
+
+
+def maximum(a: TensorBase, b: Operand) -> Tensor:
+    """The larger of two elements, NaN if one is; equal ones share the gradient."""
+    return Elementwise("maximum")(a, operand(a, b))
+
+
+def minimum(a: TensorBase, b: Operand) -> Tensor:
+    """The smaller of two elements, NaN if one is; equal ones share the gradient."""
+    return Elementwise("minimum")(a, operand(a, b))

@@ -1,0 +1,106 @@
+"""Changes in place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rumus.autograd._mode import is_grad_enabled, no_grad
+
+from ._base import TensorBase
+from ._errors import AutogradError, DeviceError, ShapeError
+from ._indexing import Index, resolve
+from ._operand import Operand, apply, operand
+from ._ops._shapes import broadcast_shape
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+class Mutation(TensorBase):
+    """Writing into a tensor's memory, which its views share.
+
+    A tensor that requires a gradient can be changed under ``no_grad()`` only; a graph that saved it
+    before notices and refuses its backward pass.
+    """
+
+    __slots__ = ()
+
+    def copy_(self, source: Operand) -> Tensor:
+        """Take over the elements of another tensor, broadcast to this shape and dtype.
+
+        Raises:
+            ShapeError: The source does not broadcast to this shape.
+            DeviceError: The source is on another device.
+            AutogradError: This tensor requires a gradient, outside of ``no_grad()``.
+        """
+        return self._assign("copy_", source)
+
+    def fill_(self, value: float) -> Tensor:
+        """Set all elements to a number."""
+        return self._assign("fill_", value)
+
+    def zero_(self) -> Tensor:
+        """Set all elements to zero."""
+        return self._assign("zero_", 0)
+
+    def add_(self, other: Operand) -> Tensor:
+        """Add in place."""
+        return self._update("add", other)
+
+    def sub_(self, other: Operand) -> Tensor:
+        """Subtract in place."""
+        return self._update("sub", other)
+
+    def mul_(self, other: Operand) -> Tensor:
+        """Multiply in place."""
+        return self._update("mul", other)
+
+    def div_(self, other: Operand) -> Tensor:
+        """Divide in place."""
+        return self._update("div", other)
+
+    def __setitem__(self, index: Index, value: Operand) -> None:
+        self._check_mutable("item assignment")
+        slices, shape = resolve(index, self.shape)
+        be = self._device.backend
+        part = be.slice(self.array, slices)
+        cut = part.shape
+        source = operand(self, value)
+        if isinstance(source, TensorBase) and source.shape != ():
+            if broadcast_shape("item assignment", source.shape, shape) != shape:
+                raise ShapeError(f"a value of shape {source.shape} does not fit {shape}")
+            source = source.detach().expand(shape).reshape(cut)
+        self._wrap(part, self._device, None, self._version)._assign("item assignment", source)
+
+    def _update(self, op: str, other: Operand) -> Tensor:
+        self._check_mutable(f"{op}_")
+        with no_grad():
+            result = apply(op, self, other)
+            if result.shape != self.shape:
+                raise ShapeError(f"{op}_: {self.shape} cannot take a result of {result.shape}")
+            return self._assign(f"{op}_", result)
+
+    def _assign(self, name: str, value: Operand) -> Tensor:
+        self._check_mutable(name)
+        be = self._device.backend
+        source = operand(self, value)
+        if not isinstance(source, TensorBase):
+            array = be.expand(be.full((), source, self.dtype), self.shape)
+        else:
+            if source.device is not self._device:
+                raise DeviceError(f"{name}: tensors are on {self._device} and {source.device}")
+            array = source.array
+            if broadcast_shape(name, self.shape, source.shape) != self.shape:
+                raise ShapeError(f"{name}: shape {source.shape} does not fit {self.shape}")
+            if be.shares(array, self.array):
+                array = be.copy(array)
+            array = be.expand(array, self.shape)
+        be.assign(self.array, array)
+        self._version.count += 1
+        return self  # type: ignore[return-value]
+
+    def _check_mutable(self, name: str) -> None:
+        if is_grad_enabled() and self.requires_grad:
+            raise AutogradError(
+                f"{name}: this tensor requires a gradient; change it inside `with no_grad():`"
+            )

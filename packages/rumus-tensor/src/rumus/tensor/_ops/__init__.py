@@ -1,0 +1,1 @@
+"""One :class:`~rumus.autograd.Function` for each differentiable operation."""

@@ -1,0 +1,47 @@
+"""Softmax and cross-entropy over the last axis of a matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rumus.autograd._function import Function
+
+from .._backend import Backend
+
+
+class Softmax(Function):
+    """Softmax of each row, or its logarithm."""
+
+    saves_output = True
+
+    def __init__(self, log: bool) -> None:
+        self.log = log
+
+    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
+        """Normalise."""
+        return be.softmax(arrays[0], self.log)
+
+    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
+        """From the result alone."""
+        return (be.softmax_backward(self.output, grad, self.log),)
+
+
+class CrossEntropy(Function):
+    """The loss of each row of logits (rows, classes) against class ids (rows,)."""
+
+    saves = (0, 1)
+
+    def __init__(self, ignore_index: int, smoothing: float) -> None:
+        self.ignore_index, self.smoothing = ignore_index, smoothing
+
+    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
+        """Loss of each row."""
+        return be.cross_entropy(arrays[0], arrays[1], self.ignore_index, self.smoothing)
+
+    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
+        """Gradient of the logits."""
+        logits, target = self.saved
+        return (
+            be.cross_entropy_backward(logits, target, grad, self.ignore_index, self.smoothing),
+            None,
+        )

@@ -1,0 +1,135 @@
+"""Views and movement: reshape, permute, expand, slice, join, copy, convert."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rumus.autograd._function import Function
+
+from .._backend import Backend
+from ._elementwise import sum_to
+from ._shapes import Shape
+
+
+class Reshape(Function):
+    """The same elements under another shape; a view where the layout allows it."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+
+    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
+        """Reshape."""
+        self.before: Shape = arrays[0].shape
+        result = be.reshape(arrays[0], self.shape)
+        self.is_view = be.shares(arrays[0], result)
+        return result
+
+    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
+        """Reshape back."""
+        return (be.reshape(grad, self.before),)
+
+
+class Permute(Function):
+    """Axes in another order."""
+
+    is_view = True
+
+    def __init__(self, axes: Shape) -> None:
+        self.axes = axes
+
+    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
+        """Permute."""
+        return be.permute(arrays[0], self.axes)
+
+    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
+        """Permute back."""
+        inverse = sorted(range(len(self.axes)), key=self.axes.__getitem__)
+        return (be.permute(grad, inverse),)
+
+
+class Expand(Function):
+    """Broadcast to a shape."""
+
+    is_view = True
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+
+    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
+        """Broadcast."""
+        self.before: Shape = arrays[0].shape
+        return be.expand(arrays[0], self.shape)
+
+    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
+        """Sum over the axes that were broadcast."""
+        return (sum_to(be, grad, self.before),)
+
+
+class Slice(Function):
+    """Cut every axis."""
+
+    is_view = True
+
+    def __init__(self, index: Sequence[slice]) -> None:
+        self.index = index
+
+    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
+        """Cut."""
+        self.before: Shape = arrays[0].shape
+        return be.slice(arrays[0], self.index)
+
+    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
+        """Zeros around the gradient."""
+        return (be.pad(grad, self.before, self.index),)
+
+
+class Cat(Function):
+    """Join along an axis."""
+
+    def __init__(self, axis: int) -> None:
+        self.axis = axis
+
+    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
+        """Join."""
+        self.lengths = [a.shape[self.axis] for a in arrays]
+        return be.cat(arrays, self.axis)
+
+    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
+        """Cut the gradient apart."""
+        whole = [slice(0, n, 1) for n in grad.shape]
+        grads, start = [], 0
+        for length, need in zip(self.lengths, self.needs, strict=True):
+            whole[self.axis] = slice(start, start + length, 1)
+            grads.append(be.slice(grad, tuple(whole)) if need else None)
+            start += length
+        return tuple(grads)
+
+
+class Copy(Function):
+    """A contiguous copy."""
+
+    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
+        """Copy."""
+        return be.copy(arrays[0])
+
+    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
+        """The gradient as it is."""
+        return (grad,)
+
+
+class Cast(Function):
+    """Convert to another dtype; the engine converts the gradient back."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+
+    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
+        """Convert."""
+        return be.elementwise("cast", arrays[0], dtype=self.dtype)
+
+    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
+        """The gradient as it is."""
+        return (grad,)

@@ -1,0 +1,218 @@
+"""The tensor: construction, conversion, and what connects it to numpy and to the backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rumus.autograd._engine import backward
+
+from ._arithmetic import Arithmetic
+from ._base import TensorBase, Version
+from ._device import CPU, Device
+from ._elementwise import check_dtype
+from ._errors import ArgumentError
+from ._host import as_host_array
+from ._mutation import Mutation
+from ._ops._views import Cast
+from ._reduction import Reduction
+from ._shaping import Shaping
+
+if TYPE_CHECKING:
+    from rumus.autograd._node import Node
+    from rumus.autograd._store import GradientStore
+
+
+class Tensor(Arithmetic, Reduction, Shaping, Mutation):
+    """Numbers of one dtype in a grid, on one device.
+
+    Args:
+        data: An array-like: numbers, nested sequences, a numpy array or a tensor. Copied.
+        dtype: float32, float16, int32, uint8 or bool. By default that of ``data``, where float64
+            becomes float32 and int64 becomes int32.
+        device: ``"cpu"``, ``"gpu"``, ``"gpu:N"``, ``"auto"`` or a :class:`Device`.
+
+    Raises:
+        DTypeError: The dtype is none of these, or ``data`` is ragged or holds no numbers.
+        ArgumentError: An integer does not fit the dtype.
+        DeviceError: The device is unknown, or cannot be used.
+
+    Example:
+        >>> Tensor([[1, 2], [3, 4]]) * 0.5
+        Tensor([[0.5, 1. ],
+                [1.5, 2. ]], dtype=float32)
+    """
+
+    __slots__ = ()
+    __array_ufunc__ = None
+    __hash__ = object.__hash__
+
+    def __init__(
+        self,
+        data: npt.ArrayLike | TensorBase,
+        dtype: npt.DTypeLike | None = None,
+        device: Device | str = CPU,
+    ) -> None:
+        self._device = Device(device)
+        if isinstance(data, TensorBase):
+            data = data.device.backend.to_host(data.array)
+        self._array = self._device.backend.from_host(as_host_array(data, dtype))
+        self._node: Node | None = None
+        self._version = Version()
+
+    @staticmethod
+    def _wrap(
+        array: Any, device: Device, node: Node | None = None, version: Version | None = None
+    ) -> Tensor:
+        tensor = object.__new__(Tensor)
+        tensor._array = array
+        tensor._device = device
+        tensor._node = node
+        tensor._version = Version() if version is None else version
+        return tensor
+
+    @staticmethod
+    def from_array(array: Any) -> Tensor:
+        """A tensor around a device array, which is not copied: do not write to it afterwards.
+
+        Args:
+            array: A ``numpy.ndarray`` or a :class:`rumus.gpu.GpuArray` of a supported dtype.
+
+        Raises:
+            DTypeError: The dtype is not supported.
+        """
+        check_dtype(array.dtype)
+        on_cpu = isinstance(array, np.ndarray)
+        return Tensor._wrap(array, CPU if on_cpu else Device(f"gpu:{array.device_index}"))
+
+    # To the host
+
+    def numpy(self) -> npt.NDArray[Any]:
+        """The numbers in a numpy array of their own: changing it does not change the tensor.
+
+        Waits for the device. ``np.asarray(tensor, copy=False)`` gives a read-only view of a tensor
+        on the CPU.
+        """
+        return self._device.backend.to_host(self.array)
+
+    def item(self) -> Any:
+        """The number of a tensor of one element, as a Python float, int or bool.
+
+        Raises:
+            ArgumentError: There are several elements, or none.
+        """
+        if self.size != 1:
+            raise ArgumentError(f"item() needs one element; this tensor has shape {self.shape}")
+        return self.numpy().item()
+
+    def tolist(self) -> Any:
+        """The numbers as nested lists."""
+        return self.numpy().tolist()
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        if copy is False and self._device is CPU and dtype in (None, self.dtype):
+            view: npt.NDArray[Any] = self.array.view()
+            view.flags.writeable = False
+            return view
+        if copy is False:
+            raise ValueError(f"a {self.dtype} tensor on {self._device} needs a copy")
+        return self.numpy().astype(self.dtype if dtype is None else dtype, copy=False)
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ArgumentError(
+                f"a tensor of shape {self.shape} is neither true nor false; "
+                "reduce it first, as in (a == b).all()"
+            )
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("a tensor without axes has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        shown = np.array2string(self.numpy(), separator=", ", prefix="Tensor(")
+        place = "" if self._device is CPU else f", device={str(self._device)!r}"
+        return f"Tensor({shown}, dtype={self.dtype}{place})"
+
+    # To another device or dtype
+
+    def to(self, target: Device | str | npt.DTypeLike) -> Tensor:
+        """The tensor on another device, or in another dtype; itself if it is there already.
+
+        A gradient flows through a change of dtype. A change of device is a new start: the result
+        has no graph.
+
+        Args:
+            target: A device, its name (``"cpu"``, ``"gpu"``, ``"gpu:N"``, ``"auto"``), or a dtype.
+
+        Raises:
+            DeviceError: The device is unknown, or cannot be used.
+            DTypeError: The dtype is not supported.
+        """
+        if isinstance(target, (Device, str)) and _names_device(target):
+            return self._to_device(Device(target))
+        dtype = _dtype_of(target)
+        return self if dtype == self.dtype else Cast(dtype)(self)
+
+    def to_gpu(self) -> Tensor:
+        """The tensor on the best GPU.
+
+        Raises:
+            GpuUnavailableError: There is none.
+        """
+        return self.to("gpu")
+
+    def to_cpu(self) -> Tensor:
+        """The tensor on the CPU."""
+        return self.to(CPU)
+
+    def _to_device(self, device: Device) -> Tensor:
+        if device is self._device:
+            return self
+        return Tensor._wrap(device.backend.from_host(self.numpy()), device)
+
+    # To the backward pass
+
+    def backward(self, grad: Tensor | None = None, retain_graph: bool = False) -> GradientStore:
+        """The gradients of this tensor with respect to all parameters it depends on.
+
+        Args:
+            grad: Gradient of this tensor, of its shape; 1 by default for one element.
+            retain_graph: Keep the graph for another backward pass through it.
+
+        Raises:
+            AutogradError: There is no graph, it was freed, something saved in it was changed in
+                place, or the tensor has several elements and ``grad`` is missing.
+            ShapeError: ``grad`` has another shape.
+            DeviceError: ``grad`` is on another device.
+        """
+        return backward(self, grad, retain_graph)
+
+
+def _names_device(target: Device | str) -> bool:
+    return isinstance(target, Device) or target.partition(":")[0] in ("cpu", "gpu", "auto")
+
+
+def _dtype_of(target: Any) -> np.dtype[Any]:
+    try:
+        return check_dtype(np.dtype(target))
+    except TypeError:
+        if isinstance(target, str):
+            Device(target)  # says what a device may be called
+        raise
