@@ -26,7 +26,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from rumus import nn
-from rumus.data import DataItem, DataLoader, RecordDataset, RecordWriter
+from rumus.data import DataLoader, RecordDataset, RecordWriter
 from rumus.optim import AdamW, clip_grad_norm_
 from rumus.optim.lr_scheduler import CosineAnnealingLR
 from rumus.tensor import Device, manual_seed, no_grad
@@ -45,20 +45,6 @@ class Epoch:
     loss: float
     train_accuracy: float
     test_accuracy: float
-
-
-class Digits:
-    """The digits of a record file: pixels from 0 to 1, and the digit as an integer."""
-
-    def __init__(self, path: Path) -> None:
-        self._records = RecordDataset(path)
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def __getitem__(self, index: int) -> DataItem:
-        record = self._records[index]
-        return DataItem(record.input, record.target.astype(np.int32))
 
 
 def write_records(out: Path) -> tuple[Path, Path]:
@@ -90,7 +76,7 @@ def new_model() -> nn.Module:
     )
 
 
-def accuracy(model: nn.Module, dataset: Digits, device: Device) -> float:
+def accuracy(model: nn.Module, dataset: RecordDataset, device: Device) -> float:
     """The share of digits that the model reads right."""
     right = 0
     model.eval()
@@ -115,7 +101,7 @@ def table_of(epochs: list[Epoch], total: int) -> Table:
 
 
 def train(
-    model: nn.Module, train_set: Digits, test_set: Digits, device: Device, epochs: int
+    model: nn.Module, train_set: RecordDataset, test_set: RecordDataset, device: Device, epochs: int
 ) -> list[Epoch]:
     """Train and show how it goes."""
     optimizer = AdamW(model.parameters(), lr=LEARNING_RATE)
@@ -214,10 +200,11 @@ def main() -> None:
     model = new_model()
     if device.kind == "gpu":
         model.to_gpu()
-    history = train(model, Digits(train_file), Digits(test_file), device, options.epochs)
+    train_set, test_set = RecordDataset(train_file), RecordDataset(test_file)
+    history = train(model, train_set, test_set, device, options.epochs)
 
     weights, curves = out / "digits.safetensors", out / "digits.png"
-    nn.save(model.state_dict(), weights)
+    nn.save_file(model, weights)
     draw(history, curves)
     console = Console()
     console.print(f"{history[-1].test_accuracy:.2%} of the held-out digits are read right")

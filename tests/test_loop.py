@@ -1,5 +1,7 @@
 """The loop that this project exists for, as a user writes it, on both devices."""
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -104,12 +106,12 @@ def test_a_run_is_the_same_bit_for_bit_whatever_the_number_of_workers(device: st
     assert losses_of_three_epochs(device, 3) == alone
 
 
-def test_a_loop_over_saved_weights_goes_on_where_it_was(device: str, tmp_path: object) -> None:
+def test_a_loop_over_saved_weights_goes_on_where_it_was(device: str, tmp_path: Path) -> None:
     model, copy = new_model(device), new_model(device)
     x = tensor.tensor(Clouds().input, device=device)
     before: npt.NDArray[np.float32] = model(x).numpy()
     Trainer(AdamW(copy.parameters(), lr=0.1)).train_step(lambda: copy(x).sum())
     assert not np.array_equal(copy(x).numpy(), before)
-    nn.save(model.state_dict(), f"{tmp_path}/weights.safetensors")
-    copy.load_state_dict(nn.load(f"{tmp_path}/weights.safetensors"))
+    nn.save_file(model, tmp_path / "weights.safetensors")
+    copy.load_state_dict(nn.load_file(tmp_path / "weights.safetensors"))
     np.testing.assert_array_equal(copy(x).numpy(), before)

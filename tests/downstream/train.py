@@ -30,7 +30,6 @@ class Net(nn.Module):
     """A model whose attributes keep their types."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.hidden = nn.Linear(1, 8)
         self.out = nn.Linear(8, 1)
 
