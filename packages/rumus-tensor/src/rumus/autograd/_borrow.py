@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rumus.tensor._errors import BorrowError, DeviceError, DTypeError, MissingGradError, ShapeError
 
-from ._store import GradientStore
+from ._store import GradientStore, ParamId
 
 if TYPE_CHECKING:
     from rumus.nn._parameter import Parameter
@@ -21,20 +21,27 @@ _lock = threading.Lock()
 class Borrowed:
     """The raw arrays of a borrow, for as long as it is open."""
 
-    def __init__(self, pairs: dict[Parameter, Tensor]) -> None:
-        self._pairs = pairs
+    def __init__(self, pairs: dict[Parameter, Tensor], scales: dict[ParamId, Any]) -> None:
+        self._pairs, self._scales = pairs, scales
 
     def data(self, parameter: Parameter) -> Any:
         """The parameter's device array, which may be written to."""
-        if parameter not in self._pairs:
-            raise BorrowError(f"{parameter.label} is not part of this borrow")
+        self._gradient(parameter)
         return parameter._array
 
     def grad(self, parameter: Parameter) -> Any:
-        """The device array of its gradient."""
+        """The device array of its gradient, not yet multiplied by :meth:`scale`."""
+        return self._gradient(parameter)._array
+
+    def scale(self, parameter: Parameter) -> Any | None:
+        """What :meth:`GradientStore.scale_by` asked to multiply the gradient by, or None."""
+        self._gradient(parameter)
+        return self._scales.get(parameter.id)
+
+    def _gradient(self, parameter: Parameter) -> Tensor:
         if parameter not in self._pairs:
-            raise BorrowError(f"{parameter.label} is not part of this borrow")
-        return self._pairs[parameter]._array
+            raise BorrowError(f"{parameter.label} is not part of this borrow, or it is over")
+        return self._pairs[parameter]
 
 
 @contextmanager
@@ -63,7 +70,7 @@ def borrow(store: GradientStore, params: Sequence[Parameter]) -> Iterator[Borrow
             parameter._version.borrower = parameter.label
     done = False
     try:
-        yield Borrowed(pairs)
+        yield Borrowed(pairs, store._scales)
         done = True
     finally:
         with _lock, store._lock:
@@ -72,6 +79,7 @@ def borrow(store: GradientStore, params: Sequence[Parameter]) -> Iterator[Borrow
                 parameter._version.count += 1
                 if done:
                     del store._grads[parameter.id]
+                    store._scales.pop(parameter.id, None)
             store._borrowed = False
             pairs.clear()
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
-from rumus.tensor._errors import BorrowError, DeviceError, DTypeError, ShapeError
+from rumus.tensor._errors import (
+    BorrowError,
+    DeviceError,
+    DTypeError,
+    MissingGradError,
+    ShapeError,
+)
 
 if TYPE_CHECKING:
     from rumus.tensor._tensor import Tensor
@@ -44,22 +50,28 @@ class GradientStore:
 
     def __init__(self) -> None:
         self._grads: dict[ParamId, Tensor] = {}
+        self._scales: dict[ParamId, Any] = {}
         self._lock = threading.RLock()
         self._borrowed = False
 
     def get(self, id: ParamId) -> Tensor | None:
         """The gradient of a parameter, or None."""
-        return self._open().get(id)
+        with self._lock:
+            self._open()
+            return self._scaled(id)
 
     def pop(self, id: ParamId) -> Tensor | None:
         """Take a gradient out of the store; None if there is none."""
         with self._lock:
-            return self._open().pop(id, None)
+            self._open()
+            self._scaled(id)
+            return self._grads.pop(id, None)
 
     def replace(self, id: ParamId, grad: Tensor) -> None:
         """Set the gradient of a parameter, whatever was there."""
         with self._lock:
             self._open()[id] = grad.detach()
+            self._scales.pop(id, None)
 
     def accumulate(self, id: ParamId, grad: Tensor) -> None:
         """Add to the gradient of a parameter; the first one is kept as it is.
@@ -71,7 +83,7 @@ class GradientStore:
         """
         with self._lock:
             grads = self._open()
-            grads[id] = _sum(id, grads.get(id), grad.detach())
+            grads[id] = _sum(id, self._scaled(id), grad.detach())
 
     def merge_from(self, other: GradientStore) -> None:
         """Add all gradients of another store, which stays as it is; all of them or none.
@@ -84,12 +96,37 @@ class GradientStore:
         theirs = list(other.items())
         with self._lock:
             grads = self._open()
-            grads.update({id: _sum(id, grads.get(id), grad) for id, grad in theirs})
+            grads.update({id: _sum(id, self._scaled(id), grad) for id, grad in theirs})
+
+    def scale_by(self, ids: Iterable[ParamId], scale: Any) -> None:
+        """Multiply gradients by a number that may still be on its way.
+
+        The product is formed when a gradient is next looked at; an optimizer step takes the
+        gradients as they are and the factor beside them, so that clipping costs it nothing.
+
+        Args:
+            ids: Parameters that have a gradient in the store.
+            scale: A Python float, or a float32 device array whose first element is the factor.
+
+        Raises:
+            MissingGradError: A parameter has no gradient; none has been scaled then.
+        """
+        with self._lock:
+            grads = self._open()
+            listed = list(dict.fromkeys(ids))
+            for id in listed:
+                if id not in grads:
+                    raise MissingGradError(f"{id} has no gradient to scale")
+            for id in listed:
+                self._scaled(id)
+                self._scales[id] = scale
 
     def items(self) -> Iterator[tuple[ParamId, Tensor]]:
         """Pairs of parameter id and gradient, as they are now."""
         with self._lock:
-            return iter(list(self._open().items()))
+            for id in self._open():
+                self._scaled(id)
+            return iter(list(self._grads.items()))
 
     def __iter__(self) -> Iterator[ParamId]:
         with self._lock:
@@ -109,6 +146,19 @@ class GradientStore:
         if self._borrowed:
             raise BorrowError("this GradientStore is held by an optimizer step; use it afterwards")
         return self._grads
+
+    def _scaled(self, id: ParamId) -> Tensor | None:
+        """The gradient, multiplied by the scale that waits for it."""
+        grad = self._grads.get(id)
+        scale = self._scales.pop(id, None)
+        if grad is None or scale is None:
+            return grad
+        be = grad.device.backend
+        if not isinstance(scale, float):
+            scale = be.reshape(be.slice(be.reshape(scale, (-1,)), (slice(0, 1, 1),)), ())
+        product = be.elementwise("mul", grad.array, scale)
+        self._grads[id] = grad._wrap(product, grad.device)
+        return self._grads[id]
 
 
 def _sum(id: ParamId, old: Tensor | None, new: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from rumus.tensor._device import CPU, Device
 from rumus.tensor._errors import ArgumentError, StateDictError
 from rumus.tensor._tensor import Tensor
 
-from ._parameter import Parameter
+from ._parameter import Parameter, keep
 
 Self = TypeVar("Self", bound="Module")
 
@@ -78,21 +78,21 @@ class Module:
         return (module for _, module in self.named_modules())
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """All parameters by path; one that is shared comes once, under its first path."""
+        """All parameters by path; one that is shared comes once, under its first path.
+
+        A parameter without a name of its own is called by its path from here on.
+        """
         seen: set[int] = set()
         for path, module in self.named_modules():
             for name, value in module._attributes():
                 if isinstance(value, Parameter) and id(value) not in seen:
                     seen.add(id(value))
+                    value._found_at(_join(path, name))
                     yield _join(path, name), value
 
     def parameters(self) -> list[Parameter]:
-        """All parameters, each once; unnamed ones are given their path as a name."""
-        found = []
-        for path, parameter in self.named_parameters():
-            parameter.name = parameter.name or path
-            found.append(parameter)
-        return found
+        """All parameters, each once, in the order of the attributes."""
+        return [parameter for _, parameter in self.named_parameters()]
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
         """All buffers by path."""
@@ -116,6 +116,7 @@ class Module:
         """
         if not name.isidentifier():
             raise ArgumentError(f"a buffer's name is a Python name, not {name!r}")
+        keep(value.array, value.device)
         setattr(self, name, value)
         if name not in self._buffers:
             self._buffers = (*self._buffers, name)
@@ -153,7 +154,7 @@ class Module:
             parameter._rebind(tensor.array, device)
         for module in self.modules():
             for name in module._buffers:
-                setattr(module, name, getattr(module, name).to(device))
+                module.register_buffer(name, getattr(module, name).to(device))
         _epoch.bump()
         return self
 

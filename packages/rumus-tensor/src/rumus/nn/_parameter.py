@@ -40,7 +40,7 @@ class Parameter(Tensor):
     """
 
     __hash__ = object.__hash__
-    __slots__ = ("_id", "_requires_grad", "name", "slot")
+    __slots__ = ("_id", "_name", "_path", "_requires_grad", "slot")
 
     def __init__(
         self,
@@ -56,8 +56,10 @@ class Parameter(Tensor):
         else:
             super().__init__(data)
         self._id = ParamId()
-        self.name = name
+        self._name = name
+        self._path: str | None = None
         self.slot: GradSlot | None = None
+        keep(self._array, self._device)
         self._requires_grad = False
         self.requires_grad = requires_grad
 
@@ -65,6 +67,23 @@ class Parameter(Tensor):
     def id(self) -> ParamId:
         """The key of its gradient; unique in the process."""
         return self._id
+
+    @property
+    def name(self) -> str | None:
+        """The name that was given, or else its path in the outermost module that was asked for it.
+
+        May be set; None for a parameter that no module has listed yet.
+        """
+        return self._name or self._path
+
+    @name.setter
+    def name(self, value: str | None) -> None:
+        self._name = value
+
+    def _found_at(self, path: str) -> None:
+        """Take a path for a name, unless one from further out is known."""
+        if self._path is None or len(path) > len(self._path):
+            self._path = path
 
     @property
     def label(self) -> str:
@@ -98,7 +117,16 @@ class Parameter(Tensor):
         self._version.count += 1
         self._array, self._device, self._version = array, device, Version()
         self.slot = None
+        keep(array, device)
         _epoch.bump()
 
     def __repr__(self) -> str:
         return f"Parameter({super().__repr__()})"
+
+
+def keep(array: Any, device: Device) -> None:
+    """Tell the GPU runtime that an array outlives a step, so that captured steps may use it."""
+    if device.kind == "gpu":
+        from rumus import gpu
+
+        gpu.persist(array)

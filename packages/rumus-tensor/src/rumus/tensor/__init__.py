@@ -18,6 +18,7 @@ from ._creation import (
 )
 from ._device import Device
 from ._elementwise import bool_, float16, float32, int32, uint8
+from ._epoch import structure_version
 from ._errors import (
     ArgumentError,
     AutogradError,
@@ -71,6 +72,7 @@ __all__ = [
     "rand",
     "randn",
     "stack",
+    "structure_version",
     "tensor",
     "uint8",
     "where",

@@ -97,12 +97,12 @@ class Arithmetic(TensorBase):
 
     def _binary(self, op: str, other: Any) -> Tensor:
         if not is_operand(other):
-            return NotImplemented
+            return NotImplemented  # type: ignore[no-any-return]
         return apply(op, self, other)
 
     def _reflected(self, op: str, other: Any) -> Tensor:
         if not is_operand(other):
-            return NotImplemented
+            return NotImplemented  # type: ignore[no-any-return]
         return Elementwise(op)(operand(self, other), self)
 
     # Methods, in the order of the table

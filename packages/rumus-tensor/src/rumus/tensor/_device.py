@@ -10,13 +10,13 @@ from ._errors import DeviceError
 
 
 class Device:
-    """Where a tensor lives: ``"cpu"``, ``"gpu"`` (the best adapter, the same as ``"gpu:0"``),
-    ``"gpu:N"``, or ``"auto"``, which becomes the GPU if one can be used and else the CPU.
+    """Where a tensor lives.
 
     Equal devices are the same object. Naming a GPU does not touch it.
 
     Args:
-        name: One of the names above, or a device.
+        name: ``"cpu"``; ``"gpu"`` (the best adapter, the same as ``"gpu:0"``); ``"gpu:N"``;
+            ``"auto"``, which becomes the GPU if one can be used and else the CPU; or a device.
 
     Raises:
         DeviceError: The name is none of these.

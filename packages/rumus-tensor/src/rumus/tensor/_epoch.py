@@ -12,7 +12,7 @@ _counter = itertools.count(1)
 _current = 0
 
 
-def current() -> int:
+def structure_version() -> int:
     """The number now."""
     return _current
 

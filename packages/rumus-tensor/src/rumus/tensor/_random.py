@@ -5,7 +5,7 @@ Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror and Shaw, "Parallel random nu
 no state to carry from element to element, so a kernel computes any element by itself::
 
     key     = (seed & 0xffffffff, seed >> 32)        the seed of manual_seed, 64 bits
-    counter = (i >> 1, position)                     i: row-major index; position: number of the call
+    counter = (i >> 1, position)                     i: row-major index; position: of the call
     w0, w1  = threefry2x32(key, counter)
 
     uniform[i] = (w >> 8) * 2**-24                   w = w0 where i is even, w1 where it is odd

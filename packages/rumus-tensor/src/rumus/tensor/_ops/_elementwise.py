@@ -34,8 +34,9 @@ class Elementwise(Function):
             broadcast_shape(self.op, *self.shapes)
         if any(self.needs):
             self.rules = DERIVATIVES.get(self.op, (_ZERO,) * len(arrays))
-            reads = {r for rule, need in zip(self.rules, self.needs) if need for r in rule.reads}
-            self.saves = tuple(r for r in reads if isinstance(r, int))
+            needed = zip(self.rules, self.needs, strict=False)
+            reads = {name for rule, need in needed if need for name in rule.args}
+            self.saves = tuple(i for i, name in enumerate(_INPUTS) if name in reads)
             self.saves_output = "y" in reads
         return be.elementwise(self.op, *arrays)
 
@@ -47,27 +48,30 @@ class Elementwise(Function):
         )
 
     def _gradient(self, be: Backend[Any], rule: Rule, grad: Any) -> Any:
-        known: dict[str | int | float, Any] = dict(zip(self.saves, self.saved, strict=True))
-        known["g"] = grad
+        if rule.op == "zero":
+            return be.full(grad.shape, 0.0, grad.dtype)
+        if rule.op == "same":
+            return grad
+        known = {"g": grad}
+        known.update((_INPUTS[i], saved) for i, saved in zip(self.saves, self.saved, strict=True))
         if self.saves_output:
             known["y"] = self.output
-        if rule.op == "g":
-            return grad
-        return be.elementwise(rule.op, *(known.get(name, name) for name in rule.args))
+        args = (known[a] if isinstance(a, str) else a for a in rule.args)
+        return be.elementwise(rule.op, *args)
 
 
 class Rule:
     """A backward row and its arguments.
 
     Args:
-        op: A row of the elementwise table, or ``"g"`` for the gradient itself.
-        args: ``"g"`` is the gradient of the result, ``"y"`` the result, an int the input at that
-            position, a float itself.
+        op: A row of the elementwise table; ``"same"`` for the gradient of the result as it is, or
+            ``"zero"``.
+        args: ``"g"`` is the gradient of the result, ``"y"`` the result, ``"a"``, ``"b"``, ``"c"``
+            the inputs, a float itself.
     """
 
-    def __init__(self, op: str, *args: str | int | float) -> None:
+    def __init__(self, op: str, *args: str | float) -> None:
         self.op, self.args = op, args
-        self.reads = tuple(a for a in args if a == "y" or type(a) is int)
 
 
 def sum_to(be: Backend[Any], grad: Any, shape: Shape) -> Any:
@@ -81,41 +85,41 @@ def sum_to(be: Backend[Any], grad: Any, shape: Shape) -> Any:
     return be.reshape(summed, shape)
 
 
-_SAME, _NEGATED = Rule("g"), Rule("neg", "g")
-_ZERO = Rule("where", False, "g", 0.0)
+_INPUTS = ("a", "b", "c")
+_SAME, _NEGATED, _ZERO = Rule("same"), Rule("neg", "g"), Rule("zero")
 
 # A rule for each input that can have a gradient. Rows that are not here are constant almost
 # everywhere: their gradient is zero.
 DERIVATIVES: dict[str, tuple[Rule, ...]] = {
     "add": (_SAME, _SAME),
     "sub": (_SAME, _NEGATED),
-    "mul": (Rule("mul", "g", 1), Rule("mul", "g", 0)),
-    "div": (Rule("div", "g", 1), Rule("div_backward", "g", 0, 1)),
-    "pow": (Rule("pow_backward", "g", 0, 1), Rule("pow_exponent_backward", "g", 0, 1)),
+    "mul": (Rule("mul", "g", "b"), Rule("mul", "g", "a")),
+    "div": (Rule("div", "g", "b"), Rule("div_backward", "g", "a", "b")),
+    "pow": (Rule("pow_backward", "g", "a", "b"), Rule("pow_exponent_backward", "g", "a", "b")),
     "neg": (_NEGATED,),
-    "abs": (Rule("abs_backward", "g", 0),),
-    "square": (Rule("square_backward", "g", 0),),
+    "abs": (Rule("abs_backward", "g", "a"),),
+    "square": (Rule("square_backward", "g", "a"),),
     "sqrt": (Rule("sqrt_backward", "g", "y"),),
     "rsqrt": (Rule("rsqrt_backward", "g", "y"),),
     "reciprocal": (Rule("reciprocal_backward", "g", "y"),),
     "exp": (Rule("mul", "g", "y"),),
-    "log": (Rule("div", "g", 0),),
-    "sin": (Rule("sin_backward", "g", 0),),
-    "cos": (Rule("cos_backward", "g", 0),),
+    "log": (Rule("div", "g", "a"),),
+    "sin": (Rule("sin_backward", "g", "a"),),
+    "cos": (Rule("cos_backward", "g", "a"),),
     "tanh": (Rule("tanh_backward", "g", "y"),),
     "sigmoid": (Rule("sigmoid_backward", "g", "y"),),
     "relu": (Rule("relu_backward", "g", "y"),),
-    "leaky_relu": (Rule("leaky_relu_backward", "g", 0, 1),),
-    "gelu": (Rule("gelu_backward", "g", 0),),
-    "gelu_tanh": (Rule("gelu_tanh_backward", "g", 0),),
-    "silu": (Rule("silu_backward", "g", 0),),
-    "softplus": (Rule("softplus_backward", "g", 0),),
-    "maximum": (Rule("maximum_backward", "g", 0, 1), Rule("maximum_backward", "g", 1, 0)),
-    "minimum": (Rule("minimum_backward", "g", 0, 1), Rule("minimum_backward", "g", 1, 0)),
-    "clamp": (Rule("clamp_backward", "g", 0, 1, 2),),
-    "where": (_ZERO, Rule("where", 0, "g", 0.0), Rule("where", 0, 0.0, "g")),
+    "leaky_relu": (Rule("leaky_relu_backward", "g", "a", "b"),),
+    "gelu": (Rule("gelu_backward", "g", "a"),),
+    "gelu_tanh": (Rule("gelu_tanh_backward", "g", "a"),),
+    "silu": (Rule("silu_backward", "g", "a"),),
+    "softplus": (Rule("softplus_backward", "g", "a"),),
+    "maximum": (Rule("maximum_backward", "g", "a", "b"), Rule("maximum_backward", "g", "b", "a")),
+    "minimum": (Rule("minimum_backward", "g", "a", "b"), Rule("minimum_backward", "g", "b", "a")),
+    "clamp": (Rule("clamp_backward", "g", "a", "b", "c"),),
+    "where": (_ZERO, Rule("where", "a", "g", 0.0), Rule("where", "a", 0.0, "g")),
     "squared_difference": (
-        Rule("squared_difference_backward", "g", 0, 1),
-        Rule("squared_difference_backward", "g", 1, 0),
+        Rule("squared_difference_backward", "g", "a", "b"),
+        Rule("squared_difference_backward", "g", "b", "a"),
     ),
 }
