@@ -90,7 +90,7 @@ def test_licences_and_changelog_travel_with_the_package(built: Built) -> None:
 
 def test_an_sdist_holds_plain_files_and_the_tests(built: Built) -> None:
     assert all(member.isfile() or member.isdir() for member in built.sdist.values())
-    assert any(name.startswith("tests/test_") for name in built.sdist)
+    assert any(name.startswith("tests/") and "/test_" in name for name in built.sdist)
 
 
 @pytest.mark.parametrize("package", sorted(IMPORTS))
