@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rumus import gpu
 from rumus.gpu._kernel import pack
 
@@ -38,9 +39,7 @@ def test_the_same_constants_give_the_same_variant_and_equal_ones_of_other_types_
     assert "const FACTOR: u32 = 1u;" in kernel.variant(scalar="u32", FACTOR=1).code
 
 
-@pytest.mark.parametrize(
-    "numbers", [(0, 2), (1, 2), ()], ids=["a gap", "not from 0", "no binding"]
-)
+@pytest.mark.parametrize("numbers", [(0, 2), (1, 2), ()], ids=["a gap", "not from 0", "no binding"])
 def test_bindings_that_are_not_numbered_from_zero_are_refused(numbers: tuple[int, ...]) -> None:
     code = "".join(
         f"@group(0) @binding({n}) var<storage, read> x{n}: array<f32>;\n" for n in numbers

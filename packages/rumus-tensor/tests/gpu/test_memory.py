@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rumus import gpu
 from rumus.gpu._memory import RESERVE_FACTOR, Buffer, Pool, size_class
 
@@ -48,6 +49,7 @@ def test_a_returned_buffer_is_handed_out_again() -> None:
 
 def test_an_upload_never_gets_a_buffer_that_the_open_batch_uses() -> None:
     pool, _ = _pool()
+    pool.take(100_000, batch=0)  # so that the bound leaves room for two small ones
     used = pool.take(1000, batch=0)
     used.last_use = 5
     pool.returned.append(used)

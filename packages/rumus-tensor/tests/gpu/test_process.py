@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from tempfile import gettempdir
 
 import pytest
 
@@ -12,7 +13,8 @@ pytestmark = pytest.mark.gpu
 def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, **environment},
+        # Mesa's software adapter prints a warning where this is not set.
+        env={"XDG_RUNTIME_DIR": gettempdir(), **os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=120,
@@ -87,10 +89,11 @@ def test_a_wrong_environment_variable_is_named(variable: str, value: str, part: 
 
 def test_the_public_api_serves_where_the_c_functions_are_not_found() -> None:
     code = """
-from rumus.gpu import _seam
-_seam._BACKENDS.clear()
 import numpy as np
 from rumus import gpu
+from rumus.gpu import _seam
+gpu.is_available()
+_seam._BACKENDS.clear()
 from rumus.gpu._device import get_device
 x = gpu.from_host(np.arange(9, dtype=np.float32))
 y = gpu.full((3,), 2.0)

@@ -56,7 +56,7 @@ def adapter(index: int) -> Any:
 
 
 def open_device(index: int) -> Any:
-    """Open a device on an adapter with all its limits, but for those that are lowered on purpose."""
+    """Open a device on an adapter with all its limits, but for those lowered on purpose."""
     chosen = adapter(index)
     limits = {**chosen.limits, **_lowered_limits(chosen.limits)}
     features = [name for name in _FEATURES if name in chosen.features]

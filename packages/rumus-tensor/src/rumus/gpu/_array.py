@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from rumus.gpu._capture import Recording
     from rumus.gpu._device import GpuDevice
     from rumus.gpu._memory import Buffer
+    from rumus.gpu._recording import Recording
 
 Shape = tuple[int, ...]
 

@@ -6,7 +6,8 @@ import atexit
 import os
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,8 @@ from rumus.gpu._seam import make_encoder
 
 if TYPE_CHECKING:
     from rumus.gpu._kernel import Compiled
+
+T = TypeVar("T")
 
 BATCH = 512
 """Dispatches that are recorded before they are submitted without being asked for."""
@@ -40,9 +43,7 @@ class GpuDevice:
         self.max_groups = self.limits["max-compute-workgroups-per-dimension"]
         self._max_binding = self.limits["max-storage-buffer-binding-size"]
         self.encoder = make_encoder(self.gpu)
-        self.pool = Pool(
-            self._create_buffer, self._discard_buffer, self.limits["max-buffer-size"]
-        )
+        self.pool = Pool(self._create_buffer, self._discard_buffer, self.limits["max-buffer-size"])
         self.batch = 0
         """The number of batches submitted so far, and so the name of the one being recorded."""
         self._recorded = 0
@@ -82,11 +83,11 @@ class GpuDevice:
         whole = raw.size & ~3
         with self.lock:
             if whole:
-                self.encoder.write(buffer.handle, 0, memoryview(raw[:whole]))
+                self.encoder.write(buffer.handle, 0, raw[:whole].data)
             if whole < raw.size:
                 tail = np.zeros(4, np.uint8)
                 tail[: raw.size - whole] = raw[whole:]
-                self.encoder.write(buffer.handle, whole, memoryview(tail))
+                self.encoder.write(buffer.handle, whole, tail.data)
 
     def uniform(self, data: bytes) -> Buffer:
         """The immutable uniform buffer with these bytes; the same bytes share one."""
@@ -94,8 +95,9 @@ class GpuDevice:
         if buffer is None:
             padded = data + bytes(-len(data) % 16)
             usage = _UNIFORM | _COPY_DST
-            buffer = Buffer(self._checked(self.gpu.create_buffer, size=len(padded), usage=usage),
-                            len(padded))
+            buffer = Buffer(
+                self._checked(self.gpu.create_buffer, size=len(padded), usage=usage), len(padded)
+            )
             self.encoder.write(buffer.handle, 0, memoryview(padded))
             self._uniforms[data] = buffer
             if len(self._uniforms) > CACHED_UNIFORMS:
@@ -206,7 +208,7 @@ class GpuDevice:
                     f"is {self.limits[name]:,} bytes: split it"
                 )
 
-    def _checked(self, call: Any, *args: Any, **kwargs: Any) -> Any:
+    def _checked(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         try:
             return call(*args, **kwargs)
         except GpuError:

@@ -4,8 +4,8 @@
 
     RumusError
     └── GpuError (RuntimeError)         anything that went wrong on a GPU that is there
-        ├── KernelError                 WGSL that does not compile, or a dispatch that does not fit it
-        ├── GpuLimitError               a size past one of the adapter's limits, named with its value
+        ├── KernelError                 WGSL that does not compile, or does not fit its dispatch
+        ├── GpuLimitError               a size past one of the adapter's limits
         ├── GpuOutOfMemoryError         no room for a buffer; says what is live and reserved
         ├── DeviceLostError             the driver gave the device up; start a new process
         └── CaptureError                a step that cannot be replayed as it stands

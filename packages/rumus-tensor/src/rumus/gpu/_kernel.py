@@ -2,7 +2,7 @@
 
 A kernel is a WGSL file. Its storage bindings are numbered from 0 in the order in which
 :meth:`Pipeline.dispatch` takes the arrays; an optional ``fault`` binding and an optional uniform
-block called ``params`` come last. A variant puts a header of ``alias`` and ``const`` lines in front.
+block called ``params`` come last. A variant puts ``alias`` and ``const`` lines in front.
 """
 
 from __future__ import annotations
@@ -62,6 +62,9 @@ class Kernel:
         name: what error messages call it.
         fault: the message and error type to raise when the kernel reports a fault through its
             ``fault`` binding, see :mod:`rumus.gpu`.
+        trusted: whether every index is known to be inside its binding and every loop to end, so
+            that the checks which WebGPU adds at run time may be left out. A kernel that breaks this
+            promise can read or write other memory of the process on the GPU.
 
     Example:
         >>> kernel = Kernel('''
@@ -75,12 +78,18 @@ class Kernel:
     """
 
     def __init__(
-        self, source: Source | str, *, name: str, fault: _faults.Fault | None = None
+        self,
+        source: Source | str,
+        *,
+        name: str,
+        fault: _faults.Fault | None = None,
+        trusted: bool = False,
     ) -> None:
         self._source = source
         self.name = name
         self._fault = fault
-        self._variants: dict[tuple[tuple[str, Constant], ...], Pipeline] = {}
+        self._trusted = trusted
+        self._variants: dict[tuple[object, ...], Pipeline] = {}
 
     def variant(self, *, prelude: str = "", **constants: Constant) -> Pipeline:
         """The kernel under a header of constants; the same constants give the same object.
@@ -91,23 +100,24 @@ class Kernel:
                 negative (``u32``), or a float (``f32``) becomes ``const NAME``.
         """
         # 1, 1.0 and True are equal as keys, and different in WGSL.
-        key = tuple((k, type(v), v) for k, v in constants.items()) + ((prelude,),)
-        found = self._variants.get(key)  # type: ignore[call-overload]
+        key = (prelude, *[(k, type(v), v) for k, v in constants.items()])
+        found = self._variants.get(key)
         if found is None:
             header = "".join(_declaration(k, v) for k, v in constants.items())
             if self._fault is not None:
                 header += _declaration("FAULT", _faults.register(self._fault))
             text = self._source if isinstance(self._source, str) else self._source.read_text()
-            found = Pipeline(self.name, header + prelude, text)
-            self._variants[key] = found  # type: ignore[index]
+            found = Pipeline(self.name, header + prelude, text, self._trusted)
+            self._variants[key] = found
         return found
 
 
 class Pipeline:
     """A variant of a kernel, compiled on each device where it is first dispatched."""
 
-    def __init__(self, name: str, header: str, body: str) -> None:
+    def __init__(self, name: str, header: str, body: str, trusted: bool) -> None:
         self.name = name
+        self._trusted = trusted
         self.code = f"{header}\n{body}"
         self._header_lines = header.count("\n") + 1
         self.bindings = _parse_bindings(name, self.code)
@@ -209,7 +219,7 @@ class Pipeline:
                 f"max-storage-buffers-per-shader-stage is {most}"
             )
         try:
-            module = gpu.create_shader_module(label=self.name, code=self.code)
+            module = device.encoder.shader_module(self.name, self.code, self._trusted)
             layout = gpu.create_bind_group_layout(entries=self._layout_entries())
             pipeline = gpu.create_compute_pipeline(
                 label=self.name,
@@ -279,5 +289,3 @@ def _parse_bindings(name: str, code: str) -> tuple[Binding, ...]:
     if uniforms not in ([], [len(ordered) - 1]):
         raise KernelError(f"kernel {name}: its uniform block must be the last binding, and one")
     return ordered
-
-

@@ -61,7 +61,7 @@ class Pool:
         self.live = self.reserved = self.peak = 0
 
     def take(self, nbytes: int, batch: int, for_upload: bool = False) -> Buffer:
-        """A buffer of at least ``nbytes``; with ``for_upload``, one that ``batch`` has not touched."""
+        """A buffer of at least ``nbytes``; ``for_upload``, one that ``batch`` has not touched."""
         self.collect()
         wanted = min(size_class(nbytes), self._largest & ~15)
         self.live += wanted

@@ -1,9 +1,9 @@
 """A recorded step: its dispatches, its memory plan and its replay.
 
 While a step is recorded nothing runs. Its arrays get placeholder buffers; when it is complete,
-:meth:`Recording.finish` plans which real buffer each of them has for how long, makes the bind groups,
-and keeps one flat list of prepared dispatches. A replay writes the host values, copies the inputs in,
-encodes that list and submits it once.
+:meth:`Recording.finish` plans which real buffer each of them has for how long, makes the bind
+groups, and keeps one flat list of prepared dispatches. A replay writes the host values, copies the
+inputs in, encodes that list and submits it once.
 """
 
 from __future__ import annotations
@@ -239,4 +239,3 @@ def host_value(callback: HostCallback, device_index: int = 0) -> GpuArray:
     if recording is not None:
         return recording.host_value(callback)
     return from_host(callback(), device_index)
-

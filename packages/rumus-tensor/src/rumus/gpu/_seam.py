@@ -1,15 +1,17 @@
 """The seam to WebGPU: the one module that knows a binding's C functions.
 
-``wgpu`` (wgpu-native) is the default; ``RUMUS_GPU_API=dawn`` takes ``wgpudawn`` (Dawn) instead, with
-the Dawn toggles that ``RUMUS_GPU_TOGGLES`` lists (comma-separated). Both export the functions of ``webgpu.h`` and the same Python API, so the same code drives either. The
-hot calls go to the C functions with handles prepared once (1.9 µs a dispatch against 10 to 95 µs);
-where those are not found, :class:`PublicEncoder` does the same through the Python API.
+``wgpu`` (wgpu-native) is the default; ``RUMUS_GPU_API=dawn`` takes ``wgpudawn`` (Dawn) instead,
+with the Dawn toggles that ``RUMUS_GPU_TOGGLES`` lists, comma-separated. Both export the functions of
+``webgpu.h`` and the same Python API, so the same code drives either. The hot calls go to the C
+functions with handles prepared once (1.9 µs a dispatch against 10 to 95 µs); where those are not
+found, :class:`PublicEncoder` does the same through the Python API.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from typing import Any, Protocol
@@ -19,6 +21,7 @@ from rumus.tensor import GpuUnavailableError
 Command = tuple[Any, Any, int, int, int]
 """A prepared dispatch: pipeline handle, bind group handle, workgroups in x, y and z."""
 
+_NO_RUNTIME_CHECKS = 0
 _BACKENDS = {"wgpu": "wgpu.backends.wgpu_native", "wgpudawn": "wgpudawn.backends.dawn"}
 
 
@@ -41,23 +44,37 @@ def load_api() -> Any:
             f"the WebGPU package {package!r} cannot be loaded ({error}): pip install {extra}"
         ) from error
     toggles = [name for name in os.environ.get("RUMUS_GPU_TOGGLES", "").split(",") if name]
-    if toggles:
-        _enable_toggles(package, toggles)
+    if package == "wgpudawn":
+        _enable_toggles(toggles)
+    elif toggles:
+        raise GpuUnavailableError("RUMUS_GPU_TOGGLES are Dawn's: set RUMUS_GPU_API=dawn as well")
+    else:
+        _leave_out_opengl()
     return api
 
 
-def _enable_toggles(package: str, toggles: list[str]) -> None:
-    if package != "wgpudawn":
-        raise GpuUnavailableError("RUMUS_GPU_TOGGLES are Dawn's: set RUMUS_GPU_API=dawn as well")
-    extras = import_module(f"{_BACKENDS[package]}.extras")
+def _enable_toggles(toggles: list[str]) -> None:
+    extras = import_module(f"{_BACKENDS['wgpudawn']}.extras")
     try:
         extras.set_instance_extras(enable_toggles=toggles)
     except ValueError as error:
         raise GpuUnavailableError(f"RUMUS_GPU_TOGGLES: {error}") from error
 
 
+def _leave_out_opengl() -> None:
+    """OpenGL lists each adapter twice, starts slowly, and complains on headless machines."""
+    extras = import_module(f"{_BACKENDS['wgpu']}.extras")
+    # The program may use wgpu itself, and have made the instance before us.
+    with suppress(RuntimeError, KeyError):
+        extras.set_instance_extras(backends=["Vulkan", "Metal", "DX12"])
+
+
 class Encoder(Protocol):
     """One batch of commands on its way to the queue, and the objects that only the queue makes."""
+
+    def shader_module(self, name: str, code: str, trusted: bool) -> Any:
+        """Parse WGSL; ``trusted`` leaves out run-time checks of bounds and loops, if it can."""
+        ...
 
     def handle(self, pipeline: Any) -> Any:
         """What :meth:`dispatch` wants for a compute pipeline; lives as long as the pipeline."""
@@ -101,10 +118,11 @@ class NativeEncoder:
     """Records through the C functions of ``webgpu.h``."""
 
     def __init__(self, device: Any, backend: Any) -> None:
-        self._ffi = backend.ffi
+        self._ffi, self._lib, self._gpu = backend.ffi, backend.lib, device
+        self._api = import_module(f"{backend.__name__}._api")
         # The checked functions turn a validation error into an exception; the raw ones cost a
         # tenth and leave their errors to the next checked call (pass end, finish and submit).
-        raw, checked = backend.lib, import_module(f"{backend.__name__}._api").libf
+        raw, checked = backend.lib, self._api.libf
         self._device, self._queue = device._internal, device.queue._internal
         self._create_encoder = checked.wgpuDeviceCreateCommandEncoder
         self._begin_pass = raw.wgpuCommandEncoderBeginComputePass
@@ -121,6 +139,7 @@ class NativeEncoder:
         self._write = checked.wgpuQueueWriteBuffer
         self._create_group = checked.wgpuDeviceCreateBindGroup
         self._release_group = raw.wgpuBindGroupRelease
+        self._create_trusted = getattr(checked, "wgpuDeviceCreateShaderModuleTrusted", None)
         new = self._ffi.new
         self._encoder_descriptor = new("WGPUCommandEncoderDescriptor *")
         self._pass_descriptor = new("WGPUComputePassDescriptor *")
@@ -128,6 +147,19 @@ class NativeEncoder:
         self._submission = new("WGPUCommandBuffer[1]")
         self._encoder: Any = None
         self._pass: Any = None
+
+    def shader_module(self, name: str, code: str, trusted: bool) -> Any:
+        if not trusted or self._create_trusted is None:
+            return self._gpu.create_shader_module(label=name, code=code)
+        text = code.encode()
+        data = self._ffi.new("char[]", text)
+        source = self._ffi.new("WGPUShaderSourceWGSL *")
+        source.chain.sType = self._lib.WGPUSType_ShaderSourceWGSL
+        source.code.data, source.code.length = data, len(text)
+        descriptor = self._ffi.new("WGPUShaderModuleDescriptor *")
+        descriptor.nextInChain = self._ffi.cast("WGPUChainedStruct *", source)
+        module = self._create_trusted(self._device, descriptor, _NO_RUNTIME_CHECKS)
+        return self._api.GPUShaderModule(name, module, self._gpu)
 
     def handle(self, pipeline: Any) -> Any:
         return pipeline._internal
@@ -151,9 +183,7 @@ class NativeEncoder:
 
     def copy(self, source: Any, start: int, target: Any, at: int, nbytes: int) -> None:
         self._close_pass()
-        self._copy(
-            self._open_encoder(), source._internal, start, target._internal, at, nbytes
-        )
+        self._copy(self._open_encoder(), source._internal, start, target._internal, at, nbytes)
 
     def submit(self) -> None:
         if self._encoder is None:
@@ -213,6 +243,9 @@ class PublicEncoder:
         self._device = device
         self._encoder: Any = None
         self._pass: Any = None
+
+    def shader_module(self, name: str, code: str, trusted: bool) -> Any:
+        return self._device.create_shader_module(label=name, code=code)
 
     def handle(self, pipeline: Any) -> Any:
         return pipeline
