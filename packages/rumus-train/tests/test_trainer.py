@@ -47,11 +47,11 @@ def test_the_epochs_loss_is_the_mean_over_its_steps_alone(device: str) -> None:
     w = weight(device)
     trainer = Trainer(SGD([w], lr=0.0))
     for value in (100.0, 200.0):
-        trainer.train_step(lambda value=value: (w * 0.0).sum() + value)
+        trainer.train_step(lambda v: (w * 0.0).sum() + v, value)
     assert trainer.epoch_avg_loss() == 150.0
     trainer.reset_epoch()
     for value in (1.0, 2.0, 6.0):
-        trainer.train_step(lambda value=value: (w * 0.0).sum() + value)
+        trainer.train_step(lambda v: (w * 0.0).sum() + v, value)
     assert trainer.epoch_avg_loss() == 3.0
     assert trainer.epoch_avg_loss() == 3.0
 
