@@ -2,7 +2,7 @@
 //   output[o * inner + i] = argmax over r of input[offset + o * outer_step + i * inner_step + r * step]
 //
 // Values become unsigned keys in the same order, NaN above all, so that one comparison decides.
-// LARGEST chooses between argmax and argmin. The prelude gives T, `load_element(e)` and `key(v)`.
+// LARGEST chooses between argmax and argmin. The prelude gives T, `load_input_element(e)` and `key(v)`.
 
 struct Params {
   rows: u32, inner: u32, length: u32,
@@ -44,7 +44,7 @@ fn main(
   var best = 0u;
   var place = 0xffffffffu;
   for (var r = lane; r < end; r += LANES) {
-    let key = key(load_element(base + r * params.step));
+    let key = key(load_input_element(base + r * params.step));
     if (key > best || place == 0xffffffffu) {
       best = key;
       place = r;

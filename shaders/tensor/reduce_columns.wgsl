@@ -22,9 +22,9 @@ const HEIGHT = 256u / WIDTH;
 var<workgroup> scratch: array<vec4<T>, 256>;
 
 fn load_columns(base: u32, columns: vec4<u32>) -> vec4<T> {
-  if (VECTORS) { return load_vector((base + columns.x) / 4u); }
+  if (VECTORS) { return load_input_vector((base + columns.x) / 4u); }
   let at = vec4<u32>(base) + min(columns, vec4<u32>(params.inner - 1u));
-  return vec4<T>(load_element(at.x), load_element(at.y), load_element(at.z), load_element(at.w));
+  return vec4<T>(load_input_element(at.x), load_input_element(at.y), load_input_element(at.z), load_input_element(at.w));
 }
 
 @compute @workgroup_size(256)

@@ -3,8 +3,8 @@
 //     combine over r of input[offset + o * outer_step + i * inner_step + r * step]
 // where split is a part of `split_length` elements of the row, in a fixed tree.
 //
-// The prelude gives the alias T, `combine` and the loads `input_vector(i)` (VECTORS: step is 1 and
-// every row starts on a vector) or `input_element(e)`.
+// The prelude gives the alias T, `combine` and the loads `load_input_vector(i)` (VECTORS: step is 1 and
+// every row starts on a vector) or `load_input_element(e)`.
 
 struct Params {
   rows: u32, inner: u32, length: u32, split_length: u32,
@@ -31,23 +31,23 @@ fn gather(base: u32, lane: u32, start: u32, end: u32) -> vec4<T> {
     let first = base / 4u;
     var i = start / 4u + lane;
     for (; i + 3u * LANES < end / 4u; i += 4u * LANES) {
-      s0 = combine(s0, load_vector(first + i));
-      s1 = combine(s1, load_vector(first + i + LANES));
-      s2 = combine(s2, load_vector(first + i + 2u * LANES));
-      s3 = combine(s3, load_vector(first + i + 3u * LANES));
+      s0 = combine(s0, load_input_vector(first + i));
+      s1 = combine(s1, load_input_vector(first + i + LANES));
+      s2 = combine(s2, load_input_vector(first + i + 2u * LANES));
+      s3 = combine(s3, load_input_vector(first + i + 3u * LANES));
     }
-    for (; i < end / 4u; i += LANES) { s0 = combine(s0, load_vector(first + i)); }
+    for (; i < end / 4u; i += LANES) { s0 = combine(s0, load_input_vector(first + i)); }
   } else {
     var r = start + lane;
     for (; r + 3u * LANES < end; r += 4u * LANES) {
       let at = base + r * params.step;
       let jump = LANES * params.step;
       s0 = combine(s0, vec4<T>(
-        load_element(at), load_element(at + jump),
-        load_element(at + 2u * jump), load_element(at + 3u * jump)));
+        load_input_element(at), load_input_element(at + jump),
+        load_input_element(at + 2u * jump), load_input_element(at + 3u * jump)));
     }
     for (; r < end; r += LANES) {
-      s1 = combine(s1, vec4<T>(load_element(base + r * params.step), none.yzw));
+      s1 = combine(s1, vec4<T>(load_input_element(base + r * params.step), none.yzw));
     }
   }
   return combine(combine(s0, s1), combine(s2, s3));

@@ -20,7 +20,7 @@ from .elementwise_plan import elementwise
 from .kernels import WORKGROUP, kernel, plane, remember
 from .layout import Shape, Strides, reduction, row_major
 from .movement import copy
-from .wgsl import REGISTER, declare_elements, declare_vectors, read_shader
+from .wgsl import REGISTER, declare_loads, read_shader
 
 ENOUGH_GROUPS = 1056
 """Workgroups that fill a large GPU: 8 for each of 132 processors."""
@@ -260,25 +260,9 @@ def combine_source(op: str, dtype: str, vectors: bool, mean: bool) -> str:
     finish = "value / params.count" if mean else "value"
     return (
         read_shader("math.wgsl")
-        + load_source(dtype, vectors)
+        + declare_loads(0, "input", dtype, vectors)
         + f"fn combine(a: vec4<T>, b: vec4<T>) -> vec4<T> {{ return {expression}; }}\n"
         + f"fn finish(value: T) -> T {{ return {finish}; }}\n"
-    )
-
-
-def load_source(dtype: str, vectors: bool) -> str:
-    """Binding 0 as ``load_vector(i)`` and ``load_element(e)``, the cheap one and the other."""
-    if vectors:
-        declared = declare_vectors(0, "input", dtype)
-        vector, element = "input_vector(i)", "input_vector(e / 4u)[e % 4u]"
-    else:
-        declared = declare_elements(0, "input", dtype)
-        at = ", ".join(f"input_element(4u * i + {j}u)" for j in range(4))
-        vector, element = f"vec4<T>({at})", "input_element(e)"
-    return (
-        f"{declared}"
-        f"fn load_vector(i: u32) -> vec4<T> {{ return {vector}; }}\n"
-        f"fn load_element(e: u32) -> T {{ return {element}; }}\n"
     )
 
 
@@ -295,7 +279,7 @@ def arg_reduce(op: str, a: GpuArray, axis: int) -> GpuArray:
     outer, length, inner, outer_step, step, inner_step = layout
     lanes = row_lanes(-(-length // 4), outer * inner, step)
     register = REGISTER[str(a.dtype)]
-    source = load_source(str(a.dtype), vectors=False)
+    source = declare_loads(0, "input", str(a.dtype), vectors=False)
     source += f"fn key(value: T) -> u32 {{ return key_{register}(value); }}\n"
     pipeline = kernel("arg_reduce").variant(
         prelude=source, T=register, LANES=lanes, LARGEST=op == "argmax"

@@ -74,6 +74,22 @@ def declare_elements(binding: int, name: str, dtype: str) -> str:
     )
 
 
+def declare_loads(binding: int, name: str, dtype: str, vectors: bool) -> str:
+    """An input read both ways, one of them cheap: ``load_NAME_vector(i), load_NAME_element(e)``."""
+    if vectors:
+        declared = declare_vectors(binding, name, dtype)
+        vector, element = f"{name}_vector(i)", f"{name}_vector(e / 4u)[e % 4u]"
+    else:
+        declared = declare_elements(binding, name, dtype)
+        at = ", ".join(f"{name}_element(4u * i + {j}u)" for j in range(4))
+        vector, element = f"vec4<{REGISTER[dtype]}>({at})", f"{name}_element(e)"
+    return (
+        f"{declared}"
+        f"fn load_{name}_vector(i: u32) -> vec4<{REGISTER[dtype]}> {{ return {vector}; }}\n"
+        f"fn load_{name}_element(e: u32) -> {REGISTER[dtype]} {{ return {element}; }}\n"
+    )
+
+
 def declare_output(binding: int, name: str, dtype: str) -> str:
     """An output written by vectors: ``NAME_store(i, v)``."""
     words = _VECTOR_WORDS[dtype]

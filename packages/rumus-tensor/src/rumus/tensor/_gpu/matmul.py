@@ -1,0 +1,251 @@
+"""Matrix products: which operands can be taken as they lie, and the plan for their layouts."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rumus.gpu import GpuArray, Kernel, Pipeline, empty, full, limits
+from rumus.tensor._elementwise import DType, float32, int32
+
+from .elementwise_plan import elementwise
+from .kernels import WORKGROUP, grid, kernel, plane, remember, shares
+from .layout import Shape, Strides, collapse
+from .movement import assign, copy
+from .tiles import Choice, Tile, choose
+from .unroll import unroll
+from .wgsl import REGISTER, declare_elements, declare_loads, read_shader
+
+A_OFFSET, B_OFFSET, C_OFFSET, BIAS_OFFSET = 8, 11, 14, 15
+
+
+class Operand(NamedTuple):
+    """How one operand lies: ``batch * batches + step * (its other axis) + (its unit axis)``."""
+
+    along_k: bool
+    batch: int
+    step: int
+    vectors: bool
+
+
+class _Plan(NamedTuple):
+    copies: tuple[bool, bool]
+    pipeline: Pipeline
+    groups: tuple[int, int]
+    words: tuple[int, ...]
+    parts: Pipeline | None
+    dtype: DType
+    shape: Shape
+
+
+_plans: dict[tuple[Any, ...], _Plan] = {}
+
+
+def matmul(
+    a: GpuArray, b: GpuArray, bias: GpuArray | None = None, out: GpuArray | None = None
+) -> GpuArray:
+    """See ``Backend.matmul``."""
+    dtype = np.result_type(a.dtype, b.dtype)
+    accumulated = float32 if dtype.kind == "f" else int32
+    shape = (*a.shape[:-1], b.shape[-1])
+    fits = (
+        out is not None
+        and out.dtype == accumulated
+        and out.is_contiguous
+        and not any(shares(out, given) for given in (a, b, bias) if given is not None)
+    )
+    result = out if out is not None and fits else empty(shape, accumulated, a.device_index)
+    if result.size and a.shape[-1]:
+        _multiply(a, b, bias, result)
+    elif result.size:
+        empty_sum = full(shape, 0, accumulated, a.device_index)
+        assign(result, empty_sum if bias is None else elementwise("add", [empty_sum, bias]))
+    if out is not None:
+        if not fits:
+            assign(out, result)
+        return out
+    return result if dtype == accumulated else elementwise("cast", [result], dtype)
+
+
+def _multiply(a: GpuArray, b: GpuArray, bias: GpuArray | None, result: GpuArray) -> None:
+    key = (_key(a), _key(b), bias and bias.dtype.num, result.offset & 3, result.dtype.num)
+    plan = _plans.get(key)
+    if plan is None:
+        memory = limits(a.device_index)["max-compute-workgroup-storage-size"]
+        plan = remember(_plans, key, make_plan(a, b, bias, result, memory))
+    if plan.copies[0]:
+        a = copy(a)
+    if plan.copies[1]:
+        b = copy(b)
+    words = list(plan.words)
+    words[A_OFFSET], words[B_OFFSET] = a.offset, b.offset
+    if plan.parts is None:
+        words[C_OFFSET] = result.offset
+        given = [a, b, result]
+        if bias is not None:
+            words[BIAS_OFFSET] = bias.offset
+            given.insert(2, bias)
+        plan.pipeline.dispatch(given, words, plan.groups)
+        return
+    splits = words[7]
+    parts = empty((splits, result.size), result.dtype, a.device_index)
+    plan.pipeline.dispatch([a, b, parts], words, plan.groups)
+    given = [parts, result] if bias is None else [parts, bias, result]
+    tail = (result.size, splits, words[1], result.offset, bias.offset if bias else 0)
+    plan.parts.dispatch(given, tail, grid(result.size, WORKGROUP))
+
+
+def _key(a: GpuArray) -> tuple[Any, ...]:
+    return a.shape, a.strides, a.offset & 3, a.dtype.num
+
+
+def make_plan(
+    a: GpuArray,
+    b: GpuArray,
+    bias: GpuArray | None,
+    result: GpuArray,
+    memory: int,
+    choice: Choice | None = None,
+) -> _Plan:
+    """The kernels and their grid; ``choice`` overrides the model's, for measurements."""
+    m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
+    batches = int(np.prod(a.shape[:-2]))
+    first = describe(a.shape, a.strides, a.offset, k_axis=1)
+    second = describe(b.shape, b.strides, b.offset, k_axis=0)
+    copies = first is None, second is None
+    first = first or Operand(True, m * k, k, not (k % 4 or m * k % 4))
+    second = second or Operand(False, k * n, n, not (n % 4 or k * n % 4))
+    if batches > 1 and second.batch == 0 and first.along_k and first.batch == m * first.step:
+        m, batches = m * batches, 1
+    tile, splits, share = choice or choose(m, n, k, batches, memory)
+    k_edge = bool(k % tile.bk)
+    tiles_m, tiles_n = -(-m // tile.bm), -(-n // tile.bn)
+    words = (m, n, k, share, tiles_m, tiles_n, batches, splits)
+    words += (0, first.batch, first.step, 0, second.batch, second.step, 0, 0)
+    c_vectors = not (n % 4 or (splits == 1 and result.offset % 4))
+    bias_dtype = str(bias.dtype) if bias is not None else None
+    dtypes = str(a.dtype), str(b.dtype)
+    fused = bias_dtype if splits == 1 else None
+    return _Plan(
+        copies,
+        product_pipeline(tile, dtypes, fused, first, second, c_vectors, k_edge),
+        plane(tiles_m * tiles_n * batches * splits),
+        words,
+        parts_pipeline(str(result.dtype), bias_dtype) if splits > 1 else None,
+        result.dtype,
+        result.shape,
+    )
+
+
+def describe(shape: Shape, strides: Strides, offset: int, k_axis: int) -> Operand | None:
+    """How the kernel walks an operand in place, or None if it must be copied first.
+
+    Args:
+        shape: (…, m, k) of the first operand, (…, k, n) of the second.
+        strides: in elements.
+        offset: of the first element.
+        k_axis: which of the last two axes is k.
+    """
+    dims, (steps,) = collapse(shape[:-2], [strides[:-2]])
+    if len(dims) > 1 or min(strides) < 0:
+        return None
+    batch = steps[0] if dims[0] > 1 else 0
+    k, other = shape[k_axis - 2], shape[-1 - k_axis]
+    k_step, other_step = strides[k_axis - 2], strides[-1 - k_axis]
+    if k == 1 or k_step == 1:
+        step = other_step if other > 1 else 0
+        return Operand(True, batch, step, not (k % 4 or step % 4 or batch % 4 or offset % 4))
+    if other == 1 or other_step == 1:
+        vectors = not (other % 4 or k_step % 4 or batch % 4 or offset % 4)
+        return Operand(False, batch, k_step, vectors)
+    return None
+
+
+@cache
+def product_pipeline(
+    tile: Tile,
+    dtypes: tuple[str, str],
+    bias: str | None,
+    first: Operand,
+    second: Operand,
+    c_vectors: bool,
+    k_edge: bool,
+) -> Pipeline:
+    """The variant of ``matmul.wgsl`` for a tile, dtypes and ways to load and store."""
+    return _product_kernel(tile).variant(
+        prelude=_product_prelude(dtypes, bias, first.vectors, second.vectors, c_vectors),
+        T=REGISTER[dtypes[0]],
+        TX=tile.tx,
+        TY=tile.ty,
+        A_CHUNKS=tile.a_chunks,
+        B_CHUNKS=tile.b_chunks,
+        BK=tile.bk,
+        BUFFERS=tile.buffers,
+        A_ALONG_K=first.along_k,
+        B_ALONG_K=second.along_k,
+        A_VECTORS=first.vectors,
+        B_VECTORS=second.vectors,
+        K_EDGE=k_edge,
+    )
+
+
+@cache
+def _product_kernel(tile: Tile) -> Kernel:
+    threads = tile.tx * tile.ty
+    counts = {
+        "A_CHUNKS": tile.a_chunks,
+        "B_CHUNKS": tile.b_chunks,
+        "A_LOADS": tile.bm * tile.bk // 4 // threads,
+        "B_LOADS": tile.bn * tile.bk // 4 // threads,
+    }
+    return Kernel(unroll(read_shader("matmul.wgsl"), counts), name="matmul")
+
+
+def _product_prelude(
+    dtypes: tuple[str, str], bias: str | None, a_vectors: bool, b_vectors: bool, c_vectors: bool
+) -> str:
+    multiply_add = "fma(vec4<T>(x), y, z)" if REGISTER[dtypes[0]] == "f32" else "x * y + z"
+    c_binding = 2 if bias is None else 3
+    if c_vectors:
+        words, store = "vec4<T>", "if (n < params.n) { c[(row + n) / 4u] = v; }"
+    else:
+        words = "T"
+        store = " ".join(
+            f"if (n + {j}u < params.n) {{ c[row + n + {j}u] = v[{j}]; }}" for j in range(4)
+        )
+    return (
+        declare_loads(0, "a", dtypes[0], a_vectors)
+        + declare_loads(1, "b", dtypes[1], b_vectors)
+        + _bias_source(2, bias)
+        + f"@group(0) @binding({c_binding}) var<storage, read_write> c: array<{words}>;\n"
+        + f"@group(0) @binding({c_binding + 1}) var<uniform> params: Params;\n"
+        + f"fn c_store(row: u32, n: u32, v: vec4<T>) {{ {store} }}\n"
+        + f"fn mad(x: T, y: vec4<T>, z: vec4<T>) -> vec4<T> {{ return {multiply_add}; }}\n"
+    )
+
+
+def _bias_source(binding: int, dtype: str | None) -> str:
+    if dtype is None:
+        return "fn bias_load(n: u32) -> vec4<T> { return vec4<T>(); }\n"
+    at = ", ".join(f"bias_element(params.bias_offset + n + {j}u)" for j in range(4))
+    return (
+        declare_elements(binding, "bias", dtype)
+        + f"fn bias_load(n: u32) -> vec4<T> {{ return vec4<T>({at}); }}\n"
+    )
+
+
+@cache
+def parts_pipeline(dtype: str, bias: str | None) -> Pipeline:
+    """The variant of ``matmul_parts.wgsl`` for an accumulated dtype and a bias's."""
+    value = "T()" if bias is None else "bias_element(params.bias_offset + e % params.n)"
+    binding = 1 if bias is None else 2
+    source = (
+        "@group(0) @binding(0) var<storage, read> parts: array<T>;\n"
+        + ("" if bias is None else declare_elements(1, "bias", bias))
+        + f"@group(0) @binding({binding}) var<storage, read_write> c: array<T>;\n"
+        + f"@group(0) @binding({binding + 1}) var<uniform> params: Params;\n"
+        + f"fn bias_of(e: u32) -> T {{ return {value}; }}\n"
+    )
+    return kernel("matmul_parts").variant(prelude=source, T=REGISTER[dtype])

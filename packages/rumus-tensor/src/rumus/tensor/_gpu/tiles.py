@@ -1,0 +1,109 @@
+"""The shape of a matrix product's work: tile, and parts of k. Pure functions of the sizes.
+
+The choice minimises a model of the time on a large GPU. Its figures were fitted to an H100; on a
+smaller device the same order of tiles holds, with fewer workgroups to wait for.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+PROCESSORS = 132
+RATE = 0.45e6
+"""Multiply-adds of a processor in a microsecond... of a perfect kernel."""
+BANDWIDTH = 2.5e6
+"""Bytes a microsecond."""
+SECOND_STAGE = 4.0
+"""Microseconds that adding up parts takes, beside its traffic."""
+SPLITS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
+
+
+class Tile(NamedTuple):
+    """What a workgroup makes, and how: see ``matmul.wgsl``."""
+
+    tx: int
+    ty: int
+    a_chunks: int
+    b_chunks: int
+    bk: int
+    buffers: int
+    efficiency: float
+    """Share of the perfect rate, with the processor full of such workgroups."""
+    resident: int
+    """Workgroups that a processor needs for that."""
+
+    @property
+    def bm(self) -> int:
+        """Rows of the output."""
+        return 4 * self.ty * self.a_chunks
+
+    @property
+    def bn(self) -> int:
+        """Columns of the output."""
+        return 4 * self.tx * self.b_chunks
+
+    @property
+    def workgroup_bytes(self) -> int:
+        """Workgroup memory."""
+        return (self.bm + self.bn) * self.bk * 4 * self.buffers
+
+
+TILES = (
+    Tile(16, 16, 2, 4, 16, 1, 0.78, 1),
+    Tile(16, 16, 2, 2, 16, 1, 0.74, 2),
+    Tile(16, 16, 1, 2, 16, 1, 0.60, 2),
+    Tile(8, 8, 2, 2, 16, 1, 0.60, 6),
+    Tile(16, 16, 1, 1, 16, 1, 0.45, 3),
+    Tile(8, 8, 1, 1, 16, 1, 0.38, 10),
+)
+
+
+class Choice(NamedTuple):
+    """A tile, the parts of k, and the values of k of a part (the last may have fewer)."""
+
+    tile: Tile
+    splits: int
+    share: int
+
+
+@lru_cache(maxsize=4096)
+def choose(m: int, n: int, k: int, batches: int, workgroup_bytes: int) -> Choice:
+    """The cheapest way to multiply ``batches`` of (m, k) by (k, n), by the model.
+
+    Args:
+        m: rows of the result.
+        n: columns of the result.
+        k: what is summed over.
+        batches: matrices.
+        workgroup_bytes: the adapter's workgroup memory.
+    """
+    return min(
+        (
+            parts(tile, splits, k)
+            for tile in TILES
+            if tile.workgroup_bytes <= workgroup_bytes
+            for splits in SPLITS
+            if splits == 1 or k >= splits * 2 * tile.bk
+        ),
+        key=lambda choice: modelled_time(choice, m, n, batches),
+    )
+
+
+def parts(tile: Tile, splits: int, k: int) -> Choice:
+    """About ``splits`` parts of k, of whole slices."""
+    slices = -(-k // tile.bk)
+    share = -(-slices // splits) * tile.bk
+    return Choice(tile, -(-k // share), share)
+
+
+def modelled_time(choice: Choice, m: int, n: int, batches: int) -> float:
+    """Microseconds, roughly."""
+    tile, splits, share = choice
+    groups = -(-m // tile.bm) * -(-n // tile.bn) * batches * splits
+    full = tile.bm * tile.bn * share / (RATE * tile.efficiency)
+    each = -(-groups // PROCESSORS)
+    time = max(each, tile.resident) * full
+    if splits > 1:
+        time += SECOND_STAGE + 8 * splits * m * n * batches / BANDWIDTH
+    return time

@@ -1,0 +1,233 @@
+// Batched matrix product: c[z][m][n] = sum over k of a[z][m][k] * b[z][k][n] (+ bias[n]).
+//
+// Each operand is a view whose elements are neighbours along one axis: a along k (A_ALONG_K) or
+// along m, b along k (B_ALONG_K) or along n; step is the stride of its other axis.
+//
+// A workgroup of TX x TY invocations makes a tile of c, BM x BN. Slices of BK values of k go through
+// workgroup memory, k first, so that an invocation reads vectors along m and along n and keeps
+// A_CHUNKS x B_CHUNKS blocks of 4 x 4 sums in registers. The next slice is fetched into registers
+// while this one is multiplied. With several splits each takes `share` values of k and writes its
+// part after the others, for matmul_parts.wgsl to add up.
+//
+// Workgroup arrays are nested so that the constant indices are in the outer dimensions: a bounds
+// check is then made once on `tx` and `ty`, not at each access. SWIZZLE turns the vectors of a k by
+// its group of 4, which spreads the transposing stores over the memory banks.
+//
+// Loops marked `unroll` are written out by _gpu/unroll.py: registers cannot be indexed by a
+// variable, and the loop guards that WebGPU adds keep drivers from doing it.
+//
+// The prelude gives the alias T, the bindings a, b, (bias), c, their loads and stores, and `mad`.
+
+struct Params {
+  m: u32, n: u32, k: u32, share: u32,
+  tiles_m: u32, tiles_n: u32, batches: u32, splits: u32,
+  a_offset: u32, a_batch: u32, a_step: u32,
+  b_offset: u32, b_batch: u32, b_step: u32,
+  c_offset: u32, bias_offset: u32,
+}
+
+const THREADS = TX * TY;
+const BM = 4u * TY * A_CHUNKS;
+const BN = 4u * TX * B_CHUNKS;
+const K4 = BK / 4u;
+const A_LOADS = BM * K4 / THREADS;
+const B_LOADS = BN * K4 / THREADS;
+const SWIZZLE = 32u / BK;
+const BAND = 8u;  // tiles that neighbouring workgroups take below each other, to share b in cache
+
+alias ASlice = array<array<array<array<vec4<T>, TY>, A_CHUNKS>, 4>, K4>;
+alias BSlice = array<array<array<array<vec4<T>, TX>, B_CHUNKS>, 4>, K4>;
+
+var<workgroup> a_tile: array<ASlice, BUFFERS>;
+var<workgroup> b_tile: array<BSlice, BUFFERS>;
+
+struct Tile {
+  m0: u32, n0: u32,          // its first row and column
+  a_base: u32, b_base: u32,  // where the operands of its batch start
+  c_base: u32,
+  start: u32, end: u32,      // its values of k
+}
+
+fn find_tile(number: u32) -> Tile {
+  let tiles = params.tiles_m * params.tiles_n;
+  let z = number / tiles;
+  let batch = z / params.splits;
+  let split = z % params.splits;
+  let within = number % tiles;
+  let band = within / (BAND * params.tiles_n);
+  let rows = min(params.tiles_m - band * BAND, BAND);
+  let place = within % (BAND * params.tiles_n);
+  var tile: Tile;
+  tile.m0 = (band * BAND + place % rows) * BM;
+  tile.n0 = place / rows * BN;
+  tile.a_base = params.a_offset + batch * params.a_batch;
+  tile.b_base = params.b_offset + batch * params.b_batch;
+  tile.c_base = params.c_offset + (split * params.batches + batch) * params.m * params.n;
+  tile.start = split * params.share;
+  tile.end = min(tile.start + params.share, params.k);
+  return tile;
+}
+
+// 4 neighbours along k, zero from `end` on.
+fn cut(v: vec4<T>, k: u32, end: u32) -> vec4<T> {
+  if (!K_EDGE) { return v; }
+  return select(vec4<T>(), v, vec4<u32>(k) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(end));
+}
+
+fn a_load_4(at: u32, steps: vec4<u32>) -> vec4<T> {
+  let e = vec4<u32>(at) + steps;
+  return vec4<T>(
+    load_a_element(e.x), load_a_element(e.y), load_a_element(e.z), load_a_element(e.w));
+}
+
+fn b_load_4(at: u32, steps: vec4<u32>) -> vec4<T> {
+  let e = vec4<u32>(at) + steps;
+  return vec4<T>(
+    load_b_element(e.x), load_b_element(e.y), load_b_element(e.z), load_b_element(e.w));
+}
+
+// Load number i of this invocation in the slice from k0 on. Rows past the edge repeat the last one:
+// what they give is never stored.
+fn fetch_a(tile: Tile, local: u32, i: u32, k0: u32) -> vec4<T> {
+  let t = local + i * THREADS;
+  if (A_ALONG_K) {
+    let k = k0 + t % K4 * 4u;
+    let at = tile.a_base + min(tile.m0 + t / K4, params.m - 1u) * params.a_step + k;
+    if (A_VECTORS) { return cut(load_a_vector(at / 4u), k, tile.end); }
+    return cut(a_load_4(at, vec4<u32>(0u, 1u, 2u, 3u)), k, tile.end);
+  }
+  let k = k0 + t / (BM / 4u);
+  let m = tile.m0 + t % (BM / 4u) * 4u;
+  let at = tile.a_base + k * params.a_step;
+  if (K_EDGE && k >= tile.end) { return vec4<T>(); }
+  if (A_VECTORS) { return load_a_vector((at + min(m, params.m - 4u)) / 4u); }
+  return a_load_4(at, min(vec4<u32>(m) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.m - 1u)));
+}
+
+fn fetch_b(tile: Tile, local: u32, i: u32, k0: u32) -> vec4<T> {
+  let t = local + i * THREADS;
+  if (B_ALONG_K) {
+    let k = k0 + t % K4 * 4u;
+    let at = tile.b_base + min(tile.n0 + t / K4, params.n - 1u) * params.b_step + k;
+    if (B_VECTORS) { return cut(load_b_vector(at / 4u), k, tile.end); }
+    return cut(b_load_4(at, vec4<u32>(0u, 1u, 2u, 3u)), k, tile.end);
+  }
+  let k = k0 + t / (BN / 4u);
+  let n = tile.n0 + t % (BN / 4u) * 4u;
+  let at = tile.b_base + k * params.b_step;
+  if (K_EDGE && k >= tile.end) { return vec4<T>(); }
+  if (B_VECTORS) { return load_b_vector((at + min(n, params.n - 4u)) / 4u); }
+  return b_load_4(at, min(vec4<u32>(n) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.n - 1u)));
+}
+
+fn commit_a(buffer: u32, local: u32, i: u32, v: vec4<T>) {
+  let t = local + i * THREADS;
+  if (A_ALONG_K) {
+    let k4 = t % K4;
+    let m = t / K4;
+    let chunk = m / (4u * TY);
+    let place = (m / 4u % TY) ^ (k4 * SWIZZLE);
+    for (var j = 0u; j < 4u; j++) {  // unroll
+      a_tile[buffer][k4][j][chunk][place][m % 4u] = v[j];
+    }
+  } else {
+    let k = t / (BM / 4u);
+    let place = t % (BM / 4u);
+    a_tile[buffer][k / 4u][k % 4u][place / TY][(place % TY) ^ (k / 4u * SWIZZLE)] = v;
+  }
+}
+
+fn commit_b(buffer: u32, local: u32, i: u32, v: vec4<T>) {
+  let t = local + i * THREADS;
+  if (B_ALONG_K) {
+    let k4 = t % K4;
+    let n = t / K4;
+    let chunk = n / (4u * TX);
+    let place = (n / 4u % TX) ^ (k4 * SWIZZLE);
+    for (var j = 0u; j < 4u; j++) {  // unroll
+      b_tile[buffer][k4][j][chunk][place][n % 4u] = v[j];
+    }
+  } else {
+    let k = t / (BN / 4u);
+    let place = t % (BN / 4u);
+    b_tile[buffer][k / 4u][k % 4u][place / TX][(place % TX) ^ (k / 4u * SWIZZLE)] = v;
+  }
+}
+
+@compute @workgroup_size(TX, TY)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_id) id: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let number = group.y * groups.x + group.x;
+  if (number >= params.tiles_m * params.tiles_n * params.batches * params.splits) { return; }
+  let tile = find_tile(number);
+
+  var sums: array<vec4<T>, 4u * A_CHUNKS * B_CHUNKS>;
+  var a_next: array<vec4<T>, A_LOADS>;
+  var b_next: array<vec4<T>, B_LOADS>;
+  for (var i = 0u; i < A_LOADS; i++) {  // unroll
+    a_next[i] = fetch_a(tile, local, i, tile.start);
+  }
+  for (var i = 0u; i < B_LOADS; i++) {  // unroll
+    b_next[i] = fetch_b(tile, local, i, tile.start);
+  }
+
+  var buffer = 0u;
+  for (var k0 = tile.start; k0 < tile.end; k0 += BK) {
+    if (BUFFERS == 1u) { workgroupBarrier(); }
+    for (var i = 0u; i < A_LOADS; i++) {  // unroll
+      commit_a(buffer, local, i, a_next[i]);
+    }
+    for (var i = 0u; i < B_LOADS; i++) {  // unroll
+      commit_b(buffer, local, i, b_next[i]);
+    }
+    workgroupBarrier();
+    if (k0 + BK < tile.end) {
+      for (var i = 0u; i < A_LOADS; i++) {  // unroll
+        a_next[i] = fetch_a(tile, local, i, k0 + BK);
+      }
+      for (var i = 0u; i < B_LOADS; i++) {  // unroll
+        b_next[i] = fetch_b(tile, local, i, k0 + BK);
+      }
+    }
+    for (var k4 = 0u; k4 < K4; k4++) {
+      let y = id.y ^ (k4 * SWIZZLE);
+      let x = id.x ^ (k4 * SWIZZLE);
+      for (var j = 0u; j < 4u; j++) {  // unroll
+        var rows: array<vec4<T>, A_CHUNKS>;
+        var columns: array<vec4<T>, B_CHUNKS>;
+        for (var p = 0u; p < A_CHUNKS; p++) {  // unroll
+          rows[p] = a_tile[buffer][k4][j][p][y];
+        }
+        for (var q = 0u; q < B_CHUNKS; q++) {  // unroll
+          columns[q] = b_tile[buffer][k4][j][q][x];
+        }
+        for (var p = 0u; p < A_CHUNKS; p++) {  // unroll
+          for (var c = 0u; c < 4u; c++) {  // unroll
+            for (var q = 0u; q < B_CHUNKS; q++) {  // unroll
+              sums[(4u * p + c) * B_CHUNKS + q] =
+                mad(rows[p][c], columns[q], sums[(4u * p + c) * B_CHUNKS + q]);
+            }
+          }
+        }
+      }
+    }
+    buffer = (buffer + 1u) % BUFFERS;
+  }
+
+  for (var q = 0u; q < B_CHUNKS; q++) {  // unroll
+    let n = tile.n0 + (q * TX + id.x) * 4u;
+    let bias = bias_load(n);
+    for (var p = 0u; p < A_CHUNKS; p++) {  // unroll
+      for (var c = 0u; c < 4u; c++) {  // unroll
+        let m = tile.m0 + (p * TY + id.y) * 4u + c;
+        if (m < params.m) {
+          c_store(tile.c_base + m * params.n, n, sums[(4u * p + c) * B_CHUNKS + q] + bias);
+        }
+      }
+    }
+  }
+}
