@@ -7,11 +7,13 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar, TypeVarTuple
 
+from rumus import gpu
 from rumus.autograd import GradientStore
 from rumus.nn import Parameter
 from rumus.tensor import ArgumentError, Device, ShapeError, Tensor, float32, zeros
 
 from ._errors import EmptyEpochError
+from ._replay import CapturedSteps
 
 
 class OptimizerLike(Protocol):
@@ -41,6 +43,10 @@ class Trainer(Generic[O]):
     Args:
         optimizer: Changes the parameters. Its type is kept: ``Trainer(AdamW(...)).optimizer`` is an
             ``AdamW``.
+        capture: Whether a step on a GPU is recorded once for each shape of its inputs and then
+            replayed as one submission, see :func:`rumus.gpu.capture`. What changes from step to
+            step, the batch above all, must then be among the inputs of :meth:`train_step`. On the
+            CPU steps run as they do without.
 
     Example:
         >>> from rumus import nn, tensor
@@ -56,8 +62,9 @@ class Trainer(Generic[O]):
         True
     """
 
-    def __init__(self, optimizer: O) -> None:
+    def __init__(self, optimizer: O, *, capture: bool = False) -> None:
         self._optimizer = optimizer
+        self._replay = CapturedSteps(self._step) if capture else None
         self._steps = 0
         self._sums: dict[Device, Tensor] = {}
 
@@ -103,8 +110,14 @@ class Trainer(Generic[O]):
             ArgumentError: As in :meth:`train_step`; so for the other two.
             ShapeError: The loss is not a scalar.
             MissingGradError: A parameter of the optimizer has no part in the loss.
+            CaptureError: With ``capture``, if the step cannot be replayed as it stands.
         """
-        loss = self._step(grad_hook, forward, *inputs)
+        device = self._optimizer.params[0].device
+        if self._replay is not None and device.kind == "gpu":
+            self._sum(device)
+            loss = self._replay(grad_hook, forward, inputs=inputs)
+        else:
+            loss = self._step(grad_hook, forward, *inputs)
         self._steps += 1
         return loss
 
@@ -153,7 +166,10 @@ class Trainer(Generic[O]):
     def _sum(self, device: Device) -> Tensor:
         """The running sum on a device, one tensor for the trainer's life."""
         if device not in self._sums:
-            self._sums[device] = zeros((), dtype=float32, device=device)
+            total = zeros((), dtype=float32, device=device)
+            if device.kind == "gpu":
+                gpu.persist(total.array)
+            self._sums[device] = total
         return self._sums[device]
 
 
