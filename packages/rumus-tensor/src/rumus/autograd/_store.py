@@ -155,8 +155,11 @@ class GradientStore:
             return grad
         be = grad.device.backend
         if not isinstance(scale, float):
-            scale = be.reshape(be.slice(be.reshape(scale, (-1,)), (slice(0, 1, 1),)), ())
+            flat = be.reshape(scale, (scale.size,))
+            scale = be.reshape(be.slice(flat, (slice(0, 1, 1),)), ())
         product = be.elementwise("mul", grad.array, scale)
+        if product.dtype != grad.dtype:
+            product = be.elementwise("cast", product, dtype=grad.dtype)
         self._grads[id] = grad._wrap(product, grad.device)
         return self._grads[id]
 

@@ -1,0 +1,219 @@
+"""Gradients against central differences of the same function in numpy, in float64."""
+
+import math
+
+import numpy as np
+import pytest
+
+from rumus.nn import Parameter
+from rumus.tensor import Tensor, cat, maximum, minimum, stack, tensor, where
+
+ERF = np.vectorize(math.erf, otypes=[float])
+
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def log_softmax(a, axis):
+    return (
+        a
+        - a.max(axis, keepdims=True)
+        - np.log(np.exp(a - a.max(axis, keepdims=True)).sum(axis, keepdims=True))
+    )
+
+
+# name: (function of tensors, the same in numpy, shapes of the arguments, whether all are positive)
+CASES = {
+    "add": (lambda a, b: a + b, lambda a, b: a + b, [(3, 4), (4,)], False),
+    "sub": (lambda a, b: a - b, lambda a, b: a - b, [(3, 1), (1, 4)], False),
+    "mul": (lambda a, b: a * b, lambda a, b: a * b, [(3, 4), ()], False),
+    "div": (lambda a, b: a / b, lambda a, b: a / b, [(2, 3), (2, 1)], True),
+    "rsub": (lambda a: 2.0 - a, lambda a: 2 - a, [(3,)], False),
+    "rdiv": (lambda a: 2.0 / a, lambda a: 2 / a, [(3,)], True),
+    "pow": (lambda a, b: a**b, lambda a, b: a**b, [(3, 2), (2,)], True),
+    "rpow": (lambda a: 3.0**a, lambda a: 3**a, [(4,)], False),
+    "power of a negative base": (lambda a: a**3, lambda a: a**3, [(5,)], False),
+    "neg": (lambda a: -a, lambda a: -a, [(3,)], False),
+    "abs": (lambda a: abs(a), np.abs, [(5,)], False),
+    "square": (lambda a: a**2, lambda a: a**2, [(5,)], False),
+    "sqrt": (lambda a: a.sqrt(), np.sqrt, [(5,)], True),
+    "rsqrt": (lambda a: a.rsqrt(), lambda a: a**-0.5, [(5,)], True),
+    "reciprocal": (lambda a: a.reciprocal(), lambda a: 1 / a, [(5,)], True),
+    "exp": (lambda a: a.exp(), np.exp, [(5,)], False),
+    "log": (lambda a: a.log(), np.log, [(5,)], True),
+    "sin": (lambda a: a.sin(), np.sin, [(5,)], False),
+    "cos": (lambda a: a.cos(), np.cos, [(5,)], False),
+    "tanh": (lambda a: a.tanh(), np.tanh, [(5,)], False),
+    "sigmoid": (lambda a: a.sigmoid(), sigmoid, [(5,)], False),
+    "relu": (lambda a: a.relu(), lambda a: np.maximum(a, 0), [(9,)], False),
+    "leaky_relu": (lambda a: a.leaky_relu(0.2), lambda a: np.where(a > 0, a, a / 5), [(9,)], False),
+    "gelu": (lambda a: a.gelu(), lambda a: a / 2 * (1 + ERF(a / math.sqrt(2))), [(9,)], False),
+    "gelu_tanh": (
+        lambda a: a.gelu("tanh"),
+        lambda a: a / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (a + 0.044715 * a**3))),
+        [(9,)],
+        False,
+    ),
+    "silu": (lambda a: a.silu(), lambda a: a * sigmoid(a), [(9,)], False),
+    "softplus": (lambda a: a.softplus(), lambda a: np.logaddexp(a, 0), [(9,)], False),
+    "clamp": (lambda a: a.clamp(-0.5, 0.7), lambda a: np.clip(a, -0.5, 0.7), [(9,)], False),
+    "clamp below": (lambda a: a.clamp(min=0.1), lambda a: np.maximum(a, 0.1), [(9,)], False),
+    "maximum": (maximum, np.maximum, [(3, 4), (4,)], False),
+    "minimum": (minimum, np.minimum, [(3, 4), (3, 1)], False),
+    "where": (
+        lambda a, b: where(a > 0, a * 2.0, b),
+        lambda a, b: np.where(a > 0, a * 2, b),
+        [(3, 4), (4,)],
+        False,
+    ),
+    "floor": (lambda a: a.floor() + a * 0.0, lambda a: np.floor(a), [(5,)], False),
+    "sum": (lambda a: a.sum(), lambda a: a.sum(), [(3, 4)], False),
+    "sum over axes": (lambda a: a.sum((0, 2)), lambda a: a.sum((0, 2)), [(2, 3, 4)], False),
+    "mean": (lambda a: a.mean(1, keepdims=True), lambda a: a.mean(1)[:, None], [(3, 4)], False),
+    "var": (lambda a: a.var(0), lambda a: a.var(0), [(5, 2)], False),
+    "var, corrected": (
+        lambda a: a.var(0, correction=1),
+        lambda a: a.var(0, ddof=1),
+        [(5, 2)],
+        False,
+    ),
+    "max": (lambda a: a.max(1), lambda a: a.max(1), [(3, 4)], False),
+    "min": (lambda a: a.min(), lambda a: a.min(), [(3, 4)], False),
+    "softmax": (
+        lambda a: a.softmax(),
+        lambda a: np.exp(log_softmax(a, -1)),
+        [(3, 5)],
+        False,
+    ),
+    "softmax over axis 0": (
+        lambda a: a.softmax(0),
+        lambda a: np.exp(log_softmax(a, 0)),
+        [(3, 5)],
+        False,
+    ),
+    "log_softmax": (
+        lambda a: a.log_softmax(1),
+        lambda a: log_softmax(a, 1),
+        [(2, 3, 4)],
+        False,
+    ),
+    "matmul": (lambda a, b: a @ b, lambda a, b: a @ b, [(3, 4), (4, 2)], False),
+    "matmul of vectors": (lambda a, b: a @ b, lambda a, b: a @ b, [(4,), (4,)], False),
+    "matmul of a vector": (lambda a, b: a @ b, lambda a, b: a @ b, [(4,), (2, 4, 3)], False),
+    "matmul on a vector": (lambda a, b: a @ b, lambda a, b: a @ b, [(2, 3, 4), (4,)], False),
+    "batched matmul": (lambda a, b: a @ b, lambda a, b: a @ b, [(2, 3, 4), (2, 4, 2)], False),
+    "broadcast matmul": (lambda a, b: a @ b, lambda a, b: a @ b, [(5, 1, 3, 4), (2, 4, 2)], False),
+    "folded matmul": (lambda a, b: a @ b, lambda a, b: a @ b, [(2, 3, 4), (4, 2)], False),
+    "matmul transposed": (lambda a, b: a.T @ b.T, lambda a, b: a.T @ b.T, [(4, 3), (2, 4)], False),
+    "reshape": (lambda a: a.reshape(4, -1), lambda a: a.reshape(4, -1), [(2, 6)], False),
+    "reshape a view": (
+        lambda a: a.T.reshape(12) * 2.0,
+        lambda a: a.T.reshape(12) * 2,
+        [(2, 6)],
+        False,
+    ),
+    "permute": (
+        lambda a: a.permute(2, 0, 1),
+        lambda a: a.transpose(2, 0, 1),
+        [(2, 3, 4)],
+        False,
+    ),
+    "expand": (
+        lambda a: a.expand(2, 3, 4),
+        lambda a: np.broadcast_to(a, (2, 3, 4)),
+        [(3, 1)],
+        False,
+    ),
+    "slice": (lambda a: a[1:, ::-2], lambda a: a[1:, ::-2], [(3, 5)], False),
+    "index": (lambda a: a[-1, None, ..., 2], lambda a: a[-1, None, ..., 2], [(3, 4, 5)], False),
+    "cat": (
+        lambda a, b: cat([a, b, a], 1),
+        lambda a, b: np.concatenate([a, b, a], 1),
+        [(2, 3), (2, 1)],
+        False,
+    ),
+    "stack": (
+        lambda a, b: stack([a, b], 1),
+        lambda a, b: np.stack([a, b], 1),
+        [(2, 3), (2, 3)],
+        False,
+    ),
+    "contiguous": (lambda a: a.T.contiguous(), lambda a: a.T, [(2, 3)], False),
+    "one input twice": (lambda a: a * a + a, lambda a: a * a + a, [(3,)], False),
+    "a chain": (
+        lambda a, b: ((a @ b).tanh().exp().sum(0) * b[0]).mean(),
+        lambda a, b: (np.exp(np.tanh(a @ b)).sum(0) * b[0]).mean(),
+        [(3, 4), (4, 2)],
+        False,
+    ),
+}
+
+
+def numeric_gradient(f, arrays, weights, i, step=1e-6):
+    """Central differences of ``sum(weights * f(*arrays))`` with respect to ``arrays[i]``."""
+    gradient = np.zeros_like(arrays[i])
+    for k in np.ndindex(arrays[i].shape):
+        sides = []
+        for sign in (1, -1):
+            moved = [a.copy() for a in arrays]
+            moved[i][k] += sign * step
+            sides.append((f(*moved) * weights).sum())
+        gradient[k] = (sides[0] - sides[1]) / (2 * step)
+    return gradient
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gradient_equals_central_differences(case, device):
+    f, oracle, shapes, positive = CASES[case]
+    rng = np.random.default_rng(3)
+    arrays = [rng.normal(size=shape) for shape in shapes]
+    if positive:
+        arrays = [np.abs(a) + 0.3 for a in arrays]
+    # What the device sees is float32: the oracle starts from the same numbers.
+    arrays = [np.asarray(a, np.float32).astype(np.float64) for a in arrays]
+    params = [Parameter(tensor(a, device=device)) for a in arrays]
+    result = f(*params)
+    wanted = np.asarray(oracle(*arrays))
+    np.testing.assert_allclose(result.numpy(), wanted, rtol=2e-5, atol=2e-6)
+    weights = rng.normal(size=wanted.shape).astype(np.float32).astype(np.float64)
+    grads = result.backward(tensor(weights, device=device))
+    for i, p in enumerate(params):
+        grad = grads.get(p.id)
+        assert isinstance(grad, Tensor)
+        assert (grad.shape, grad.dtype, grad.device) == (p.shape, p.dtype, p.device)
+        np.testing.assert_allclose(
+            grad.numpy(), numeric_gradient(oracle, arrays, weights, i), rtol=1e-4, atol=2e-5
+        )
+
+
+def test_equal_extremes_share_the_gradient(device):
+    p = Parameter(tensor([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]], device=device))
+    grads = p.max(1).sum().backward()
+    np.testing.assert_allclose(
+        grads.get(p.id).numpy(), [[0, 0.5, 0.5], [1 / 3, 1 / 3, 1 / 3]], rtol=1e-6
+    )
+
+
+def test_equal_arguments_of_maximum_share_the_gradient(device):
+    a, b = (
+        Parameter(tensor([1.0, 2.0], device=device)),
+        Parameter(tensor([1.0, 5.0], device=device)),
+    )
+    grads = maximum(a, b).sum().backward()
+    np.testing.assert_array_equal(grads.get(a.id).numpy(), [0.5, 0])
+    np.testing.assert_array_equal(grads.get(b.id).numpy(), [0.5, 1])
+
+
+def test_a_constant_row_has_the_gradient_zero(device):
+    p = Parameter(tensor([1.5, -2.5], device=device))
+    np.testing.assert_array_equal(p.floor().sum().backward().get(p.id).numpy(), [0, 0])
+
+
+def test_gradients_flow_through_a_change_of_dtype(device):
+    half = Parameter(tensor([1.0, 2.0], np.float16, device))
+    scale = Parameter(tensor([3.0, 4.0], device=device))
+    grads = (half * scale).sum().backward()
+    assert grads.get(half.id).dtype == np.float16
+    np.testing.assert_array_equal(grads.get(half.id).numpy(), [3, 4])
+    np.testing.assert_array_equal(grads.get(scale.id).numpy(), [1, 2])
