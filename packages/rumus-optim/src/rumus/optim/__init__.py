@@ -1,0 +1,30 @@
+"""Optimizers, learning-rate schedules and gradient clipping."""
+
+from rumus.optim import lr_scheduler
+from rumus.optim._adam import Adam
+from rumus.optim._adamw import AdamW
+from rumus.optim._clip import clip_grad_norm_, clip_grad_value_
+from rumus.optim._errors import (
+    HyperparameterError,
+    NonFiniteGradientError,
+    OptimizerStateError,
+    ParameterListError,
+)
+from rumus.optim._groups import no_decay_groups
+from rumus.optim._optimizer import Optimizer
+from rumus.optim._sgd import SGD
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "HyperparameterError",
+    "NonFiniteGradientError",
+    "Optimizer",
+    "OptimizerStateError",
+    "ParameterListError",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "lr_scheduler",
+    "no_decay_groups",
+]

@@ -1,0 +1,64 @@
+"""Range checks that hyperparameters share; each returns the value it was given, as plain Python."""
+
+import math
+import numbers
+from collections.abc import Sequence
+
+from rumus.optim._errors import HyperparameterError
+
+
+def number(name: str, value: object) -> float:
+    """A finite real number."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise HyperparameterError(f"{name} must be a number, got {value!r}")
+    result = float(value)
+    if not math.isfinite(result):
+        raise HyperparameterError(f"{name} must be finite, got {value!r}")
+    return result
+
+
+def non_negative(name: str, value: object) -> float:
+    """A finite number of at least 0."""
+    result = number(name, value)
+    if result < 0:
+        raise HyperparameterError(f"{name} must be at least 0, got {value!r}")
+    return result
+
+
+def positive(name: str, value: object) -> float:
+    """A finite number above 0."""
+    result = number(name, value)
+    if result <= 0:
+        raise HyperparameterError(f"{name} must be above 0, got {value!r}")
+    return result
+
+
+def fraction(name: str, value: object) -> float:
+    """A number in ``[0, 1)``, such as a decay rate of a moving average."""
+    result = number(name, value)
+    if not 0 <= result < 1:
+        raise HyperparameterError(f"{name} must be in [0, 1), got {value!r}")
+    return result
+
+
+def fractions(name: str, values: object) -> tuple[float, float]:
+    """A pair of numbers in ``[0, 1)``."""
+    if not isinstance(values, Sequence) or len(values) != 2:
+        raise HyperparameterError(f"{name} must be two numbers in [0, 1), got {values!r}")
+    return fraction(f"{name}[0]", values[0]), fraction(f"{name}[1]", values[1])
+
+
+def count(name: str, value: object, least: int = 1) -> int:
+    """A whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise HyperparameterError(f"{name} must be a whole number, got {value!r}")
+    if value < least:
+        raise HyperparameterError(f"{name} must be at least {least}, got {value!r}")
+    return int(value)
+
+
+def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """One of a few words."""
+    if value not in allowed:
+        raise HyperparameterError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+    return value

@@ -1,0 +1,159 @@
+"""Clipping of gradients by their common norm, and by value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from rumus.autograd import GradientStore
+from rumus.nn import Parameter
+from rumus.optim import _checks
+from rumus.optim._cpu import Span, flat, for_spans, read_block, spans
+from rumus.optim._errors import NonFiniteGradientError, ParameterListError
+from rumus.tensor import Tensor, tensor
+
+EPS = 1e-6
+"""Added to the norm before dividing by it, as in PyTorch."""
+
+
+def clip_grad_norm_(
+    grads: GradientStore,
+    params: Iterable[Parameter],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> Tensor:
+    r"""Scale gradients so that the norm over all of them together is at most ``max_norm``.
+
+    With the norm ``n = ‖(‖g₁‖, ‖g₂‖, …)‖`` of order ``norm_type``::
+
+        g ← g · min(1, max_norm / (n + 1e-6))
+
+    Nothing is read back from a GPU: the norm stays there, and the factor is applied by the next
+    optimizer step's kernel, or when somebody looks at a gradient. Norms of gradients that overflow
+    or underflow when they are squared come out right. If the norm is not finite the gradients stay
+    as they are; an optimizer with ``skip_nonfinite`` then leaves the step out.
+
+    Args:
+        grads: the gradients, changed in place.
+        params: whose gradients to clip; one listed twice counts once, and one without a gradient
+            does not count.
+        max_norm: the largest norm to let through, above 0.
+        norm_type: order of the norm, above 0, ``math.inf`` for the largest element (default 2).
+        error_if_nonfinite: raise if the norm is infinite or NaN (default False); this waits for
+            the GPU.
+
+    Returns:
+        The norm before clipping, a float32 scalar on the gradients' device: ``float(norm)`` reads
+        it.
+
+    Raises:
+        HyperparameterError: ``max_norm`` or ``norm_type`` is not above 0.
+        ParameterListError: ``params`` holds something else, or the gradients are on two devices.
+        NonFiniteGradientError: the norm is not finite and ``error_if_nonfinite`` is set; the
+            gradients are as before.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> weight = Parameter([0.0, 0.0])
+        >>> grads = GradientStore()
+        >>> grads.accumulate(weight.id, tensor([3.0, 4.0]))
+        >>> round(float(clip_grad_norm_(grads, [weight], max_norm=1.0)), 4)
+        5.0
+        >>> grads.get(weight.id).numpy().round(3).tolist()
+        [0.6, 0.8]
+    """
+    most = _above_zero("max_norm", max_norm)
+    order = _above_zero("norm_type", norm_type)
+    found = _gradients(grads, params)
+    if not found:
+        return tensor(0.0)
+    if next(iter(found.values())).device.kind == "gpu":
+        from rumus.optim._gpu_clip import device_norm
+
+        norm, scale = device_norm(found, most, order)
+    else:
+        value = host_norm([g.array for g in found.values()], order)
+        norm = tensor(np.float32(value))
+        scale = min(1.0, most / (value + EPS)) if math.isfinite(value) else 1.0
+    if error_if_nonfinite and not math.isfinite(float(norm)):
+        raise NonFiniteGradientError(
+            f"the gradients' norm of order {order:g} is {float(norm)}; they were left as they are"
+        )
+    if scale != 1.0:
+        grads.scale_by([p.id for p in found], scale)
+    return norm
+
+
+def clip_grad_value_(grads: GradientStore, params: Iterable[Parameter], clip_value: float) -> None:
+    """Clamp every element of the gradients to ``[-clip_value, clip_value]``.
+
+    Args:
+        grads: the gradients, changed in place.
+        params: whose gradients to clamp; one without a gradient is passed over.
+        clip_value: the largest magnitude to let through, above 0.
+
+    Raises:
+        HyperparameterError: ``clip_value`` is not above 0.
+        ParameterListError: ``params`` holds something else, or the gradients are on two devices.
+    """
+    limit = _above_zero("clip_value", clip_value)
+    for parameter, grad in _gradients(grads, params).items():
+        grads.replace(parameter.id, grad.clamp(-limit, limit))
+
+
+def host_norm(arrays: list[npt.NDArray[np.floating]], order: float) -> float:
+    """The norm of order ``order`` over all elements of some arrays, accumulated in float64."""
+    parts: list[float] = []
+
+    def add(span: Span, buffers: list[npt.NDArray[np.float64]]) -> None:
+        index, start, stop = span
+        wide = buffers[0]
+        array = arrays[index]
+        if array.flags.c_contiguous:
+            wide[...] = flat(array)[start:stop]
+        else:
+            narrow = np.empty(stop - start, np.float32)
+            read_block(array, start, stop, 1.0, narrow)
+            wide[...] = narrow
+        np.abs(wide, out=wide)
+        if order == math.inf:
+            parts.append(float(wide.max()))
+            return
+        if order == 2:
+            np.multiply(wide, wide, out=wide)
+        elif order != 1:
+            np.power(wide, order, out=wide)
+        parts.append(float(wide.sum()))
+
+    for_spans(spans([a.size for a in arrays]), "d", add)
+    if order == math.inf:
+        return float(np.max(parts, initial=0.0))
+    # fsum rounds once, so the threads' order of arrival does not matter; it refuses inf and NaN.
+    total = math.fsum(parts) if all(map(math.isfinite, parts)) else float(np.sum(parts))
+    return float(total ** (1 / order))
+
+
+def _gradients(grads: GradientStore, params: Iterable[Parameter]) -> dict[Parameter, Tensor]:
+    if isinstance(params, Parameter):
+        params = [params]
+    found: dict[Parameter, Tensor] = {}
+    for parameter in params:
+        if not isinstance(parameter, Parameter):
+            raise ParameterListError(f"expected a Parameter, got a {type(parameter).__name__}")
+        grad = grads.get(parameter.id)
+        if grad is not None:
+            found[parameter] = grad
+    devices = sorted({str(grad.device) for grad in found.values()})
+    if len(devices) > 1:
+        raise ParameterListError(f"the gradients are on several devices: {', '.join(devices)}")
+    return found
+
+
+def _above_zero(name: str, value: float) -> float:
+    if value == math.inf:
+        return math.inf
+    return _checks.positive(name, value)

@@ -1,0 +1,132 @@
+"""Parameters of an optimizer, in groups that have their own hyperparameters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rumus.nn import Module, Parameter
+from rumus.optim._errors import HyperparameterError, ParameterListError
+
+Options = dict[str, Any]
+ParamsLike = Iterable[Parameter | tuple[str, Parameter] | Mapping[str, Any]]
+"""Parameters, ``(name, parameter)`` pairs, or groups: mappings with ``"params"`` and options."""
+
+
+@dataclass(slots=True)
+class ParamGroup:
+    """Parameters that share their hyperparameters."""
+
+    params: list[Parameter]
+    names: list[str | None]
+    options: Options = field(default_factory=dict)
+
+
+def make_groups(params: ParamsLike, defaults: Options) -> list[ParamGroup]:
+    """Sort what an optimizer was given into groups.
+
+    Raises:
+        ParameterListError: nothing was given, an empty group, a parameter twice, something that is
+            no parameter, or a mix of groups and parameters.
+        HyperparameterError: a group names an option that the optimizer does not have.
+    """
+    if isinstance(params, Parameter | Module | str | Mapping):
+        raise ParameterListError(
+            f"expected a list of parameters or groups, such as model.parameters(), "
+            f"got a {type(params).__name__}"
+        )
+    items = list(params)
+    if not items:
+        raise ParameterListError("the optimizer was given no parameters")
+    mappings = [isinstance(item, Mapping) for item in items]
+    if any(mappings) and not all(mappings):
+        raise ParameterListError("give either parameters or groups of them, not both")
+    given = items if all(mappings) else [{"params": items}]
+    groups = [_make_group(i, entry, defaults) for i, entry in enumerate(given)]
+    _refuse_duplicates(groups)
+    return groups
+
+
+def _make_group(index: int, entry: Any, defaults: Options) -> ParamGroup:
+    options = dict(entry)
+    if "params" not in options:
+        raise ParameterListError(f'group {index} has no "params"')
+    given = options.pop("params")
+    pairs = [_named(item) for item in ([given] if isinstance(given, Parameter) else given)]
+    if not pairs:
+        raise ParameterListError(f"group {index} is empty")
+    unknown = sorted(set(options) - set(defaults))
+    if unknown:
+        raise HyperparameterError(
+            f"group {index} sets {', '.join(unknown)}; options are {', '.join(sorted(defaults))}"
+        )
+    return ParamGroup([p for _, p in pairs], [n for n, _ in pairs], {**defaults, **options})
+
+
+def _named(item: Any) -> tuple[str | None, Parameter]:
+    name, parameter = item if isinstance(item, tuple) and len(item) == 2 else (None, item)
+    if not isinstance(parameter, Parameter):
+        raise ParameterListError(f"expected a Parameter, got a {type(parameter).__name__}")
+    return name, parameter
+
+
+def _refuse_duplicates(groups: list[ParamGroup]) -> None:
+    seen: dict[Any, int] = {}
+    for index, group in enumerate(groups):
+        for parameter in group.params:
+            if parameter.id in seen:
+                raise ParameterListError(
+                    f"a parameter of shape {parameter.shape} (name {parameter.name!r}) is listed "
+                    f"twice, in group {seen[parameter.id]} and in group {index}"
+                )
+            seen[parameter.id] = index
+
+
+def state_keys(groups: list[ParamGroup]) -> list[str]:
+    """One key a parameter, in order: its name, or its index where names are missing or repeat."""
+    names = [
+        name if name is not None else parameter.name
+        for group in groups
+        for name, parameter in zip(group.names, group.params, strict=True)
+    ]
+    known = [name for name in names if name is not None]
+    if len(known) == len(names) == len(set(known)):
+        return known
+    return [str(i) for i in range(len(names))]
+
+
+def no_decay_groups(
+    model: Module, weight_decay: float, no_decay: str | None = None
+) -> list[dict[str, Any]]:
+    """Split a model's parameters into a group with weight decay and one without.
+
+    Biases and the weights of normalisation layers have fewer than two axes; those, and any whose
+    name matches, go into the group with ``weight_decay=0``.
+
+    Args:
+        model: whose ``named_parameters()`` are split.
+        weight_decay: decay of the other group, at least 0.
+        no_decay: regular expression searched in the names, for further ones without decay, such as
+            ``"embedding"`` (default: none).
+
+    Returns:
+        Groups for any optimizer; an empty one is left out.
+
+    Example:
+        >>> from rumus.nn import Linear
+        >>> [len(g["params"]) for g in no_decay_groups(Linear(2, 3), weight_decay=0.1)]
+        [1, 1]
+    """
+    pattern = re.compile(no_decay) if no_decay is not None else None
+    decayed: list[tuple[str, Parameter]] = []
+    plain: list[tuple[str, Parameter]] = []
+    for name, parameter in model.named_parameters():
+        exempt = parameter.ndim < 2 or (pattern is not None and pattern.search(name) is not None)
+        (plain if exempt else decayed).append((name, parameter))
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]

@@ -1,0 +1,255 @@
+"""The base of all optimizers: parameters in groups, a state, and a step that is all or nothing."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from rumus.autograd import GradientStore, borrow
+from rumus.nn import Parameter
+from rumus.optim import _checks
+from rumus.optim._cpu_engine import CpuEngine, Work, step_elementwise
+from rumus.optim._engine import F32, Engine, Shape
+from rumus.optim._errors import HyperparameterError, ParameterListError
+from rumus.optim._groups import Options, ParamsLike, make_groups, state_keys
+from rumus.optim._state_dict import read_state, write_state
+
+
+class Optimizer(ABC):
+    """Updates parameters from the gradients of a :class:`~rumus.autograd.GradientStore`.
+
+    A subclass states its hyperparameters (:meth:`check`, :meth:`row`), its state arrays
+    (:attr:`states`), its formula in numpy (:meth:`update`) and the same formula in WGSL (the file
+    named by :attr:`shader`). Everything else is here and in the two engines.
+
+    Args:
+        params: parameters, ``(name, parameter)`` pairs, or groups: mappings with ``"params"`` and
+            the options in which a group differs.
+        defaults: options of groups that do not set them.
+        maximize: climb instead of descending (default False).
+        skip_nonfinite: leave everything as it is in a step with an infinite or NaN gradient, and
+            count it in :attr:`skipped_steps` (default False).
+
+    Raises:
+        ParameterListError: no parameters, an empty group, a parameter twice, or another object.
+        HyperparameterError: an option is unknown or outside its range.
+    """
+
+    shader: ClassVar[str]
+    """The WGSL file of the formula."""
+    scratch: ClassVar[str] = "f"
+    """The scratch arrays of :meth:`update`, a letter each: ``f`` float32, ``d`` float64."""
+
+    def __init__(
+        self,
+        params: ParamsLike,
+        defaults: Options,
+        *,
+        maximize: bool = False,
+        skip_nonfinite: bool = False,
+    ) -> None:
+        self._groups = make_groups(params, defaults)
+        for group in self._groups:
+            group.options = self.check(group.options)
+        self._params = [p for group in self._groups for p in group.params]
+        self._group_of = [i for i, group in enumerate(self._groups) for _ in group.params]
+        self.maximize = bool(maximize)
+        self.skip_nonfinite = bool(skip_nonfinite)
+        self._making = threading.Lock()
+        self._engine: Engine | None = None
+        if str(self._params[0].device) != "cpu":
+            self._ready_engine()
+
+    # What a subclass states
+
+    @abstractmethod
+    def check(self, options: Options) -> Options:
+        """A group's options with every range checked."""
+
+    @abstractmethod
+    def row(self, options: Options) -> tuple[float, ...]:
+        """The numbers of one group that the formula reads, as a NamedTuple."""
+
+    @property
+    @abstractmethod
+    def states(self) -> tuple[str, ...]:
+        """Names of the state arrays, each of its parameter's shape."""
+
+    @abstractmethod
+    def update(
+        self,
+        h: Any,
+        step: int,
+        p: F32,
+        g: F32,
+        s: Sequence[F32],
+        scratch: Sequence[Any],
+    ) -> None:
+        """The formula in numpy, in place, for one block.
+
+        Args:
+            h: the group's row.
+            step: the number of this update, from 1.
+            p: parameter values.
+            g: gradient, which must not be written to.
+            s: state arrays in the order of :attr:`states`.
+            scratch: arrays of the block's length to write into, as :attr:`scratch` says.
+        """
+
+    def state_shapes(self, parameter: Parameter) -> dict[str, Shape]:
+        """Shapes of a parameter's state arrays, by name, without the master weights."""
+        return {name: parameter.shape for name in self.states}
+
+    def state_start(self, name: str) -> float:
+        """The value that a state array is filled with at first."""
+        return 0.0
+
+    def shader_constants(self) -> dict[str, bool]:
+        """Constants of the WGSL file beside the row, such as switches between variants."""
+        return {}
+
+    def step_cpu(self, works: Sequence[Work], step: int) -> None:
+        """Apply the formula to all parameters on the CPU."""
+        step_elementwise(self, works, step)
+
+    # What users call
+
+    def step(self, grads: GradientStore) -> None:
+        """Update every parameter that requires a gradient, and take that out of the store.
+
+        Gradients of other parameters stay in the store. If anything is wrong, nothing has changed.
+
+        Raises:
+            MissingGradError: a parameter has no gradient in the store.
+            ShapeError, DTypeError, DeviceError: a gradient does not fit its parameter.
+            BorrowError: another step holds the store or a parameter.
+        """
+        trained = [p for p in self._params if p.requires_grad]
+        engine = self._ready_engine()
+        with borrow(grads, trained) as held:
+            engine.step(held)
+
+    @property
+    def params(self) -> list[Parameter]:
+        """The parameters of all groups, in order."""
+        return list(self._params)
+
+    @property
+    def groups(self) -> list[Options]:
+        """Each group's options and parameters; a copy, change them with :meth:`set_option`."""
+        return [{"params": list(g.params), **g.options} for g in self._groups]
+
+    def get_lr(self, group: int = 0) -> float:
+        """The learning rate of a group."""
+        return float(self._group(group).options["lr"])
+
+    def set_lr(self, lr: float, group: int | None = None) -> None:
+        """Set the learning rate of one group, or of all (default).
+
+        Raises:
+            HyperparameterError: ``lr`` is negative or not finite, or there is no such group.
+        """
+        self.set_option("lr", _checks.non_negative("lr", lr), group)
+
+    def set_option(self, name: str, value: Any, group: int | None = None) -> None:
+        """Set a hyperparameter of one group, or of all (default), from the next step on.
+
+        Raises:
+            HyperparameterError: no such option or group, or a value outside its range.
+        """
+        chosen = self._groups if group is None else [self._group(group)]
+        checked = []
+        for entry in chosen:
+            if name not in entry.options:
+                known = ", ".join(sorted(entry.options))
+                raise HyperparameterError(f"no option {name!r}; options are {known}")
+            checked.append(self.check({**entry.options, name: value}))
+        before = self.states
+        saved = [entry.options for entry in chosen]
+        for entry, options in zip(chosen, checked, strict=True):
+            entry.options = options
+        if self._engine is not None and self.states != before:
+            for entry, options in zip(chosen, saved, strict=True):
+                entry.options = options
+            raise HyperparameterError(
+                f"{name}={value!r} would change which state the optimizer keeps; make a new one"
+            )
+
+    @property
+    def steps(self) -> int:
+        """Updates made so far, without skipped ones; on the GPU this waits for the device."""
+        return 0 if self._engine is None else self._engine.counts()[0]
+
+    @property
+    def skipped_steps(self) -> int:
+        """Updates left out for a gradient that was not finite; this waits for the GPU."""
+        return 0 if self._engine is None else self._engine.counts()[1]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to continue bit for bit, keyed by parameter name.
+
+        The name is the one given with the parameter, or ``parameter.name``; where names are
+        missing or repeat, all keys are indices. Arrays are float32 numpy arrays on the host; the
+        rest can be held by JSON.
+        """
+        snapshot = None if self._engine is None else self._engine.snapshot()
+        return write_state(self, self._groups, state_keys(self._groups), snapshot)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from :meth:`state_dict`, hyperparameters included.
+
+        Raises:
+            OptimizerStateError: another optimizer's, or of other parameters, shapes or options;
+                nothing has changed then.
+        """
+        options, snapshot = read_state(self, self._groups, state_keys(self._groups), state)
+        for group, values in zip(self._groups, options, strict=True):
+            group.options = values
+        self._ready_engine().restore(snapshot)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self._params)} parameters, lr {self.get_lr():g}>"
+
+    # What the engines ask for
+
+    def rows(self) -> list[tuple[float, ...]]:
+        """The formula's numbers, one row a group, as they are now."""
+        return [self.row(group.options) for group in self._groups]
+
+    def group_of(self) -> list[int]:
+        """Each parameter's group."""
+        return self._group_of
+
+    def any_option(self, name: str) -> bool:
+        """Whether an option is set (true, or not 0) in any group."""
+        return any(bool(group.options[name]) for group in self._groups)
+
+    def _group(self, index: int) -> Any:
+        if not 0 <= index < len(self._groups):
+            raise HyperparameterError(f"no group {index}; there are {len(self._groups)}")
+        return self._groups[index]
+
+    def _ready_engine(self) -> Engine:
+        device = self._params[0].device
+        with self._making:
+            if self._engine is None or self._engine.device != device:
+                before = None if self._engine is None else self._engine.snapshot()
+                self._engine = self._make_engine()
+                if before is not None:
+                    self._engine.restore(before)
+            self._engine.prepare()
+            return self._engine
+
+    def _make_engine(self) -> Engine:
+        devices = sorted({str(p.device) for p in self._params})
+        if len(devices) > 1:
+            raise ParameterListError(
+                f"the parameters of one optimizer must be on one device, got {', '.join(devices)}"
+            )
+        if devices == ["cpu"]:
+            return CpuEngine(self, self._params)
+        from rumus.optim._gpu_engine import GpuEngine
+
+        return GpuEngine(self, self._params)

@@ -1,0 +1,34 @@
+"""Learning-rate schedules: the rate as a function of the step, kept apart from the optimizer."""
+
+from rumus.optim.lr_scheduler._base import LRScheduler, Schedule
+from rumus.optim.lr_scheduler._chained import ChainedScheduler
+from rumus.optim.lr_scheduler._cosine import CosineAnnealingLR
+from rumus.optim.lr_scheduler._exponential import ExponentialLR
+from rumus.optim.lr_scheduler._lambda import LambdaLR
+from rumus.optim.lr_scheduler._linear import LinearLR
+from rumus.optim.lr_scheduler._multi_step import MultiStepLR
+from rumus.optim.lr_scheduler._one_cycle import OneCycleLR
+from rumus.optim.lr_scheduler._plateau import ReduceLROnPlateau
+from rumus.optim.lr_scheduler._polynomial import PolynomialLR
+from rumus.optim.lr_scheduler._sequential import SequentialLR
+from rumus.optim.lr_scheduler._step import StepLR
+from rumus.optim.lr_scheduler._warm_restarts import CosineAnnealingWarmRestarts
+from rumus.optim.lr_scheduler._warmup_cosine import WarmupCosine
+
+__all__ = [
+    "ChainedScheduler",
+    "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "ExponentialLR",
+    "LRScheduler",
+    "LambdaLR",
+    "LinearLR",
+    "MultiStepLR",
+    "OneCycleLR",
+    "PolynomialLR",
+    "ReduceLROnPlateau",
+    "Schedule",
+    "SequentialLR",
+    "StepLR",
+    "WarmupCosine",
+]

@@ -1,0 +1,198 @@
+"""Learning-rate schedules against their formulas, written here in high precision."""
+
+import json
+import math
+from decimal import Decimal, getcontext
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rumus.optim import HyperparameterError, OptimizerStateError
+from rumus.optim import lr_scheduler as schedules
+
+getcontext().prec = 40
+
+EXAMPLES = [
+    schedules.StepLR(0.1, 30, 0.5),
+    schedules.MultiStepLR(0.1, [3, 10], 0.5),
+    schedules.ExponentialLR(0.1, 0.999),
+    schedules.LinearLR(0.1, 0.1, 1.0, 10),
+    schedules.PolynomialLR(0.1, 20, 2.0),
+    schedules.CosineAnnealingLR(0.1, 50, 1e-3),
+    schedules.CosineAnnealingWarmRestarts(0.1, 5, 2, 1e-3),
+    schedules.WarmupCosine(0.1, 5, 50, 1e-3),
+    schedules.OneCycleLR(0.1, 60),
+    schedules.LambdaLR(0.1, lambda t: 0.9**t),
+    schedules.SequentialLR([schedules.LinearLR(0.1), schedules.ExponentialLR(0.1, 0.9)], [5]),
+    schedules.ChainedScheduler([schedules.LinearLR(0.1), schedules.ExponentialLR(0.1, 0.9)]),
+]
+NAMES = [type(s).__name__ for s in EXAMPLES]
+
+
+def walk(schedule: schedules.LRScheduler, steps: int) -> list[float]:
+    rates = []
+    for _ in range(steps):
+        rates.append(schedule.get_lr())
+        schedule.step()
+    return rates
+
+
+def test_step_lr_is_exact_at_step_10000() -> None:
+    schedule = schedules.StepLR(0.1, step_size=100, gamma=0.97)
+    for _ in range(10_000):
+        schedule.step()
+    assert schedule.get_lr() == pytest.approx(float(Decimal("0.1") * Decimal("0.97") ** 100), 1e-14)
+
+
+@given(st.integers(1, 500), st.integers(0, 1000), st.floats(0, 1e-3))
+def test_cosine_annealing_follows_its_formula_and_stays_at_the_end(
+    t_max: int, epoch: int, eta_min: float
+) -> None:
+    expected = eta_min + 0.5 * (0.1 - eta_min) * (1 + math.cos(math.pi * epoch / t_max))
+    if epoch >= t_max:
+        expected = eta_min
+    rate = schedules.CosineAnnealingLR(0.1, t_max, eta_min).lr_at(epoch)
+    assert rate == pytest.approx(expected, rel=1e-12, abs=1e-15)
+
+
+def test_warm_restarts_start_again_at_each_cycle_s_first_step() -> None:
+    schedule = schedules.CosineAnnealingWarmRestarts(0.1, t_0=3, t_mult=2, eta_min=0.01)
+    starts = {0, 3, 9, 21, 45, 93}
+    rates = walk(schedule, 100)
+    assert {t for t, rate in enumerate(rates) if rate == 0.1} == starts
+    falls = {t for t, (a, b) in enumerate(pairwise(rates), 1) if b < a}
+    assert falls == set(range(1, 100)) - starts
+
+
+def test_warmup_cosine_rises_along_a_line_then_falls_to_eta_min() -> None:
+    rates = walk(schedules.WarmupCosine(1.0, 4, 12, eta_min=0.1, start_lr=0.2), 14)
+    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert rates[8] == pytest.approx(0.55)
+    assert rates[12:] == [0.1, 0.1]
+
+
+def test_a_warmup_of_no_steps_starts_at_the_top() -> None:
+    assert schedules.WarmupCosine(1.0, 0, 10).get_lr() == 1.0
+
+
+def test_one_cycle_rises_to_the_maximum_and_ends_far_below_the_start() -> None:
+    rates = walk(schedules.OneCycleLR(1.0, 100, pct_start=0.3), 105)
+    assert rates[0] == pytest.approx(1 / 25)
+    assert max(rates) == rates[29] == pytest.approx(1.0)
+    assert rates[99] == rates[104] == pytest.approx(1 / 25 / 1e4)
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 4])
+def test_one_cycle_of_a_few_steps_stays_in_its_range(total: int) -> None:
+    assert all(0 < lr <= 1 for lr in walk(schedules.OneCycleLR(1.0, total), 6))
+
+
+def test_sequential_starts_each_schedule_from_its_own_beginning() -> None:
+    parts = [schedules.LinearLR(0.1, 0.5, 1.0, 5), schedules.StepLR(0.1, 2, 0.5)]
+    joined = schedules.SequentialLR(parts, [5])
+    expected = [parts[0].lr_at(t) for t in range(5)] + [parts[1].lr_at(t) for t in range(5)]
+    assert walk(joined, 10) == expected
+
+
+def test_chained_multiplies_the_factors() -> None:
+    parts = [schedules.LinearLR(0.1, 0.5, 1.0, 5), schedules.StepLR(0.2, 2, 0.5)]
+    for t, rate in enumerate(walk(schedules.ChainedScheduler(parts), 10)):
+        assert rate == pytest.approx(parts[0].lr_at(t) * parts[1].lr_at(t) / 0.2)
+
+
+def test_plateau_drops_after_patience_runs_out_and_waits_for_the_cooldown() -> None:
+    schedule = schedules.ReduceLROnPlateau(1.0, factor=0.5, patience=2, cooldown=1)
+    rates = []
+    for loss in [3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 2.0, 2.0]:
+        schedule.step(loss)
+        rates.append(schedule.get_lr())
+    assert rates == [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
+
+
+def test_a_nan_metric_counts_as_a_bad_step() -> None:
+    schedule = schedules.ReduceLROnPlateau(1.0, factor=0.5, patience=0)
+    for loss in [1.0, math.nan]:
+        schedule.step(loss)
+    assert schedule.get_lr() == 0.5
+
+
+def test_plateau_asks_for_its_metric() -> None:
+    with pytest.raises(HyperparameterError, match="metric"):
+        schedules.ReduceLROnPlateau(1.0).step()
+
+
+@pytest.mark.parametrize("schedule", EXAMPLES, ids=NAMES)
+def test_every_schedule_keeps_the_protocol(schedule: schedules.Schedule) -> None:
+    assert isinstance(schedule, schedules.LRScheduler)
+
+
+@pytest.mark.parametrize("schedule", EXAMPLES, ids=NAMES)
+def test_a_saved_schedule_continues_exactly(schedule: schedules.Schedule) -> None:
+    for _ in range(7):
+        schedule.step()
+    saved = json.loads(json.dumps(schedule.state_dict()))
+    expected = walk(schedule, 20)
+    schedule.load_state_dict(saved)
+    assert walk(schedule, 20) == expected
+
+
+def test_a_saved_plateau_continues_exactly() -> None:
+    losses = [1.0, 0.9, 0.95, 0.95, 0.95, 0.8, 0.81, 0.82]
+    first = schedules.ReduceLROnPlateau(1.0, factor=0.5, patience=1)
+    for loss in losses[:4]:
+        first.step(loss)
+    second = schedules.ReduceLROnPlateau(1.0, factor=0.5, patience=1)
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    for loss in losses[4:]:
+        first.step(loss)
+        second.step(loss)
+        assert first.get_lr() == second.get_lr()
+
+
+@pytest.mark.parametrize("schedule", EXAMPLES, ids=NAMES)
+def test_a_new_initial_rate_rescales_a_schedule_that_ends_in_zero(
+    schedule: schedules.Schedule,
+) -> None:
+    before = schedule.initial_lr
+    schedule.set_initial_lr(0.2)
+    assert schedule.initial_lr == 0.2
+    schedule.set_initial_lr(before)
+
+
+def test_the_state_of_another_schedule_is_refused_by_name() -> None:
+    state = schedules.ExponentialLR(0.1, 0.9).state_dict()
+    with pytest.raises(OptimizerStateError, match=r"StepLR.*ExponentialLR"):
+        schedules.StepLR(0.1, 3).load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: schedules.StepLR(0.1, 0), "step_size"),
+        (lambda: schedules.StepLR(-0.1, 1), "initial_lr"),
+        (lambda: schedules.StepLR(math.nan, 1), "initial_lr"),
+        (lambda: schedules.StepLR(0.1, 1, math.inf), "gamma"),
+        (lambda: schedules.StepLR(0.1, 1.5), "step_size"),  # type: ignore[arg-type]
+        (lambda: schedules.CosineAnnealingLR(0.1, 0), "t_max"),
+        (lambda: schedules.CosineAnnealingLR(0.1, 5, -1.0), "eta_min"),
+        (lambda: schedules.MultiStepLR(0.1, [5, 5]), "rise"),
+        (lambda: schedules.LinearLR(0.1, total_iters=0), "total_iters"),
+        (lambda: schedules.LinearLR(0.1, start_factor=0.0), "start_factor"),
+        (lambda: schedules.PolynomialLR(0.1, power=-1.0), "power"),
+        (lambda: schedules.CosineAnnealingWarmRestarts(0.1, 5, 0), "t_mult"),
+        (lambda: schedules.WarmupCosine(0.1, 5, 5), "total_steps"),
+        (lambda: schedules.OneCycleLR(0.1, 0), "total_steps"),
+        (lambda: schedules.OneCycleLR(0.1, 9, pct_start=1.0), "pct_start"),
+        (lambda: schedules.OneCycleLR(0.1, 9, anneal_strategy="sine"), "anneal_strategy"),
+        (lambda: schedules.ReduceLROnPlateau(0.1, factor=1.0), "factor"),
+        (lambda: schedules.ReduceLROnPlateau(0.1, mode="least"), "mode"),
+        (lambda: schedules.SequentialLR([], []), "at least one"),
+        (lambda: schedules.SequentialLR([schedules.StepLR(0.1, 1)], [3]), "milestones"),
+        (lambda: schedules.LambdaLR(0.1, lambda t: -1.0).get_lr(), "lr_lambda"),
+    ],
+)
+def test_values_outside_their_range_are_refused_by_name(make, named) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(HyperparameterError, match=named):
+        make()

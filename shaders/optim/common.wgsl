@@ -1,0 +1,27 @@
+// What the formulas and their frame share.
+
+// Which of a vector's four elements belong to a tile (start and end in vectors, count in elements).
+fn lanes_inside(tile: vec4<u32>, i: u32) -> vec4<bool> {
+    let left = tile.y - 4u * (i - tile.x);
+    return vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(left);
+}
+
+// 1 - eˣ for x ≤ 0. Near 0, where 1 - exp(x) would lose digits, the series of eˣ - 1.
+fn one_minus_exp(x: f32) -> f32 {
+    if (x < -0.5) {
+        return 1.0 - exp(x);
+    }
+    var sum = 1.0;
+    for (var k = 9.0; k > 1.5; k -= 1.0) {
+        sum = 1.0 + sum * x / k;
+    }
+    return -x * sum;
+}
+
+fn unpack_half(word: vec2<u32>) -> vec4<f32> {
+    return vec4<f32>(unpack2x16float(word.x), unpack2x16float(word.y));
+}
+
+fn pack_half(x: vec4<f32>) -> vec2<u32> {
+    return vec2<u32>(pack2x16float(x.xy), pack2x16float(x.zw));
+}
