@@ -30,8 +30,9 @@ class _Step(NamedTuple):
 class Captured(Generic[P, R]):
     """A step that runs as one submission from its second call on. Made by :func:`capture`."""
 
-    def __init__(self, step: Callable[P, R]) -> None:
+    def __init__(self, step: Callable[P, R], fuse: bool) -> None:
         self._step = step
+        self._fuse = fuse
         self._steps: OrderedDict[Any, _Step] = OrderedDict()
         self._version = structure_version()
 
@@ -71,7 +72,7 @@ class Captured(Generic[P, R]):
             made = self._trace(recording, structure, inputs)
             self._version = structure_version()
             if self._version == before:
-                recording.finish()
+                recording.finish(self._fuse)
                 return made
         raise CaptureError(
             "the captured step moves parameters or changes between train() and eval() each time "
@@ -86,7 +87,7 @@ class Captured(Generic[P, R]):
         return _Step(recording, outputs, result_structure)
 
 
-def capture(step: Callable[P, R]) -> Captured[P, R]:
+def capture(step: Callable[P, R], *, fuse: bool = False) -> Captured[P, R]:
     """Record a training step once, and replay it as one submission afterwards.
 
     The first call with arguments of some shapes and dtypes records the step; that call and every
@@ -98,13 +99,16 @@ def capture(step: Callable[P, R]) -> Captured[P, R]:
         step: takes tensors on one GPU (also inside tuples, lists and dicts) and hashable values,
             and returns tensors, or nothing. What it computes from them on the host is computed
             once, when it is recorded.
+        fuse: whether neighbouring elementwise operations become one kernel. Faster, and within one
+            unit in the last place an operation of the step itself; without it the results are those
+            of the step bit for bit.
 
     Raises:
         CaptureError: from a call, if the step reads a tensor back, uploads one, or uses a tensor
             that is neither an argument, a parameter, a module's buffer, an optimizer's state nor
             made in the step. The message names the tensor and the line.
     """
-    return Captured(step)
+    return Captured(step, fuse)
 
 
 def _on_gpu(array: Any) -> GpuArray:

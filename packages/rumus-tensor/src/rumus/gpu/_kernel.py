@@ -10,13 +10,14 @@ from __future__ import annotations
 import itertools
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from rumus.gpu import _capture, _faults
 from rumus.gpu._array import GpuArray
 from rumus.gpu._device import GpuDevice
 from rumus.gpu._errors import GpuLimitError, KernelError
+from rumus.gpu._fusion import Chain
 from rumus.gpu._memory import Buffer
 
 Constant = str | bool | int | float
@@ -133,6 +134,7 @@ class Pipeline:
         arrays: Sequence[GpuArray],
         params: Sequence[float] | bytes = (),
         groups: Groups = 1,
+        chain: Callable[[], Chain] | None = None,
     ) -> None:
         """Run the kernel over arrays, in the order of everything else on the device.
 
@@ -144,6 +146,7 @@ class Pipeline:
             params: the words of the uniform block: int as u32 (two's complement if negative),
                 float as f32; or the packed bytes.
             groups: workgroups, in x or in up to three dimensions; nothing runs if one is 0.
+            chain: makes what lets a captured step fuse this dispatch with its neighbours.
 
         Raises:
             KernelError: if the WGSL does not compile, or the arrays do not fit its bindings.
@@ -166,7 +169,8 @@ class Pipeline:
             )
         recording = _capture.current()
         if recording is not None:
-            recording.launch(self, device, arrays, params, (x, y, z))
+            fusable = chain() if chain is not None else None
+            recording.launch(self, device, arrays, params, (x, y, z), fusable)
             return
         with device.lock:
             compiled = self._compiled.get(device.index) or self.compile(device)

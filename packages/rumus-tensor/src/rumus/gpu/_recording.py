@@ -19,12 +19,16 @@ import numpy.typing as npt
 from rumus.gpu import _capture
 from rumus.gpu._array import GpuArray, Storage, contiguous_strides
 from rumus.gpu._errors import CaptureError
+from rumus.gpu._fusion import Chain, fuse
 from rumus.gpu._memory import Buffer, size_class
 
 if TYPE_CHECKING:
     from rumus.gpu._device import GpuDevice
     from rumus.gpu._kernel import Pipeline
     from rumus.gpu._seam import Command
+
+_MOST_BUFFERS = 8
+"""Storage buffers of a fused kernel: what every adapter can bind."""
 
 HostCallback = Callable[[], npt.NDArray[Any]]
 
@@ -37,6 +41,7 @@ class Launch:
     buffers: list[Buffer]
     params: Sequence[float] | bytes
     groups: tuple[int, int, int]
+    chain: Chain | None
 
 
 @dataclass(slots=True)
@@ -101,6 +106,7 @@ class Recording:
         arrays: Sequence[GpuArray],
         params: Sequence[float] | bytes,
         groups: tuple[int, int, int],
+        chain: Chain | None,
     ) -> None:
         """Record a dispatch.
 
@@ -111,7 +117,7 @@ class Recording:
         for array, binding in zip(arrays, pipeline.bindings, strict=False):
             self._check_origin(array, pipeline.name, binding.name)
         buffers = [array.storage.buffer for array in arrays]
-        self.launches.append(Launch(pipeline, buffers, params, groups))
+        self.launches.append(Launch(pipeline, buffers, params, groups, chain))
 
     def _check_device(self, device: GpuDevice) -> None:
         if device is not self.device:
@@ -145,9 +151,12 @@ class Recording:
 
     # Once complete
 
-    def finish(self) -> None:
-        """Give every placeholder memory and prepare the dispatches."""
+    def finish(self, fused: bool) -> None:
+        """Fuse elementwise launches if wanted, plan the memory and prepare the dispatches."""
         with self.device.lock:
+            if fused:
+                most = self.device.limits["max-storage-buffers-per-shader-stage"]
+                self.launches = fuse(self.launches, self.returned, min(most, _MOST_BUFFERS))
             self._plan_memory()
             for launch in self.launches:
                 self._commands.append(self._prepare(launch))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from rumus.gpu import GpuArray, Pipeline, empty
 from rumus.tensor._elementwise import KINDS, dtypes_of
 
 from .elementwise import FRESH, Input, Step, build_source
+from .fusion import ElementwiseChain, operands_of
 from .kernels import WORKGROUP, grid, kernel, remember
 from .layout import (
     Mode,
@@ -23,6 +25,7 @@ from .layout import (
     row_major,
     store_mode,
 )
+from .params import params_of
 from .wgsl import as_f32
 
 DType = np.dtype[Any]
@@ -31,6 +34,8 @@ Argument = GpuArray | float | int | bool
 
 class _Plan(NamedTuple):
     pipeline: Pipeline
+    inputs: tuple[Input, ...]
+    step: Step
     shape: Shape
     dtype: DType
     groups: int
@@ -50,7 +55,7 @@ def elementwise(op: str, args: Sequence[Argument], dtype: DType | None = None) -
     plan = _plans.get(key) or remember(_plans, key, _make_plan(op, args, dtype, None))
     arrays = [a for a in args if isinstance(a, GpuArray)]
     output = empty(plan.shape, plan.dtype, arrays[0].device_index)
-    _run(plan, arrays, args, output)
+    _run(plan, arrays, args, output, partial(_chain, plan, args))
     return output
 
 
@@ -72,8 +77,16 @@ def writes_whole_words(value: GpuArray, target: GpuArray) -> bool:
     return target.dtype.itemsize == 4 or store_mode(dims, steps, target.offset).vectors
 
 
+def _chain(plan: _Plan, args: Sequence[Argument]) -> ElementwiseChain:
+    return ElementwiseChain(operands_of(args, plan.inputs), (plan.step,), plan.shape)
+
+
 def _run(
-    plan: _Plan, arrays: list[GpuArray], args: Sequence[Argument], output: GpuArray
+    plan: _Plan,
+    arrays: list[GpuArray],
+    args: Sequence[Argument],
+    output: GpuArray,
+    chain: Callable[[], ElementwiseChain] | None = None,
 ) -> None:
     if not output.size:
         return
@@ -85,7 +98,7 @@ def _run(
             words[position] = argument.offset
         else:
             words[position] = as_f32(argument) if kind == "float32" else int(argument)
-    plan.pipeline.dispatch([*arrays, output], plan.packing.pack(*words), plan.groups)
+    plan.pipeline.dispatch([*arrays, output], plan.packing.pack(*words), plan.groups, chain)
 
 
 def _key(argument: Argument) -> Any:
@@ -125,10 +138,12 @@ def _make_plan(
     size = prod(shape)
     return _Plan(
         kernel("elementwise").variant(prelude=source),
+        tuple(inputs),
+        step,
         shape,
         answer,
         grid(-(-size // 4), WORKGROUP),
-        *_params(size, dims, [*inputs, Input(str(answer), stores)], walks),
+        *params_of(size, dims, [*inputs, Input(str(answer), stores)], walks),
     )
 
 
@@ -136,19 +151,3 @@ def _dtypes(op: str, args: Sequence[Argument], dtype: DType | None) -> tuple[DTy
     if dtype is not None:
         return dtype, dtype
     return dtypes_of(op, [a.dtype if isinstance(a, GpuArray) else type(a) for a in args])
-
-
-def _params(
-    size: int, dims: Shape, values: Sequence[Input], walks: Sequence[tuple[int, ...]]
-) -> tuple[struct.Struct, tuple[int, ...], tuple[tuple[int, int, Mode, str], ...]]:
-    """The uniform block of ``elementwise.build_source``: its format, its words and their holes."""
-    words = [size, *(dims if any(walks) else ())]
-    kinds = ["I"] * len(words)
-    holes = []
-    for number, (value, steps) in enumerate(zip(values, walks, strict=True)):
-        holes.append((len(words), number, value.mode, value.dtype))
-        parameter = "f" if value.dtype == "float32" else "i"
-        kinds.append(parameter if value.mode is Mode.PARAM else "I")
-        kinds += ["i"] * len(steps)
-        words += [0, *steps]
-    return struct.Struct("<" + "".join(kinds)), tuple(words), tuple(holes)

@@ -1,0 +1,199 @@
+"""Captured steps: the same numbers as without, and a refusal wherever a number would be frozen."""
+
+import numpy as np
+import pytest
+
+from rumus import gpu, nn
+from rumus.nn import Parameter
+from rumus.tensor import Tensor, manual_seed, no_grad, tensor
+
+pytestmark = pytest.mark.gpu
+
+
+def batches(shape: tuple[int, ...], count: int = 4) -> list[Tensor]:
+    rng = np.random.default_rng(0)
+    return [tensor(rng.standard_normal(shape, dtype=np.float32), device="gpu") for _ in range(count)]
+
+
+class Model(nn.Module):
+    def __init__(self) -> None:
+        self.first = nn.Linear(6, 16)
+        self.second = nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x).gelu())
+
+
+def test_a_replay_gives_the_same_bits_as_the_step_itself() -> None:
+    manual_seed(1)
+    model = Model().to_gpu()
+
+    def step(x: Tensor) -> Tensor:
+        return model(x).tanh().sum(axis=1)
+
+    captured = gpu.capture(step)
+    for x in batches((5, 6)):
+        assert captured(x).numpy().tobytes() == step(x).numpy().tobytes()
+    assert len(captured.dispatches) == 1
+
+
+def test_the_result_of_a_replay_stays_when_the_next_one_runs() -> None:
+    captured = gpu.capture(lambda x: x * 2.0)
+    first, second = batches((4,), 2)
+    result = captured(first)
+    expected = 2 * first.numpy()
+    captured(second)
+    assert (result.numpy() == expected).all()
+
+
+def test_other_shapes_and_dtypes_are_recorded_anew() -> None:
+    captured = gpu.capture(lambda x: (x + 1).sum())
+    for shape in [(3,), (4,), (3,), (2, 2), (4,)]:
+        (x,) = batches(shape, 1)
+        assert captured(x).item() == pytest.approx(float((x.numpy() + 1).sum()), rel=1e-6)
+    captured(tensor([1, 2, 3], device="gpu"))
+    assert len(captured.dispatches) == 4
+
+
+def test_plain_values_among_the_arguments_are_part_of_the_kind() -> None:
+    captured = gpu.capture(lambda x, factor: x * factor)
+    (x,) = batches((4,), 1)
+    for factor in (2.0, 3.0, 2.0, True, 1):
+        assert (captured(x, factor).numpy() == (x.numpy() * np.float32(factor))).all()
+
+
+def test_tensors_inside_tuples_and_dicts_are_arguments_too() -> None:
+    captured = gpu.capture(lambda pair, named: {"sum": pair[0] + pair[1] + named["c"]})
+    for a, b in zip(batches((3,)), batches((3,), 4)[::-1], strict=True):
+        result = captured((a, b), {"c": a})
+        np.testing.assert_allclose(result["sum"].numpy(), 2 * a.numpy() + b.numpy(), rtol=1e-6)
+
+
+def test_a_tensor_from_outside_is_refused_by_name_and_line() -> None:
+    stranger = tensor([1.0, 2.0], device="gpu")
+    captured = gpu.capture(lambda x: x + stranger)
+    with pytest.raises(gpu.CaptureError, match=r"test_capture.py, line \d+: stranger of shape"):
+        captured(tensor([1.0, 2.0], device="gpu"))
+
+
+def test_a_read_back_is_refused() -> None:
+    captured = gpu.capture(lambda x: x * x.sum().item())
+    with pytest.raises(gpu.CaptureError, match="reads a tensor back"):
+        captured(tensor([1.0, 2.0], device="gpu"))
+
+
+def test_an_upload_is_refused() -> None:
+    captured = gpu.capture(lambda x: x + tensor(np.ones(2, np.float32)).to("gpu"))
+    with pytest.raises(gpu.CaptureError, match="uploads a host array"):
+        captured(tensor([1.0, 2.0], device="gpu"))
+
+
+def test_a_tensor_on_the_cpu_is_refused() -> None:
+    with pytest.raises(gpu.CaptureError, match="on the cpu"):
+        gpu.capture(lambda x: x + 1)(tensor([1.0]))
+
+
+def test_after_a_refusal_everything_works() -> None:
+    stranger = tensor([1.0, 2.0], device="gpu")
+    with pytest.raises(gpu.CaptureError):
+        gpu.capture(lambda x: x + stranger)(tensor([1.0, 2.0], device="gpu"))
+    assert (stranger + stranger).numpy().tolist() == [2.0, 4.0]
+    assert gpu.capture(lambda x: x + x)(stranger).numpy().tolist() == [2.0, 4.0]
+
+
+def test_dropout_draws_new_masks_and_the_same_as_without_capture() -> None:
+    layer = nn.Dropout(0.5)
+    x = tensor(np.ones(1000, np.float32), device="gpu")
+    manual_seed(5)
+    expected = [layer(x).numpy() for _ in range(4)]
+    captured = gpu.capture(lambda x: layer(x))
+    manual_seed(5)
+    masks = [captured(x).numpy() for _ in range(4)]
+    assert all((a == b).all() for a, b in zip(masks, expected, strict=True))
+    assert len({mask.tobytes() for mask in masks}) == 4
+
+
+def test_going_to_evaluation_mode_records_anew() -> None:
+    layer = nn.Sequential(nn.Dropout(0.5))
+    captured = gpu.capture(lambda x: layer(x))
+    x = tensor(np.ones(100, np.float32), device="gpu")
+    assert (captured(x).numpy() == 0).any()
+    layer.eval()
+    assert (captured(x).numpy() == 1).all()
+
+
+def test_a_parameter_that_is_changed_in_place_is_seen() -> None:
+    weight = Parameter(tensor([1.0, 2.0], device="gpu"))
+    captured = gpu.capture(lambda x: x * weight)
+    x = tensor([1.0, 1.0], device="gpu")
+    captured(x)
+    with no_grad():
+        weight.copy_(tensor([5.0, 6.0]))
+    assert captured(x).numpy().tolist() == [5.0, 6.0]
+
+
+def test_a_parameter_that_has_moved_is_seen() -> None:
+    layer = nn.Linear(2, 2, bias=False).to_gpu()
+    captured = gpu.capture(lambda x: layer(x))
+    (x,) = batches((3, 2), 1)
+    captured(x)
+    layer.to_cpu()
+    with no_grad():
+        layer.weight.copy_(tensor([[1.0, 0.0], [0.0, 2.0]]))
+    layer.to_gpu()
+    np.testing.assert_allclose(captured(x).numpy(), x.numpy() * [1.0, 2.0], rtol=1e-6)
+
+
+def test_a_host_value_is_computed_for_each_replay_and_once() -> None:
+    calls: list[int] = []
+
+    def callback() -> np.ndarray:
+        calls.append(len(calls) + 1)
+        return np.array([calls[-1]], np.float32)
+
+    captured = gpu.capture(lambda x: x + Tensor.from_array(gpu.host_value(callback)))
+    x = tensor([10.0], device="gpu")
+    assert [captured(x).item() for _ in range(3)] == [11.0, 12.0, 13.0]
+    assert calls == [1, 2, 3]
+
+
+def test_memory_inside_a_recording_is_shared_between_arrays_that_do_not_meet() -> None:
+    def chain(x: Tensor) -> Tensor:
+        for _ in range(20):
+            x = (x @ x.T) * 0.01
+        return x
+
+    (x,) = batches((64, 64), 1)
+    before = gpu.memory_stats()["live"]
+    captured = gpu.capture(chain)
+    result = captured(x)
+    assert gpu.memory_stats()["live"] - before < 8 * x.array.nbytes
+    np.testing.assert_allclose(result.numpy(), chain(x).numpy(), rtol=1e-5, atol=1e-30)
+
+
+def test_dropping_a_captured_step_frees_its_memory() -> None:
+    import gc
+
+    (x,) = batches((256, 256), 1)
+    gpu.synchronize()
+    before = gpu.memory_stats()["live"]
+    captured = gpu.capture(lambda x: (x * 2.0 + 1.0).exp())
+    captured(x)
+    del captured
+    gc.collect()
+    assert gpu.memory_stats()["live"] == before
+
+
+def test_backward_writes_the_gradients_that_it_gives_without_capture() -> None:
+    manual_seed(3)
+    model = Model().to_gpu()
+
+    def gradients(x: Tensor) -> tuple[Tensor, ...]:
+        grads = (model(x) ** 2).mean().backward()
+        found = [grads.get(p.id) for p in model.parameters()]
+        return tuple(g for g in found if g is not None)
+
+    captured = gpu.capture(gradients)
+    for x in batches((7, 6), 3):
+        for ours, theirs in zip(captured(x), gradients(x), strict=True):
+            assert ours.numpy().tobytes() == theirs.numpy().tobytes()
