@@ -120,14 +120,17 @@ class Module:
         setattr(self, name, value)
         if name not in self._buffers:
             self._buffers = (*self._buffers, name)
+        _epoch.bump()
 
     # Mode and place
 
     def train(self: Self, mode: bool = True) -> Self:
         """Put this module and all inside it into training mode."""
-        for module in self.modules():
+        changing = [module for module in self.modules() if module.training != mode]
+        for module in changing:
             module.training = mode
-        _epoch.bump()
+        if changing:
+            _epoch.bump()
         return self
 
     def eval(self: Self) -> Self:
@@ -155,7 +158,6 @@ class Module:
         for module in self.modules():
             for name in module._buffers:
                 module.register_buffer(name, getattr(module, name).to(device))
-        _epoch.bump()
         return self
 
     def to_gpu(self: Self) -> Self:

@@ -3,6 +3,7 @@
 from rumus.autograd._mode import is_grad_enabled, no_grad
 
 from .__about__ import __version__
+from ._arena import Arena, Slot, pack
 from ._base import TensorBase
 from ._creation import (
     arange,
@@ -37,6 +38,7 @@ from ._random import Generator, default_generator, manual_seed
 from ._tensor import Tensor
 
 __all__ = [
+    "Arena",
     "ArgumentError",
     "AutogradError",
     "BorrowError",
@@ -48,6 +50,7 @@ __all__ = [
     "MissingGradError",
     "RumusError",
     "ShapeError",
+    "Slot",
     "StateDictError",
     "Tensor",
     "TensorBase",
@@ -69,6 +72,7 @@ __all__ = [
     "no_grad",
     "ones",
     "ones_like",
+    "pack",
     "rand",
     "randn",
     "stack",

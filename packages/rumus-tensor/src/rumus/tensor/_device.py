@@ -31,6 +31,8 @@ class Device:
         """Look the name up, or make the device."""
         if isinstance(name, Device):
             return name
+        if not isinstance(name, str):
+            raise DeviceError(f"a device has a name, not {name!r}")
         known = cls._known.get(name)
         if known is None:
             full = _full_name(name)
@@ -77,7 +79,7 @@ def _full_name(name: str) -> str:
         return "gpu:0" if gpu.is_available() else "cpu"
     if name == "gpu":
         return "gpu:0"
-    prefix, _, number = str(name).partition(":")
+    prefix, _, number = name.partition(":")
     if name == "cpu":
         return name
     if prefix == "gpu" and number.isascii() and number.isdigit():

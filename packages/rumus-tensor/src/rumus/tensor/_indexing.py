@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from types import EllipsisType
 from typing import Any
+
+import numpy as np
 
 from ._errors import ArgumentError
 
@@ -43,12 +44,12 @@ def resolve(index: Any, shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tupl
             slices.append(resolved)
             kept.append(len(range(resolved.start, resolved.stop, resolved.step)))
         else:
-            slices.append(_one(operator.index(item), axis, shape))
+            slices.append(_one(int(item), axis, shape))
     return tuple(slices), tuple(kept)
 
 
 def _is_int(item: object) -> bool:
-    return hasattr(item, "__index__") and not isinstance(item, bool)
+    return isinstance(item, (int, np.integer)) and not isinstance(item, bool)
 
 
 def _one(i: int, axis: int, shape: tuple[int, ...]) -> slice:

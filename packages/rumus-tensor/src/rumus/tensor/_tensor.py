@@ -165,10 +165,13 @@ class Tensor(Arithmetic, Reduction, Shaping, Mutation):
             DeviceError: The device is unknown, or cannot be used.
             DTypeError: The dtype is not supported.
         """
-        if isinstance(target, (Device, str)) and _names_device(target):
-            return self._to_device(Device(target))
-        dtype = _dtype_of(target)
-        return self if dtype == self.dtype else Cast(dtype)(self)
+        if isinstance(target, Device):
+            return self._to_device(target)
+        try:
+            dtype = np.dtype(target)
+        except TypeError:
+            return self._to_device(Device(target))  # type: ignore[arg-type]
+        return self if check_dtype(dtype) == self.dtype else Cast(dtype)(self)
 
     def to_gpu(self) -> Tensor:
         """The tensor on the best GPU.
@@ -203,16 +206,3 @@ class Tensor(Arithmetic, Reduction, Shaping, Mutation):
             DeviceError: ``grad`` is on another device.
         """
         return backward(self, grad, retain_graph)
-
-
-def _names_device(target: Device | str) -> bool:
-    return isinstance(target, Device) or target.partition(":")[0] in ("cpu", "gpu", "auto")
-
-
-def _dtype_of(target: Any) -> np.dtype[Any]:
-    try:
-        return check_dtype(np.dtype(target))
-    except TypeError:
-        if isinstance(target, str):
-            Device(target)  # says what a device may be called
-        raise

@@ -1,0 +1,38 @@
+"""What importing costs, and what the packages export."""
+
+import importlib
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+
+def in_fresh_python(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@pytest.mark.parametrize("name", ["rumus.tensor", "rumus.autograd", "rumus.nn"])
+def test_importing_touches_no_gpu(name):
+    code = f"import sys, {name}; print([m for m in ('wgpu', 'rumus.gpu') if m in sys.modules])"
+    assert in_fresh_python(code) == "[]"
+
+
+def test_naming_a_gpu_touches_no_gpu():
+    code = (
+        "import sys; from rumus.tensor import Device; Device('gpu'); print('wgpu' in sys.modules)"
+    )
+    assert in_fresh_python(code) == "False"
+
+
+@pytest.mark.parametrize("name", ["rumus.tensor", "rumus.autograd", "rumus.nn"])
+def test_all_lists_the_public_names(name):
+    module = importlib.import_module(name)
+    public = {
+        key
+        for key, value in vars(module).items()
+        if not key.startswith("_") and not inspect.ismodule(value)
+    }
+    assert set(module.__all__) - {"__version__"} == public

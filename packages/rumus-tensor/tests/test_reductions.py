@@ -1,0 +1,184 @@
+"""Reductions, softmax and matrix products against numpy in float64."""
+
+import numpy as np
+import pytest
+
+from rumus.tensor import ArgumentError, DTypeError, ShapeError, float16, int32, tensor, zeros
+
+AXES = [None, 0, 1, 2, -1, (0, 2), (0, 1), (1, 2), (), (0, 1, 2)]
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("axis", AXES, ids=str)
+@pytest.mark.parametrize("op", ["sum", "mean", "max", "min", "var"])
+def test_reduction_equals_numpys(op, axis, keepdims, device):
+    a = normal(3, 4, 5)
+    actual = getattr(tensor(a, device=device), op)(axis, keepdims).numpy()
+    wanted = getattr(a.astype(np.float64), op)(axis=axis, keepdims=keepdims)
+    assert actual.dtype == np.float32 and actual.shape == wanted.shape
+    np.testing.assert_allclose(actual, wanted, rtol=2e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1000, 3), (3, 1000), (1, 70_000), (70_000, 1), (257, 129)])
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_long_and_thin_reductions_are_accurate(shape, axis, device):
+    a = normal(*shape)
+    t = tensor(a, device=device)
+    np.testing.assert_allclose(t.sum(axis).numpy(), a.sum(axis, np.float64), rtol=1e-5, atol=2e-3)
+    np.testing.assert_array_equal(t.max(axis).numpy(), a.max(axis))
+
+
+def test_a_reduction_may_have_more_elements_than_one_dimension_of_workgroups(device):
+    n = 65_535 * 64 + 129
+    a = (np.arange(n, dtype=np.int32) % 7).astype(np.float32)
+    t = tensor(a, device=device)
+    np.testing.assert_allclose(t.sum().item(), a.sum(dtype=np.float64), rtol=1e-6)
+    assert t.argmax().item() == 6
+    assert t.reshape(n, 1).sum(1).shape == (n,)
+
+
+def test_reductions_take_views(device):
+    a = normal(4, 5, 6)
+    t = tensor(a, device=device)
+    np.testing.assert_allclose(t.T.sum(0).numpy(), a.T.sum(0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(t[1:, ::-2].max((0, 2)).numpy(), a[1:, ::-2].max((0, 2)))
+    np.testing.assert_allclose(t[0, 0].expand(3, 6).sum().item(), a[0, 0].sum() * 3, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool"])
+def test_integers_and_bools_add_up_to_int32(dtype, device):
+    a = (np.arange(600).reshape(2, 300) % 200).astype(dtype)
+    t = tensor(a, device=device).sum(1)
+    assert t.dtype == int32
+    np.testing.assert_array_equal(t.numpy(), a.sum(1, dtype=np.int32))
+    np.testing.assert_array_equal(tensor(a, device=device).max(0).numpy(), a.max(0))
+
+
+def test_float16_is_summed_in_float32(device):
+    t = tensor(np.ones(5000), float16, device)
+    assert (t.sum().item(), t.sum().dtype, t.mean().item()) == (5000, float16, 1)
+
+
+def test_nan_wins_in_extremes(device):
+    t = tensor([[1.0, np.nan, 3.0], [1.0, 2.0, 3.0]], device=device)
+    np.testing.assert_array_equal(t.max(1).numpy(), [np.nan, 3])
+    np.testing.assert_array_equal(t.min(1).numpy(), [np.nan, 1])
+    np.testing.assert_array_equal(t.argmax(1).numpy(), [1, 2])
+
+
+def test_reductions_of_nothing(device):
+    t = zeros((0, 3), device=device)
+    np.testing.assert_array_equal(t.sum(0).numpy(), [0, 0, 0])
+    assert t.sum().item() == 0 and np.isnan(t.mean().item())
+    assert t.sum(1).shape == (0,) and t.max(1).shape == (0,)
+    with pytest.raises(ArgumentError, match="no elements"):
+        t.max(0)
+    with pytest.raises(ArgumentError, match="no elements"):
+        t.argmin()
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, -1])
+@pytest.mark.parametrize("dtype", ["float32", "int32", "uint8", "float16"])
+def test_the_first_of_equal_extremes_is_found(axis, dtype, device):
+    a = np.random.default_rng(0).integers(0, 5, (37, 9)).astype(dtype)
+    t = tensor(a, device=device)
+    np.testing.assert_array_equal(t.argmax(axis).numpy(), a.argmax(axis))
+    np.testing.assert_array_equal(
+        t.argmin(axis, keepdims=True).numpy().ravel(), a.argmin(axis).ravel()
+    )
+    assert t.argmax(axis).dtype == int32
+
+
+def test_all_and_any(device):
+    t = tensor([[True, False], [True, True]], device=device)
+    assert t.all(1).tolist() == [False, True] and bool(t.any()) and not bool(t.all())
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (2, 1000), (300, 7), (0, 4), (70_000, 2)])
+def test_softmax_equals_its_formula(shape, device):
+    a = normal(*shape) * 10
+    wide = a.astype(np.float64)
+    e = np.exp(wide - wide.max(1, keepdims=True)) if a.size else wide
+    total = e.sum(1, keepdims=True)
+    t = tensor(a, device=device)
+    np.testing.assert_allclose(t.softmax().numpy(), e / total, rtol=1e-5, atol=1e-7)
+    wanted = wide - wide.max(1, keepdims=True) - np.log(total) if a.size else wide
+    np.testing.assert_allclose(t.log_softmax().numpy(), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_softmax_does_not_overflow(device):
+    t = tensor([[1000.0, 0.0], [-1000.0, -1000.0]], device=device)
+    np.testing.assert_array_equal(t.softmax().numpy(), [[1, 0], [0.5, 0.5]])
+    np.testing.assert_allclose(t.log_softmax().numpy(), [[0, -1000], [np.log(0.5)] * 2], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        ((1, 1), (1, 1)),
+        ((3, 4), (4, 5)),
+        ((64, 64), (64, 64)),
+        ((65, 130), (130, 33)),
+        ((1, 300), (300, 1)),
+        ((200, 3), (3, 200)),
+        ((7,), (7,)),
+        ((7,), (7, 2)),
+        ((2, 7), (7,)),
+        ((5, 2, 7), (7, 3)),
+        ((5, 2, 7), (5, 7, 3)),
+        ((4, 1, 2, 7), (5, 7, 3)),
+        ((0, 3), (3, 2)),
+        ((2, 0), (0, 3)),
+    ],
+    ids=str,
+)
+def test_matmul_equals_numpys(shapes, device):
+    a, b = normal(*shapes[0]), normal(*shapes[1], seed=1)
+    actual = (tensor(a, device=device) @ tensor(b, device=device)).numpy()
+    wanted = a.astype(np.float64) @ b
+    assert actual.shape == wanted.shape
+    np.testing.assert_allclose(actual, wanted, rtol=1e-5, atol=2e-5)
+
+
+def test_matmul_takes_views_and_integers(device):
+    a, b = normal(9, 5), normal(7, 9, seed=1)
+    ta, tb = tensor(a, device=device), tensor(b, device=device)
+    np.testing.assert_allclose((ta.T @ tb.T).numpy(), a.T @ b.T, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose((ta[::2].T @ tb.T[::2]).numpy(), a[::2].T @ b.T[::2], atol=1e-5)
+    i = np.arange(12, dtype=np.int32).reshape(3, 4)
+    t = tensor(i, device=device)
+    np.testing.assert_array_equal((t @ t.T).numpy(), i @ i.T)
+
+
+def test_matmul_of_float16_sums_in_float32(device):
+    a = tensor(np.ones((2, 4097)), float16, device)
+    result = a @ a.T
+    assert result.dtype == float16
+    np.testing.assert_array_equal(result.numpy(), np.full((2, 2), np.float16(4097)))
+
+
+@pytest.mark.parametrize(
+    "shapes", [((2, 3), (4, 2)), ((3,), (4,)), ((), (3,)), ((2, 3, 4), (3, 4, 5))]
+)
+def test_matmul_says_both_shapes_when_they_do_not_fit(shapes):
+    with pytest.raises(ShapeError) as caught:
+        zeros(shapes[0]) @ zeros(shapes[1])
+    batches = (shapes[0][:-2], shapes[1][:-2])
+    named = shapes if batches != ((2,), (3,)) else batches
+    assert all(str(shape) in str(caught.value) for shape in named)
+
+
+def test_matmul_of_a_scalar_is_refused():
+    with pytest.raises(DTypeError, match="two tensors"):
+        zeros(2) @ 2.0
+
+
+def test_an_axis_that_does_not_exist_is_refused():
+    with pytest.raises(ArgumentError, match="axis 2 of a tensor with 2 axes"):
+        zeros((2, 3)).sum(2)
+    with pytest.raises(ArgumentError, match="twice"):
+        zeros((2, 3)).sum((0, -2))

@@ -1,0 +1,280 @@
+"""Construction, conversion, operators and the errors of wrong input."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from rumus.tensor import (
+    ArgumentError,
+    AutogradError,
+    Device,
+    DeviceError,
+    DTypeError,
+    ShapeError,
+    Tensor,
+    arange,
+    float16,
+    float32,
+    from_numpy,
+    full,
+    int32,
+    ones,
+    ones_like,
+    tensor,
+    uint8,
+    where,
+    zeros,
+    zeros_like,
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype"),
+    [
+        (1.5, "float32"),
+        (3, "int32"),
+        (True, "bool"),
+        ([[1, 2], [3, 4]], "int32"),
+        ([1, 2.5], "float32"),
+        ([], "float32"),
+        (np.zeros(2), "float32"),
+        (np.zeros(2, np.float16), "float16"),
+        (np.zeros(2, np.int64), "int32"),
+        (np.zeros(2, np.uint8), "uint8"),
+        (np.zeros(2, np.int8), "int32"),
+        (np.zeros(2, ">f4"), "float32"),
+        (range(3), "int32"),
+    ],
+    ids=str,
+)
+def test_data_get_the_dtype_that_fits(data, dtype, device):
+    t = tensor(data, device=device)
+    assert t.dtype == dtype and str(t.device).startswith(device)
+    np.testing.assert_array_equal(t.numpy(), np.asarray(data))
+
+
+@pytest.mark.parametrize("data", [2**31, -(2**31) - 1, np.array([1, 2**40]), 2**70])
+def test_integers_that_do_not_fit_are_refused(data):
+    with pytest.raises((ArgumentError, DTypeError)):
+        tensor(data)
+
+
+def test_the_message_names_the_value_and_the_range():
+    with pytest.raises(ArgumentError, match=r"300 does not fit uint8 \(0 to 255\)"):
+        tensor([1, 300], uint8)
+    with pytest.raises(ArgumentError, match="nan does not fit int32"):
+        tensor([1.0, float("nan")], int32)
+
+
+@pytest.mark.parametrize("data", [["a"], [[1, 2], [3]], [None], object(), [1j]])
+def test_what_is_no_grid_of_numbers_is_refused(data):
+    with pytest.raises(DTypeError):
+        tensor(data)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int64", "complex64", "int8"])
+def test_an_unsupported_dtype_is_refused_by_name(dtype):
+    with pytest.raises(DTypeError, match=dtype):
+        zeros(2, dtype)
+    with pytest.raises(DTypeError, match=dtype):
+        zeros(2).to(dtype)
+
+
+@pytest.mark.parametrize("name", ["cuda", "gpu:", "gpu:x", "gpu:-1", "cpu:0", "", "GPU"])
+def test_an_unknown_device_is_refused_by_name(name):
+    with pytest.raises(DeviceError, match="unknown device"):
+        Device(name)
+    with pytest.raises((DeviceError, TypeError)):
+        zeros(2).to(name)
+
+
+def test_devices_are_values():
+    assert Device("gpu") is Device("gpu:0") is Device(Device("gpu"))
+    assert str(Device("gpu")) == "gpu:0" and str(Device("cpu")) == "cpu"
+    assert (Device("gpu:3").kind, Device("gpu:3").index) == ("gpu", 3)
+    assert Device("gpu:1") != Device("gpu:0")
+    assert pickle.loads(pickle.dumps(Device("gpu:1"))) is Device("gpu:1")
+    assert Device("auto") in (Device("cpu"), Device("gpu"))
+
+
+def test_creation_functions_equal_numpys(device):
+    for t, wanted in [
+        (zeros((2, 3), device=device), np.zeros((2, 3))),
+        (ones(3, int32, device), np.ones(3)),
+        (full((2,), 7, device=device), np.full(2, 7)),
+        (full((), 0.5, float16, device), np.array(0.5)),
+        (full(2, True, device=device), np.array([True, True])),
+        (arange(5, device=device), np.arange(5)),
+        (arange(2, 9, 3, device=device), np.arange(2, 9, 3)),
+        (arange(0.0, 1.0, 0.25, device=device), np.arange(0, 1, 0.25)),
+        (zeros((0, 2), device=device), np.zeros((0, 2))),
+    ]:
+        np.testing.assert_array_equal(t.numpy(), wanted)
+    like = full((2, 2), 3, uint8, device)
+    assert (zeros_like(like).dtype, ones_like(like).tolist()) == (uint8, [[1, 1], [1, 1]])
+    assert full(2, 7).dtype == int32 and full(2, 7.0).dtype == float32
+    with pytest.raises(ShapeError, match="negative"):
+        zeros((2, -1))
+    with pytest.raises(ArgumentError, match="256 does not fit uint8"):
+        full(2, 256, uint8)
+
+
+def test_a_tensor_does_not_share_memory_with_the_data_it_was_made_of(device):
+    a = np.zeros(3, np.float32)
+    t, u = tensor(a, device=device), from_numpy(a, device)
+    a[0] = 5
+    assert t.tolist() == u.tolist() == [0, 0, 0]
+
+
+def test_changing_what_numpy_gave_does_not_change_the_tensor(device):
+    t = ones(3, device=device)
+    t.numpy()[0] = 5
+    np.asarray(t)[1] = 5
+    assert t.tolist() == [1, 1, 1]
+
+
+def test_numpy_sees_a_tensor_as_an_array(device):
+    t = tensor([[1.5, 2.5]], device=device)
+    assert np.asarray(t).dtype == np.float32
+    assert np.asarray(t, np.float64).dtype == np.float64
+    np.testing.assert_array_equal(np.concatenate([t, t]), [[1.5, 2.5]] * 2)
+
+
+def test_a_view_without_copy_is_read_only():
+    view = ones(3).__array__(copy=False)
+    with pytest.raises(ValueError, match="read-only"):
+        view[0] = 2
+    with pytest.raises(ValueError, match="copy"):
+        ones(3).__array__(np.float64, copy=False)
+
+
+def test_from_array_wraps_a_device_array(device):
+    t = ones(3, device=device)
+    same = Tensor.from_array(t.array)
+    assert same.device is t.device and same.array is t.array
+    with pytest.raises(DTypeError, match="float64"):
+        Tensor.from_array(np.zeros(2))
+
+
+def test_arrays_of_numpy_stand_beside_tensors(device):
+    t = tensor([1.0, 2.0], device=device)
+    a = np.array([10.0, 20.0])
+    for result, wanted in [
+        (t + a, [11, 22]),
+        (a + t, [11, 22]),
+        (a - t, [9, 18]),
+        (a / t, [10, 10]),
+        (np.float64(3) * t, [3, 6]),
+        (t * np.int64(2), [2, 4]),
+        (a[:, None].T @ t, [50]),
+    ]:
+        assert isinstance(result, Tensor) and result.dtype == float32 and result.device is t.device
+        np.testing.assert_array_equal(result.numpy(), wanted)
+
+
+def test_reflected_operators_and_comparisons(device):
+    t = tensor([1.0, 4.0], device=device)
+    for result, wanted in [
+        (3 - t, [2, -1]),
+        (8 / t, [8, 2]),
+        (2**t, [2, 16]),
+        (t**2, [1, 16]),
+        (t**0.5, [1, 2]),
+        (-t, [-1, -4]),
+        (t > 2, [False, True]),
+        (2 >= t, [True, False]),
+        (t == 4, [False, True]),
+        (t != 4, [True, False]),
+        (~(t > 2), [True, False]),
+        ((t > 2) | (t < 2), [True, True]),
+        ((t > 2) & (t < 2), [False, False]),
+        (where(t > 2, t, 0), [0, 4]),
+        (where(t > 2, 1, 0), [0, 1]),
+    ]:
+        np.testing.assert_array_equal(result.numpy(), wanted)
+    assert ((t == "x") is False) and ((t == None) is False)  # noqa: E711
+    with pytest.raises(TypeError):
+        t + "x"
+    with pytest.raises(TypeError):
+        t @ []
+
+
+def test_an_integer_that_does_not_fit_the_tensor_is_refused():
+    with pytest.raises(ArgumentError, match="add: 300 does not fit uint8"):
+        zeros(2, uint8) + 300
+
+
+def test_tensors_are_hashed_by_identity():
+    a, b = zeros(2), zeros(2)
+    assert len({a, b, a}) == 2
+
+
+def test_one_element_is_a_number(device):
+    t = tensor([[2.5]], device=device)
+    assert (t.item(), float(t), int(t), bool(t)) == (2.5, 2.5, 2, True)
+    assert isinstance(tensor(3, device=device).item(), int)
+    assert tensor(False, device=device).item() is False
+    with pytest.raises(ArgumentError, match=r"shape \(2,\)"):
+        zeros(2).item()
+    with pytest.raises(ArgumentError, match="neither true nor false"):
+        bool(zeros(2))
+
+
+def test_repr_shows_values_dtype_and_device(device):
+    shown = repr(tensor([1.0, 2.5], device=device))
+    place = "" if device == "cpu" else ", device='gpu:0'"
+    assert shown == f"Tensor([1. , 2.5], dtype=float32{place})"
+
+
+def test_moving_there_and_back_keeps_values(device):
+    for dtype in ("float32", "float16", "int32", "uint8", "bool"):
+        a = (np.arange(7) % 3).astype(dtype)
+        t = tensor(a).to(device)
+        assert t.to(device) is t and str(t.device).startswith(device)
+        np.testing.assert_array_equal(t.to_cpu().numpy(), a)
+        assert t.to(dtype) is t
+
+
+def test_in_place_changes(device):
+    t = tensor([1.0, 2.0], device=device)
+    assert t.add_(1).mul_(2).sub_(tensor([1.0, 1.0], device=device)).div_(2) is t
+    np.testing.assert_array_equal(t.numpy(), [1.5, 2.5])
+    t.copy_(tensor([7, 8], device=device))
+    np.testing.assert_array_equal(t.numpy(), [7, 8])
+    assert t.fill_(3).tolist() == [3, 3] and t.zero_().tolist() == [0, 0]
+    t[0] = 5
+    t[1:] = np.array([6.0])
+    assert t.tolist() == [5, 6] and t.dtype == float32
+
+
+def test_in_place_changes_read_before_they_write(device):
+    t = arange(6, dtype=float32, device=device)
+    t[1:] = t[:-1]
+    assert t.tolist() == [0, 0, 1, 2, 3, 4]
+    t.copy_(t[::-1])
+    assert t.tolist() == [4, 3, 2, 1, 0, 0]
+
+
+def test_in_place_changes_that_do_not_fit_are_refused():
+    with pytest.raises(ShapeError, match=r"\(3,\) and \(2,\)"):
+        zeros(3).copy_(zeros(2))
+    with pytest.raises(ShapeError, match=r"\(1,\) cannot take a result of \(3,\)"):
+        zeros(1).add_(zeros(3))
+    with pytest.raises(ShapeError, match=r"\(2, 3\) does not fit \(3,\)"):
+        zeros(3)[:] = zeros((2, 3))
+
+
+def test_backward_without_a_graph_is_refused():
+    with pytest.raises(AutogradError, match="depends on no parameter"):
+        zeros(()).backward()
+
+
+def test_options_out_of_range_are_refused():
+    t = zeros(2)
+    with pytest.raises(ArgumentError, match="approximate"):
+        t.gelu("erf")
+    with pytest.raises(ArgumentError, match="min 2 is above max 1"):
+        t.clamp(2, 1)
+    with pytest.raises(ArgumentError, match="min, max or both"):
+        t.clamp()
