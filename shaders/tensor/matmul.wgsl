@@ -68,10 +68,11 @@ fn find_tile(number: u32) -> Tile {
   return tile;
 }
 
-// 4 neighbours along k, zero from `end` on.
+const LANES = vec4<u32>(0u, 1u, 2u, 3u);
+
+// 4 single loads along k, zero from `end` on.
 fn cut(v: vec4<T>, k: u32, end: u32) -> vec4<T> {
-  if (!K_EDGE) { return v; }
-  return select(vec4<T>(), v, vec4<u32>(k) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(end));
+  return select(vec4<T>(), v, vec4<u32>(k) + LANES < vec4<u32>(end));
 }
 
 fn a_load_4(at: u32, steps: vec4<u32>) -> vec4<T> {
@@ -92,32 +93,36 @@ fn fetch_a(tile: Tile, local: u32, i: u32, k0: u32) -> vec4<T> {
   let t = local + i * THREADS;
   if (A_ALONG_K) {
     let k = k0 + t % K4 * 4u;
-    let at = tile.a_base + min(tile.m0 + t / K4, params.m - 1u) * params.a_step + k;
-    if (A_VECTORS) { return cut(load_a_vector(at / 4u), k, tile.end); }
-    return cut(a_load_4(at, vec4<u32>(0u, 1u, 2u, 3u)), k, tile.end);
+    let at = tile.a_base + min(tile.m0 + t / K4, params.m - 1u) * params.a_step;
+    if (K_EDGE && k >= tile.end) { return vec4<T>(); }
+    if (A_VECTORS) { return load_a_vector((at + k) / 4u); }
+    if (!K_EDGE) { return a_load_4(at + k, LANES); }
+    return cut(a_load_4(at, min(vec4<u32>(k) + LANES, vec4<u32>(tile.end - 1u))), k, tile.end);
   }
   let k = k0 + t / (BM / 4u);
   let m = tile.m0 + t % (BM / 4u) * 4u;
   let at = tile.a_base + k * params.a_step;
   if (K_EDGE && k >= tile.end) { return vec4<T>(); }
   if (A_VECTORS) { return load_a_vector((at + min(m, params.m - 4u)) / 4u); }
-  return a_load_4(at, min(vec4<u32>(m) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.m - 1u)));
+  return a_load_4(at, min(vec4<u32>(m) + LANES, vec4<u32>(params.m - 1u)));
 }
 
 fn fetch_b(tile: Tile, local: u32, i: u32, k0: u32) -> vec4<T> {
   let t = local + i * THREADS;
   if (B_ALONG_K) {
     let k = k0 + t % K4 * 4u;
-    let at = tile.b_base + min(tile.n0 + t / K4, params.n - 1u) * params.b_step + k;
-    if (B_VECTORS) { return cut(load_b_vector(at / 4u), k, tile.end); }
-    return cut(b_load_4(at, vec4<u32>(0u, 1u, 2u, 3u)), k, tile.end);
+    let at = tile.b_base + min(tile.n0 + t / K4, params.n - 1u) * params.b_step;
+    if (K_EDGE && k >= tile.end) { return vec4<T>(); }
+    if (B_VECTORS) { return load_b_vector((at + k) / 4u); }
+    if (!K_EDGE) { return b_load_4(at + k, LANES); }
+    return cut(b_load_4(at, min(vec4<u32>(k) + LANES, vec4<u32>(tile.end - 1u))), k, tile.end);
   }
   let k = k0 + t / (BN / 4u);
   let n = tile.n0 + t % (BN / 4u) * 4u;
   let at = tile.b_base + k * params.b_step;
   if (K_EDGE && k >= tile.end) { return vec4<T>(); }
   if (B_VECTORS) { return load_b_vector((at + min(n, params.n - 4u)) / 4u); }
-  return b_load_4(at, min(vec4<u32>(n) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.n - 1u)));
+  return b_load_4(at, min(vec4<u32>(n) + LANES, vec4<u32>(params.n - 1u)));
 }
 
 fn commit_a(buffer: u32, local: u32, i: u32, v: vec4<T>) {

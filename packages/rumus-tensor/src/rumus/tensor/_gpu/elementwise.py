@@ -181,7 +181,9 @@ def _load(k: int, dtype: str, mode: Mode, rank: int) -> str:
         at = ", ".join(f"{name}_element(e + {j}u * params.s{k}_{rank - 1})" for j in range(4))
         body = f"let e = index{k}(4u * i); return {vector}({at});"
     else:
-        at = ", ".join(f"{name}_element(index{k}(4u * i + {j}u))" for j in range(4))
+        at = ", ".join(
+            f"{name}_element(index{k}(min(4u * i + {j}u, params.size - 1u)))" for j in range(4)
+        )
         body = f"return {vector}({at});"
     index = _index(k, rank) if mode.walks else ""
     return f"{index}fn load{k}(i: u32) -> {vector} {{ {body} }}\n"

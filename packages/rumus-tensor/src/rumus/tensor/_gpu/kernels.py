@@ -24,11 +24,9 @@ V = TypeVar("V")
 
 @cache
 def kernel(name: str, fault: tuple[str, type[Exception]] | None = None) -> Kernel:
-    """The kernel of ``shaders/NAME.wgsl``."""
+    """The kernel of ``shaders/NAME.wgsl``, which keeps its indices inside its bindings."""
     source = files("rumus.tensor") / "shaders" / f"{name}.wgsl"
-    if fault is None:
-        return Kernel(source, name=name)
-    return Kernel(source, name=name, fault=fault)
+    return Kernel(source, name=name, fault=fault, trusted=True)
 
 
 def grid(items: int, per_group: int) -> int:

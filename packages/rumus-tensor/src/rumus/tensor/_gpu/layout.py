@@ -93,8 +93,6 @@ def load_mode(dims: Shape, strides: Strides, offset: int) -> Mode:
     aligned = offset % 4 == 0
     if aligned and strides == row_major(dims):
         return Mode.VECTOR
-    if len(dims) == 1:
-        return Mode.STEP
     if dims[-1] % 4:
         return Mode.STRIDED
     if strides[-1] == 0:

@@ -200,7 +200,7 @@ def _product_kernel(tile: Tile) -> Kernel:
         "A_LOADS": tile.bm * tile.bk // 4 // threads,
         "B_LOADS": tile.bn * tile.bk // 4 // threads,
     }
-    return Kernel(unroll(read_shader("matmul.wgsl"), counts), name="matmul")
+    return Kernel(unroll(read_shader("matmul.wgsl"), counts), name="matmul", trusted=True)
 
 
 def _product_prelude(
@@ -229,7 +229,7 @@ def _product_prelude(
 def _bias_source(binding: int, dtype: str | None) -> str:
     if dtype is None:
         return "fn bias_load(n: u32) -> vec4<T> { return vec4<T>(); }\n"
-    at = ", ".join(f"bias_element(params.bias_offset + n + {j}u)" for j in range(4))
+    at = ", ".join(f"bias_element(params.bias_offset + min(n + {j}u, params.n - 1u))" for j in range(4))
     return (
         declare_elements(binding, "bias", dtype)
         + f"fn bias_load(n: u32) -> vec4<T> {{ return vec4<T>({at}); }}\n"

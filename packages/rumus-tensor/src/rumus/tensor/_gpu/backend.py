@@ -1,0 +1,111 @@
+"""The GPU's table of primitives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rumus import gpu
+from rumus.gpu import GpuArray
+from rumus.tensor._backend import Scalar, Shape, Slices
+from rumus.tensor._random import Generator
+
+from . import matmul, movement, random, reduce, rows
+from .elementwise_plan import elementwise
+from .kernels import shares
+from .layout import broadcast_strides, reshaped_strides
+
+
+class GpuBackend:
+    """Implements :class:`rumus.tensor._backend.Backend` for :class:`rumus.gpu.GpuArray`."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+    def from_host(self, array: npt.NDArray[Any]) -> GpuArray:
+        return gpu.from_host(array, self.index)
+
+    def to_host(self, a: GpuArray) -> npt.NDArray[Any]:
+        return gpu.to_host(movement.contiguous(a))
+
+    def full(self, shape: Shape, value: Scalar, dtype: np.dtype[Any]) -> GpuArray:
+        return gpu.full(shape, value, dtype, self.index)
+
+    def random(self, kind: str, shape: Shape, generator: Generator) -> GpuArray:
+        return random.random(kind, shape, generator, self.index)
+
+    def reshape(self, a: GpuArray, shape: Shape) -> GpuArray:
+        strides = reshaped_strides(a.shape, a.strides, shape)
+        if strides is None:
+            return self.reshape(movement.copy(a), shape)
+        return GpuArray(a.storage, shape, strides, a.offset, a.dtype)
+
+    def permute(self, a: GpuArray, axes: Sequence[int]) -> GpuArray:
+        shape = tuple(a.shape[axis] for axis in axes)
+        strides = tuple(a.strides[axis] for axis in axes)
+        return GpuArray(a.storage, shape, strides, a.offset, a.dtype)
+
+    def expand(self, a: GpuArray, shape: Shape) -> GpuArray:
+        strides = broadcast_strides(a.shape, a.strides, shape)
+        return GpuArray(a.storage, shape, strides, a.offset, a.dtype)
+
+    def slice(self, a: GpuArray, index: Slices) -> GpuArray:
+        return movement.view(a, index)
+
+    def shares(self, a: GpuArray, b: GpuArray) -> bool:
+        return shares(a, b)
+
+    def copy(self, a: GpuArray) -> GpuArray:
+        return movement.copy(a)
+
+    def contiguous(self, a: GpuArray) -> GpuArray:
+        return movement.contiguous(a)
+
+    def cat(self, arrays: Sequence[GpuArray], axis: int) -> GpuArray:
+        return movement.cat(arrays, axis)
+
+    def pad(self, a: GpuArray, shape: Shape, index: Slices) -> GpuArray:
+        return movement.pad(a, shape, index)
+
+    def assign(self, target: GpuArray, value: GpuArray) -> None:
+        movement.assign(target, value)
+
+    def elementwise(
+        self, op: str, *args: GpuArray | Scalar, dtype: np.dtype[Any] | None = None
+    ) -> GpuArray:
+        return elementwise(op, args, dtype)
+
+    def reduce(self, op: str, a: GpuArray, axes: Sequence[int], keepdims: bool) -> GpuArray:
+        return reduce.reduce(op, a, axes, keepdims)
+
+    def arg_reduce(self, op: str, a: GpuArray, axis: int) -> GpuArray:
+        return reduce.arg_reduce(op, a, axis)
+
+    def matmul(
+        self, a: GpuArray, b: GpuArray, bias: GpuArray | None = None, out: GpuArray | None = None
+    ) -> GpuArray:
+        return matmul.matmul(a, b, bias, out)
+
+    def softmax(self, a: GpuArray, log: bool) -> GpuArray:
+        return rows.softmax(a, log)
+
+    def softmax_backward(self, y: GpuArray, grad: GpuArray, log: bool) -> GpuArray:
+        return rows.softmax_backward(y, grad, log)
+
+    def cross_entropy(
+        self, logits: GpuArray, target: GpuArray, ignore_index: int, smoothing: float
+    ) -> GpuArray:
+        return rows.cross_entropy(logits, target, ignore_index, smoothing)
+
+    def cross_entropy_backward(
+        self,
+        logits: GpuArray,
+        target: GpuArray,
+        grad: GpuArray,
+        ignore_index: int,
+        smoothing: float,
+    ) -> GpuArray:
+        return rows.cross_entropy_backward(logits, target, grad, ignore_index, smoothing)

@@ -1,0 +1,56 @@
+// Cross-entropy of each row of logits x with its class t, q = (1 - smoothing) * one_hot(t) +
+// smoothing / columns:
+//   loss = -sum(q * log_softmax(x))
+//        = log(total) + top - (1 - smoothing) * x[t] - smoothing * mean(x)
+// 0 where t is `ignore`. A class outside the columns is reported as a fault: its row, and itself.
+
+struct Params {
+  rows: u32, columns: u32, x_offset: u32, t_offset: u32,
+  ignore: i32, smoothing: f32, none: f32,
+}
+
+@group(0) @binding(1) var<storage, read> targets: array<i32>;
+@group(0) @binding(2) var<storage, read_write> loss: array<f32>;
+@group(0) @binding(3) var<storage, read_write> fault: array<atomic<u32>, 4>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let lane = local % LANES;
+  let row = (group.y * groups.x + group.x) * (256u / LANES) + local / LANES;
+  let inside = row < params.rows;
+  let vectors = select(0u, (params.columns + 3u) / 4u, inside);
+  let base = params.x_offset + row * params.columns;
+
+  var mine = Soft(LOWEST, 0.0);
+  var sums = vec4<f32>(0.0);
+  for (var i = lane; i < vectors; i += LANES) {
+    let v = fetch_x(base, i);
+    mine = soft_add(mine, select(vec4<f32>(params.none), v, in_row(i)));
+    if (SMOOTHING) { sums += select(vec4<f32>(0.0), v, in_row(i)); }
+  }
+  let all = soft_spread(local, mine);
+  var mean = 0.0;
+  if (SMOOTHING) { mean = spread_sum(local, sum4(sums)) / f32(params.columns); }
+
+  if (!inside || lane != 0u) { return; }
+  let t = targets[params.t_offset + row];
+  if (t == params.ignore) {
+    loss[row] = 0.0;
+  } else if (t < 0 || t >= i32(params.columns)) {
+    loss[row] = 0.0;
+    if (atomicCompareExchangeWeak(&fault[0], 0u, FAULT).exchanged) {
+      atomicStore(&fault[1], row);
+      atomicStore(&fault[2], bitcast<u32>(t));
+    }
+  } else {
+    let scale = all.top + log(all.total);
+    let wanted = load_x_element(base + u32(t));
+    loss[row] = (1.0 - params.smoothing) * (scale - wanted);
+    if (SMOOTHING) { loss[row] += params.smoothing * (scale - mean); }
+  }
+}

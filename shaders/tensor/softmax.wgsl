@@ -1,0 +1,61 @@
+// Softmax of each row or its logarithm (LOG):
+//   y[c] = exp(x[c] - top) / total   or   x[c] - top - log(total),
+//   top = max x,  total = sum exp(x - top)
+//
+// CACHED: CACHE vectors of a row stay in the registers of each of its LANES invocations. Rows that
+// do not fit are read twice, the first time with a running maximum.
+
+struct Params { rows: u32, columns: u32, offset: u32, none: f32 }
+
+@group(0) @binding(2) var<uniform> params: Params;
+
+fn fetch(base: u32, i: u32) -> vec4<f32> {
+  return select(vec4<f32>(params.none), fetch_x(base, i), in_row(i));
+}
+
+fn result(v: vec4<f32>, top: f32, total: f32, scale: f32) -> vec4<f32> {
+  if (LOG) { return v - vec4<f32>(top) - vec4<f32>(scale); }
+  return exp(v - vec4<f32>(top)) / total;
+}
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let lane = local % LANES;
+  let row = (group.y * groups.x + group.x) * (256u / LANES) + local / LANES;
+  let inside = row < params.rows;
+  let vectors = select(0u, (params.columns + 3u) / 4u, inside);
+  let base = params.offset + row * params.columns;
+
+  var cached: array<vec4<f32>, CACHE>;
+  var mine = Soft(LOWEST, 0.0);
+  if (CACHED) {
+    for (var c = 0u; c < CACHE; c++) {  // unroll
+      let i = lane + c * LANES;
+      cached[c] = vec4<f32>(params.none);
+      if (i < vectors) { cached[c] = fetch(base, i); }
+      mine.top = max(mine.top, max4(cached[c]));
+    }
+    for (var c = 0u; c < CACHE; c++) {  // unroll
+      mine.total += sum4(exp(cached[c] - vec4<f32>(mine.top)));
+    }
+  } else {
+    for (var i = lane; i < vectors; i += LANES) { mine = soft_add(mine, fetch(base, i)); }
+  }
+  let all = soft_spread(local, mine);
+  let scale = log(all.total);
+
+  if (CACHED) {
+    for (var c = 0u; c < CACHE; c++) {  // unroll
+      let i = lane + c * LANES;
+      if (i < vectors) { store_row(row, i, result(cached[c], all.top, all.total, scale)); }
+    }
+  } else {
+    for (var i = lane; i < vectors; i += LANES) {
+      store_row(row, i, result(fetch(base, i), all.top, all.total, scale));
+    }
+  }
+}
