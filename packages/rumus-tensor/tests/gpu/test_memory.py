@@ -63,6 +63,17 @@ def test_no_size_class_passes_the_largest_buffer_of_the_adapter() -> None:
 
 
 @pytest.mark.gpu
+def test_an_array_that_dies_in_a_garbage_cycle_returns_a_buffer_that_works() -> None:
+    x = np.arange(3000, dtype=np.float32)
+    for _ in range(3):
+        cycle: list[object] = [gpu.from_host(x)]
+        cycle.append(cycle)
+        del cycle
+        gc.collect()
+        assert (gpu.to_host(gpu.full((3000,), 2.0)) == 2.0).all()
+
+
+@pytest.mark.gpu
 def test_ten_thousand_steps_leave_memory_where_a_hundred_left_it() -> None:
     x = np.arange(1000, dtype=np.float32)
 

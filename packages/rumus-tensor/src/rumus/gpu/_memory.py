@@ -55,6 +55,9 @@ class Pool:
         self._largest = largest
         self._free: OrderedDict[int, Buffer] = OrderedDict()
         self._classes: dict[int, list[Buffer]] = {}
+        # Every buffer, so that none is ever part of a garbage cycle: the collector would release
+        # its handle in the same breath in which the dying array returns it.
+        self._all: dict[int, Buffer] = {}
         # Arrays die in any thread, at any line, even while the lock is held: their buffers wait
         # in this queue, whose append is atomic.
         self.returned: deque[Buffer] = deque()
@@ -80,7 +83,9 @@ class Pool:
             self.live -= wanted
             raise
         self.reserved += wanted
-        return Buffer(handle, wanted)
+        buffer = Buffer(handle, wanted)
+        self._all[buffer.uid] = buffer
+        return buffer
 
     def collect(self) -> None:
         """Take in the buffers of arrays that died."""
@@ -100,6 +105,7 @@ class Pool:
             _, buffer = self._free.popitem(last=False)
             self._classes[buffer.nbytes].remove(buffer)
             self.reserved -= buffer.nbytes
+            del self._all[buffer.uid]
             self._discard(buffer)
 
 
