@@ -30,7 +30,9 @@ class Operand(NamedTuple):
     vectors: bool
 
 
-class _Plan(NamedTuple):
+class Plan(NamedTuple):
+    """The kernels of a product, their grid, and their params with 0 for the offsets."""
+
     copies: tuple[bool, bool]
     pipeline: Pipeline
     groups: tuple[int, int]
@@ -40,7 +42,7 @@ class _Plan(NamedTuple):
     shape: Shape
 
 
-_plans: dict[tuple[Any, ...], _Plan] = {}
+_plans: dict[tuple[Any, ...], Plan] = {}
 
 
 def matmul(
@@ -75,6 +77,11 @@ def _multiply(a: GpuArray, b: GpuArray, bias: GpuArray | None, result: GpuArray)
     if plan is None:
         memory = limits(a.device_index)["max-compute-workgroup-storage-size"]
         plan = remember(_plans, key, make_plan(a, b, bias, result, memory))
+    run_plan(plan, a, b, bias, result)
+
+
+def run_plan(plan: Plan, a: GpuArray, b: GpuArray, bias: GpuArray | None, result: GpuArray) -> None:
+    """Multiply into a contiguous result by a plan that was made for these layouts."""
     if plan.copies[0]:
         a = copy(a)
     if plan.copies[1]:
@@ -108,7 +115,7 @@ def make_plan(
     result: GpuArray,
     memory: int,
     choice: Choice | None = None,
-) -> _Plan:
+) -> Plan:
     """The kernels and their grid; ``choice`` overrides the model's, for measurements."""
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
     batches = int(np.prod(a.shape[:-2]))
@@ -122,13 +129,13 @@ def make_plan(
     tile, splits, share = choice or choose(m, n, k, batches, memory)
     k_edge = bool(k % tile.bk)
     tiles_m, tiles_n = -(-m // tile.bm), -(-n // tile.bn)
-    words = (m, n, k, share, tiles_m, tiles_n, batches, splits)
-    words += (0, first.batch, first.step, 0, second.batch, second.step, 0, 0)
+    steps = 0, first.batch, first.step, 0, second.batch, second.step, 0, 0
+    words = m, n, k, share, tiles_m, tiles_n, batches, splits, *steps
     c_vectors = not (n % 4 or (splits == 1 and result.offset % 4))
     bias_dtype = str(bias.dtype) if bias is not None else None
     dtypes = str(a.dtype), str(b.dtype)
     fused = bias_dtype if splits == 1 else None
-    return _Plan(
+    return Plan(
         copies,
         product_pipeline(tile, dtypes, fused, first, second, c_vectors, k_edge),
         plane(tiles_m * tiles_n * batches * splits),
@@ -229,7 +236,9 @@ def _product_prelude(
 def _bias_source(binding: int, dtype: str | None) -> str:
     if dtype is None:
         return "fn bias_load(n: u32) -> vec4<T> { return vec4<T>(); }\n"
-    at = ", ".join(f"bias_element(params.bias_offset + min(n + {j}u, params.n - 1u))" for j in range(4))
+    at = ", ".join(
+        f"bias_element(params.bias_offset + min(n + {j}u, params.n - 1u))" for j in range(4)
+    )
     return (
         declare_elements(binding, "bias", dtype)
         + f"fn bias_load(n: u32) -> vec4<T> {{ return vec4<T>({at}); }}\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from rumus.gpu import GpuArray, empty, zeros
 
 from .elementwise_plan import elementwise, write, writes_whole_words
 from .kernels import kernel, plane, remember, shares
-from .layout import Shape, Strides, collapse, row_major
+from .layout import Shape, Strides, collapse
 
 TILE = 32
 """Edge of the square that a workgroup of ``transpose.wgsl`` turns."""
@@ -93,9 +93,7 @@ def pad(a: GpuArray, shape: Shape, index: Sequence[slice]) -> GpuArray:
 def view(a: GpuArray, index: Sequence[slice]) -> GpuArray:
     """Cut every axis by a resolved slice."""
     lengths = tuple(len(range(s.start, s.stop, s.step)) for s in index)
-    strides = tuple(
-        stride * s.step for stride, s in zip(a.strides, index, strict=True)
-    )
+    strides = tuple(stride * s.step for stride, s in zip(a.strides, index, strict=True))
     start = sum(
         s.start * stride
         for s, stride, length in zip(index, a.strides, lengths, strict=True)

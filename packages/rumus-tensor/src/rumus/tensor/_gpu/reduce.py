@@ -174,8 +174,7 @@ def _rows(
     lanes = row_lanes(-(-length // 4), rows, step)
     groups = -(-rows * lanes // WORKGROUP)
     splits, share = split(length, groups, 4 * lanes * LONG_SHARE)
-    words = [rows, inner, length, share, outer_step, inner_step, step, 0]
-    words.append(count or 1.0)
+    words = [rows, inner, length, share, outer_step, inner_step, step, 0, count or 1.0]
     pipeline = _pipeline("reduce_rows", op, dtype, vectors, count if splits == 1 else None, lanes)
     return _stage(pipeline, op, dtype, (*plane(groups), splits), words, 7, rows * splits), splits
 
@@ -202,7 +201,7 @@ def _stage(
     op: str,
     dtype: str,
     groups: tuple[int, int, int],
-    words: list[float],
+    words: Sequence[float],
     offset_at: int,
     size: int,
 ) -> _Stage:
@@ -247,9 +246,7 @@ def _pipeline(
 ) -> Pipeline:
     source = combine_source(op, dtype, vectors, mean=count is not None)
     if name == "reduce_rows":
-        return kernel(name).variant(
-            prelude=source, T=REGISTER[dtype], LANES=width, VECTORS=vectors
-        )
+        return kernel(name).variant(prelude=source, T=REGISTER[dtype], LANES=width, VECTORS=vectors)
     return kernel(name).variant(prelude=source, T=REGISTER[dtype], WIDTH=width, VECTORS=vectors)
 
 

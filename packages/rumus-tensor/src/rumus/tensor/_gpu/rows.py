@@ -75,8 +75,8 @@ def cross_entropy_backward(
     if result.size:
         lanes, _ = lanes_and_cache(columns)
         pipeline = cross_entropy_backward_pipeline(str(dtype), _aligned(logits), lanes)
-        words = (rows, columns, logits.offset, target.offset, grad.offset, grad.strides[0])
-        words += (ignore_index, float(smoothing), -inf)
+        offsets = logits.offset, target.offset, grad.offset, grad.strides[0]
+        words = rows, columns, *offsets, ignore_index, float(smoothing), -inf
         pipeline.dispatch([logits, target, grad, result], words, _groups(rows, lanes))
     return _as(result, dtype)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 PROCESSORS = 132
 RATE = 0.45e6
-"""Multiply-adds of a processor in a microsecond... of a perfect kernel."""
+"""Multiply-adds of a processor in a microsecond, by a perfect kernel."""
 BANDWIDTH = 2.5e6
 """Bytes a microsecond."""
 SECOND_STAGE = 4.0

@@ -1,0 +1,390 @@
+"""Kernels on the GPU against PyTorch: matrix products, elementwise, reductions, transpose, softmax.
+
+float32, PyTorch with TF32 off. Every result is checked against numpy in float64 before it is timed;
+times are the median of differences between 3 × N and N repetitions around a synchronisation.
+
+    python benchmarks/gpu_kernels.py [--json PATH] [--smoke] [--sweep] [--only WORD]
+
+``--sweep`` also times every product with every tile and several splits, to choose defaults from.
+"""
+
+# /// script
+# dependencies = ["torch==2.13.0"]
+# ///
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rumus import gpu
+from rumus.gpu import GpuArray
+from rumus.tensor._gpu import get_gpu_backend, matmul, tiles
+from rumus.tensor._gpu.tiles import TILES, Tile
+
+ROUNDS = 5
+TARGET = 4e-3
+"""Seconds of GPU work that N repetitions should make."""
+
+Array = np.ndarray[Any, Any]
+
+
+class Product(NamedTuple):
+    """(batch, m, k) times (batch, k, n); which operand is stored transposed."""
+
+    batch: int
+    m: int
+    k: int
+    n: int
+    transposed: str = ""
+
+    def __str__(self) -> str:
+        batch = f"({self.batch}) " if self.batch > 1 else ""
+        mark = {"": "", "a": " AT", "b": " BT"}[self.transposed]
+        return f"{batch}{self.m} x {self.k} x {self.n}{mark}"
+
+
+PRODUCTS = (
+    Product(1, 128, 784, 512),
+    Product(1, 128, 512, 10),
+    Product(1, 784, 128, 512, "a"),
+    Product(1, 128, 512, 784, "b"),
+    Product(1, 16384, 384, 1536),
+    Product(1, 16384, 1536, 384, "b"),
+    Product(1, 384, 16384, 1536, "a"),
+    Product(1, 4096, 768, 50304),
+    Product(96, 256, 64, 256, "b"),
+    Product(96, 256, 256, 64),
+    Product(1, 1000, 1000, 1000),
+    Product(1, 2047, 2049, 2051),
+    Product(1, 4096, 4096, 4096),
+)
+SMOKE_PRODUCTS = (Product(1, 33, 40, 20), Product(2, 16, 64, 24, "a"), Product(1, 30, 17, 9, "b"))
+MORE_TILES = (
+    Tile(16, 16, 2, 4, 16, 2, 0, 1),
+    Tile(16, 16, 2, 4, 8, 1, 0, 1),
+    Tile(16, 16, 2, 4, 8, 2, 0, 1),
+    Tile(16, 16, 4, 2, 16, 1, 0, 1),
+    Tile(16, 16, 2, 2, 16, 2, 0, 2),
+    Tile(16, 16, 2, 2, 8, 1, 0, 2),
+    Tile(16, 16, 2, 2, 8, 2, 0, 2),
+    Tile(16, 8, 2, 2, 16, 1, 0, 4),
+    Tile(16, 8, 2, 2, 16, 2, 0, 4),
+    Tile(8, 16, 2, 2, 16, 1, 0, 4),
+    Tile(8, 8, 2, 2, 16, 2, 0, 6),
+    Tile(8, 8, 2, 4, 16, 1, 0, 4),
+    Tile(8, 8, 1, 1, 16, 2, 0, 10),
+    Tile(8, 8, 1, 1, 32, 1, 0, 10),
+    Tile(8, 8, 1, 2, 16, 1, 0, 8),
+)
+SWEEP_SPLITS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
+
+
+def seconds(call: Callable[[], object], wait: Callable[[], object]) -> float:
+    """Median seconds of a call."""
+
+    def timed(n: int) -> float:
+        wait()
+        start = time.perf_counter()
+        for _ in range(n):
+            call()
+        wait()
+        return time.perf_counter() - start
+
+    timed(2)
+    count = max(1, min(200, int(TARGET / max((timed(9) - timed(3)) / 6, 1e-6))))
+    return statistics.median((timed(3 * count) - timed(count)) / (2 * count) for _ in range(ROUNDS))
+
+
+def peer() -> Any:
+    """PyTorch with a CUDA device, or None."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    if not torch.cuda.is_available():
+        return None
+    torch.backends.cuda.matmul.allow_tf32 = False
+    return torch
+
+
+class Bench:
+    """Runs cases, prints a line for each, and keeps the rows."""
+
+    def __init__(self) -> None:
+        self.torch = peer()
+        self.backend = get_gpu_backend(0)
+        self.rows: list[dict[str, Any]] = []
+        self.rng = np.random.default_rng(0)
+        print("PyTorch:", "none with CUDA" if self.torch is None else self.torch.__version__)
+
+    def random(self, *shape: int) -> Array:
+        """Standard normal float32."""
+        return self.rng.standard_normal(shape, dtype=np.float32)
+
+    def theirs(self, call: Callable[[Any], Callable[[], object]] | None) -> float | None:
+        """Seconds of the peer's call."""
+        if self.torch is None or call is None:
+            return None
+        return seconds(call(self.torch), self.torch.cuda.synchronize)
+
+    def add(
+        self,
+        name: str,
+        call: Callable[[], object],
+        *,
+        flops: float = 0,
+        nbytes: float = 0,
+        error: float = 0,
+        torch_call: Callable[[Any], Callable[[], object]] | None = None,
+        note: str = "",
+    ) -> float:
+        """Time a case beside the peer's."""
+        ours, theirs = seconds(call, gpu.synchronize), self.theirs(torch_call)
+        rate = (
+            f"{flops / ours / 1e12:7.2f} TFLOP/s" if flops else f"{nbytes / ours / 1e12:7.3f} TB/s"
+        )
+        against = f"torch {theirs * 1e6:9.1f} us  {theirs / ours:5.2f} x" if theirs else ""
+        print(f"{name:34} {ours * 1e6:10.1f} us {rate:15} err {error:8.1e}  {against} {note}")
+        self.rows.append(
+            {"name": name, "seconds": ours, "torch": theirs, "flops": flops, "bytes": nbytes,
+             "error": error, "note": note}
+        )  # fmt: skip
+        return ours
+
+
+def operands(bench: Bench, p: Product) -> tuple[Array, Array, GpuArray, GpuArray]:
+    """Host arrays of shape (batch, m, k) and (batch, k, n), and their device twins."""
+    be = bench.backend
+    a, b = bench.random(p.batch, p.m, p.k), bench.random(p.batch, p.k, p.n)
+    swap = (0, 2, 1)
+    left = be.permute(be.from_host(a.transpose(swap)), swap) if p.transposed == "a" else None
+    right = be.permute(be.from_host(b.transpose(swap)), swap) if p.transposed == "b" else None
+    return a, b, left or be.from_host(a), right or be.from_host(b)
+
+
+def product_error(bench: Bench, a: Array, b: Array, result: GpuArray) -> float:
+    """The largest error of some rows, relative to what float32 sums of such length may have."""
+    be = bench.backend
+    step = max(1, a.shape[1] // 16)
+    some = (slice(0, 1, 1), slice(0, a.shape[1], step), slice(0, b.shape[2], 1))
+    got = be.to_host(be.slice(result, some))
+    exact = a[:1, ::step].astype(np.float64) @ b[:1].astype(np.float64)
+    return float(np.abs(got - exact).max() / np.sqrt(a.shape[2]))
+
+
+def products(bench: Bench, cases: tuple[Product, ...], sweep: bool) -> None:
+    """Matrix products with the default choice and, in a sweep, with every other."""
+    for p in cases:
+        a, b, left, right = operands(bench, p)
+        be = bench.backend
+        result = be.matmul(left, right)
+        memory = gpu.limits()["max-compute-workgroup-storage-size"]
+        choice = tiles.choose(p.m, p.n, p.k, p.batch, memory)
+        work = 2.0 * p.batch * p.m * p.k * p.n
+
+        def torch_call(torch: Any, p: Product = p, a: Array = a, b: Array = b) -> Any:
+            x, y = torch.from_numpy(a).cuda(), torch.from_numpy(b).cuda()
+            if p.transposed == "a":
+                x = x.transpose(1, 2).contiguous().transpose(1, 2)
+            if p.transposed == "b":
+                y = y.transpose(1, 2).contiguous().transpose(1, 2)
+            if p.batch == 1:
+                x, y = x[0], y[0]
+            out = torch.matmul(x, y)
+            return lambda: torch.matmul(x, y, out=out)
+
+        bench.add(
+            f"matmul {p}",
+            lambda left=left, right=right, result=result: be.matmul(left, right, out=result),
+            flops=work,
+            error=product_error(bench, a, b, result),
+            torch_call=torch_call,
+            note=f"{choice.tile.bm}x{choice.tile.bn}x{choice.tile.bk} splits {choice.splits}",
+        )
+        if sweep:
+            sweep_product(bench, p, a, b, left, right, result, memory)
+
+
+def sweep_product(
+    bench: Bench,
+    p: Product,
+    a: Array,
+    b: Array,
+    left: GpuArray,
+    right: GpuArray,
+    result: GpuArray,
+    memory: int,
+) -> None:
+    """Every tile with every sensible number of splits; prints the best ten."""
+    found = []
+    for tile in (*TILES, *MORE_TILES):
+        groups = -(-p.m // tile.bm) * -(-p.n // tile.bn) * p.batch
+        for splits in SWEEP_SPLITS:
+            if tile.workgroup_bytes > memory or groups * (splits - 1) > 1600:
+                continue
+            if splits > 1 and p.k < 2 * splits * tile.bk:
+                continue
+            choice = tiles.parts(tile, splits, p.k)
+            plan = matmul.make_plan(left, right, None, result, memory, choice)
+
+            def call(plan: matmul.Plan = plan) -> None:
+                matmul.run_plan(plan, left, right, None, result)
+
+            call()
+            error = product_error(bench, a, b, result)
+            took = seconds(call, gpu.synchronize)
+            found.append((took, tile, choice.splits, error))
+            bench.rows.append(
+                {"name": f"sweep {p}", "tile": tile, "splits": choice.splits, "seconds": took,
+                 "error": error}
+            )  # fmt: skip
+    for took, tile, splits, error in sorted(found)[:10]:
+        print(
+            f"    {took * 1e6:9.1f} us  {tile.bm}x{tile.bn}x{tile.bk} threads {tile.tx}x{tile.ty} "
+            f"buffers {tile.buffers} splits {splits}  err {error:.1e}"
+        )
+
+
+def streams(bench: Bench, size: int) -> None:
+    """Device copy, and elementwise work on ``size`` floats."""
+    be, host = bench.backend, bench.random(size)
+    x, y = be.from_host(host), be.from_host(host[::-1].copy())
+    target = gpu.empty((size,))
+    device = x.storage.device
+    bench.add(
+        "device copy",
+        lambda: device.copy(x, target),
+        nbytes=8 * size,
+        torch_call=lambda torch: _torch_copy(torch, host),
+    )
+    cases: list[tuple[str, Callable[[], GpuArray], Callable[[Array], Array], int, Any]] = [
+        ("copy", lambda: be.copy(x), lambda h: h, 8, lambda t, u: t.clone()),
+        ("relu", lambda: be.elementwise("relu", x), lambda h: np.maximum(h, 0), 8,
+         lambda t, u: t.relu()),
+        ("add", lambda: be.elementwise("add", x, y), lambda h: h + h[::-1], 12,
+         lambda t, u: t + u),
+        ("gelu", lambda: be.elementwise("gelu", x), lambda h: h, 8,
+         lambda t, u: bench.torch.nn.functional.gelu(t)),
+        ("tanh", lambda: be.elementwise("tanh", x), np.tanh, 8, lambda t, u: t.tanh()),
+    ]  # fmt: skip
+    for name, call, reference, width, torch_op in cases:
+        got = be.to_host(call())
+        error = 0.0 if name == "gelu" else float(np.abs(got - reference(host)).max())
+        bench.add(
+            f"elementwise {name}",
+            call,
+            nbytes=width * size,
+            error=error,
+            torch_call=lambda torch, op=torch_op: _torch_op(torch, host, op),
+        )
+    rows, columns = size // 1024, 1024
+    wide = be.reshape(x, (rows, columns))
+    bias = be.from_host(bench.random(columns))
+    bench.add(
+        "elementwise add bias", lambda: be.elementwise("add", wide, bias), nbytes=8 * size,
+        torch_call=lambda torch: _torch_op(
+            torch, host.reshape(rows, columns), lambda t, u: t + u[0]),
+    )  # fmt: skip
+
+
+def _torch_copy(torch: Any, host: Array) -> Callable[[], object]:
+    x = torch.from_numpy(host).cuda()
+    y = torch.empty_like(x)
+    return lambda: y.copy_(x)
+
+
+def _torch_op(torch: Any, host: Array, op: Callable[[Any, Any], Any]) -> Callable[[], object]:
+    x = torch.from_numpy(host).cuda()
+    y = torch.from_numpy(host[::-1].copy()).cuda()
+    return lambda: op(x, y)
+
+
+def matrices(bench: Bench, shapes: tuple[tuple[int, int], ...]) -> None:
+    """Sums over either axis, transposing copies, softmax and argmax."""
+    be = bench.backend
+    for rows, columns in shapes:
+        host = bench.random(rows, columns)
+        x = be.from_host(host)
+        exact = host.astype(np.float64)
+        size = host.nbytes
+        for axis in (0, 1):
+            got = be.to_host(be.reduce("sum", x, (axis,), False))
+            bench.add(
+                f"sum {rows} x {columns} axis {axis}",
+                lambda axis=axis, x=x: be.reduce("sum", x, (axis,), False),
+                nbytes=size,
+                error=float(np.abs(got - exact.sum(axis)).max()),
+                torch_call=lambda torch, axis=axis, host=host: _torch_op(
+                    torch, host, lambda t, u: t.sum(axis)
+                ),
+            )
+        turned = be.permute(x, (1, 0))
+        wrong = be.to_host(be.copy(turned)) != host.T
+        bench.add(
+            f"transpose {rows} x {columns}",
+            lambda turned=turned: be.copy(turned),
+            nbytes=2 * size,
+            error=float(wrong.sum()),
+            torch_call=lambda torch, host=host: _torch_op(
+                torch, host, lambda t, u: t.t().contiguous()
+            ),
+        )
+        y = be.softmax(x, False)
+        e = np.exp(exact - exact.max(1, keepdims=True))
+        error = float(np.abs(be.to_host(y) - e / e.sum(1, keepdims=True)).max())
+        bench.add(
+            f"softmax {rows} x {columns}",
+            lambda x=x: be.softmax(x, False),
+            nbytes=2 * size,
+            error=error,
+            torch_call=lambda torch, host=host: _torch_op(torch, host, lambda t, u: t.softmax(1)),
+        )
+        bench.add(
+            f"softmax backward {rows} x {columns}",
+            lambda x=x, y=y: be.softmax_backward(y, x, False),
+            nbytes=3 * size,
+        )
+        bench.add(
+            f"sum {rows} x {columns} of all",
+            lambda x=x: be.reduce("sum", x, (0, 1), False),
+            nbytes=size,
+            torch_call=lambda torch, host=host: _torch_op(torch, host, lambda t, u: t.sum()),
+        )
+        bench.add(
+            f"argmax {rows} x {columns} axis 1",
+            lambda x=x: be.arg_reduce("argmax", x, 1),
+            nbytes=size,
+            torch_call=lambda torch, host=host: _torch_op(torch, host, lambda t, u: t.argmax(1)),
+        )
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--json", type=Path, help="where to write the rows")
+    parser.add_argument("--smoke", action="store_true", help="small sizes, to see that it runs")
+    parser.add_argument("--sweep", action="store_true", help="every tile and several splits")
+    parser.add_argument("--only", choices=("products", "streams", "matrices"), help="one part")
+    options = parser.parse_args()
+    bench = Bench()
+    print(gpu.info())
+    if options.only in (None, "streams"):
+        streams(bench, 1 << (16 if options.smoke else 26))
+    if options.only in (None, "matrices"):
+        matrices(bench, ((96, 100),) if options.smoke else ((8192, 8192), (8192, 6288)))
+    if options.only in (None, "products"):
+        products(bench, SMOKE_PRODUCTS if options.smoke else PRODUCTS, options.sweep)
+    if options.json:
+        options.json.write_text(json.dumps(bench.rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()
