@@ -1,0 +1,133 @@
+"""Arenas: parameters keep their values and identity, gradients come in their slots."""
+
+import os
+import subprocess
+import sys
+from tempfile import gettempdir
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rumus import gpu, nn
+from rumus.autograd import GradientStore
+from rumus.nn import Parameter
+from rumus.tensor import (
+    ArgumentError,
+    DeviceError,
+    Tensor,
+    from_numpy,
+    manual_seed,
+    ones,
+    pack,
+    tensor,
+)
+
+pytestmark = pytest.mark.gpu
+
+
+def on_gpu(shape: tuple[int, ...], seed: int = 0) -> Parameter:
+    values = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+    return Parameter(from_numpy(values).to("gpu"))
+
+
+@given(st.lists(st.lists(st.integers(0, 9), max_size=3).map(tuple), min_size=1, max_size=8))
+@settings(max_examples=25, deadline=None)
+def test_packing_keeps_values_and_aligns_slots(shapes: list[tuple[int, ...]]) -> None:
+    params = [on_gpu(shape, seed) for seed, shape in enumerate(shapes)]
+    before = [(p.id, p.numpy()) for p in params]
+    (arena,) = pack(params)
+    for p, slot, (key, values) in zip(params, arena.slots, before, strict=True):
+        assert p.id is key
+        assert (p.numpy() == values).all()
+        assert p.array.storage is arena.data.storage
+        assert p.array.offset == slot.offset
+        assert slot.offset % 64 == 0
+        assert slot.size == p.size
+        assert slot.parameter is p
+    whole = gpu.to_host(arena.data)
+    assert np.count_nonzero(whole) == sum(np.count_nonzero(values) for _, values in before)
+
+
+def test_packing_the_same_parameters_again_moves_nothing() -> None:
+    params = [on_gpu((3, 4)), on_gpu((5,))]
+    (arena,) = pack(params)
+    assert pack(params)[0] is arena
+    assert pack(params[::-1])[0] is not arena
+
+
+def test_backward_writes_gradients_into_their_slots() -> None:
+    manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 2)).to_gpu()
+    x = ones((4, 6), device="gpu")
+    expected = (model(x) ** 2).mean().backward()
+    reference = [_grad(expected, p).numpy() for p in model.parameters()]
+    (arena,) = pack(model.parameters())
+    grads = (model(x) ** 2).mean().backward()
+    for p, slot, values in zip(model.parameters(), arena.slots, reference, strict=True):
+        grad = _grad(grads, p)
+        assert grad.array.storage is arena.grads.storage
+        assert grad.array.offset == slot.offset
+        np.testing.assert_array_equal(grad.numpy(), values)
+
+
+def test_two_stores_never_share_a_slot() -> None:
+    weight = on_gpu((4,))
+    (arena,) = pack([weight])
+    first = (weight * 2.0).sum().backward()
+    second = (weight * 3.0).sum().backward()
+    assert _grad(first, weight).numpy().tolist() == [2.0] * 4
+    assert _grad(second, weight).numpy().tolist() == [3.0] * 4
+    assert _grad(second, weight).array.storage is not arena.grads.storage
+
+
+def test_half_precision_has_an_arena_of_its_own() -> None:
+    half = Parameter(tensor([1.0, 2.0, 3.0], dtype=np.float16, device="gpu"))
+    single = on_gpu((3,))
+    arenas = pack([half, single])
+    assert [arena.data.dtype for arena in arenas] == [np.float16, np.float32]
+    assert half.numpy().tolist() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("params", "error"),
+    [
+        ([], ArgumentError),
+        ([Parameter([1.0])], DeviceError),
+    ],
+    ids=["none", "on the cpu"],
+)
+def test_what_cannot_be_packed_is_refused(
+    params: list[Parameter], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        pack(params)
+
+
+def test_a_parameter_given_twice_is_refused() -> None:
+    weight = on_gpu((2,))
+    with pytest.raises(ArgumentError, match="twice"):
+        pack([weight, weight])
+
+
+def test_an_arena_ends_where_the_binding_limit_is() -> None:
+    code = """
+import numpy as np
+from rumus.nn import Parameter
+from rumus.tensor import ones, pack
+params = [Parameter(ones((300, 400), device="gpu") * float(k)) for k in range(7)]
+arenas = pack(params)
+assert [len(arena.slots) for arena in arenas] == [2, 2, 2, 1], arenas
+assert all((p.numpy() == k).all() for k, p in enumerate(params))
+"""
+    limits = "max-storage-buffer-binding-size=1048576"
+    environment = {"XDG_RUNTIME_DIR": gettempdir(), **os.environ, "RUMUS_GPU_LIMITS": limits}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert result.returncode == 0, result.stderr.decode()
+
+
+def _grad(grads: GradientStore, parameter: Parameter) -> Tensor:
+    found = grads.get(parameter.id)
+    assert found is not None
+    return found
