@@ -26,13 +26,14 @@ class Mutation(TensorBase):
     __slots__ = ()
 
     def copy_(self, source: Operand) -> Tensor:
-        """Take over the elements of another tensor, broadcast to this shape and dtype.
+        """Take over the elements of a tensor of any device, broadcast to this shape and dtype.
 
         Raises:
             ShapeError: The source does not broadcast to this shape.
-            DeviceError: The source is on another device.
             AutogradError: This tensor requires a gradient, outside of ``no_grad()``.
         """
+        if isinstance(source, TensorBase):
+            source = source._to_device(self._device)
         return self._assign("copy_", source)
 
     def fill_(self, value: float) -> Tensor:

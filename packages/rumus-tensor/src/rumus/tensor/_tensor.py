@@ -166,11 +166,11 @@ class Tensor(Arithmetic, Reduction, Shaping, Mutation):
             DTypeError: The dtype is not supported.
         """
         if isinstance(target, Device):
-            return self._to_device(target)
+            return self._to_device(target)  # type: ignore[return-value]
         try:
             dtype = np.dtype(target)
         except TypeError:
-            return self._to_device(Device(target))  # type: ignore[arg-type]
+            return self.to(Device(target))  # type: ignore[arg-type]
         return self if check_dtype(dtype) == self.dtype else Cast(dtype)(self)
 
     def to_gpu(self) -> Tensor:
@@ -184,11 +184,6 @@ class Tensor(Arithmetic, Reduction, Shaping, Mutation):
     def to_cpu(self) -> Tensor:
         """The tensor on the CPU."""
         return self.to(CPU)
-
-    def _to_device(self, device: Device) -> Tensor:
-        if device is self._device:
-            return self
-        return Tensor._wrap(device.backend.from_host(self.numpy()), device)
 
     # To the backward pass
 

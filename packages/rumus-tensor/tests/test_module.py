@@ -1,0 +1,286 @@
+"""Modules: what is found in them, how they move, and how their weights are saved and loaded."""
+
+import os
+
+import numpy as np
+import pytest
+
+from rumus import nn
+from rumus.autograd import borrow
+from rumus.tensor import (
+    ArgumentError,
+    BorrowError,
+    Device,
+    DTypeError,
+    StateDictError,
+    Tensor,
+    float16,
+    manual_seed,
+    ones,
+    structure_version,
+    tensor,
+    zeros,
+)
+
+
+class Block(nn.Module):
+    def __init__(self) -> None:
+        self.first = nn.Linear(2, 3)
+        self.more = [nn.Linear(3, 3, bias=False), nn.ReLU()]
+        self.named = {"out": nn.Linear(3, 1)}
+        self.scale = nn.Parameter(ones(1))
+        self.register_buffer("steps", zeros(1))
+
+    steps: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        for layer in self.more:
+            x = layer(x)
+        return self.named["out"](x) * self.scale
+
+
+NAMES = [
+    "scale",
+    "first.weight",
+    "first.bias",
+    "more.0.weight",
+    "named.out.weight",
+    "named.out.bias",
+]
+
+
+def test_parameters_are_found_in_attributes_lists_and_dicts():
+    block = Block()
+    assert [name for name, _ in block.named_parameters()] == NAMES
+    assert [p.name for p in block.parameters()] == NAMES
+    assert [name for name, _ in block.named_buffers()] == ["steps"]
+    assert [name for name, _ in block.named_modules()] == [
+        "",
+        "first",
+        "more.0",
+        "more.1",
+        "named.out",
+    ]
+    assert len(list(block.children())) == 4
+
+
+def test_a_shared_parameter_is_found_once():
+    block = Block()
+    block.more[0].weight = block.again = nn.Parameter(ones((3, 3)))
+    names = [name for name, _ in block.named_parameters()]
+    assert len(names) == len(block.parameters()) == 6 and "again" in names
+    assert {"again", "more.0.weight"} <= set(block.state_dict())
+    shared = nn.Linear(2, 2)
+    assert len(nn.Sequential(shared, nn.ReLU(), shared).parameters()) == 2
+
+
+def test_names_come_from_the_outermost_module_unless_given():
+    model = nn.Sequential(nn.Linear(2, 2))
+    own = nn.Parameter(ones(1), name="mine")
+    assert own.label == "parameter 'mine'"
+    model.layers[0].parameters()
+    assert model.parameters()[0].name == "0.weight"
+    model.layers[0].parameters()
+    assert model.parameters()[0].name == "0.weight"
+    model.extra = own
+    assert own in model.parameters() and own.name == "mine"
+
+
+def test_modes_reach_every_module():
+    model = nn.Sequential(nn.Dropout(0.5), nn.Sequential(nn.Dropout(0.5)))
+    assert model.eval() is model and not any(m.training for m in model.modules())
+    assert all(m.training for m in model.train().modules())
+
+
+def test_changes_of_structure_are_counted(device):
+    model = nn.Sequential(nn.Linear(2, 2), nn.Dropout())
+    version = structure_version()
+    for change, counts in [
+        (model.eval, True),
+        (model.eval, False),
+        (model.train, True),
+        (lambda: model.requires_grad_(False), True),
+        (lambda: model.requires_grad_(False), False),
+        (lambda: model.to(device), device != "cpu"),
+        (lambda: model.parameters()[0].copy_(ones((2, 2), device=device)), False),
+    ]:
+        change()
+        assert (structure_version() != version) == counts
+        version = structure_version()
+
+
+def test_moving_keeps_identities_and_values(device):
+    block = Block()
+    before = [(p, p.id, p.numpy()) for p in block.parameters()]
+    assert block.to(device) is block
+    for (p, id, values), moved in zip(before, block.parameters(), strict=True):
+        assert p is moved and p.id is id and p.device is Device(device)
+        np.testing.assert_array_equal(p.numpy(), values)
+    assert block.steps.device is Device(device)
+    assert block(ones((4, 2), device=device)).shape == (4, 1)
+    block.to_cpu()
+    assert all(p.device is Device("cpu") for p in block.parameters())
+
+
+def test_a_forward_without_code_says_whose_it_is():
+    class Empty(nn.Module):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Empty has no forward"):
+        Empty()()
+
+
+def test_a_module_prints_as_a_tree():
+    shown = repr(nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.ReLU(), nn.Dropout(0.1))))
+    assert shown == (
+        "Sequential(\n"
+        "  (0): Linear(2, 3, bias=True)\n"
+        "  (1): Sequential(\n"
+        "    (0): ReLU()\n"
+        "    (1): Dropout(p=0.1)\n"
+        "  )\n"
+        ")"
+    )
+
+
+def test_a_buffer_has_a_python_name():
+    with pytest.raises(ArgumentError, match="'a b'"):
+        nn.ReLU().register_buffer("a b", zeros(1))
+
+
+def test_weights_go_from_one_module_to_another(device):
+    source, target = Block(), Block().to(device)
+    ids = [p.id for p in target.parameters()]
+    state = source.state_dict()
+    assert sorted(state) == sorted([*NAMES, "steps"])
+    target.load_state_dict(state)
+    assert [p.id for p in target.parameters()] == ids
+    for name, value in target.state_dict().items():
+        assert value.device is Device(device)
+        np.testing.assert_array_equal(value.numpy(), state[name].numpy())
+
+
+def test_a_state_that_does_not_fit_is_listed_whole_and_changes_nothing():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    before = {name: value.numpy() for name, value in model.state_dict().items()}
+    state = {
+        "0.weight": zeros((3, 2)),
+        "0.bias": zeros(4),
+        "1.weight": zeros((1, 3), float16),
+        "2.bias": zeros(1),
+    }
+    with pytest.raises(StateDictError) as caught:
+        model.load_state_dict(state)
+    for part in [
+        "missing '1.bias'",
+        "unexpected '2.bias'",
+        "'0.bias' is float32 of shape (3,) in the module, float32 of shape (4,) in the state",
+        "'1.weight' is float32 of shape (1, 3) in the module, float16 of shape (1, 3)",
+    ]:
+        assert part in str(caught.value)
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), before[name])
+
+
+def test_a_part_of_the_weights_is_loaded_when_not_strict():
+    model = nn.Linear(2, 3)
+    bias = model.bias.numpy()
+    model.load_state_dict({"weight": zeros((3, 2)), "other": zeros(1)}, strict=False)
+    assert not model.weight.numpy().any()
+    np.testing.assert_array_equal(model.bias.numpy(), bias)
+    with pytest.raises(StateDictError, match="'weight'"):
+        model.load_state_dict({"weight": zeros((2, 2))}, strict=False)
+
+
+def test_weights_survive_a_file(tmp_path, device):
+    source, path = Block().to(device), tmp_path / "model.safetensors"
+    nn.save_file(source, path)
+    target = Block()
+    target.load_state_dict(nn.load_file(path))
+    for name, value in source.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), target.state_dict()[name].numpy())
+    assert nn.load_file(path, device)["scale"].device is Device(device)
+    assert os.listdir(tmp_path) == ["model.safetensors"]
+
+
+def test_every_dtype_survives_a_file(tmp_path):
+    state = {
+        name: tensor(np.arange(5) % 2, name)
+        for name in ("float32", "float16", "int32", "uint8", "bool")
+    }
+    nn.save_file(state, tmp_path / "x")
+    for name, value in nn.load_file(tmp_path / "x").items():
+        assert value.dtype == name and value.tolist() == state[name].tolist()
+
+
+def test_a_file_of_another_program_can_be_read(tmp_path):
+    safetensors = pytest.importorskip("safetensors.numpy")
+    safetensors.save_file({"w": np.arange(4.0), "i": np.arange(3)}, tmp_path / "x")
+    state = nn.load_file(tmp_path / "x")
+    assert state["w"].dtype == np.float32 and state["i"].dtype == np.int32
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    nn.save_file({"a": ones(1)}, path)
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        nn.save_file({"a": zeros(1000)}, path)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["model.safetensors"]
+
+
+@pytest.mark.parametrize("content", [b"", b"hello, this is no model", b"\xff" * 100])
+def test_a_file_that_is_no_safetensors_is_refused(tmp_path, content):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(StateDictError, match=r"x\.safetensors is no safetensors file"):
+        nn.load_file(path)
+
+
+def test_a_truncated_file_is_refused(tmp_path):
+    path = tmp_path / "x.safetensors"
+    nn.save_file({"a": ones(100)}, path)
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(StateDictError, match="no safetensors file"):
+        nn.load_file(path)
+    with pytest.raises(FileNotFoundError):
+        nn.load_file(tmp_path / "nothing")
+
+
+def test_the_same_seed_gives_the_same_weights():
+    manual_seed(3)
+    first = nn.Linear(4, 5)
+    manual_seed(3)
+    second = nn.Linear(4, 5)
+    third = nn.Linear(4, 5)
+    np.testing.assert_array_equal(first.weight.numpy(), second.weight.numpy())
+    assert (second.weight.numpy() != third.weight.numpy()).any()
+
+
+def test_a_parameter_has_memory_of_its_own(device):
+    data = ones(2, device=device)
+    p = nn.Parameter(data)
+    data.zero_()
+    assert p.tolist() == [1, 1]
+    assert repr(p).startswith("Parameter(Tensor([1., 1.]")
+
+
+def test_a_parameter_that_a_step_holds_does_not_move():
+    model = nn.Linear(1, 1)
+    with borrow(model(ones((1, 1))).backward(), model.parameters()):
+        with pytest.raises(BorrowError, match="'weight'"):
+            model.weight._rebind(np.zeros((1, 1), np.float32), Device("cpu"))
+
+
+def test_buffers_of_integers_are_allowed_and_parameters_of_integers_are_not():
+    module = nn.ReLU()
+    module.register_buffer("count", tensor(0))
+    assert module.state_dict()["count"].dtype == np.int32
+    with pytest.raises(DTypeError):
+        nn.Parameter(tensor(0))
