@@ -129,7 +129,7 @@ class Bench:
         """Standard normal float32."""
         return self.rng.standard_normal(shape, dtype=np.float32)
 
-    def theirs(self, call: Callable[[Any], Callable[[], object]] | None) -> float | None:
+    def theirs(self, call: Callable[..., Callable[[], object]] | None) -> float | None:
         """Seconds of the peer's call."""
         if self.torch is None or call is None:
             return None
@@ -138,12 +138,12 @@ class Bench:
     def add(
         self,
         name: str,
-        call: Callable[[], object],
+        call: Callable[..., object],
         *,
         flops: float = 0,
         nbytes: float = 0,
         error: float = 0,
-        torch_call: Callable[[Any], Callable[[], object]] | None = None,
+        torch_call: Callable[..., Callable[[], object]] | None = None,
         note: str = "",
     ) -> float:
         """Time a case beside the peer's."""
@@ -182,9 +182,9 @@ def product_error(bench: Bench, a: Array, b: Array, result: GpuArray) -> float:
 
 def products(bench: Bench, cases: tuple[Product, ...], sweep: bool) -> None:
     """Matrix products with the default choice and, in a sweep, with every other."""
+    be = bench.backend
     for p in cases:
         a, b, left, right = operands(bench, p)
-        be = bench.backend
         result = be.matmul(left, right)
         memory = gpu.limits()["max-compute-workgroup-storage-size"]
         choice = tiles.choose(p.m, p.n, p.k, p.batch, memory)
