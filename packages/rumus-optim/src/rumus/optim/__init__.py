@@ -1,6 +1,8 @@
 """Optimizers, learning-rate schedules and gradient clipping."""
 
 from rumus.optim import lr_scheduler
+from rumus.optim.__about__ import __version__
+from rumus.optim._adagrad import Adagrad
 from rumus.optim._adam import Adam
 from rumus.optim._adamw import AdamW
 from rumus.optim._clip import clip_grad_norm_, clip_grad_value_
@@ -11,18 +13,24 @@ from rumus.optim._errors import (
     ParameterListError,
 )
 from rumus.optim._groups import no_decay_groups
+from rumus.optim._lion import Lion
 from rumus.optim._optimizer import Optimizer
+from rumus.optim._rmsprop import RMSprop
 from rumus.optim._sgd import SGD
 
 __all__ = [
     "SGD",
+    "Adagrad",
     "Adam",
     "AdamW",
     "HyperparameterError",
+    "Lion",
     "NonFiniteGradientError",
     "Optimizer",
     "OptimizerStateError",
     "ParameterListError",
+    "RMSprop",
+    "__version__",
     "clip_grad_norm_",
     "clip_grad_value_",
     "lr_scheduler",

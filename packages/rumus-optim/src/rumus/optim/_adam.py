@@ -58,6 +58,7 @@ class Adam(Optimizer):
     """
 
     shader = "adam.wgsl"
+    shader_states = ("m", "v", "v_max")
     scratch = "ff"
     decoupled: ClassVar[bool] = False
     """Whether weights decay by themselves (AdamW) instead of through the gradient."""

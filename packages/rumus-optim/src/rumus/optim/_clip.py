@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +72,7 @@ def clip_grad_norm_(
     found = _gradients(grads, params)
     if not found:
         return tensor(0.0)
+    scale: Any
     if next(iter(found.values())).device.kind == "gpu":
         from rumus.optim._gpu_clip import device_norm
 
@@ -83,7 +85,7 @@ def clip_grad_norm_(
         raise NonFiniteGradientError(
             f"the gradients' norm of order {order:g} is {float(norm)}; they were left as they are"
         )
-    if scale != 1.0:
+    if not (isinstance(scale, float) and scale == 1.0):
         grads.scale_by([p.id for p in found], scale)
     return norm
 

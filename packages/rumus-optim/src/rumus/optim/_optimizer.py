@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rumus.autograd import GradientStore, borrow
 from rumus.nn import Parameter
@@ -15,6 +15,9 @@ from rumus.optim._engine import F32, Engine, Shape
 from rumus.optim._errors import HyperparameterError, ParameterListError
 from rumus.optim._groups import Options, ParamsLike, make_groups, state_keys
 from rumus.optim._state_dict import read_state, write_state
+
+if TYPE_CHECKING:
+    from rumus.optim._gpu_step import GpuStep
 
 
 class Optimizer(ABC):
@@ -39,6 +42,8 @@ class Optimizer(ABC):
 
     shader: ClassVar[str]
     """The WGSL file of the formula."""
+    shader_states: ClassVar[tuple[str, ...]]
+    """All state arrays that the file names; those not in :attr:`states` read as 0 there."""
     scratch: ClassVar[str] = "f"
     """The scratch arrays of :meth:`update`, a letter each: ``f`` float32, ``d`` float64."""
 
@@ -113,6 +118,10 @@ class Optimizer(ABC):
     def step_cpu(self, works: Sequence[Work], step: int) -> None:
         """Apply the formula to all parameters on the CPU."""
         step_elementwise(self, works, step)
+
+    def step_gpu(self, step: GpuStep) -> None:
+        """Apply the formula to the parameters of one arena on the GPU."""
+        step.elementwise()
 
     # What users call
 
@@ -217,6 +226,12 @@ class Optimizer(ABC):
     def rows(self) -> list[tuple[float, ...]]:
         """The formula's numbers, one row a group, as they are now."""
         return [self.row(group.options) for group in self._groups]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of a row's numbers."""
+        row: Any = self.rows()[0]
+        return tuple(row._fields)
 
     def group_of(self) -> list[int]:
         """Each parameter's group."""

@@ -56,6 +56,7 @@ class SGD(Optimizer):
     """
 
     shader = "sgd.wgsl"
+    shader_states = ("b",)
     scratch = "fd"
 
     def __init__(

@@ -27,21 +27,22 @@ def kernel(name: str) -> Kernel:
 
 
 @cache
-def common() -> str:
-    """WGSL functions that several formulas use."""
-    return (files("rumus.optim") / "shaders" / "common.wgsl").read_text()
+def text(name: str) -> str:
+    """A WGSL file that others are put together with."""
+    return (files("rumus.optim") / "shaders" / name).read_text()
 
 
+@cache
 def elementwise(
     name: str,
-    fields: Sequence[str],
-    states: Sequence[str],
-    kept: Sequence[str],
+    fields: tuple[str, ...],
+    states: tuple[str, ...],
+    kept: tuple[str, ...],
+    constants: tuple[tuple[str, bool], ...],
     *,
     half: bool,
     control: bool,
     skip: bool,
-    constants: dict[str, bool],
 ) -> Pipeline:
     """An optimizer's formula as a pass over arenas.
 
@@ -50,13 +51,13 @@ def elementwise(
         fields: the row's numbers.
         states: every state that the file names.
         kept: those that have an array; the others read as 0.
+        constants: switches of the file.
         half: whether parameters and gradients are float16, with float32 masters.
         control: whether a scale for the gradients is bound.
         skip: whether the control also says if the step is to be left out.
-        constants: switches of the file.
     """
-    text = frame(fields, states, kept, half=half, control=control or skip, skip=skip)
-    return kernel(name).variant(prelude=common() + text, **constants)
+    around = frame(fields, states, kept, half=half, control=control, skip=skip)
+    return kernel(name).variant(prelude=text("common.wgsl") + around, **dict(constants))
 
 
 def frame(
@@ -78,7 +79,7 @@ def frame(
     loads = [f"{s}_state[i]" if s in kept else "vec4<f32>()" for s in states]
     lines = [
         f"struct Row {{ {' '.join(f'{f}: f32,' for f in (*fields, 'step'))} }}",
-        f"struct State {{ {' '.join(f'{s}: vec4<f32>,' for s in states or ['none'])} }}",
+        f"struct State {{ {' '.join(f'{s}: vec4<f32>,' for s in states or ('none',))} }}",
         "struct Params { first: u32, last: u32, shift: u32, sign: f32 }",
         *bindings(read, written),
         "@compute @workgroup_size(256)",

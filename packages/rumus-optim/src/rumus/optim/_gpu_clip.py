@@ -1,0 +1,115 @@
+"""Norms of gradients that stay on the GPU."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from rumus import gpu
+from rumus.gpu import GpuArray, Pipeline
+from rumus.nn import Parameter
+from rumus.optim import _shaders
+from rumus.tensor import Slot, Tensor
+
+EPS = 1e-6
+"""Added to the norm before dividing by it, as in PyTorch."""
+
+_SLOT_BYTES = 256
+"""What an arena aligns its slots to."""
+_MOST_GROUPS = 1024
+_VECTORS_A_GROUP = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Gradients that lie next to each other, with nothing but zeros between."""
+
+    array: GpuArray
+    first: int
+    """The first element in the storage, a multiple of 4."""
+    count: int
+
+    @property
+    def groups(self) -> int:
+        """Workgroups to measure it with."""
+        return min(_MOST_GROUPS, -(-self.count // (4 * _VECTORS_A_GROUP)))
+
+
+def device_norm(
+    gradients: Mapping[Parameter, Tensor], most: float, order: float
+) -> tuple[Tensor, GpuArray]:
+    """The norm as a scalar on the device, and the array that a store is scaled by."""
+    slots = [p.slot for p in gradients]
+    arenas = {id(s.arena.grads.storage) for s in slots if isinstance(s, Slot)}
+    control = measure([g.array for g in gradients.values()], arenas, most, order)
+    return Tensor.from_array(GpuArray(control.storage, (), (), 2, control.dtype)), control
+
+
+def measure(
+    arrays: Sequence[GpuArray], arenas: Collection[int], most: float, order: float
+) -> GpuArray:
+    """Scale, finiteness (1 or 0) and norm of gradients, on the device.
+
+    Args:
+        arrays: the gradients.
+        arenas: ids of the storages that hold zeros between their slots.
+        most: the norm to clip to.
+        order: of the norm.
+    """
+    ranges = neighbours(arrays, arenas)
+    index = arrays[0].device_index
+    places = np.cumsum([0, *(r.groups for r in ranges)]).tolist()
+    partials = gpu.empty((max(places[-1], 1), 4), np.float32, index)
+    for part, place in zip(ranges, places, strict=False):
+        _norm("norm.wgsl", order, part.array.dtype == np.float16).dispatch(
+            [part.array, partials], (part.first // 4, part.count, place, order), part.groups
+        )
+    control = gpu.empty((4,), np.float32, index)
+    _norm("norm_finish.wgsl", order, False).dispatch(
+        [partials, control], (places[-1], order, most, EPS)
+    )
+    return control
+
+
+def neighbours(arrays: Iterable[GpuArray], arenas: Collection[int]) -> list[Range]:
+    """Join gradients that are next to each other in an arena; others stand alone."""
+    ranges: list[Range] = []
+    for array in sorted(map(_aligned, arrays), key=lambda a: (id(a.storage), a.offset)):
+        if array.size == 0:
+            continue
+        here = Range(array, array.offset, array.size)
+        if ranges and id(array.storage) in arenas and _touch(ranges[-1], here):
+            before = ranges[-1]
+            here = Range(array, before.first, here.first + here.count - before.first)
+            ranges.pop()
+        ranges.append(here)
+    return ranges
+
+
+def _touch(left: Range, right: Range) -> bool:
+    step = _SLOT_BYTES // right.array.dtype.itemsize
+    end = -(-(left.first + left.count) // step) * step
+    return left.array.storage is right.array.storage and end == right.first
+
+
+def _aligned(array: GpuArray) -> GpuArray:
+    if array.is_contiguous and array.offset % 4 == 0:
+        return array
+    return (Tensor.from_array(array) * 1.0).contiguous().array  # type: ignore[no-any-return]
+
+
+@cache
+def _norm(name: str, order: float, half: bool) -> Pipeline:
+    word = "vec2<u32>" if half else "vec4<f32>"
+    body = "unpack_half(word)" if half else "word"
+    unpack = f"fn unpack(word: Word) -> vec4<f32> {{ return {body}; }}\n"
+    return _shaders.kernel(name).variant(
+        prelude=_shaders.text("common.wgsl") + _shaders.text("norm_common.wgsl") + unpack,
+        Word=word,
+        LARGEST=order == math.inf,
+        SQUARES=order == 2,
+    )

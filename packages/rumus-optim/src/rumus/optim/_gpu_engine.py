@@ -1,0 +1,99 @@
+"""An optimizer's state and steps on a GPU: one dispatch for each arena."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rumus import gpu
+from rumus.autograd import Borrowed
+from rumus.gpu import GpuArray
+from rumus.nn import Parameter
+from rumus.optim._engine import F32, Snapshot
+from rumus.optim._gpu_step import GpuStep, Gradients
+from rumus.optim._rooms import Room, make_rooms, overwrite
+from rumus.tensor import pack
+
+if TYPE_CHECKING:
+    from rumus.optim._optimizer import Optimizer
+
+
+class GpuEngine:
+    """Runs an optimizer's WGSL over arenas that it packs its parameters into.
+
+    The update counter advances in the callback that fills the table of hyperparameters, so that a
+    captured step advances it in every replay.
+    """
+
+    def __init__(self, rule: Optimizer, params: Sequence[Parameter]) -> None:
+        self.device = params[0].device
+        self._rule = rule
+        self._order = sorted(range(len(params)), key=lambda i: params[i].dtype.itemsize)
+        self._params = [params[i] for i in self._order]
+        self._rooms: list[Room] = []
+        self._step = 0
+        self._skip: GpuArray | None = None
+
+    def prepare(self) -> None:
+        """Pack the parameters, and make the state arrays if there are none."""
+        if self._rooms and all(room.is_current() for room in self._rooms):
+            return
+        with gpu.outside_capture():
+            arenas = pack(self._params)
+            if self._rooms:
+                for room, arena in zip(self._rooms, arenas, strict=True):
+                    room.arena = arena
+                return
+            groups = [self._rule.group_of()[i] for i in self._order]
+            self._rooms = make_rooms(self._rule, arenas, self._params, groups)
+            if self._rule.skip_nonfinite:
+                self._skip = gpu.persist(gpu.zeros((4,), np.float32, self.device.index))
+
+    def step(self, held: Borrowed) -> None:
+        """Update the parameters with their gradients."""
+        gradients = Gradients(self._rooms, held)
+        if not gradients.found:
+            return
+        control = gradients.control
+        if self._skip is not None:
+            control = gradients.guard(self._skip)
+        table = gpu.host_value(self._next_table, self.device.index)
+        for room, runs in zip(self._rooms, gradients.runs, strict=True):
+            if runs:
+                self._rule.step_gpu(
+                    GpuStep(room, runs, table, control, self._rule, self._skip is not None)
+                )
+
+    def counts(self) -> tuple[int, int]:
+        """Updates made and updates skipped; waits for the device if steps can be skipped."""
+        skipped = 0 if self._skip is None else int(gpu.to_host(self._skip)[2])
+        return self._step - skipped, skipped
+
+    def snapshot(self) -> Snapshot:
+        """Copy the state to the host."""
+        made, skipped = self.counts()
+        states: list[dict[str, F32]] = [{} for _ in self._order]
+        for room in self._rooms:
+            for i, state in zip(self._places(room), room.read(), strict=True):
+                states[i] = state
+        return Snapshot(made, skipped, states)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Replace the state, in the arrays that captured steps know."""
+        self._step = snapshot.step + snapshot.skipped
+        if self._skip is not None:
+            overwrite(self._skip, np.array([1, 1, snapshot.skipped, 0], np.float32))
+        for room in self._rooms:
+            places = self._places(room)
+            room.write([snapshot.states[i] for i in places] if snapshot.states else None)
+
+    def _places(self, room: Room) -> list[int]:
+        """The parameters of a room, by their number in the optimizer."""
+        return self._order[room.first : room.first + len(room.params)]
+
+    def _next_table(self) -> F32:
+        self._step += 1
+        rows = [(*row, float(self._step)) for row in self._rule.rows()]
+        return np.array(rows, np.float32)

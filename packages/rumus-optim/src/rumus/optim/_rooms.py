@@ -1,0 +1,154 @@
+"""An arena with what an optimizer keeps beside it: state arrays and a table of tiles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from rumus import gpu
+from rumus.gpu import GpuArray
+from rumus.nn import Parameter
+from rumus.optim._engine import F32, MASTER, state_shapes
+from rumus.tensor import Arena, Tensor, from_numpy
+
+if TYPE_CHECKING:
+    from rumus.optim._optimizer import Optimizer
+
+TILE = 4096
+"""Elements that one workgroup updates: four vectors for each of its 256 threads."""
+
+Layout = tuple[tuple[int, ...], ...]
+
+
+class Room:
+    """The state of one arena's parameters.
+
+    Attributes:
+        arena: parameters and gradients.
+        params: the arena's parameters, in order.
+        first: the number of the first of them among all of the optimizer's, as it ordered them.
+        tiles: on the device, one row a tile: first vector of four, elements, slot, group.
+        edges: the first tile of each slot, and the number of tiles at the end.
+        states: arrays by name, each laid out like the arena or as :attr:`offsets` says.
+    """
+
+    def __init__(
+        self,
+        rule: Optimizer,
+        arena: Arena,
+        params: Sequence[Parameter],
+        groups: Sequence[int],
+        first: int,
+    ) -> None:
+        self.arena = arena
+        self.params = list(params)
+        self.first = first
+        self.groups = list(groups)
+        self._rule = rule
+        self._shapes = [state_shapes(rule, p) for p in params]
+        table, self.edges = tile_table([(s.offset, s.size) for s in arena.slots], groups)
+        index = arena.data.device_index
+        self.tiles = gpu.persist(gpu.from_host(table, index))
+        self.offsets: dict[str, list[int]] = {}
+        self.states: dict[str, GpuArray] = {}
+        for name in self._shapes[0]:
+            length = self._lay_out(name)
+            start = rule.state_start(name) if name != MASTER else 0.0
+            array = gpu.full((length,), start, np.dtype(np.float32), index)
+            self.states[name] = gpu.persist(array)
+        if self.half:
+            Tensor.from_array(self.states[MASTER]).copy_(Tensor.from_array(arena.data))
+
+    @property
+    def half(self) -> bool:
+        """Whether the parameters are float16."""
+        return self.arena.data.dtype == np.float16
+
+    def is_current(self) -> bool:
+        """Whether every parameter is still where it was packed."""
+        return all(p.slot is s for p, s in zip(self.params, self.arena.slots, strict=True))
+
+    def read(self) -> list[dict[str, F32]]:
+        """Each parameter's state arrays, on the host."""
+        flat = {name: gpu.to_host(array) for name, array in self.states.items()}
+        return [
+            {
+                name: flat[name][at : at + math.prod(shape)].reshape(shape).copy()
+                for (name, shape), at in zip(shapes.items(), self._starts(k), strict=True)
+            }
+            for k, shapes in enumerate(self._shapes)
+        ]
+
+    def write(self, states: Sequence[dict[str, F32]] | None) -> None:
+        """Overwrite the state arrays; with None, as they were at first."""
+        for name, array in self.states.items():
+            if states is None and name == MASTER:
+                Tensor.from_array(array).copy_(Tensor.from_array(self.arena.data))
+                continue
+            start = 0.0 if name == MASTER else self._rule.state_start(name)
+            flat = np.full(array.shape, start, np.float32)
+            for k, state in enumerate(states or ()):
+                at = self.offsets[name][k]
+                flat[at : at + state[name].size] = state[name].reshape(-1)
+            overwrite(array, flat)
+
+    def _starts(self, k: int) -> list[int]:
+        return [self.offsets[name][k] for name in self._shapes[k]]
+
+    def _lay_out(self, name: str) -> int:
+        """Place one state's arrays: like the arena where the shapes are those of the parameters."""
+        shapes = [s[name] for s in self._shapes]
+        if all(shape == p.shape for shape, p in zip(shapes, self.params, strict=True)):
+            self.offsets[name] = [slot.offset for slot in self.arena.slots]
+            return self.arena.data.size
+        sizes = [-(-math.prod(shape) // 4) * 4 for shape in shapes]
+        ends = np.cumsum(sizes)
+        self.offsets[name] = [int(end) - size for end, size in zip(ends, sizes, strict=True)]
+        return max(int(ends[-1]), 4)
+
+
+def overwrite(target: GpuArray, values: F32) -> None:
+    """Copy values from the host into an array that stays where it is."""
+    place = Tensor.from_array(target)
+    place.copy_(from_numpy(values).to(place.device))
+
+
+def make_rooms(
+    rule: Optimizer, arenas: Sequence[Arena], params: Sequence[Parameter], groups: Sequence[int]
+) -> list[Room]:
+    """A room for each arena; the parameters are in the arenas' order."""
+    rooms, first = [], 0
+    for arena in arenas:
+        last = first + len(arena.slots)
+        rooms.append(Room(rule, arena, params[first:last], groups[first:last], first))
+        first = last
+    return rooms
+
+
+def tile_table(
+    slots: Sequence[tuple[int, int]], groups: Sequence[int]
+) -> tuple[npt.NDArray[np.int32], list[int]]:
+    """Cut slots into tiles; a tile never spans two slots.
+
+    Args:
+        slots: offset and size of each, in elements; offsets are multiples of 4.
+        groups: each slot's parameter group.
+
+    Returns:
+        One row a tile, ``(first vector of four, elements, slot, group)``, and the first tile of
+        each slot followed by the number of tiles.
+    """
+    counts = [-(-size // TILE) for _, size in slots]
+    edges = [0, *(int(e) for e in np.cumsum(counts))]
+    table = np.zeros((max(edges[-1], 1), 4), np.int32)
+    for k, ((offset, size), group) in enumerate(zip(slots, groups, strict=True)):
+        rows = table[edges[k] : edges[k + 1]]
+        starts = np.arange(len(rows), dtype=np.int64) * TILE
+        rows[:, 0] = (offset + starts) // 4
+        rows[:, 1] = np.minimum(size - starts, TILE)
+        rows[:, 2], rows[:, 3] = k, group
+    return table, edges
