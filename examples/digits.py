@@ -32,7 +32,7 @@ from rumus.optim.lr_scheduler import CosineAnnealingLR
 from rumus.tensor import Device, manual_seed, no_grad
 from rumus.train import Trainer
 
-LEARNING_RATE = 3e-3
+LEARNING_RATE = 5e-3
 ROWS = 10  # of the table
 
 
@@ -67,11 +67,12 @@ def write(path: Path, pixels: npt.NDArray[np.float64], digits: npt.NDArray[np.in
 def new_model() -> nn.Module:
     """A perceptron with two hidden layers."""
     return nn.Sequential(
-        nn.Linear(64, 256),
+        nn.Linear(64, 512),
         nn.ReLU(),
-        nn.Dropout(0.2),
-        nn.Linear(256, 128),
+        nn.Dropout(0.3),
+        nn.Linear(512, 128),
         nn.ReLU(),
+        nn.Dropout(0.3),
         nn.Linear(128, 10),
     )
 
@@ -179,7 +180,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Train a classifier of handwritten digits.")
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto")
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/digits"))
     options = parser.parse_args()
