@@ -1,0 +1,66 @@
+"""Arrays in memory as a data set."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rumus.tensor import ShapeError
+
+from ._buffers import BufferPool
+from ._dataset import Indices, checked_index, checked_indices
+from ._item import DataItem, TensorLike, as_array
+
+_POOLED_FROM = 1 << 16  # bytes of a batch; smaller ones are cheaper to allocate anew
+
+
+class ArrayDataset:
+    """Inputs and targets that lie along the first axis of two arrays, which are not copied.
+
+    Args:
+        inputs: An array or CPU tensor, the samples along its first axis.
+        targets: The same, of the same length.
+
+    Raises:
+        ShapeError: There is no first axis, or the lengths differ.
+    """
+
+    def __init__(self, inputs: TensorLike, targets: TensorLike) -> None:
+        self._inputs = as_array(inputs)
+        self._targets = as_array(targets)
+        if not self._inputs.ndim or not self._targets.ndim:
+            raise ShapeError("inputs and targets need a first axis that counts the samples")
+        if len(self._inputs) != len(self._targets):
+            raise ShapeError(
+                f"inputs of shape {self._inputs.shape} and targets of shape {self._targets.shape} "
+                "differ in the number of samples"
+            )
+        self._pool = BufferPool()
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def __getitem__(self, index: int) -> DataItem:
+        index = checked_index(index, len(self._inputs))
+        return DataItem(self._inputs[index, ...], self._targets[index, ...])
+
+    def __getitems__(self, indices: Indices) -> DataItem:
+        """A batch, in one gather for each array.
+
+        Raises:
+            IndexError: An index lies outside.
+        """
+        return DataItem(self._taken(self._inputs, indices), self._taken(self._targets, indices))
+
+    def _taken(self, array: npt.NDArray[Any], indices: Indices) -> npt.NDArray[Any]:
+        row = math.prod(array.shape[1:]) * array.itemsize
+        if len(indices) * row < _POOLED_FROM or not array.flags.c_contiguous:
+            return array[np.asarray(indices)]
+        numbers = checked_indices(indices, len(array))
+        batch = self._pool.empty((len(numbers), *array.shape[1:]), array.dtype)
+        # mode="clip" because numpy copies `out` first in its default mode
+        np.take(array, numbers, axis=0, out=batch, mode="clip")
+        return batch

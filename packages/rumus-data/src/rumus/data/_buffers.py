@@ -1,0 +1,73 @@
+"""Memory for batches that is used again once nobody can see it any more."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections import deque
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_SMALLEST = 1 << 16  # below this, numpy's own allocation costs less than the bookkeeping
+
+
+class BufferPool:
+    """Hands out arrays whose memory comes back by itself.
+
+    Each array stands on a memoryview of its own, which numpy keeps alive as long as the array or
+    any view of it exists. When that memoryview dies, nobody can see the memory, and only then is it
+    handed out again. This holds on builds of Python with and without a global lock.
+
+    Args:
+        keep: The most buffers that wait unused; further ones are given back to the system.
+    """
+
+    def __init__(self, keep: int = 4) -> None:
+        self._free: deque[npt.NDArray[np.uint8]] = deque(maxlen=keep)
+        self._leases: dict[int, weakref.ref[memoryview]] = {}
+
+    def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """An array of any content, like :func:`numpy.empty`."""
+        dtype = np.dtype(dtype)
+        nbytes = math.prod(shape) * dtype.itemsize
+        if nbytes < _SMALLEST:
+            return np.empty(shape, dtype)
+        memory = self._take(nbytes)
+        array = np.frombuffer(memory.data, dtype, math.prod(shape))
+        lease = array.base  # the memoryview that numpy keeps for this array and all its views
+        assert isinstance(lease, memoryview)
+        key = id(lease)
+        self._leases[key] = weakref.ref(lease, _Return(self._free, self._leases, memory, key))
+        return array.reshape(shape)
+
+    def _take(self, nbytes: int) -> npt.NDArray[np.uint8]:
+        for _ in range(len(self._free)):
+            try:
+                memory = self._free.pop()
+            except IndexError:
+                break
+            if nbytes <= memory.nbytes <= 2 * nbytes:
+                return memory
+        return np.empty(nbytes, np.uint8)
+
+
+class _Return:
+    """Puts memory back when the memoryview over it has died."""
+
+    __slots__ = ("_free", "_key", "_leases", "_memory")
+
+    def __init__(
+        self,
+        free: deque[npt.NDArray[np.uint8]],
+        leases: dict[int, weakref.ref[memoryview]],
+        memory: npt.NDArray[np.uint8],
+        key: int,
+    ) -> None:
+        self._free, self._leases, self._memory, self._key = free, leases, memory, key
+
+    def __call__(self, lease: weakref.ref[memoryview]) -> None:
+        if self._leases.get(self._key) is lease:
+            del self._leases[self._key]
+        self._free.append(self._memory)

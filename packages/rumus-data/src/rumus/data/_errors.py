@@ -1,0 +1,43 @@
+"""The errors of this package, a branch of :class:`rumus.tensor.RumusError`.
+
+::
+
+    RumusError
+    ├── RecordError                          anything about a record file
+    │   ├── RecordFormatError                no record file, or one that breaks the format's rules
+    │   ├── RecordCorruptError               bytes that do not match their checksum
+    │   ├── RecordFileIncompleteError        a file whose writer has not finished
+    │   └── RecordWriteError (OSError)       the system refused to write, a full disk for example
+    ├── DatasetError (RuntimeError)          a data set that does not keep its promises
+    └── LoaderStateError (ValueError)        a saved state that does not fit the loader
+"""
+
+from rumus.tensor import RumusError
+
+
+class RecordError(RumusError):
+    """Anything that is wrong with a record file."""
+
+
+class RecordFormatError(RecordError):
+    """The file is no record file, or it breaks the rules of the format."""
+
+
+class RecordCorruptError(RecordError):
+    """Bytes of the file do not match their checksum."""
+
+
+class RecordFileIncompleteError(RecordError):
+    """The writer of the file has not finished, or was killed; see :func:`rumus.data.recover`."""
+
+
+class RecordWriteError(RecordError, OSError):
+    """The system refused to write; what was flushed before can be recovered."""
+
+
+class DatasetError(RumusError, RuntimeError):
+    """A data set does not keep its promises, for example about its length."""
+
+
+class LoaderStateError(RumusError, ValueError):
+    """A saved state does not fit the loader that is to go on from it."""

@@ -1,0 +1,213 @@
+"""Making one batch: fetch, collate, upload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import numpy as np
+
+from rumus.tensor import Device, Tensor
+
+from ._buffers import BufferPool
+from ._collate import Collate, stack_items
+from ._dataset import Dataset, batch_getter
+from ._errors import DatasetError
+from ._item import DataItem, narrowed, raw_parts
+from ._order import IndexArray, Order
+from ._plan import Split
+from ._sample_random import FetchingEpoch
+
+
+class StopFlag:
+    """A flag that is raised once, by any thread."""
+
+    __slots__ = ("raised",)
+
+    def __init__(self) -> None:
+        self.raised = False
+
+
+@dataclass(slots=True)
+class Fetched:
+    """What became of one batch.
+
+    Attributes:
+        item: The batch; None if there is an error, or no sample of it could be read.
+        samples: The number of samples in it.
+        error: What is to come out of the loop instead of the batch.
+        failures: The samples that were left out, with the reason.
+        fetch_seconds: Time in the data set.
+        collate_seconds: Time to put samples together.
+        upload_seconds: Time to bring the batch to the device.
+    """
+
+    item: DataItem | None = None
+    samples: int = 0
+    error: BaseException | None = None
+    failures: list[tuple[int, Exception]] = field(default_factory=list)
+    fetch_seconds: float = 0.0
+    collate_seconds: float = 0.0
+    upload_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Fetcher:
+    """Makes the batches of one epoch, from any thread.
+
+    Attributes:
+        dataset: The samples.
+        length: Its length when the epoch began.
+        order: The order of the epoch.
+        split: How it is cut into batches.
+        collate: The user's, or None for stacking.
+        device: Where batches go.
+        seed: The seed of the loader.
+        epoch: The number of the epoch.
+        skips_errors: Whether samples that cannot be read are left out.
+        pool: The memory of stacked batches.
+        stop: Says that nobody wants the batches any more.
+    """
+
+    dataset: Dataset
+    length: int
+    order: Order
+    split: Split
+    collate: Collate | None
+    device: Device
+    seed: int
+    epoch: int
+    skips_errors: bool
+    pool: BufferPool
+    stop: StopFlag
+
+    def __call__(self, number: int) -> Fetched:
+        """The batch of a number; errors are in the result."""
+        result = Fetched()
+        try:
+            with FetchingEpoch(self.seed, self.epoch):
+                self._make(number, result)
+        except BaseException as error:
+            result.item, result.error = None, _passable(error)
+        return result
+
+    def _make(self, number: int, result: Fetched) -> None:
+        length = len(self.dataset)
+        if length != self.length:
+            raise DatasetError(
+                f"the data set had {self.length} samples when epoch {self.epoch} began and has "
+                f"{length} now; its length must not change during an epoch"
+            )
+        indices = self.split.indices(self.order, number)
+        batch = self._whole_batch(indices, number, result)
+        if batch is None:
+            batch = self._from_items(indices.tolist(), number, result)
+        if batch is None:
+            return
+        started = perf_counter()
+        result.samples = len(indices) - len(result.failures)
+        result.item = self._as_tensors(batch, number)
+        result.upload_seconds = perf_counter() - started
+
+    def _whole_batch(self, indices: IndexArray, number: int, result: Fetched) -> DataItem | None:
+        """The batch as the data set makes it; None if it has to be made of its samples."""
+        getter = None if self.collate is not None else batch_getter(self.dataset)
+        if getter is None:
+            return None
+        started = perf_counter()
+        try:
+            batch = getter(indices)
+        except Exception as error:
+            if self.skips_errors:
+                return None
+            self._note(error, number, self._first_bad(indices.tolist()))
+            raise
+        result.fetch_seconds = perf_counter() - started
+        if not isinstance(batch, DataItem):
+            raise self._no_item("__getitems__", batch)
+        return batch
+
+    def _from_items(self, indices: list[int], number: int, result: Fetched) -> DataItem | None:
+        """The batch as the data set's samples, collated; None if no sample could be read."""
+        started = perf_counter()
+        items = self._items(indices, number, result)
+        fetched = perf_counter()
+        result.fetch_seconds = fetched - started
+        if not items:
+            return None
+        if result.failures:
+            failed = {index for index, _ in result.failures}
+            indices = [index for index in indices if index not in failed]
+        try:
+            if self.collate is None:
+                batch = stack_items(items, indices, self.pool)
+            else:
+                batch = self.collate(items)
+        except Exception as error:
+            self._note(error, number, None)
+            raise
+        if not isinstance(batch, DataItem):
+            raise self._no_item("collate", batch)
+        result.collate_seconds = perf_counter() - fetched
+        return batch
+
+    def _items(self, indices: list[int], number: int, result: Fetched) -> list[DataItem]:
+        items = []
+        for index in indices:
+            if self.stop.raised:
+                raise _Unwanted
+            try:
+                item = self.dataset[index]
+            except Exception as error:
+                self._note(error, number, index)
+                if not self.skips_errors:
+                    raise
+                result.failures.append((index, error))
+                continue
+            if not isinstance(item, DataItem):
+                raise self._no_item(f"sample {index}", item)
+            items.append(item)
+        return items
+
+    def _as_tensors(self, batch: DataItem, number: int) -> DataItem:
+        where = f"of batch {number} of epoch {self.epoch}"
+        parts = [
+            part if isinstance(part, Tensor) else narrowed(np.asarray(part), f"the {name} {where}")
+            for name, part in zip(("input", "target"), raw_parts(batch), strict=True)
+        ]
+        tensors = [p if isinstance(p, Tensor) else Tensor.from_array(p) for p in parts]
+        if self.device.kind != "cpu" or any(t.device is not self.device for t in tensors):
+            tensors = [tensor.to(self.device) for tensor in tensors]
+        return DataItem(*tensors)
+
+    def _first_bad(self, indices: list[int]) -> int | None:
+        """The first sample that cannot be read on its own."""
+        for index in indices:
+            try:
+                self.dataset[index]
+            except Exception:
+                return index
+        return None
+
+    def _note(self, error: Exception, number: int, index: int | None) -> None:
+        sample = "" if index is None else f"sample {index}, "
+        error.add_note(f"while the loader made {sample}batch {number} of epoch {self.epoch}")
+
+    def _no_item(self, source: str, value: object) -> DatasetError:
+        return DatasetError(
+            f"{source} of {type(self.dataset).__name__} is a {type(value).__name__}; "
+            "it must be a DataItem"
+        )
+
+
+class _Unwanted(Exception):  # noqa: N818 (it never leaves the loader)
+    """The loop was left while a batch was in the making."""
+
+
+def _passable(error: BaseException) -> BaseException:
+    """The error, in a form that does not end the consumer's loop as if there were no more."""
+    if not isinstance(error, StopIteration):
+        return error
+    wrapped = RuntimeError("the data set raised StopIteration")
+    wrapped.__cause__ = error
+    return wrapped

@@ -1,0 +1,207 @@
+"""The loader: batches of a data set, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Literal, TypeAlias
+
+from rumus.tensor import ArgumentError, Device
+
+from ._buffers import BufferPool
+from ._collate import Collate
+from ._dataset import Dataset
+from ._fetch import Fetcher, StopFlag
+from ._iterator import LoaderIterator, open_source
+from ._order import Order, SequentialOrder, sampled_order, shuffled_order
+from ._plan import Split
+from ._state import Position, loaded_position, saved_state
+from ._stats import LoaderStats
+
+OnError: TypeAlias = Literal["raise", "skip"] | Callable[[int, Exception], None]
+
+
+class DataLoader:
+    """Batches of a data set, one epoch each time it is iterated.
+
+    The order, the batches and their contents depend on ``seed`` and on the number of the epoch
+    alone: not on the number of workers, on ``prefetch_factor`` or on timing. The first iteration
+    is epoch 0, the next one epoch 1, and so on; see :meth:`set_epoch`.
+
+    A data set that has ``__getitems__`` is asked once for each batch; another one is asked sample
+    by sample, and the samples are stacked. float64 becomes float32, and integers other than uint8
+    become int32.
+
+    Args:
+        dataset: The samples.
+        batch_size: Samples in a batch.
+        shuffle: Whether each epoch has an order of its own (Fisher and Yates); else samples come as
+            they are numbered.
+        drop_last: Whether a last batch that is not full is left out.
+        num_workers: Threads that make batches ahead of the loop; with 0, the thread of the loop
+            makes each batch when it is asked for. Threads help where the data set waits, or leaves
+            Python for longer (reading, decoding, numpy).
+        prefetch_factor: Batches per worker that are begun or finished and not yet taken, at most.
+        seed: Where the order and the samples' random numbers come from, from 0. It is 0 unless
+            given, so that every run is the same.
+        device: Where batches go, ``"cpu"``, ``"gpu"``, ``"gpu:N"`` or ``"auto"``; the workers bring
+            them there ahead of their use.
+        sampler: The numbers of an epoch's samples in order, read at the start of each epoch. If it
+            has ``set_epoch``, it is told the epoch first. Not together with ``shuffle``.
+        collate: Makes a batch of a list of samples; such a loader asks sample by sample.
+        rank: The number of this process among those that share the samples.
+        world_size: How many processes share them. Each sample goes to exactly one rank: rank r takes
+            the positions r, r + world_size, … of the order. If the samples cannot be shared evenly,
+            the first ranks have one more; with ``drop_last`` all ranks have equally many full
+            batches.
+        on_error: What to do with a sample that raises an exception when it is read: ``"raise"`` it
+            out of the loop at its place; ``"skip"`` the sample, so that its batch is smaller; or a
+            function that is called in the loop's thread with the sample's number and the exception,
+            and skips the sample by returning.
+
+    Raises:
+        ArgumentError: An argument is outside its range.
+        DeviceError: The device is unknown.
+
+    Example:
+        >>> loader = DataLoader(ArrayDataset(np.zeros((10, 4)), np.arange(10)), batch_size=4)
+        >>> [batch.input.shape for batch in loader]
+        [(4, 4), (4, 4), (2, 4)]
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        num_workers: int = 0,
+        prefetch_factor: int = 2,
+        seed: int = 0,
+        device: Device | str = "cpu",
+        *,
+        sampler: Iterable[int] | None = None,
+        collate: Collate | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        on_error: OnError = "raise",
+    ) -> None:
+        _check_number("num_workers", num_workers, 0)
+        _check_number("prefetch_factor", prefetch_factor, 1)
+        _check_number("seed", seed, 0)
+        if shuffle and sampler is not None:
+            raise ArgumentError("shuffle and sampler both give an order; take one of them")
+        if not callable(on_error) and on_error not in ("raise", "skip"):
+            raise ArgumentError(f'on_error must be "raise", "skip" or a function, not {on_error!r}')
+        self.dataset = dataset
+        self.device = Device(device)
+        self._split = Split(batch_size, drop_last, rank, world_size)
+        self._shuffle = shuffle
+        self._num_workers = num_workers
+        self._room = num_workers * prefetch_factor
+        self._seed = seed
+        self._sampler = sampler
+        self._collate = collate
+        self._on_error = on_error
+        self._pool = BufferPool()
+        self._start = Position()  # of the next iteration
+        self._position: Position | None = None  # of the latest iteration
+        self._stats = LoaderStats()
+        len(self)
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch of this rank."""
+        samples = self.dataset if self._sampler is None else self._sampler
+        return self._split.batches(len(samples))  # type: ignore[arg-type]
+
+    def __iter__(self) -> LoaderIterator:
+        """Begin the next epoch."""
+        position = replace(self._start)
+        order = self._order(position.epoch)
+        end = self._split.batches(len(order))
+        stop = StopFlag()
+        fetcher = Fetcher(
+            dataset=self.dataset,
+            length=len(self.dataset),
+            order=order,
+            split=self._split,
+            collate=self._collate,
+            device=self.device,
+            seed=self._seed,
+            epoch=position.epoch,
+            skips_errors=self._on_error != "raise",
+            pool=self._pool,
+            stop=stop,
+        )
+        self._stats = LoaderStats(position.epoch, self._num_workers)
+        self._start, self._position = Position(position.epoch + 1), position
+        source = open_source(fetcher, position.batch, end, self._num_workers, self._room, stop)
+        on_failure = self._on_error if callable(self._on_error) else None
+        return LoaderIterator(source, end, position, self._stats, on_failure)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next iteration that of an epoch.
+
+        If the next iteration is to go on within that epoch, after :meth:`load_state_dict`, it still
+        does.
+
+        Raises:
+            ArgumentError: The number is negative or no integer.
+        """
+        _check_number("epoch", epoch, 0)
+        if epoch != self._start.epoch:
+            self._start, self._position = Position(epoch), None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loop is: a few numbers, whatever the size of the data set.
+
+        Batches count when the loop has taken them; those that workers made ahead do not. After the
+        last batch of an epoch the state stands at that epoch's end until the next one begins: a
+        loader that goes on from it has an empty remainder, and then the next epoch. Any rank may
+        load the state of any other.
+        """
+        return saved_state(self._position or self._start, self._identity())
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Make the next iteration go on where a loop was when its state was taken.
+
+        Args:
+            state: From :meth:`state_dict` of a loader of the same data set, seed, order and batch
+                size; the number of workers may differ.
+
+        Raises:
+            LoaderStateError: The state belongs to something else.
+        """
+        self._start = loaded_position(state, self._identity(), len(self))
+        self._position = None
+
+    def stats(self) -> LoaderStats:
+        """What was measured in the latest epoch, up to now."""
+        return replace(self._stats)
+
+    def _identity(self) -> dict[str, int | bool]:
+        """What a position is a position in."""
+        return {
+            "seed": self._seed,
+            "length": len(self.dataset),
+            "shuffle": self._shuffle,
+            "batch_size": self._split.batch_size,
+            "drop_last": self._split.drop_last,
+            "world_size": self._split.world_size,
+        }
+
+    def _order(self, epoch: int) -> Order:
+        length = len(self.dataset)
+        if self._sampler is not None:
+            set_epoch = getattr(self._sampler, "set_epoch", None)
+            if set_epoch is not None:
+                set_epoch(epoch)
+            return sampled_order(self._sampler, length)
+        if self._shuffle:
+            return shuffled_order(length, self._seed, epoch)
+        return SequentialOrder(length)
+
+
+def _check_number(name: str, value: int, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ArgumentError(f"{name} must be an integer of at least {least}, not {value!r}")

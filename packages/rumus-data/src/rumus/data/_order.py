@@ -1,0 +1,177 @@
+"""The order of an epoch, as a function of the seed and the epoch's number alone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from rumus.tensor import ArgumentError
+
+IndexArray = npt.NDArray[np.integer[Any]]
+
+BUCKETED_FROM = 1 << 22
+_BUCKETS = 256
+_CHUNK = 1 << 20
+
+
+class Order(Protocol):
+    """The positions of an epoch, each with the number of a sample."""
+
+    def __len__(self) -> int:
+        """The number of positions."""
+        ...
+
+    def take(self, positions: slice) -> IndexArray:
+        """The samples at a range of positions."""
+        ...
+
+
+class SequentialOrder:
+    """The samples as they are numbered.
+
+    Args:
+        length: The number of samples.
+    """
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def take(self, positions: slice) -> IndexArray:
+        """The samples at a range of positions."""
+        return np.arange(*positions.indices(self._length), dtype=np.intp)
+
+
+class ArrayOrder:
+    """An order that is written down.
+
+    Args:
+        indices: The sample at each position.
+    """
+
+    def __init__(self, indices: IndexArray) -> None:
+        self._indices = indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def take(self, positions: slice) -> IndexArray:
+        """The samples at a range of positions."""
+        return self._indices[positions]
+
+
+class BucketedOrder:
+    """A shuffle of very many samples whose later parts are shuffled when they are needed.
+
+    Each sample is thrown into one of 256 buckets at random, then each bucket is shuffled by Fisher
+    and Yates: all permutations are equally likely (Rao 1961, Sandelius 1962), and the swaps
+    of a bucket stay within a processor's cache.
+
+    Args:
+        length: The number of samples, below 2**63.
+        seed: The seed of the loader.
+        epoch: The number of the epoch.
+    """
+
+    def __init__(self, length: int, seed: int, epoch: int) -> None:
+        self._entropy = (seed, epoch)
+        self._indices, self._starts = _scattered(length, generator(seed, epoch))
+        self._shuffled = [False] * _BUCKETS
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def take(self, positions: slice) -> IndexArray:
+        """The samples at a range of positions."""
+        start, stop, step = positions.indices(len(self._indices))
+        first = int(np.searchsorted(self._starts, start, side="right")) - 1
+        for bucket in range(first, _BUCKETS):
+            if self._starts[bucket] >= stop:
+                break
+            if not self._shuffled[bucket]:
+                self._shuffle(bucket)
+        return self._indices[start:stop:step]
+
+    def _shuffle(self, bucket: int) -> None:
+        with self._lock:
+            if not self._shuffled[bucket]:
+                own = generator(*self._entropy, spawn_key=(bucket,))
+                own.shuffle(self._indices[self._starts[bucket] : self._starts[bucket + 1]])
+                self._shuffled[bucket] = True
+
+
+def generator(*entropy: int, spawn_key: tuple[int, ...] = ()) -> np.random.Generator:
+    """The random numbers that belong to some integers, PCG64 seeded through ``SeedSequence``."""
+    return np.random.Generator(
+        np.random.PCG64(np.random.SeedSequence(entropy, spawn_key=spawn_key))
+    )
+
+
+def shuffled_order(length: int, seed: int, epoch: int) -> Order:
+    """All samples once, shuffled by Fisher and Yates.
+
+    Args:
+        length: The number of samples.
+        seed: The seed of the loader, 0 or more.
+        epoch: The number of the epoch, 0 or more.
+
+    Returns:
+        The order: ``Generator(PCG64(SeedSequence([seed, epoch]))).shuffle`` of the numbers up to
+        four million samples, a :class:`BucketedOrder` for more.
+    """
+    if length > BUCKETED_FROM:
+        return BucketedOrder(length, seed, epoch)
+    indices = np.arange(length, dtype=np.intp)
+    generator(seed, epoch).shuffle(indices)
+    return ArrayOrder(indices)
+
+
+def sampled_order(sampler: Iterable[int], length: int) -> Order:
+    """The order that a sampler gives.
+
+    Raises:
+        ArgumentError: It gives an index outside the data set, or something that is no integer.
+    """
+    try:
+        indices = np.fromiter(sampler, np.intp)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ArgumentError(f"the sampler must give integers: {error}") from error
+    outside = np.flatnonzero((indices < 0) | (indices >= length))
+    if outside.size:
+        position = int(outside[0])
+        raise ArgumentError(
+            f"the sampler gives index {indices[position]} at position {position}, "
+            f"outside a data set of {length} samples"
+        )
+    return ArrayOrder(indices)
+
+
+def _scattered(
+    length: int, random: np.random.Generator
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """All numbers, thrown into buckets, and where each bucket starts."""
+    buckets = random.integers(0, _BUCKETS, length, dtype=np.uint8)
+    counts = np.zeros(_BUCKETS, np.int64)
+    for start in range(0, length, _CHUNK):
+        counts += np.bincount(buckets[start : start + _CHUNK], minlength=_BUCKETS)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    ends = starts[:-1].tolist()
+    indices = np.empty(length, np.int32 if length <= 1 << 31 else np.int64)
+    for start in range(0, length, _CHUNK):
+        part = buckets[start : start + _CHUNK]
+        sorted_part = np.argsort(part, kind="stable")
+        sorted_part += start
+        begin = 0
+        for bucket, count in enumerate(np.bincount(part, minlength=_BUCKETS).tolist()):
+            end = ends[bucket]
+            indices[end : end + count] = sorted_part[begin : begin + count]
+            ends[bucket] = end + count
+            begin += count
+    return indices, starts

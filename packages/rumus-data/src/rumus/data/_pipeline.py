@@ -1,0 +1,119 @@
+"""Threads that make batches ahead of the loop, delivered in order."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import weakref
+from collections.abc import Callable
+from time import monotonic
+
+from ._fetch import Fetched, StopFlag
+
+_PATIENCE = 1.0  # seconds that leaving a loop waits for its threads at most
+_WAKE_UP = 0.5  # seconds; lets Ctrl-C through on systems where waiting cannot be interrupted
+
+_running: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+
+
+class Pipeline:
+    """Worker threads that fetch numbered batches, and a bounded place where finished ones wait.
+
+    A batch is begun only when fewer than ``room`` batches are begun and not yet taken, so that no
+    more than that many exist besides the consumer's.
+
+    Args:
+        fetch: Makes the batch of a number; never raises.
+        first: The number of the first batch.
+        end: The number behind the last batch.
+        workers: The number of threads.
+        room: The most batches that are begun or finished and not yet taken.
+        stop: Raised when nobody takes batches any more; ``fetch`` may look at it.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[int], Fetched],
+        first: int,
+        end: int,
+        workers: int,
+        room: int,
+        stop: StopFlag,
+    ) -> None:
+        self._fetch = fetch
+        self._stop = stop
+        self._begun = self._taken = first
+        self._end = end
+        self._room = room
+        self._finished: dict[int, Fetched] = {}
+        lock = threading.RLock()  # a finalizer may stop the pipeline inside of its own methods
+        self._arrived = threading.Condition(lock)
+        self._has_room = threading.Condition(lock)
+        self._threads = [
+            threading.Thread(target=self._work, name=f"rumus-data-{k}", daemon=True)
+            for k in range(min(workers, end - first))
+        ]
+        _running.add(self)
+        for thread in self._threads:
+            thread.start()
+
+    def take(self, number: int) -> Fetched:
+        """The batch of a number, waiting until it is there; numbers are taken in order."""
+        with self._arrived:
+            while number not in self._finished:
+                self._arrived.wait(_WAKE_UP)
+            result = self._finished.pop(number)
+            self._taken = number + 1
+            self._has_room.notify()
+        return result
+
+    def waiting(self) -> int:
+        """The number of finished batches that wait."""
+        return len(self._finished)
+
+    def stop(self, patience: float = _PATIENCE) -> None:
+        """End the threads: at once if they wait, else after the sample they are at.
+
+        Args:
+            patience: How many seconds to wait for them at most.
+        """
+        with self._arrived:
+            self._stop.raised = True
+            self._finished.clear()
+            self._has_room.notify_all()
+        deadline = monotonic() + patience
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(max(deadline - monotonic(), 0))
+
+    def _work(self) -> None:
+        while (number := self._begin()) is not None:
+            self._finish(number, self._fetch(number))
+
+    def _begin(self) -> int | None:
+        """The next batch to make, as soon as there is room for it; None at the end."""
+        with self._has_room:
+            while not self._stop.raised and self._begun < self._end:
+                if self._begun < self._taken + self._room:
+                    self._begun += 1
+                    return self._begun - 1
+                self._has_room.wait()
+        return None
+
+    def _finish(self, number: int, result: Fetched) -> None:
+        with self._arrived:
+            if self._stop.raised:
+                return
+            self._finished[number] = result
+            if result.error is not None:
+                self._end = min(self._end, number + 1)
+                self._has_room.notify_all()
+            if number == self._taken:
+                self._arrived.notify()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """End all threads before the interpreter goes away under them."""
+    for pipeline in list(_running):
+        pipeline.stop()

@@ -1,0 +1,91 @@
+"""Where the input and the target lie in a record, and what shape and dtype they have."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._buffers import BufferPool
+from ._mapped import Bytes
+
+
+@dataclass(frozen=True)
+class Field:
+    """One of the two arrays of a record.
+
+    Attributes:
+        dtype: Its element type.
+        shape: Its shape.
+    """
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of its elements."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {'×'.join(map(str, self.shape)) if self.shape else 'scalar'}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the bytes of one record are divided.
+
+    Attributes:
+        input: The input's dtype and shape.
+        target: The target's dtype and shape.
+        input_offset: Bytes from the start of the record to the input.
+        target_offset: Bytes from the start of the record to the target.
+        stride: Bytes of the whole record.
+    """
+
+    input: Field
+    target: Field
+    input_offset: int
+    target_offset: int
+    stride: int
+
+    def split(self, rows: Bytes) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """The inputs and targets of whole records, as views.
+
+        Args:
+            rows: Records under each other, shape (n, stride), each row without gaps.
+        """
+        return (
+            _column(rows, self.input_offset, self.input),
+            _column(rows, self.target_offset, self.target),
+        )
+
+
+def take_rows(rows: Bytes, numbers: npt.NDArray[np.intp], pool: BufferPool) -> Bytes:
+    """Whole records in one copy, as wide as memory allows.
+
+    Args:
+        rows: Records under each other without gaps, shape (n, stride).
+        numbers: Which of them; all are inside.
+        pool: Where the memory of the result comes from.
+    """
+    stride = rows.shape[1]
+    batch = pool.empty((len(numbers), stride), np.uint8)
+    width = next(width for width in (8, 4, 1) if stride % width == 0)
+    wide = np.dtype(f"u{width}")
+    # mode="clip" because numpy copies `out` first in its default mode
+    np.take(rows.view(wide), numbers, axis=0, out=batch.view(wide), mode="clip")
+    return batch
+
+
+def _column(rows: Bytes, offset: int, field: Field) -> npt.NDArray[Any]:
+    strides = [field.dtype.itemsize]
+    for length in field.shape[:0:-1]:
+        strides.insert(0, strides[0] * length)
+    inner = strides if field.shape else ()
+    return np.ndarray(
+        (len(rows), *field.shape), field.dtype, rows, offset, (rows.strides[0], *inner)
+    )

@@ -1,0 +1,127 @@
+"""Records on their way into the file."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._format import Format, RunTable
+from ._layout import Field, Layout
+from ._sink import Sink
+
+_SIZE = 1 << 20  # bytes; stays in the processor's cache between copy, checksum and write
+
+
+class RowBuffer:
+    """A piece of the file in memory, filled record by record and then written at once.
+
+    Args:
+        sink: The file; what stands before its first record is written already.
+        format: The bytes of the file's version.
+
+    Attributes:
+        count: The number of records appended so far.
+    """
+
+    def __init__(self, sink: Sink, format: Format) -> None:
+        self._sink = sink
+        self._format = format
+        self._runs = array("Q")
+        self._memory = np.empty(_SIZE, np.uint8)
+        self._used = 0  # bytes of the memory in front of the open rows
+        self._layout: Layout | None = None
+        self._rows = np.empty((0, 0), np.uint8)
+        self._inputs: npt.NDArray[Any] = self._rows
+        self._targets: npt.NDArray[Any] = self._rows
+        self._filled = 0  # of the open rows
+        self.count = 0
+
+    def append(self, input: npt.NDArray[Any], target: npt.NDArray[Any]) -> None:
+        """Add one record."""
+        self._open_for(input.dtype, input.shape, target.dtype, target.shape)
+        self._inputs[self._filled] = input
+        self._targets[self._filled] = target
+        self._filled += 1
+        self.count += 1
+
+    def extend(self, inputs: npt.NDArray[Any], targets: npt.NDArray[Any]) -> None:
+        """Add records, which lie along the first axis."""
+        done = 0
+        while done < len(inputs):
+            self._open_for(inputs.dtype, inputs.shape[1:], targets.dtype, targets.shape[1:])
+            step = min(len(inputs) - done, len(self._rows) - self._filled)
+            filled = slice(self._filled, self._filled + step)
+            self._inputs[filled] = inputs[done : done + step]
+            self._targets[filled] = targets[done : done + step]
+            self._filled += step
+            self.count += step
+            done += step
+
+    def drain(self) -> None:
+        """Give everything to the file."""
+        self._seal()
+        used, self._used = self._used, 0
+        self._sink.write(self._memory[:used])
+        if self._layout is not None:
+            self._open_rows(self._layout)
+
+    def runs(self) -> RunTable:
+        """The runs of neighbouring records of one layout."""
+        return np.frombuffer(self._runs, np.uint64).reshape(-1, 3)
+
+    def _open_for(
+        self,
+        input_dtype: np.dtype[Any],
+        input_shape: tuple[int, ...],
+        target_dtype: np.dtype[Any],
+        target_shape: tuple[int, ...],
+    ) -> None:
+        """Make room for a record of these dtypes and shapes."""
+        layout = self._layout
+        if (
+            layout is None
+            or input_shape != layout.input.shape
+            or target_shape != layout.target.shape
+            or input_dtype != layout.input.dtype
+            or target_dtype != layout.target.dtype
+        ):
+            input, target = Field(input_dtype, input_shape), Field(target_dtype, target_shape)
+            self._begin_run(self._format.layout(input, target))
+        elif self._filled == len(self._rows):
+            self.drain()
+
+    def _begin_run(self, layout: Layout) -> None:
+        self._seal()
+        head, tag = self._format.begin_run(layout, self.count)
+        if self._used + len(head) + layout.stride > len(self._memory):
+            self._layout = None
+            self.drain()
+        if len(head) + layout.stride > len(self._memory):
+            self._memory = np.empty(len(head) + layout.stride, np.uint8)
+        self._runs.extend((self.count, self._sink.position + self._used, tag))
+        self._memory[self._used : self._used + len(head)] = np.frombuffer(head, np.uint8)
+        self._used += len(head)
+        self._layout = layout
+        self._open_rows(layout)
+
+    def _open_rows(self, layout: Layout) -> None:
+        """Use the free memory as records of a layout."""
+        free = len(self._memory) - self._used
+        rows = free // layout.stride
+        end = self._used + rows * layout.stride
+        self._rows = self._memory[self._used : end].reshape(rows, layout.stride)
+        self._inputs, self._targets = layout.split(self._rows)
+        self._filled = 0
+
+    def _seal(self) -> None:
+        """Complete the open rows that are filled."""
+        if self._layout is None or not self._filled:
+            return
+        first = self.count - self._filled
+        self._format.seal(self._rows[: self._filled], self._layout, first)
+        self._used += self._filled * self._layout.stride
+        self._rows = self._rows[self._filled :]
+        self._filled = 0

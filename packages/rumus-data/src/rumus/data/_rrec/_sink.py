@@ -1,0 +1,105 @@
+"""A file that is being written, front to back."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+from .._errors import RecordWriteError
+from ._lock import lock_for_writing
+
+
+class Sink:
+    """The file of a writer. Errors of the system name it, and no later write is tried after one.
+
+    Args:
+        path: The file to make.
+        overwrite: Whether a file of that name is replaced. Readers that have the old one open keep
+            it: the new one is another file of the same name.
+
+    Raises:
+        FileExistsError: The file exists and ``overwrite`` is False.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], overwrite: bool) -> None:
+        self.path = Path(path)
+        self.position = 0
+        self.failed: RecordWriteError | None = None
+        if overwrite and self.path.is_file():
+            self.path.unlink()
+        try:
+            self._file = open(self.path, "xb", buffering=0)
+        except FileExistsError:
+            raise FileExistsError(
+                errno.EEXIST, "the file exists; overwrite=True replaces it", str(self.path)
+            ) from None
+        lock_for_writing(self._file)
+
+    def write(self, data: Any) -> None:
+        """Append bytes (any contiguous buffer)."""
+        self._check()
+        rest = memoryview(data).cast("B")
+        try:
+            while rest:
+                written = self._file.write(rest)
+                self.position += written
+                rest = rest[written:]
+        except OSError as error:
+            self._fail(error)
+
+    def rewrite(self, offset: int, data: bytes) -> None:
+        """Replace bytes that were written before."""
+        self._check()
+        try:
+            self._file.seek(offset)
+            self._file.write(data)
+            self._file.seek(self.position)
+        except OSError as error:
+            self._fail(error)
+
+    def sync(self) -> None:
+        """Return only when everything written is on the disk."""
+        self._check()
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._fail(error)
+
+    def sync_folder(self) -> None:
+        """Return only when the file's name is on the disk, where the system offers that."""
+        sync_folder(self.path)
+
+    def close(self) -> None:
+        """Close the file; what was written stays."""
+        self._file.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file was closed."""
+        return self._file.closed
+
+    def _check(self) -> None:
+        if self.failed is not None:
+            raise self.failed
+
+    def _fail(self, error: OSError) -> None:
+        self.failed = RecordWriteError(
+            error.errno,
+            f"{error.strerror}; the records that were flushed before are saved by "
+            f"rumus.data.recover({str(self.path)!r})",
+            str(self.path),
+        )
+        raise self.failed from error
+
+
+def sync_folder(path: Path) -> None:
+    """Return only when a file's name is on the disk, where the system offers that."""
+    if os.name == "nt":  # Windows cannot open a folder
+        return
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,168 @@
+"""Writing a record file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import numpy.typing as npt
+
+from rumus.tensor import ArgumentError, DTypeError, ShapeError
+
+from .._errors import RecordError
+from .._item import TensorLike, as_array
+from ._format import Format, Version1Format
+from ._rows import RowBuffer
+from ._sink import Sink
+from ._v2_format import Version2Format
+
+
+class RecordWriter:
+    """Writes samples to a record file, one after the other.
+
+    As a context manager it finishes the file at the end of the block. A block that is left by an
+    exception leaves an unfinished file, which cannot be opened until :func:`rumus.data.recover`
+    has completed it.
+
+    Args:
+        path: The file to make.
+        version: 2, or 1 for the original layout (float32 and float16 only, no checksums).
+        overwrite: Whether a file of that name is replaced.
+        metadata: What to store about the data set, as JSON (version 2 only).
+
+    Raises:
+        FileExistsError: The file exists and ``overwrite`` is False.
+        RecordWriteError: The disk is full, or refuses for another reason.
+
+    Example:
+        >>> with RecordWriter(path) as writer:
+        ...     writer.append(np.zeros((28, 28), np.float32), 7)
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        version: int = 2,
+        overwrite: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._format = new_format(version, metadata)
+        self._sink = Sink(path, overwrite)
+        self._sink.write(self._format.begin_file())
+        self._rows = RowBuffer(self._sink, self._format)
+
+    def __len__(self) -> int:
+        """The records appended so far."""
+        return self._rows.count
+
+    def append(self, input: TensorLike, target: TensorLike) -> None:
+        """Add one record.
+
+        Args:
+            input: A tensor, numpy array or number of any shape.
+            target: The same.
+
+        Raises:
+            DTypeError: The version cannot hold the dtype.
+            RecordWriteError: The system refuses to write.
+        """
+        self._check_open()
+        self._rows.append(self._stored(input, "input"), self._stored(target, "target"))
+
+    def append_batch(self, inputs: TensorLike, targets: TensorLike) -> None:
+        """Add many records of one shape.
+
+        Args:
+            inputs: The inputs, along the first axis.
+            targets: As many targets, along the first axis.
+
+        Raises:
+            ShapeError: There is no first axis, or the numbers differ.
+            DTypeError: The version cannot hold the dtype.
+            RecordWriteError: The system refuses to write.
+        """
+        self._check_open()
+        xs = self._stored(inputs, "inputs")
+        ys = self._stored(targets, "targets")
+        if not xs.ndim or not ys.ndim or len(xs) != len(ys):
+            raise ShapeError(
+                f"inputs of shape {xs.shape} and targets of shape {ys.shape} must have the same "
+                "number of samples along their first axis"
+            )
+        if len(xs):
+            self._rows.extend(xs, ys)
+
+    def flush(self) -> None:
+        """Return only when every record appended so far is on the disk.
+
+        Raises:
+            RecordWriteError: The system refuses to write.
+        """
+        self._check_open()
+        self._rows.drain()
+        self._sink.sync()
+
+    def finish(self) -> None:
+        """Complete the file: durable, and open to readers, when this returns.
+
+        Raises:
+            RecordWriteError: The system refuses to write.
+        """
+        self._check_open()
+        self._rows.drain()
+        self._format.finish(self._sink, self._rows.runs(), self._rows.count)
+        self._sink.sync()
+        self._sink.sync_folder()
+        self._sink.close()
+
+    def __enter__(self) -> RecordWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._sink.closed:
+            return
+        if error is None:
+            self.finish()
+            return
+        try:
+            self.flush()
+        except RecordError:  # the error that is on its way matters more
+            pass
+        finally:
+            self._sink.close()
+
+    def _stored(self, value: TensorLike, what: str) -> npt.NDArray[Any]:
+        array = as_array(value)
+        if array.dtype.hasobject or not array.dtype.itemsize:
+            raise DTypeError(
+                f"the {what} has dtype {array.dtype}; record files hold dtypes of a fixed size"
+            )
+        return self._format.as_stored(array, what)
+
+    def _check_open(self) -> None:
+        if self._sink.failed is not None:
+            raise self._sink.failed
+        if self._sink.closed:
+            raise RecordError(f"the writer of {self._sink.path} is closed")
+
+
+def new_format(version: int, metadata: Mapping[str, Any] | None) -> Format:
+    """The bytes of a version.
+
+    Raises:
+        ArgumentError: There is no such version, or it cannot hold the metadata.
+    """
+    if version == 2:
+        return Version2Format(metadata or {})
+    if version != 1:
+        raise ArgumentError(f"version must be 1 or 2, not {version!r}")
+    if metadata:
+        raise ArgumentError("version 1 holds no metadata; version 2 does")
+    return Version1Format()
