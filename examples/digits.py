@@ -17,7 +17,6 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-import numpy.typing as npt
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -50,18 +49,13 @@ class Epoch:
 def write_records(out: Path) -> tuple[Path, Path]:
     """Write the digits, four fifths to train on and a fifth to test on."""
     pixels, digits = load_digits(return_X_y=True)
-    parts = train_test_split(pixels / 16, digits, test_size=0.2, stratify=digits, random_state=0)
+    images = (pixels / 16).astype(np.float32)
+    parts = train_test_split(images, digits, test_size=0.2, stratify=digits, random_state=0)
     train, test = out / "train.rrec", out / "test.rrec"
-    write(train, parts[0], parts[2])
-    write(test, parts[1], parts[3])
+    for path, inputs, targets in ((train, parts[0], parts[2]), (test, parts[1], parts[3])):
+        with RecordWriter(path, overwrite=True) as writer:
+            writer.append_batch(inputs, targets)
     return train, test
-
-
-def write(path: Path, pixels: npt.NDArray[np.float64], digits: npt.NDArray[np.int64]) -> None:
-    """Write one record file."""
-    with RecordWriter(path) as writer:
-        for image, digit in zip(pixels, digits, strict=True):
-            writer.append(image.astype(np.float32), np.float32(digit))
 
 
 def new_model() -> nn.Module:
@@ -208,7 +202,7 @@ def main() -> None:
     nn.save_file(model, weights)
     draw(history, curves)
     console = Console()
-    console.print(f"{history[-1].test_accuracy:.2%} of the held-out digits are read right")
+    console.print(f"\n{history[-1].test_accuracy:.2%} of the held-out digits are read right")
     for what, where in (("records", train_file), ("", test_file), ("weights", weights)):
         console.print(f"{what:>8}  {where.resolve()}", soft_wrap=True)
     console.print(f"{'curves':>8}  {curves.resolve()}", soft_wrap=True)
