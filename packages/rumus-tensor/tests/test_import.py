@@ -27,6 +27,14 @@ def test_naming_a_gpu_touches_no_gpu():
     assert in_fresh_python(code) == "False"
 
 
+def test_importing_is_light():
+    code = (
+        "import sys, numpy, numpy.typing, threading; before = set(sys.modules); import rumus.nn;"
+        "print(sorted({m.split('.')[0] for m in set(sys.modules) - before} - {'rumus'}))"
+    )
+    assert in_fresh_python(code) in ("[]", "['__future__']")
+
+
 @pytest.mark.parametrize("name", ["rumus.tensor", "rumus.autograd", "rumus.nn"])
 def test_all_lists_the_public_names(name):
     module = importlib.import_module(name)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rumus import nn
+from rumus.autograd import no_grad
 from rumus.tensor import (
     ArgumentError,
     DTypeError,
@@ -147,6 +148,23 @@ def test_dropout_keeps_the_dtype(device):
     assert y.dtype == float16 and y.sum().backward().get(p.id).dtype == float16
 
 
+@pytest.mark.parametrize("shape", [(2, 5), (3, 4, 5)])
+def test_layer_norm_equals_its_formula(shape, device):
+    layer = nn.LayerNorm(shape[-1]).to(device)
+    with no_grad():
+        layer.weight.copy_(tensor(logits(shape[-1])))
+        layer.bias.fill_(0.5)
+    x = logits(*shape)
+    wide = x.astype(np.float64)
+    centered = wide - wide.mean(-1, keepdims=True)
+    wanted = centered / np.sqrt(wide.var(-1, keepdims=True) + 1e-5)
+    y = layer(tensor(x, device=device)).numpy()
+    np.testing.assert_allclose(y, wanted * layer.weight.numpy() + 0.5, rtol=1e-4, atol=1e-5)
+    assert nn.LayerNorm((4, 5))(zeros((3, 4, 5))).shape == (3, 4, 5)
+    with pytest.raises(ShapeError, match=r"ends in \(5,\), not \(2, 4\)"):
+        nn.LayerNorm(5)(zeros((2, 4)))
+
+
 def test_sequential_is_a_list_of_layers():
     model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
     assert len(model) == 2 and isinstance(model[-1], nn.ReLU) and list(model) == model.layers
@@ -219,6 +237,12 @@ def test_a_class_id_out_of_range_is_refused(ids, device):
             tensor(logits(2, 4), device=device), tensor(ids, device=device)
         )
         loss.item()
+
+
+def test_a_fractional_class_id_is_refused(device):
+    with pytest.raises(ArgumentError, match=r"target|class"):
+        x, ids = tensor(logits(2, 4), device=device), tensor([0.0, 1.5], device=device)
+        nn.cross_entropy_loss(x, ids).item()
 
 
 def test_the_cpu_says_which_class_id_is_wrong():

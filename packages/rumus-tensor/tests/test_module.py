@@ -1,6 +1,8 @@
 """Modules: what is found in them, how they move, and how their weights are saved and loaded."""
 
+import copy
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -276,6 +278,20 @@ def test_a_parameter_that_a_step_holds_does_not_move():
     with borrow(model(ones((1, 1))).backward(), model.parameters()):
         with pytest.raises(BorrowError, match="'weight'"):
             model.weight._rebind(np.zeros((1, 1), np.float32), Device("cpu"))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_a_copy_of_a_module_has_parameters_of_its_own(copied, device):
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU()).to(device)
+    model.layers[0].bias.requires_grad = False
+    model.again = model.layers[0].weight
+    twin = copied(model)
+    for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+        assert p is not q and p.id is not q.id and p.device is q.device
+        assert p.requires_grad == q.requires_grad and p.tolist() == q.tolist()
+    assert twin.again is twin.layers[0].weight
+    twin.again.detach().zero_()
+    assert model.again.numpy().any()
 
 
 def test_buffers_of_integers_are_allowed_and_parameters_of_integers_are_not():

@@ -227,6 +227,18 @@ def test_repr_shows_values_dtype_and_device(device):
     assert shown == f"Tensor([1. , 2.5], dtype=float32{place})"
 
 
+def test_a_tensor_survives_pickle(device):
+    t = pickle.loads(pickle.dumps(tensor([1, 2], uint8, device)))
+    assert (t.tolist(), t.dtype, t.device) == ([1, 2], uint8, Device(device))
+
+
+def test_a_tensor_of_a_tensor_is_a_copy(device):
+    t = tensor([1.0, 2.0], device=device)
+    for other in (tensor(t, device=device), tensor(t, float16, device), tensor(t)):
+        other.zero_()
+        assert t.tolist() == [1, 2]
+
+
 def test_moving_there_and_back_keeps_values(device):
     for dtype in ("float32", "float16", "int32", "uint8", "bool"):
         a = (np.arange(7) % 3).astype(dtype)

@@ -22,6 +22,7 @@ from ._losses import (
     mse_loss,
 )
 from ._module import Module
+from ._norm import LayerNorm
 from ._parameter import Parameter
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Dropout",
     "Flatten",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from rumus.tensor._device import CPU, Device
 from rumus.tensor._errors import StateDictError
@@ -24,8 +23,9 @@ def save_file(weights: Module | Mapping[str, Tensor], path: str | os.PathLike[st
 
     state = weights.state_dict() if isinstance(weights, Module) else weights
     data = save({name: tensor.numpy() for name, tensor in state.items()})
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    target = os.fspath(path)
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
             file.write(data)
@@ -33,7 +33,8 @@ def save_file(weights: Module | Mapping[str, Tensor], path: str | os.PathLike[st
             os.fsync(file.fileno())
         os.replace(temporary, target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        if os.path.exists(temporary):
+            os.remove(temporary)
         raise
 
 

@@ -6,9 +6,12 @@ import math
 
 from rumus.tensor._elementwise import int32, is_float
 from rumus.tensor._errors import ArgumentError, DTypeError, ShapeError
+from rumus.tensor._joining import where
 from rumus.tensor._operand import apply
 from rumus.tensor._ops._rows import CrossEntropy
 from rumus.tensor._tensor import Tensor
+
+_NO_CLASS = -(2**31)
 
 
 def cross_entropy_loss(
@@ -116,14 +119,15 @@ def _rows(logits: Tensor) -> Tensor:
 
 
 def _class_ids(target: Tensor) -> Tensor:
-    if is_float(target.dtype):
-        ids = target.to(int32)
-        if target.device.kind == "cpu" and not bool((ids == target).all()):
-            raise ArgumentError("cross_entropy_loss: float class ids must be whole numbers")
-        return ids
     if target.dtype.kind == "b":
         raise DTypeError("cross_entropy_loss takes class ids of int32 or uint8, not bool")
-    return target.to(int32)
+    if not is_float(target.dtype):
+        return target.to(int32)
+    ids, whole = target.to(int32), target.floor() == target
+    if target.device.kind == "cpu" and not bool(whole.all()):
+        raise ArgumentError("cross_entropy_loss: float class ids must be whole numbers")
+    # A GPU is not waited for: there the id becomes one that is outside of any range.
+    return where(whole, ids, _NO_CLASS)
 
 
 def _soft_cross_entropy(logits: Tensor, target: Tensor, reduction: str, smoothing: float) -> Tensor:

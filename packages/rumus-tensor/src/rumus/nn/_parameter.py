@@ -9,13 +9,12 @@ import numpy.typing as npt
 from rumus.autograd._store import ParamId
 from rumus.tensor import _epoch
 from rumus.tensor._base import TensorBase, Version
-from rumus.tensor._device import Device
+from rumus.tensor._device import CPU, Device
 from rumus.tensor._elementwise import is_float
 from rumus.tensor._errors import BorrowError, DTypeError
 from rumus.tensor._tensor import Tensor
 
 if TYPE_CHECKING:
-    from rumus.autograd._node import Node
     from rumus.autograd._slots import GradSlot
 
 
@@ -48,13 +47,7 @@ class Parameter(Tensor):
         name: str | None = None,
         requires_grad: bool = True,
     ) -> None:
-        if isinstance(data, TensorBase):
-            self._device = data.device
-            self._array = self._device.backend.copy(data.array)
-            self._node: Node | None = None
-            self._version = Version()
-        else:
-            super().__init__(data)
+        super().__init__(data, None, data.device if isinstance(data, TensorBase) else CPU)
         self._id = ParamId()
         self._name = name
         self._path: str | None = None
@@ -120,8 +113,16 @@ class Parameter(Tensor):
         keep(array, device)
         _epoch.bump()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _copied, (self.detach(), self._name, self._requires_grad)
+
     def __repr__(self) -> str:
         return f"Parameter({super().__repr__()})"
+
+
+def _copied(data: Tensor, name: str | None, requires_grad: bool) -> Parameter:
+    """What copying and unpickling make: another parameter, with an id of its own."""
+    return Parameter(data, name, requires_grad)
 
 
 def keep(array: Any, device: Device) -> None:

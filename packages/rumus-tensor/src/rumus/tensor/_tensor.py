@@ -57,9 +57,14 @@ class Tensor(Arithmetic, Reduction, Shaping, Mutation):
         device: Device | str = CPU,
     ) -> None:
         self._device = Device(device)
-        if isinstance(data, TensorBase):
-            data = data.device.backend.to_host(data.array)
-        self._array = self._device.backend.from_host(as_host_array(data, dtype))
+        be = self._device.backend
+        if not isinstance(data, TensorBase):
+            self._array = be.from_host(as_host_array(data, dtype))
+        elif data.device is self._device and dtype in (None, data.dtype):
+            self._array = be.copy(data.array)
+        else:
+            host = data.device.backend.to_host(data.array)
+            self._array = be.from_host(as_host_array(host, dtype))
         self._node: Node | None = None
         self._version = Version()
 
@@ -122,6 +127,9 @@ class Tensor(Arithmetic, Reduction, Shaping, Mutation):
         if copy is False:
             raise ValueError(f"a {self.dtype} tensor on {self._device} needs a copy")
         return self.numpy().astype(self.dtype if dtype is None else dtype, copy=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.numpy(), None, str(self._device))
 
     def __bool__(self) -> bool:
         if self.size != 1:
