@@ -25,6 +25,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parent
 DIST = ROOT / "dist"
+DOWNSTREAM = ROOT / "tests" / "downstream"
 PACKAGES = ("rumus-tensor", "rumus-data", "rumus-optim", "rumus-train")  # dependencies first
 PYTHONS = python_versions(load_toml(ROOT / "packages" / PACKAGES[0] / "pyproject.toml"))
 
@@ -86,7 +87,8 @@ def types(session: nox.Session, installed: str) -> None:
     else:
         install_wheels(session, map(built, PACKAGES), MYPY)
     with tempfile.TemporaryDirectory() as away, session.chdir(away):  # where only installs are seen
-        session.run("mypy", "--strict", "--config-file=", str(ROOT / "tests" / "downstream"))
+        session.run("mypy", "--strict", "--config-file=", str(DOWNSTREAM))
+        session.run("python", str(DOWNSTREAM / "train.py"))
 
 
 @nox.session(python=OLDEST)

@@ -40,4 +40,4 @@ def loops(trainer: Trainer[AdamW], x: Tensor) -> None:
     trainer.train_step(loss_of, 3)  # type: ignore[arg-type]
     trainer.train_step(lambda: 3)  # type: ignore[arg-type, return-value]
     trainer.optimizer.momentum_of_everything()  # type: ignore[attr-defined]
-    DataLoader({"digits": 3}, batch_size=2)  # type: ignore[arg-type]
+    DataLoader(3, batch_size=2)  # type: ignore[arg-type]
