@@ -78,11 +78,32 @@ fn power(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
 
 fn sigmoid(a: vec4<f32>) -> vec4<f32> { return 1.0 / (1.0 + exp(-a)); }
 
+// Polynomial of Cephes' logf; drivers' log is coarse near 1, where it may be off by 2**-21.
+fn logarithm(a: vec4<f32>) -> vec4<f32> {
+  let bits = bitcast<vec4<u32>>(a);
+  let mantissa = bitcast<vec4<f32>>((bits & vec4<u32>(0x7fffffu)) | vec4<u32>(0x3f000000u));
+  let low = mantissa < vec4<f32>(SQRT_HALF);
+  let e = vec4<f32>(vec4<i32>(bits >> vec4<u32>(23u)) - select(vec4<i32>(126), vec4<i32>(127), low));
+  let f = select(mantissa, mantissa + mantissa, low) - 1.0;
+  let z = f * f;
+  var p = fma(vec4<f32>(7.0376836292e-2), f, vec4<f32>(-1.1514610310e-1));
+  p = fma(p, f, vec4<f32>(1.1676998740e-1));
+  p = fma(p, f, vec4<f32>(-1.2420140846e-1));
+  p = fma(p, f, vec4<f32>(1.4249322787e-1));
+  p = fma(p, f, vec4<f32>(-1.6668057665e-1));
+  p = fma(p, f, vec4<f32>(2.0000714765e-1));
+  p = fma(p, f, vec4<f32>(-2.4999993993e-1));
+  p = fma(p, f, vec4<f32>(3.3333331174e-1));
+  let rest = fma(e, vec4<f32>(-2.12194440e-4), p * f * z) - 0.5 * z;
+  let normal = fma(e, vec4<f32>(0.693359375), f + rest);
+  return select(log(a), normal, (a > vec4<f32>(1.2e-38)) & is_finite_f32(a));
+}
+
 // log(1 + a) for 0 <= a <= 1; the second factor makes up for the digits that 1 + a drops.
 fn log_1p(a: vec4<f32>) -> vec4<f32> {
   let sum = 1.0 + a;
   let lost = sum - 1.0;
-  return select(log(sum) * (a / lost), a, lost == vec4<f32>(0.0));
+  return select(logarithm(sum) * (a / lost), a, lost == vec4<f32>(0.0));
 }
 
 // Drivers' tanh overflows to NaN or loses small arguments. Polynomial of Cephes' tanhf below 0.625.

@@ -37,7 +37,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let second = threefry(vec2<u32>(2u * i + 1u, position), key);
     let u = vec4<f32>(vec4<u32>(first, second) >> vec4<u32>(8u)) * TO_UNIT;
     if (NORMAL) {
-      let r = sqrt(-2.0 * log(1.0 - u.xxzz));
+      let r = sqrt(-2.0 * logarithm(1.0 - u.xxzz));
       let theta = TWO_PI * u.yyww;
       output[i] = r * select(cosine(theta), sine(theta), vec4<bool>(false, true, false, true));
     } else {

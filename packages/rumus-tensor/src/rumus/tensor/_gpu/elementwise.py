@@ -38,7 +38,7 @@ EXPRESSIONS: dict[str, str] = {
     "rsqrt": "inverseSqrt(a)",
     "reciprocal": "1.0 / a",
     "exp": "exp(a)",
-    "log": "log(a)",
+    "log": "logarithm(a)",
     "sin": "sine(a)",
     "cos": "cosine(a)",
     "tanh": "tanh_safe(a)",
@@ -70,7 +70,7 @@ EXPRESSIONS: dict[str, str] = {
     "div_backward": "-(a / c) * (b / c)",
     "pow_backward": "select(a * c * power(b, c - 1.0), V(0.0), c == V(0.0))",
     "pow_exponent_backward": (
-        "select(a * power(b, c) * log(b), V(0.0), (b == V(0.0)) & (c >= V(0.0)))"
+        "select(a * power(b, c) * logarithm(b), V(0.0), (b == V(0.0)) & (c >= V(0.0)))"
     ),
     "abs_backward": "a * sign_T(b)",
     "square_backward": "2.0 * a * b",
