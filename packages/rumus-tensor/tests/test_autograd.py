@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rumus.autograd import Function, GradSlot, is_grad_enabled, no_grad
-from rumus.nn import Parameter
+from rumus.nn import Linear, Parameter
 from rumus.tensor import (
     AutogradError,
     DeviceError,
@@ -328,6 +328,25 @@ def test_devices_do_not_mix_in_a_backward_pass():
     p = parameter(1.0)
     with pytest.raises(DeviceError, match="gpu:0"):
         (p * 2.0).backward(ones(1, device="gpu"))
+
+
+@pytest.mark.gpu
+def test_gradients_flow_from_device_to_device():
+    p, q = parameter(1.0, 2.0), parameter(3.0, 4.0, device="gpu")
+    grads = ((p * p).to("gpu") * q).to_cpu().sum().backward()
+    assert grads.get(p.id).device is p.device and grads.get(q.id).device is q.device
+    assert grads.get(p.id).tolist() == [6, 16] and grads.get(q.id).tolist() == [1, 4]
+
+
+@pytest.mark.gpu
+def test_a_parameter_that_moved_since_the_forward_pass_is_noticed():
+    model = Linear(2, 1)
+    for use in (lambda x: model(x), lambda x: x[:, :1] + model.bias):
+        loss = use(ones((1, 2))).sum()
+        model.to_gpu()
+        with pytest.raises(AutogradError, match=r"moved to gpu:0|changed in place"):
+            loss.backward()
+        model.to_cpu()
 
 
 def with_slot(p):

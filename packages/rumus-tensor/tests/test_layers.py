@@ -74,6 +74,8 @@ def test_linear_starts_uniform_within_its_bound():
 def test_linear_says_what_it_takes():
     with pytest.raises(ShapeError, match=r"Linear\(4, 3\) takes \(…, 4\), not \(2, 5\)"):
         nn.Linear(4, 3)(zeros((2, 5)))
+    with pytest.raises(DTypeError, match="input is uint8, the weight float32"):
+        nn.Linear(4, 3)(zeros((2, 4), uint8))
     with pytest.raises(ArgumentError, match="at least 1, not 0 and 3"):
         nn.Linear(0, 3)
 

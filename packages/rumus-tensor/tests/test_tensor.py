@@ -1,6 +1,9 @@
 """Construction, conversion, operators and the errors of wrong input."""
 
+import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -87,6 +90,26 @@ def test_an_unknown_device_is_refused_by_name(name):
         Device(name)
     with pytest.raises((DeviceError, TypeError)):
         zeros(2).to(name)
+
+
+def test_a_missing_gpu_says_what_to_install():
+    code = (
+        "from rumus.tensor import Device, GpuUnavailableError, zeros\n"
+        "from rumus.nn import Linear\n"
+        "assert Device('auto') is Device('cpu')\n"
+        "for use in (lambda: zeros(2, device='gpu'), zeros(2).to_gpu, Linear(1, 1).to_gpu):\n"
+        "    try: use()\n"
+        "    except GpuUnavailableError as error: print(error)\n"
+    )
+    nothing = {"VK_DRIVER_FILES": "/nothing", "VK_ICD_FILENAMES": "/nothing"}
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | nothing,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.count("mesa-vulkan-drivers") == 3
 
 
 def test_devices_are_values():

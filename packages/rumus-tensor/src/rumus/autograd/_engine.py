@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rumus.tensor._base import TensorBase, Version
@@ -15,7 +16,6 @@ from ._store import GradientStore
 if TYPE_CHECKING:
     from rumus.nn._parameter import Parameter
     from rumus.tensor._backend import Backend
-    from rumus.tensor._device import Device
 
     from ._function import Function
 
@@ -39,9 +39,9 @@ def backward(loss: TensorBase, grad: TensorBase | None, retain_graph: bool) -> G
             "or was computed under no_grad()"
         )
     seed = _seed(loss, grad)
-    run = _Run(loss.device)
+    run = _Run()
     if not isinstance(root, Node):
-        run.leaves[root] = run.be.copy(seed)
+        run.leaves[root] = loss.device.backend.copy(seed)
         return run.store()
     order = _reachable(root)
     run.count_contributions(order)
@@ -87,9 +87,7 @@ def _reachable(root: Node) -> list[Node]:
 class _Run:
     """The state of one backward pass."""
 
-    def __init__(self, device: Device) -> None:
-        self.device = device
-        self.be: Backend[Any] = device.backend
+    def __init__(self) -> None:
         self.pending: dict[Node, Any] = {}
         self.leaves: dict[Parameter, Any] = {}
         self.leases: dict[Parameter, tuple[Any, Version]] = {}
@@ -108,11 +106,11 @@ class _Run:
         if grad is None:
             return
         function = node.checked_function()
-        active.offer = lambda i: self.offer(node, i)
+        outer, active.offer = active.offer, lambda i: self.offer(node, i)
         try:
-            grads = function.backward(self.be, grad)
+            grads = function.backward(node.device.backend, grad)
         finally:
-            active.offer = None
+            active.offer = outer
         if len(grads) != len(node.edges):
             raise AutogradError(
                 f"{function.name}.backward returned {len(grads)} gradients "
@@ -121,13 +119,18 @@ class _Run:
         for i, edge in enumerate(node.edges):
             if edge is None or grads[i] is None:
                 continue
-            given = self.checked(function, node, i, grads[i])
+            be = edge.device.backend
+            given = _checked(be, function, node, i, grads[i])
             if isinstance(edge, Node):
-                self.pending[edge] = self.add(self.pending.get(edge), given)
+                old = self.pending.get(edge)
+                self.pending[edge] = given if old is None else be.elementwise("add", old, given)
             elif edge in self.leaves:
-                self.leaves[edge] = self.add(self.leaves[edge], given)
+                self.leaves[edge] = be.elementwise("add", self.leaves[edge], given)
+            elif edge in self.leases and given is self.leases[edge][0]:
+                self.leaves[edge] = given
             else:
-                self.leaves[edge] = self.owned(edge, function, grad, grads, i, given)
+                others = (grad, *grads[:i], *grads[i + 1 :], *vars(function).values())
+                self.leaves[edge] = _owned(be, given, others)
 
     def offer(self, node: Node, i: int) -> Any | None:
         """The parameter's slot, if this node is all that adds to its gradient."""
@@ -144,32 +147,6 @@ class _Run:
             self.leases[parameter] = lease
         return self.leases[parameter][0]
 
-    def checked(self, function: Function, node: Node, i: int, grad: Any) -> Any:
-        expected = node.inputs[i]
-        if expected is None or grad.shape != expected[0]:
-            raise AutogradError(
-                f"{function.name}.backward gave input {i} a gradient of shape {grad.shape}; "
-                f"the input is {expected}"
-            )
-        return _as_dtype(self.be, grad, expected[1])
-
-    def add(self, old: Any | None, new: Any) -> Any:
-        return new if old is None else self.be.elementwise("add", old, new)
-
-    def owned(
-        self, edge: Parameter, function: Function, grad: Any, grads: Any, i: int, given: Any
-    ) -> Any:
-        """The array, copied if anything else holds its memory: optimizers may write to it."""
-        if edge in self.leases and given is self.leases[edge][0]:
-            return given
-        given = self.be.contiguous(given)
-        others = [grad, *grads[:i], *grads[i + 1 :]]
-        for value in vars(function).values():
-            others.extend(value if isinstance(value, tuple) else (value,))
-        arrays = (other for other in others if isinstance(other, type(given)))
-        shared = any(self.be.shares(given, other) for other in arrays)
-        return self.be.copy(given) if shared else given
-
     def store(self) -> GradientStore:
         """The gradients, moved into their slots where they are not there already."""
         store = GradientStore()
@@ -179,10 +156,36 @@ class _Run:
             if slot is not None:
                 version = self.leases[parameter][1]
                 if slot is not array:
-                    self.be.assign(slot, array)
+                    parameter.device.backend.assign(slot, array)
                 array = slot
-            store._grads[parameter.id] = parameter._wrap(array, self.device, None, version)
+            store._grads[parameter.id] = parameter._wrap(array, parameter.device, None, version)
         return store
+
+
+def _checked(be: Backend[Any], function: Function, node: Node, i: int, grad: Any) -> Any:
+    """The gradient of an input, in the input's dtype, if it can be that at all."""
+    edge, expected = node.edges[i], node.inputs[i]
+    if edge is None or expected is None or grad.shape != expected[0]:
+        raise AutogradError(
+            f"{function.name}.backward gave input {i} a gradient of shape {grad.shape}; "
+            f"the input has shape {expected and expected[0]}"
+        )
+    if edge.device is not expected[2]:
+        raise AutogradError(
+            f"input {i} of {function.name} was on {expected[2]} and moved to {edge.device} "
+            "before backward(); run the forward pass again"
+        )
+    return _as_dtype(be, grad, expected[1])
+
+
+def _owned(be: Backend[Any], given: Any, others: Iterable[Any]) -> Any:
+    """The array, copied if anything else holds its memory: users may write to gradients."""
+    given = be.contiguous(given)
+    for other in others:
+        for array in other if isinstance(other, tuple) else (other,):
+            if isinstance(array, type(given)) and be.shares(given, array):
+                return be.copy(given)
+    return given
 
 
 def _as_dtype(be: Backend[Any], array: Any, dtype: Any) -> Any:

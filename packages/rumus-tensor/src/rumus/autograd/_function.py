@@ -13,7 +13,9 @@ from ._node import Node
 from ._slots import leased
 
 if TYPE_CHECKING:
+    from rumus.nn._parameter import Parameter
     from rumus.tensor._backend import Backend
+    from rumus.tensor._device import Device
     from rumus.tensor._tensor import Tensor
 
 
@@ -30,6 +32,7 @@ class Function:
         is_view: Whether the result uses the memory of the first input.
         needs: For each input whether its gradient is asked for; set before ``forward``, which may
             set the other three.
+        moves_to: The device of the result, where it is not that of the inputs.
 
     Example:
         >>> from rumus.tensor import tensor
@@ -46,6 +49,7 @@ class Function:
     saves_output: bool = False
     is_view: bool = False
     needs: tuple[bool, ...] = ()
+    moves_to: Device | None = None
     saved: tuple[Any, ...]
     output: Any
 
@@ -94,29 +98,40 @@ class Function:
                 arrays.append(x)
         if first is None:
             raise ArgumentError(f"{self.name} needs at least one tensor")
-        device = first._device
+        be = first._device.backend
         if not is_grad_enabled():
-            result = self.forward(device.backend, *arrays)
-            return first._wrap(result, device, None, first._version if self.is_view else None)
+            return self._wrapped(first, self.forward(be, *arrays))
         if self.needs:
             raise AutogradError(f"this {self.name} was called before; make a new one for each call")
         edges = tuple(x._edge() if isinstance(x, TensorBase) else None for x in inputs)
         self.needs = tuple(edge is not None for edge in edges)
-        result = self.forward(device.backend, *arrays)
-        recorded = any(self.needs) and is_float(result.dtype)
-        tensor = first._wrap(result, device, None, first._version if self.is_view else None)
-        if recorded:
-            versions = [
-                (f"input {i}", x._version, x._version.count)
-                for i in self.saves
-                if isinstance(x := inputs[i], TensorBase)
-            ]
-            if self.saves_output:
-                self.output = result
-                versions.append(("result", tensor._version, tensor._version.count))
-            self.saved = tuple(arrays[i] for i in self.saves)
-            shapes = tuple(
-                (x.shape, x.dtype) if isinstance(x, TensorBase) else None for x in inputs
-            )
-            tensor._node = Node(self, edges, shapes, versions, result, device)
+        tensor = self._wrapped(first, self.forward(be, *arrays))
+        if any(self.needs) and is_float(tensor.dtype):
+            tensor._node = self._node(inputs, arrays, edges, tensor)
         return tensor
+
+    def _wrapped(self, first: TensorBase, result: Any) -> Tensor:
+        version = first._version if self.is_view else None
+        return first._wrap(result, self.moves_to or first._device, None, version)
+
+    def _node(
+        self,
+        inputs: tuple[TensorBase | float | int | bool, ...],
+        arrays: list[Any],
+        edges: tuple[Node | Parameter | None, ...],
+        result: TensorBase,
+    ) -> Node:
+        """Keep what the backward pass reads."""
+        self.saved = tuple(arrays[i] for i in self.saves)
+        versions = [
+            (f"input {i}", x._version, x._version.count)
+            for i in self.saves
+            if isinstance(x := inputs[i], TensorBase)
+        ]
+        if self.saves_output:
+            self.output = result._array
+            versions.append(("result", result._version, result._version.count))
+        kinds = tuple(
+            (x.shape, x.dtype, x._device) if isinstance(x, TensorBase) else None for x in inputs
+        )
+        return Node(self, edges, kinds, versions, result)

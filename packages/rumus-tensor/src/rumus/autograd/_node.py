@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from rumus.nn._parameter import Parameter
-    from rumus.tensor._base import Version
+    from rumus.tensor._base import TensorBase, Version
     from rumus.tensor._device import Device
 
     from ._function import Function
@@ -22,28 +22,27 @@ _order = itertools.count()
 class Node:
     """The function of one result, and where the gradients of its inputs go.
 
+    ``inputs`` holds shape, dtype and device of each input that is a tensor.
+
     A graph is the nodes that a tensor reaches; nothing else holds them. ``order`` grows with
     creation, so that descending order is a valid order for a backward pass.
     """
 
-    __slots__ = ("device", "dtype", "edges", "function", "inputs", "order", "shape", "versions")
+    __slots__ = ("device", "edges", "function", "inputs", "order", "versions")
 
     def __init__(
         self,
         function: Function,
         edges: tuple[Node | Parameter | None, ...],
-        inputs: tuple[tuple[tuple[int, ...], np.dtype[Any]] | None, ...],
+        inputs: tuple[tuple[tuple[int, ...], np.dtype[Any], Device] | None, ...],
         versions: list[tuple[str, Version, int]],
-        result: Any,
-        device: Device,
+        result: TensorBase,
     ) -> None:
         self.function: Function | None = function
         self.edges = edges
         self.inputs = inputs
         self.versions = versions
-        self.shape: tuple[int, ...] = result.shape
-        self.dtype: np.dtype[Any] = result.dtype
-        self.device = device
+        self.device = result.device
         self.order = next(_order)
 
     def checked_function(self) -> Function:

@@ -6,7 +6,7 @@ import math
 
 from rumus.tensor import rand
 from rumus.tensor._device import CPU, Device
-from rumus.tensor._errors import ArgumentError, ShapeError
+from rumus.tensor._errors import ArgumentError, DTypeError, ShapeError
 from rumus.tensor._ops._matmul import Linear as LinearFunction
 from rumus.tensor._ops._views import Reshape
 from rumus.tensor._tensor import Tensor
@@ -65,12 +65,18 @@ class Linear(Layer):
 
         Raises:
             ShapeError: The last axis has another length.
+            DTypeError: The input has another dtype than the weight.
             DeviceError: The input is on another device than the layer.
         """
         if x.shape[-1:] != (self.in_features,):
             raise ShapeError(
                 f"Linear({self.in_features}, {self.out_features}) takes (…, {self.in_features}), "
                 f"not {x.shape}"
+            )
+        if x.dtype != self.weight.dtype:
+            raise DTypeError(
+                f"Linear: the input is {x.dtype}, the weight {self.weight.dtype}; "
+                "convert one with .to(dtype)"
             )
         rows = x if x.ndim == 2 else Reshape((math.prod(x.shape[:-1]), self.in_features))(x)
         inputs = (rows, self.weight) if self.bias is None else (rows, self.weight, self.bias)

@@ -93,13 +93,6 @@ class TensorBase:
         """The same memory without the graph."""
         return self._wrap(self.array, self._device, None, self._version)
 
-    def _to_device(self, device: Device) -> TensorBase:
-        """The tensor on another device, without its graph; itself if it is there already."""
-        if device is self._device:
-            return self
-        host = self._device.backend.to_host(self.array)
-        return self._wrap(device.backend.from_host(host), device)
-
     @staticmethod
     def _wrap(
         array: Any, device: Device, node: Node | None = None, version: Version | None = None

@@ -11,6 +11,7 @@ from ._errors import AutogradError, DeviceError, ShapeError
 from ._indexing import Index, resolve
 from ._operand import Operand, apply, operand
 from ._ops._shapes import broadcast_shape
+from ._ops._views import Move
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -32,8 +33,8 @@ class Mutation(TensorBase):
             ShapeError: The source does not broadcast to this shape.
             AutogradError: This tensor requires a gradient, outside of ``no_grad()``.
         """
-        if isinstance(source, TensorBase):
-            source = source._to_device(self._device)
+        if isinstance(source, TensorBase) and source.device is not self._device:
+            source = Move(self._device)(source.detach())
         return self._assign("copy_", source)
 
     def fill_(self, value: float) -> Tensor:

@@ -17,7 +17,7 @@ from ._elementwise import check_dtype
 from ._errors import ArgumentError
 from ._host import as_host_array
 from ._mutation import Mutation
-from ._ops._views import Cast
+from ._ops._views import Cast, Move
 from ._reduction import Reduction
 from ._shaping import Shaping
 
@@ -163,8 +163,7 @@ class Tensor(Arithmetic, Reduction, Shaping, Mutation):
     def to(self, target: Device | str | npt.DTypeLike) -> Tensor:
         """The tensor on another device, or in another dtype; itself if it is there already.
 
-        A gradient flows through a change of dtype. A change of device is a new start: the result
-        has no graph.
+        Gradients flow back through both.
 
         Args:
             target: A device, its name (``"cpu"``, ``"gpu"``, ``"gpu:N"``, ``"auto"``), or a dtype.
@@ -174,7 +173,7 @@ class Tensor(Arithmetic, Reduction, Shaping, Mutation):
             DTypeError: The dtype is not supported.
         """
         if isinstance(target, Device):
-            return self._to_device(target)  # type: ignore[return-value]
+            return self if target is self._device else Move(target)(self)
         try:
             dtype = np.dtype(target)
         except TypeError:

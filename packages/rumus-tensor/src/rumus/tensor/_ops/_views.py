@@ -10,6 +10,7 @@ import numpy as np
 from rumus.autograd._function import Function
 
 from .._backend import Backend
+from .._device import Device
 from ._elementwise import sum_to
 from ._shapes import Shape
 
@@ -133,3 +134,19 @@ class Cast(Function):
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
         """The gradient as it is."""
         return (grad,)
+
+
+class Move(Function):
+    """The same elements on another device."""
+
+    def __init__(self, target: Device) -> None:
+        self.target = self.moves_to = target
+
+    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
+        """Through the host."""
+        self.source = be
+        return self.target.backend.from_host(be.to_host(arrays[0]))
+
+    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
+        """Move back."""
+        return (self.source.from_host(be.to_host(grad)),)
