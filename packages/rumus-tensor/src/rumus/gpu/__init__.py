@@ -4,7 +4,7 @@ Nothing here touches an adapter, or imports ``wgpu``, before the first use of a 
 ``docs/kernels.md`` for writing a kernel and ``docs/gpu.md`` for how the runtime works.
 """
 
-from rumus.gpu._array import GpuArray, empty, from_host, persist, to_host
+from rumus.gpu._array import GpuArray
 from rumus.gpu._capture import outside_capture
 from rumus.gpu._captured import Captured, capture
 from rumus.gpu._errors import (
@@ -19,6 +19,7 @@ from rumus.gpu._fill import full, zeros
 from rumus.gpu._info import info, is_available, limits, memory_stats, synchronize
 from rumus.gpu._kernel import Kernel, Pipeline
 from rumus.gpu._recording import host_value
+from rumus.gpu._transfer import empty, from_host, persist, to_host
 
 __all__ = [
     "CaptureError",

@@ -42,6 +42,7 @@ class GpuDevice:
         self.limits: dict[str, int] = dict(self.gpu.limits)
         self.max_groups = self.limits["max-compute-workgroups-per-dimension"]
         self._max_binding = self.limits["max-storage-buffer-binding-size"]
+        self._largest = min(self._max_binding, self.limits["max-buffer-size"])
         self.encoder = make_encoder(self.gpu)
         self.pool = Pool(self._create_buffer, self._discard_buffer, self.limits["max-buffer-size"])
         self.batch = 0
@@ -61,12 +62,13 @@ class GpuDevice:
             GpuLimitError: if a kernel could not bind it.
             GpuOutOfMemoryError: if there is no room.
         """
-        padded = max(16, (nbytes + 15) & ~15)
-        self._check_limit(padded)
+        padded = (nbytes + 15) & ~15 or 16
+        if padded > self._largest:
+            self._refuse_size(padded)
         recording = _capture.current()
+        if recording is not None:
+            return recording.allocate(self, padded)
         with self.lock:
-            if recording is not None:
-                return recording.allocate(self, padded)
             return Storage(self, self.pool.take(padded, self.batch, for_upload), nbytes)
 
     def upload(self, data: npt.NDArray[Any]) -> Storage:
@@ -200,7 +202,7 @@ class GpuDevice:
             self._groups.pop(key, None)
         buffer.groups.clear()
 
-    def _check_limit(self, nbytes: int) -> None:
+    def _refuse_size(self, nbytes: int) -> None:
         for name in ("max-storage-buffer-binding-size", "max-buffer-size"):
             if nbytes > self.limits[name]:
                 raise GpuLimitError(

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rumus.gpu._array import GpuArray, Shape, empty
+from rumus.gpu._array import GpuArray, Shape
 from rumus.gpu._kernel import Kernel, Pipeline
+from rumus.gpu._transfer import empty
 
 _WORKGROUP = 256
 _WORDS_A_THREAD = 4

@@ -11,6 +11,7 @@ import itertools
 import re
 import struct
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from rumus.gpu import _capture, _faults
@@ -259,10 +260,19 @@ class Pipeline:
 
 def pack(params: Sequence[float]) -> bytes:
     """The 4-byte words of a uniform block: floats as f32, other numbers as u32 or i32."""
-    kinds = "".join(
-        "f" if isinstance(value, float) else "I" if value >= 0 else "i" for value in params
-    )
-    return struct.pack("<" + kinds, *params)
+    try:
+        return _plain_format(tuple(map(type, params))).pack(*params)
+    except struct.error:
+        signs = "".join(
+            "f" if isinstance(value, float) else "I" if value >= 0 else "i" for value in params
+        )
+        return struct.pack("<" + signs, *params)
+
+
+@lru_cache(maxsize=4096)
+def _plain_format(kinds: tuple[type, ...]) -> struct.Struct:
+    """The format of params of these types, if no integer is negative."""
+    return struct.Struct("<" + "".join("f" if issubclass(k, float) else "I" for k in kinds))
 
 
 _uids = itertools.count()

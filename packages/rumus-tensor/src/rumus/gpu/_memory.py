@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 SMALLEST = 256
@@ -36,6 +37,7 @@ class Buffer:
         """Keys of the cached bind groups that hold it."""
 
 
+@lru_cache(maxsize=4096)
 def size_class(nbytes: int) -> int:
     """The smallest class that holds ``nbytes``: a multiple of an eighth of a power of two."""
     if nbytes <= SMALLEST:
@@ -65,10 +67,12 @@ class Pool:
 
     def take(self, nbytes: int, batch: int, for_upload: bool = False) -> Buffer:
         """A buffer of at least ``nbytes``; ``for_upload``, one that ``batch`` has not touched."""
-        self.collect()
+        if self.returned:
+            self.collect()
         wanted = min(size_class(nbytes), self._largest & ~15)
         self.live += wanted
-        self.peak = max(self.peak, self.live)
+        if self.live > self.peak:
+            self.peak = self.live
         candidates = self._classes.get(wanted)
         if candidates:
             position = _last_idle(candidates, batch) if for_upload else len(candidates) - 1

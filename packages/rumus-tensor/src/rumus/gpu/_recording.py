@@ -242,7 +242,7 @@ def host_value(callback: HostCallback, device_index: int = 0) -> GpuArray:
         callback: returns a numpy array, always of the same shape and dtype.
         device_index: N of the device ``"gpu:N"``.
     """
-    from rumus.gpu._array import from_host
+    from rumus.gpu._transfer import from_host
 
     recording = _capture.current()
     if recording is not None:
