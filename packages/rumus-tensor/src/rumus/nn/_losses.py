@@ -8,7 +8,7 @@ from rumus.tensor._elementwise import int32, is_float
 from rumus.tensor._errors import ArgumentError, DTypeError, ShapeError
 from rumus.tensor._joining import where
 from rumus.tensor._operand import apply
-from rumus.tensor._ops._rows import CrossEntropy
+from rumus.tensor._ops._rows import CrossEntropy, MeanCrossEntropy
 from rumus.tensor._tensor import Tensor
 
 _NO_CLASS = -(2**31)
@@ -62,9 +62,9 @@ def cross_entropy_loss(
         )
     rows = _rows(logits)
     ids = _class_ids(target).reshape(rows.shape[0])
-    losses = CrossEntropy(ignore_index, float(label_smoothing))(rows, ids)
     if reduction == "mean":
-        return losses.sum() / (ids != ignore_index).sum()
+        return MeanCrossEntropy(ignore_index, float(label_smoothing))(rows, ids)
+    losses = CrossEntropy(ignore_index, float(label_smoothing))(rows, ids)
     return losses.sum() if reduction == "sum" else losses.reshape(batch)
 
 

@@ -111,11 +111,15 @@ class Backend(Protocol[A]):
         """
         ...
 
-    def reduce(self, op: str, a: A, axes: Sequence[int], keepdims: bool) -> A:
+    def reduce(
+        self, op: str, a: A, axes: Sequence[int], keepdims: bool, out: A | None = None
+    ) -> A:
         """``"sum"``, ``"mean"``, ``"max"`` or ``"min"`` over axes (sorted, not negative).
 
         Sums of integers and bools are int32; float16 is accumulated in float32. A mean is a float32
-        or float16 sum divided by the number of elements. NaN wins in ``max`` and ``min``.
+        or float16 sum divided by the number of elements. NaN wins in ``max`` and ``min``. With
+        ``out``, contiguous and of the result's shape and dtype, the result is written there and
+        ``out`` returned.
         """
         ...
 
@@ -145,6 +149,13 @@ class Backend(Protocol[A]):
 
         A target outside ``[0, classes)`` that is not ``ignore_index`` is an
         :class:`~rumus.tensor.ArgumentError`, on the GPU at the next synchronisation.
+        """
+        ...
+
+    def mean_of_kept(self, losses: A, target: A, ignore_index: int) -> A:
+        """float32 ``(mean, weight)``: of the losses whose target is not ignored, and 1 / count.
+
+        The losses of the ignored rows are 0. Without any other row the mean is NaN.
         """
         ...
 

@@ -65,8 +65,11 @@ class CpuBackend:
     ) -> Array:
         return _elementwise.elementwise(op, args, dtype)
 
-    def reduce(self, op: str, a: Array, axes: Sequence[int], keepdims: bool) -> Array:
-        return _reduce.reduce(op, a, tuple(axes), keepdims)
+    def reduce(
+        self, op: str, a: Array, axes: Sequence[int], keepdims: bool, out: Array | None = None
+    ) -> Array:
+        result = _reduce.reduce(op, a, tuple(axes), keepdims)
+        return result if out is None else _movement.written(out, result)
 
     def arg_reduce(self, op: str, a: Array, axis: int) -> Array:
         return _reduce.arg_reduce(op, a, axis)
@@ -86,6 +89,9 @@ class CpuBackend:
         self, logits: Array, target: Array, ignore_index: int, smoothing: float
     ) -> Array:
         return _rows.cross_entropy(logits, target, ignore_index, smoothing)
+
+    def mean_of_kept(self, losses: Array, target: Array, ignore_index: int) -> Array:
+        return _rows.mean_of_kept(losses, target, ignore_index)
 
     def cross_entropy_backward(
         self, logits: Array, target: Array, grad: Array, ignore_index: int, smoothing: float

@@ -37,3 +37,9 @@ def assign(target: Array, value: Array) -> None:
     """Write into an array, converting as the ``cast`` row does."""
     with np.errstate(all="ignore"):
         np.copyto(target, value, casting="unsafe")
+
+
+def written(out: Array, value: Array) -> Array:
+    """Write a result into the array that was given for it."""
+    np.copyto(out, value)
+    return out

@@ -46,6 +46,13 @@ def cross_entropy(logits: Array, target: Array, ignore_index: int, smoothing: fl
     return np.where(kept, loss, 0).astype(np.float32)
 
 
+def mean_of_kept(losses: Array, target: Array, ignore_index: int) -> Array:
+    """The mean of the losses that are not ignored, and the weight of each."""
+    count = np.float32(np.count_nonzero(target != ignore_index))
+    with np.errstate(all="ignore"):
+        return np.array([losses.sum(dtype=np.float32) / count, 1 / count], np.float32)
+
+
 def cross_entropy_backward(
     logits: Array, target: Array, grad: Array, ignore_index: int, smoothing: float
 ) -> Array:

@@ -100,6 +100,9 @@ class GpuBackend:
     ) -> GpuArray:
         return rows.cross_entropy(logits, target, ignore_index, smoothing)
 
+    def mean_of_kept(self, losses: GpuArray, target: GpuArray, ignore_index: int) -> GpuArray:
+        return rows.mean_of_kept(losses, target, ignore_index)
+
     def cross_entropy_backward(
         self,
         logits: GpuArray,

@@ -10,7 +10,7 @@ from rumus.tensor._elementwise import DType, float32, int32
 from rumus.tensor._errors import ArgumentError
 
 from .elementwise_plan import elementwise
-from .kernels import WORKGROUP, plane
+from .kernels import WORKGROUP, kernel, plane
 from .movement import contiguous
 from .unroll import unroll
 from .wgsl import declare_loads, read_shader
@@ -62,6 +62,15 @@ def cross_entropy(
         words = rows, columns, logits.offset, target.offset, ignore_index, float(smoothing), -inf
         pipeline.dispatch([logits, target, loss], words, _groups(rows, lanes))
     return loss
+
+
+def mean_of_kept(losses: GpuArray, target: GpuArray, ignore_index: int) -> GpuArray:
+    """See ``Backend.mean_of_kept``."""
+    losses, target = contiguous(losses), contiguous(_as(target, int32))
+    result = empty((2,), float32, losses.device_index)
+    words = losses.size, losses.offset, target.offset, ignore_index
+    kernel("mean_of_kept").variant().dispatch([losses, target, result], words)
+    return result
 
 
 def cross_entropy_backward(

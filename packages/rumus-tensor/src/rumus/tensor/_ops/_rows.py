@@ -26,6 +26,32 @@ class Softmax(Function):
         return (be.softmax_backward(self.output, grad, self.log),)
 
 
+class MeanCrossEntropy(Function):
+    """The mean loss of the rows of logits (rows, classes) whose class id is not ignored."""
+
+    saves = (0, 1)
+
+    def __init__(self, ignore_index: int, smoothing: float) -> None:
+        self.ignore_index, self.smoothing = ignore_index, smoothing
+
+    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
+        """The scalar loss."""
+        logits, target = arrays
+        losses = be.cross_entropy(logits, target, self.ignore_index, self.smoothing)
+        both = be.mean_of_kept(losses, target, self.ignore_index)
+        self.weight = be.reshape(be.slice(both, (slice(1, 2, 1),)), ())
+        return be.reshape(be.slice(both, (slice(0, 1, 1),)), ())
+
+    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
+        """Gradient of the logits: every row that counts has the same weight."""
+        logits, target = self.saved
+        grads = be.expand(be.elementwise("mul", grad, self.weight), target.shape)
+        return (
+            be.cross_entropy_backward(logits, target, grads, self.ignore_index, self.smoothing),
+            None,
+        )
+
+
 class CrossEntropy(Function):
     """The loss of each row of logits (rows, classes) against class ids (rows,)."""
 
