@@ -36,6 +36,7 @@ MYPY = "mypy==2.4.*"
 RUFF = "ruff==0.17.*"
 
 nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "virtualenv"
 nox.options.sessions = ["lint", "types", "tests"]
 nox.options.error_on_missing_interpreters = True  # those that are not here are not asked for
 
