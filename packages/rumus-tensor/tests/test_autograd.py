@@ -10,6 +10,7 @@ import pytest
 from rumus.autograd import Function, GradSlot, is_grad_enabled, no_grad
 from rumus.nn import Linear, Parameter
 from rumus.tensor import (
+    ArgumentError,
     AutogradError,
     DeviceError,
     DTypeError,
@@ -295,6 +296,17 @@ def test_a_wrong_backward_is_named(gradient, message):
     p = parameter(1.0, 2.0)
     with pytest.raises(AutogradError, match=f"Doubled.backward .*{message}|{message}"):
         Doubled(gradient)(p).sum().backward()
+
+
+def test_a_function_may_have_no_gradient_for_an_input():
+    p, q = parameter(1.0), parameter(2.0)
+    grads = (Doubled(lambda be, grad: (None,))(p * 3.0) + q).sum().backward()
+    assert p.id not in grads and grads.get(q.id).item() == 1
+
+
+def test_a_function_needs_a_tensor():
+    with pytest.raises(ArgumentError, match="Doubled needs at least one tensor"):
+        Doubled(None)(1.0)
 
 
 def test_an_instance_is_called_once():

@@ -181,16 +181,18 @@ USES = {
     "detach": lambda s, p: p.detach(),
     "an earlier view": lambda s, p: p.earlier.sum(),
     "a change in place": lambda s, p: no_grad()(p.zero_)(),
+    "a backward pass": lambda s, p: p.loss.backward(),
     "moving": lambda s, p: p._rebind(p._array, p.device),
 }
 
 
 class Watched(Parameter):
-    """A parameter that remembers a view of itself."""
+    """A parameter that remembers a view of itself and a graph that saved it."""
 
     def __init__(self, data):
         super().__init__(data)
         self.earlier = self.detach()
+        self.loss = (self * self).sum()
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["nested", "another thread"])

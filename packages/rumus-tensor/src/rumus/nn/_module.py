@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, Self
 
 from rumus.autograd._mode import no_grad
 from rumus.tensor import _epoch
@@ -12,8 +12,6 @@ from rumus.tensor._errors import ArgumentError, StateDictError
 from rumus.tensor._tensor import Tensor
 
 from ._parameter import Parameter, keep
-
-Self = TypeVar("Self", bound="Module")
 
 
 class Module:
@@ -124,7 +122,7 @@ class Module:
 
     # Mode and place
 
-    def train(self: Self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> Self:
         """Put this module and all inside it into training mode."""
         changing = [module for module in self.modules() if module.training != mode]
         for module in changing:
@@ -133,17 +131,17 @@ class Module:
             _epoch.bump()
         return self
 
-    def eval(self: Self) -> Self:
+    def eval(self) -> Self:
         """Put this module and all inside it into evaluation mode."""
         return self.train(False)
 
-    def requires_grad_(self: Self, value: bool = True) -> Self:
+    def requires_grad_(self, value: bool = True) -> Self:
         """Make all parameters trainable, or freeze them."""
         for parameter in self.parameters():
             parameter.requires_grad = value
         return self
 
-    def to(self: Self, device: Device | str) -> Self:
+    def to(self, device: Device | str) -> Self:
         """Move all parameters and buffers to a device, in place.
 
         Raises:
@@ -160,7 +158,7 @@ class Module:
                 module.register_buffer(name, getattr(module, name).to(device))
         return self
 
-    def to_gpu(self: Self) -> Self:
+    def to_gpu(self) -> Self:
         """Move to the best GPU, in place.
 
         Raises:
@@ -168,7 +166,7 @@ class Module:
         """
         return self.to("gpu")
 
-    def to_cpu(self: Self) -> Self:
+    def to_cpu(self) -> Self:
         """Move to the CPU, in place."""
         return self.to(CPU)
 
