@@ -2,9 +2,9 @@
 
     python benchmarks/trainer.py [--device cpu|gpu] [--json PATH]
 
-A model so small that the step is nearly all Python: 8-8-2, batch 4, AdamW. The sum of losses is part
-of both, as it would be of any loop, and the two sums must agree. They are timed in turn, in blocks,
-and the ratio is that of the medians.
+A model so small that the step is nearly all Python: 8-8-2, batch 4, AdamW. The sum of losses is in
+both, as in any loop, and the two sums must agree. They are timed in turn, in blocks, and
+the ratio is that of the medians.
 """
 
 # /// script
