@@ -1,5 +1,5 @@
 // Reduction along an axis where the elements of the axis after it are neighbours:
-//   output[(split * outer + o) * inner + i] =
+//   output[out_offset + (split * outer + o) * inner + i] =
 //     combine over r of input[offset + o * outer_step + r * step + i]
 // where split is a part of `split_length` values of r, in a fixed tree.
 //
@@ -9,7 +9,7 @@
 
 struct Params {
   outer: u32, inner: u32, length: u32, split_length: u32,
-  outer_step: u32, step: u32, offset: u32, strips: u32,
+  outer_step: u32, step: u32, offset: u32, out_offset: u32, strips: u32,
   count: f32,     // what a mean divides by
   identity: T,
 }
@@ -70,7 +70,7 @@ fn main(
     workgroupBarrier();
   }
   if (y == 0u) {
-    let at = (group.z * params.outer + o) * params.inner;
+    let at = params.out_offset + (group.z * params.outer + o) * params.inner;
     for (var j = 0u; j < 4u; j++) {
       if (columns[j] < params.inner) { output[at + columns[j]] = finish(scratch[local][j]); }
     }

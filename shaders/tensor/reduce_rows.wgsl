@@ -1,5 +1,5 @@
 // Reduction along an axis, LANES invocations a row; rows = outer * inner, in any layout:
-//   output[split * rows + o * inner + i] =
+//   output[out_offset + split * rows + o * inner + i] =
 //     combine over r of input[offset + o * outer_step + i * inner_step + r * step]
 // where split is a part of `split_length` elements of the row, in a fixed tree.
 //
@@ -8,7 +8,7 @@
 
 struct Params {
   rows: u32, inner: u32, length: u32, split_length: u32,
-  outer_step: u32, inner_step: u32, step: u32, offset: u32,
+  outer_step: u32, inner_step: u32, step: u32, offset: u32, out_offset: u32,
   count: f32,     // what a mean divides by
   identity: T,
 }
@@ -75,5 +75,7 @@ fn main(
     if (lane < reach) { scratch[local] = combine_pair(scratch[local], scratch[local + reach]); }
     workgroupBarrier();
   }
-  if (inside && lane == 0u) { output[group.z * params.rows + row] = finish(scratch[local]); }
+  if (inside && lane == 0u) {
+    output[params.out_offset + group.z * params.rows + row] = finish(scratch[local]);
+  }
 }

@@ -102,6 +102,21 @@ def test_empty_sums_are_zero_and_empty_means_nan(be):
     assert be.reduce("sum", array, (1,), False).shape == (0,)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("shape", [(6, 40), (9, 5), (3000, 8), (0, 8)])
+def test_the_result_is_written_where_it_is_wanted(be, shape, dtype):
+    host = numbers(shape, dtype)
+    for axis in (0, 1):
+        size = shape[1 - axis]
+        arena = be.full((size + 12,), 7.0, np.dtype(dtype))
+        out = be.slice(arena, [slice(5, 5 + size, 1)])
+        assert be.reduce("sum", be.from_host(host), (axis,), False, out) is out
+        exact = host.astype(np.float64).sum(axis)
+        assert np.allclose(be.to_host(out), exact, rtol=2e-3, atol=1e-4)
+        around = be.to_host(arena)
+        assert (around[:5] == 7).all() and (around[5 + size :] == 7).all()
+
+
 def test_more_rows_than_a_grid_has_in_one_dimension(be):
     host = numbers((65535 * 64 + 3, 3), "uint8")
     got = be.to_host(be.reduce("sum", be.from_host(host), (1,), False))

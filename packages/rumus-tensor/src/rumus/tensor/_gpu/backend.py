@@ -78,8 +78,15 @@ class GpuBackend:
     ) -> GpuArray:
         return elementwise(op, args, dtype)
 
-    def reduce(self, op: str, a: GpuArray, axes: Sequence[int], keepdims: bool) -> GpuArray:
-        return reduce.reduce(op, a, axes, keepdims)
+    def reduce(
+        self,
+        op: str,
+        a: GpuArray,
+        axes: Sequence[int],
+        keepdims: bool,
+        out: GpuArray | None = None,
+    ) -> GpuArray:
+        return reduce.reduce(op, a, axes, keepdims, out)
 
     def arg_reduce(self, op: str, a: GpuArray, axis: int) -> GpuArray:
         return reduce.arg_reduce(op, a, axis)

@@ -17,15 +17,17 @@ from rumus.gpu import GpuArray, Pipeline, empty, full
 from rumus.tensor._elementwise import DType, float32, int32
 
 from .elementwise_plan import elementwise
-from .kernels import WORKGROUP, kernel, plane, remember
+from .kernels import WORKGROUP, kernel, plane, remember, shares
 from .layout import Shape, Strides, reduction, row_major
-from .movement import copy
+from .movement import assign, copy
 from .wgsl import REGISTER, declare_loads, read_shader
 
-ENOUGH_GROUPS = 1056
-"""Workgroups that fill a large GPU: 8 for each of 132 processors."""
-LONG_SHARE = 8
-"""Loads of an invocation below which a row is not split further."""
+ENOUGH_GROUPS = 4096
+"""Workgroups that keep a large GPU busy to the end: several rounds on each of 132 processors."""
+LONG_SHARE = 16
+"""Loads of an invocation below which an axis is not split further."""
+STREAM = 1 << 20
+"""Elements from which memory, not latency, decides."""
 _COMBINE = {
     "sum": "a + b",
     "max": "maximum_{0}(a, b)",
@@ -58,6 +60,7 @@ class _Stage(NamedTuple):
     words: tuple[float, ...]
     """The params, with 0 for the offset."""
     offset_at: int
+    """Where the input's offset goes in them; the output's comes next."""
     size: int
     dtype: DType
 
@@ -65,40 +68,60 @@ class _Stage(NamedTuple):
 class _Plan(NamedTuple):
     copies: bool
     stages: tuple[_Stage, ...]
+    """None where there is nothing to reduce."""
     dtype: DType
+    shape: Shape
 
 
 _plans: dict[tuple[Any, ...], _Plan] = {}
 
 
-def reduce(op: str, a: GpuArray, axes: Sequence[int], keepdims: bool) -> GpuArray:
+def reduce(
+    op: str, a: GpuArray, axes: Sequence[int], keepdims: bool, out: GpuArray | None = None
+) -> GpuArray:
     """See ``Backend.reduce``."""
+    key = op, a.shape, a.strides, tuple(axes), a.offset & 3, a.dtype.num, keepdims
+    plan = _plans.get(key) or remember(_plans, key, _make_plan(op, a, axes, keepdims))
+    if not plan.stages:
+        result = full(plan.shape, nan if op == "mean" else 0, plan.dtype, a.device_index)
+        return _delivered(result, out)
+    current = copy(a) if plan.copies else a
+    last = plan.stages[-1]
+    for stage in plan.stages:
+        direct = stage is last and out is not None and out.dtype == stage.dtype
+        if direct and out is not None and not shares(out, current):
+            output = out
+        else:
+            output = empty(
+                plan.shape if stage is last else (stage.size,), stage.dtype, a.device_index
+            )
+        words = list(stage.words)
+        words[stage.offset_at], words[stage.offset_at + 1] = current.offset, output.offset
+        stage.pipeline.dispatch([current, output], words, stage.groups)
+        current = output
+    if current.dtype != plan.dtype:
+        current = elementwise("cast", [current], plan.dtype)
+    return _delivered(current, out)
+
+
+def _delivered(result: GpuArray, out: GpuArray | None) -> GpuArray:
+    if out is None or result is out:
+        return result
+    assign(out, result)
+    return out
+
+
+def _make_plan(op: str, a: GpuArray, axes: Sequence[int], keepdims: bool) -> _Plan:
     shape = tuple(
         1 if axis in axes else length
         for axis, length in enumerate(a.shape)
         if keepdims or axis not in axes
     )
-    if a.size == 0:
-        dtype = a.dtype if op != "sum" or a.dtype.kind == "f" else int32
-        return full(shape, nan if op == "mean" else 0, dtype, a.device_index)
-    key = op, a.shape, a.strides, tuple(axes), a.offset & 3, a.dtype.num
-    plan = _plans.get(key) or remember(_plans, key, _make_plan(op, a, axes))
-    current = copy(a) if plan.copies else a
-    for stage in plan.stages:
-        output = empty((stage.size,), stage.dtype, a.device_index)
-        words = list(stage.words)
-        words[stage.offset_at] = current.offset
-        stage.pipeline.dispatch([current, output], words, stage.groups)
-        current = output
-    if current.dtype != plan.dtype:
-        current = elementwise("cast", [current], plan.dtype)
-    return GpuArray(current.storage, shape, row_major(shape), current.offset, current.dtype)
-
-
-def _make_plan(op: str, a: GpuArray, axes: Sequence[int]) -> _Plan:
     register = REGISTER[str(a.dtype)]
     wide = float32 if register == "f32" else int32
     answer = wide if op == "sum" and a.dtype.kind != "f" else a.dtype
+    if a.size == 0:
+        return _Plan(False, (), answer, shape)
     layouts, copies = [], False
     found = single_layout(*reduction(a.shape, a.strides, axes))
     if found is None:
@@ -113,7 +136,7 @@ def _make_plan(op: str, a: GpuArray, axes: Sequence[int]) -> _Plan:
         last = number == len(layouts) - 1
         stages += _stages(op, layout, dtype, offset, count if last and op == "mean" else None)
         dtype, offset = wide, 0
-    return _Plan(copies, tuple(stages), answer)
+    return _Plan(copies, tuple(stages), answer, shape)
 
 
 def single_layout(dims: Shape, steps: Strides, kinds: tuple[bool, ...]) -> Layout | None:
@@ -174,7 +197,7 @@ def _rows(
     lanes = row_lanes(-(-length // 4), rows, step)
     groups = -(-rows * lanes // WORKGROUP)
     splits, share = split(length, groups, 4 * lanes * LONG_SHARE)
-    words = [rows, inner, length, share, outer_step, inner_step, step, 0, count or 1.0]
+    words = [rows, inner, length, share, outer_step, inner_step, step, 0, 0, count or 1.0]
     pipeline = _pipeline("reduce_rows", op, dtype, vectors, count if splits == 1 else None, lanes)
     return _stage(pipeline, op, dtype, (*plane(groups), splits), words, 7, rows * splits), splits
 
@@ -184,11 +207,11 @@ def _columns(
 ) -> tuple[_Stage, int]:
     outer, length, inner, outer_step, step, _ = layout
     vectors = not any(n % 4 for n in (inner, offset, step, outer_step if outer > 1 else 0))
-    width = column_width(inner)
+    width = column_width(inner, outer * length)
     strips = -(-inner // (4 * width))
     groups = outer * strips
     splits, share = split(length, groups, WORKGROUP // width * LONG_SHARE)
-    words = [outer, inner, length, share, outer_step, step, 0, strips, count or 1.0]
+    words = [outer, inner, length, share, outer_step, step, 0, 0, strips, count or 1.0]
     pipeline = _pipeline(
         "reduce_columns", op, dtype, vectors, count if splits == 1 else None, width
     )
@@ -214,20 +237,27 @@ def _stage(
 def row_lanes(loads: int, rows: int, step: int) -> int:
     """Invocations for a row of so many vector loads: a power of two up to 256.
 
-    Rows that lie side by side are read together by one invocation each, if there are enough.
+    Each gets at least 4 loads, and more where there are rows enough to fill the GPU: then fewer
+    have to agree. Rows that lie side by side are read together by one invocation each.
     """
-    if step != 1 and rows >= ENOUGH_GROUPS * WORKGROUP:
+    if step != 1 and rows >= ENOUGH_GROUPS * WORKGROUP // 4:
         return 1
     lanes = 1
     while lanes < WORKGROUP and lanes * 4 < loads:
+        if lanes * 2 * LONG_SHARE > loads and rows * lanes >= ENOUGH_GROUPS * WORKGROUP // 4:
+            break
         lanes *= 2
     return lanes
 
 
-def column_width(inner: int) -> int:
-    """Invocations side by side for strips of 4 columns each: a power of two up to 32."""
+def column_width(inner: int, rows: int) -> int:
+    """Invocations side by side for strips of 4 columns each: a power of two up to 32.
+
+    Small matrices get narrow strips, so that more rows are added at a time.
+    """
+    widest = 32 if inner * rows >= STREAM else 8
     width = 1
-    while width < 32 and width * 4 < inner:
+    while width < widest and width * 4 < inner:
         width *= 2
     return width
 
