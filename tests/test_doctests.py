@@ -1,9 +1,13 @@
-"""Every example in a docstring runs and prints what it says."""
+"""Every example in a docstring runs and prints what it says.
+
+An example may use the public names of the package that it stands in, and numpy as ``np``.
+"""
 
 import doctest
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -24,6 +28,8 @@ def modules() -> list[str]:
 )
 def test_examples_of(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    result = doctest.testmod(import_module(name))
+    package = import_module(name.split("._")[0])
+    at_hand = {public: getattr(package, public) for public in package.__all__}
+    result = doctest.testmod(import_module(name), extraglobs={"np": np, **at_hand})
     assert result.attempted > 0
     assert result.failed == 0
