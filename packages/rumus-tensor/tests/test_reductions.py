@@ -172,6 +172,24 @@ def test_matmul_says_both_shapes_when_they_do_not_fit(shapes):
     assert all(str(shape) in str(caught.value) for shape in named)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_results_are_written_where_the_caller_says(dtype, device):
+    a, b = tensor(normal(6, 5), dtype, device), tensor(normal(5, 4), dtype, device)
+    bias = tensor(normal(4), dtype, device)
+    be = a.device.backend
+    for compute, shape in [
+        (lambda out=None: be.matmul(a.array, b.array, None, out), (6, 4)),
+        (lambda out=None: be.matmul(a.array, b.array, bias.array, out), (6, 4)),
+        (lambda out=None: be.reduce("sum", a.array, (0,), False, out), (5,)),
+        (lambda out=None: be.reduce("max", a.array, (1,), True, out), (6, 1)),
+    ]:
+        place = be.reshape(be.full((2, *shape), 7.0, a.dtype), (2, *shape))
+        out = be.reshape(be.slice(place, [slice(1, 2, 1), *(slice(0, n, 1) for n in shape)]), shape)
+        assert compute(out) is out
+        np.testing.assert_array_equal(be.to_host(out), be.to_host(compute()))
+        assert (be.to_host(place)[0] == 7).all()
+
+
 def test_matmul_of_a_scalar_is_refused():
     with pytest.raises(DTypeError, match="two tensors"):
         zeros(2) @ 2.0

@@ -212,6 +212,8 @@ def test_reflected_operators_and_comparisons(device):
         (~(t > 2), [True, False]),
         ((t > 2) | (t < 2), [True, True]),
         ((t > 2) & (t < 2), [False, False]),
+        (np.array([True, False]) | (t > 2), [True, True]),
+        (True & (t > 2), [False, True]),
         (where(t > 2, t, 0), [0, 4]),
         (where(t > 2, 1, 0), [0, 1]),
     ]:
@@ -221,6 +223,18 @@ def test_reflected_operators_and_comparisons(device):
         t + "x"
     with pytest.raises(TypeError):
         t - object()
+
+
+def test_logical_operators_take_bools_alone():
+    t = arange(3)
+    for use in (lambda: t & 1, lambda: ~t, lambda: (t > 1) | t, lambda: 1 & (t > 1)):
+        with pytest.raises(DTypeError, match="takes bools, not int"):
+            use()
+
+
+def test_a_power_has_the_dtype_of_its_exponent(device):
+    t = arange(3, device=device)
+    assert (t**2).dtype == int32 and (t**2.0).dtype == float32 and (2**t).dtype == float32
 
 
 def test_an_integer_that_does_not_fit_the_tensor_is_refused():

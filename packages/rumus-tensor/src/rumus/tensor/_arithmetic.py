@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._base import TensorBase
-from ._errors import ArgumentError
+from ._elementwise import bool_
+from ._errors import ArgumentError, DTypeError
 from ._matrix import matmul
 from ._operand import Operand, apply, is_operand, operand
 from ._ops._elementwise import Elementwise
@@ -47,7 +48,7 @@ class Arithmetic(TensorBase):
         return self._reflected("div", other)
 
     def __pow__(self, other: Operand) -> Tensor:
-        if isinstance(other, (int, float)) and other == 2:
+        if isinstance(other, int) and other == 2:
             return self.square()
         return self._binary("pow", other)
 
@@ -85,13 +86,19 @@ class Arithmetic(TensorBase):
         return self._binary("ge", other)
 
     def __invert__(self) -> Tensor:
-        return apply("logical_not", self)
+        return self._logical("logical_not", "~")
 
     def __and__(self, other: Operand) -> Tensor:
-        return self._binary("logical_and", other)
+        return self._logical("logical_and", "&", other)
+
+    def __rand__(self, other: Operand) -> Tensor:
+        return self._logical("logical_and", "&", other)
 
     def __or__(self, other: Operand) -> Tensor:
-        return self._binary("logical_or", other)
+        return self._logical("logical_or", "|", other)
+
+    def __ror__(self, other: Operand) -> Tensor:
+        return self._logical("logical_or", "|", other)
 
     __hash__ = object.__hash__
 
@@ -99,6 +106,14 @@ class Arithmetic(TensorBase):
         if not is_operand(other):
             return NotImplemented  # type: ignore[no-any-return]
         return apply(op, self, other)
+
+    def _logical(self, op: str, sign: str, *others: Operand) -> Tensor:
+        operands = [self, *(operand(self, other) for other in others)]
+        for x in operands:
+            dtype = x.dtype if isinstance(x, TensorBase) else type(x).__name__
+            if dtype != bool_ and not isinstance(x, bool):
+                raise DTypeError(f"{sign} takes bools, not {dtype}; compare first, as in a != 0")
+        return Elementwise(op)(*operands)
 
     def _reflected(self, op: str, other: Any) -> Tensor:
         if not is_operand(other):

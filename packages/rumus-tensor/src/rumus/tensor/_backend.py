@@ -111,9 +111,7 @@ class Backend(Protocol[A]):
         """
         ...
 
-    def reduce(
-        self, op: str, a: A, axes: Sequence[int], keepdims: bool, out: A | None = None
-    ) -> A:
+    def reduce(self, op: str, a: A, axes: Sequence[int], keepdims: bool, out: A | None = None) -> A:
         """``"sum"``, ``"mean"``, ``"max"`` or ``"min"`` over axes (sorted, not negative).
 
         Sums of integers and bools are int32; float16 is accumulated in float32. A mean is a float32

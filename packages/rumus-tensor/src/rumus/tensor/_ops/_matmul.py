@@ -47,7 +47,8 @@ class Linear(Function):
             be.matmul(transposed(be, grad), x, out=self.slot(1)) if needs[1] else None,
         ]
         if len(needs) > 2:
-            grads.append(be.reduce("sum", grad, (0,), False) if needs[2] else None)
+            bias = be.reduce("sum", grad, (0,), False, self.slot(2)) if needs[2] else None
+            grads.append(bias)
         return tuple(grads)
 
 
