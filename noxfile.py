@@ -5,6 +5,7 @@ edit at once. ``isolated`` and ``matrix`` use wheels, given to pip by path, so t
 is what a user installs and no package index can put another file in its place.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -34,6 +35,8 @@ BUILD_TOOLS = ("hatchling>=1.27", "build", "twine")
 TEST_TOOLS = ("pytest>=8", "hypothesis>=6.100")
 MYPY = "mypy==2.4.*"
 RUFF = "ruff==0.17.*"
+
+os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # Vulkan's loader asks for one
 
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "virtualenv"
