@@ -13,12 +13,14 @@ from rumus.optim._errors import (
     ParameterListError,
 )
 from rumus.optim._groups import no_decay_groups
+from rumus.optim._lamb import LAMB
 from rumus.optim._lion import Lion
 from rumus.optim._optimizer import Optimizer
 from rumus.optim._rmsprop import RMSprop
 from rumus.optim._sgd import SGD
 
 __all__ = [
+    "LAMB",
     "SGD",
     "Adagrad",
     "Adam",

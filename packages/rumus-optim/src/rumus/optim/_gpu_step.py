@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from rumus import gpu
 from rumus.autograd import Borrowed
-from rumus.gpu import GpuArray
+from rumus.gpu import GpuArray, Pipeline
 from rumus.optim import _shaders
 from rumus.optim._engine import MASTER
 from rumus.optim._rooms import Room
+from rumus.optim._shaders import Formula
 from rumus.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -109,33 +111,75 @@ class GpuStep:
     rule: Optimizer
     skip: bool
 
-    def elementwise(self) -> None:
-        """Apply a formula whose elements do not depend on each other, in one pass."""
-        rule, room = self.rule, self.room
-        pipeline = _shaders.elementwise(
-            rule.shader,
-            rule.fields,
-            rule.shader_states,
-            rule.states,
-            tuple(rule.shader_constants().items()),
-            half=room.half,
+    @property
+    def formula(self) -> Formula:
+        """The optimizer's WGSL, as this step needs it."""
+        rule = self.rule
+        return Formula(
+            file=rule.shader,
+            fields=rule.fields,
+            states=rule.shader_states,
+            kept=rule.states,
+            constants=tuple(rule.shader_constants().items()),
+            half=self.room.half,
             control=self.control is not None,
             skip=self.skip,
         )
-        for run in self.runs:
-            arrays = [room.tiles, self.table, run.grads]
-            if self.control is not None:
-                arrays.append(self.control)
-            arrays += [room.arena.data, *(room.states[name] for name in rule.states)]
-            if room.half:
-                arrays.append(room.states[MASTER])
-            self.dispatch(pipeline, arrays, run)
 
-    def dispatch(self, pipeline: Any, arrays: Sequence[GpuArray], run: Run) -> None:
-        """Run a kernel with a workgroup for each tile of a run."""
+    def update(
+        self, combined: GpuArray | None = None, *, grads: bool = True, stored: bool = True
+    ) -> None:
+        """Change the parameters, in one pass.
+
+        Args:
+            combined: what :meth:`combine` gave, if the formula has sums.
+            grads: whether gradients are read.
+            stored: whether states are written.
+        """
+        pipeline = _shaders.update_pass(self.formula, grads=grads, stored=stored)
+        places = [self.room.arena.data, *self._states(), *self._master()]
+        for run in self.runs:
+            given = [combined] if combined is not None else []
+            given += [run.grads] if grads else []
+            self._over_tiles(pipeline, [*given, *self._control(), *places], run)
+
+    def measure(self) -> GpuArray:
+        """Change the states and sum two quantities, in one pass: a pair for each tile."""
+        pipeline = _shaders.measure_pass(self.formula)
+        room = self.room
+        sums = gpu.empty((max(room.edges[-1], 1), 2), np.float32, room.tiles.device_index)
+        values = room.states[MASTER] if room.half else room.arena.data
+        for run in self.runs:
+            arrays = [run.grads, *self._control(), values, sums, *self._states()]
+            self._over_tiles(pipeline, arrays, run)
+        return sums
+
+    def combine(self, sums: GpuArray) -> GpuArray:
+        """One number for each slot from the sums over its tiles."""
+        room, count = self.room, len(self.room.params)
+        combined = gpu.empty((count,), np.float32, room.tiles.device_index)
+        control = self._control() if self.skip else []
+        arrays = [room.slots, self.table, sums, *control, combined]
+        groups = min(count, MOST_GROUPS)
+        _shaders.combine_pass(self.formula).dispatch(arrays, (0, count, 0, 0.0), groups)
+        return combined
+
+    def _over_tiles(self, pipeline: Pipeline, arrays: Sequence[GpuArray], run: Run) -> None:
         sign = -1.0 if self.rule.maximize else 1.0
-        groups = min(run.last - run.first, MOST_GROUPS)
-        pipeline.dispatch(arrays, (run.first, run.last, run.shift, sign), groups)
+        pipeline.dispatch(
+            [self.room.tiles, self.table, *arrays],
+            (run.first, run.last, run.shift, sign),
+            min(run.last - run.first, MOST_GROUPS),
+        )
+
+    def _control(self) -> list[GpuArray]:
+        return [] if self.control is None else [self.control]
+
+    def _states(self) -> list[GpuArray]:
+        return [self.room.states[name] for name in self.rule.states]
+
+    def _master(self) -> list[GpuArray]:
+        return [self.room.states[MASTER]] if self.room.half else []
 
 
 def scaled(grad: GpuArray, scale: GpuArray | float | None) -> GpuArray:

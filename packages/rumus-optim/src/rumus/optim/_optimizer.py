@@ -82,7 +82,6 @@ class Optimizer(ABC):
     def states(self) -> tuple[str, ...]:
         """Names of the state arrays, each of its parameter's shape."""
 
-    @abstractmethod
     def update(
         self,
         h: Any,
@@ -92,7 +91,7 @@ class Optimizer(ABC):
         s: Sequence[F32],
         scratch: Sequence[Any],
     ) -> None:
-        """The formula in numpy, in place, for one block.
+        """The formula in numpy, in place, for one block; not if :meth:`step_cpu` is overridden.
 
         Args:
             h: the group's row.
@@ -102,6 +101,7 @@ class Optimizer(ABC):
             s: state arrays in the order of :attr:`states`.
             scratch: arrays of the block's length to write into, as :attr:`scratch` says.
         """
+        raise NotImplementedError(f"{type(self).__name__} has no formula for single elements")
 
     def state_shapes(self, parameter: Parameter) -> dict[str, Shape]:
         """Shapes of a parameter's state arrays, by name, without the master weights."""
@@ -121,7 +121,7 @@ class Optimizer(ABC):
 
     def step_gpu(self, step: GpuStep) -> None:
         """Apply the formula to the parameters of one arena on the GPU."""
-        step.elementwise()
+        step.update()
 
     # What users call
 

@@ -32,6 +32,7 @@ class Room:
         params: the arena's parameters, in order.
         first: the number of the first of them among all of the optimizer's, as it ordered them.
         tiles: on the device, one row a tile: first vector of four, elements, slot, group.
+        slots: on the device, one row a slot: first tile, one past the last, elements, group.
         edges: the first tile of each slot, and the number of tiles at the end.
         states: arrays by name, each laid out like the arena or as :attr:`offsets` says.
     """
@@ -53,6 +54,9 @@ class Room:
         table, self.edges = tile_table([(s.offset, s.size) for s in arena.slots], groups)
         index = arena.data.device_index
         self.tiles = gpu.persist(gpu.from_host(table, index))
+        sizes = [p.size for p in params]
+        rows = np.array([self.edges[:-1], self.edges[1:], sizes, groups], np.int32).T
+        self.slots = gpu.persist(gpu.from_host(np.ascontiguousarray(rows), index))
         self.offsets: dict[str, list[int]] = {}
         self.states: dict[str, GpuArray] = {}
         for name in self._shapes[0]:

@@ -1,23 +1,50 @@
 """Kernels of the optimizers: a formula's WGSL file inside a frame of bindings and loops.
 
-An elementwise formula is one function of one vector of four elements::
+A formula is made of functions of one vector of four elements, or of one parameter's sums::
 
     fn update(h: Row, t: f32, p: vec4<f32>, g: vec4<f32>, s: ptr<function, State>) -> vec4<f32>
+    fn measure(h: Row, t: f32, p: vec4<f32>, g: vec4<f32>, s: ptr<function, State>)
+        -> mat2x4<f32>                                      two quantities to be summed, optional
+    fn combine(h: Row, t: f32, sums: vec2<f32>, size: f32) -> f32      from those sums, optional
 
 ``Row`` holds the numbers of a parameter group, ``t`` is the number of the update, from 1, and
-``State`` has a field for every state array. The frame reads and writes the arenas.
+``State`` has a field for every state array, and one for what ``combine`` gave. The frames here read
+and write the arenas; each is one dispatch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from rumus.gpu import Kernel, Pipeline
 
-WORKGROUP = 256
-"""Threads of a workgroup."""
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """What the frames need to know of an optimizer's WGSL file.
+
+    Attributes:
+        file: its name.
+        fields: the row's numbers.
+        states: every state that the file names.
+        kept: those that have an array; the others read as 0.
+        constants: switches of the file.
+        half: whether parameters and gradients are float16, with float32 masters.
+        control: whether a scale for the gradients is bound.
+        skip: whether the control also says if the step is to be left out.
+    """
+
+    file: str
+    fields: tuple[str, ...]
+    states: tuple[str, ...]
+    kept: tuple[str, ...]
+    constants: tuple[tuple[str, bool], ...]
+    half: bool
+    control: bool
+    skip: bool
 
 
 @cache
@@ -33,92 +60,169 @@ def text(name: str) -> str:
 
 
 @cache
-def elementwise(
-    name: str,
-    fields: tuple[str, ...],
-    states: tuple[str, ...],
-    kept: tuple[str, ...],
-    constants: tuple[tuple[str, bool], ...],
-    *,
-    half: bool,
-    control: bool,
-    skip: bool,
-) -> Pipeline:
-    """An optimizer's formula as a pass over arenas.
+def update_pass(formula: Formula, *, grads: bool = True, stored: bool = True) -> Pipeline:
+    """A pass that changes the parameters.
+
+    Bindings: tiles, table, combined (if the formula has sums), grads (if read), control (if any),
+    parameters, states, master (if half).
 
     Args:
-        name: the WGSL file.
-        fields: the row's numbers.
-        states: every state that the file names.
-        kept: those that have an array; the others read as 0.
-        constants: switches of the file.
-        half: whether parameters and gradients are float16, with float32 masters.
-        control: whether a scale for the gradients is bound.
-        skip: whether the control also says if the step is to be left out.
+        formula: the optimizer's.
+        grads: whether gradients are read.
+        stored: whether states are written.
     """
-    around = frame(fields, states, kept, half=half, control=control, skip=skip)
-    return kernel(name).variant(prelude=text("common.wgsl") + around, **dict(constants))
+    combined = has_sums(formula)
+    read = _inputs(formula, grads, combined)
+    written = [("params_out", _word(formula))] + [(f"{s}_state", "vec4<f32>") for s in formula.kept]
+    written += [("master", "vec4<f32>")] if formula.half else []
+    values = "master" if formula.half else "params_out"
+    body = [
+        f"let p = select(vec4<f32>(), update(h, t, {values}[i], g, &s), inside);",
+        *_stores(formula, stored),
+        f"{values}[i] = p;",
+        "params_out[i] = pack_half(p);" if formula.half else "",
+    ]
+    lines = [*_structs(formula), *_bindings(read, written), *_tile_loop(formula, grads, body)]
+    return _build(formula, lines)
 
 
-def frame(
-    fields: Sequence[str],
-    states: Sequence[str],
-    kept: Sequence[str],
-    *,
-    half: bool,
-    control: bool,
-    skip: bool,
-) -> str:
-    """The WGSL around a formula: structs, bindings and the loop over tiles."""
-    word = "vec2<u32>" if half else "vec4<f32>"
-    read = [("tiles", "vec4<u32>"), ("table", "Row"), ("grads", word)]
-    read += [("control", "f32")] if control else []
-    written = [("params_out", word)] + [(f"{s}_state", "vec4<f32>") for s in kept]
-    written += [("master", "vec4<f32>")] if half else []
-    values = "master" if half else "params_out"
-    loads = [f"{s}_state[i]" if s in kept else "vec4<f32>()" for s in states]
+@cache
+def measure_pass(formula: Formula) -> Pipeline:
+    """A pass that changes the states and sums two quantities over each tile.
+
+    Bindings: tiles, table, grads, control (if any), parameters (masters if half), sums, states.
+    """
+    read = [*_inputs(formula, True, False), ("values", "vec4<f32>")]
+    written = [("sums", "vec2<f32>")] + [(f"{s}_state", "vec4<f32>") for s in formula.kept]
+    body = [
+        "let both = measure(h, t, values[i], g, &s);",
+        "total[0] += select(vec4<f32>(), both[0], inside);",
+        "total[1] += select(vec4<f32>(), both[1], inside);",
+        *_stores(formula, True),
+    ]
+    after = [
+        "let sum = sum_workgroup(vec2<f32>(sum4(total[0]), sum4(total[1])), thread);",
+        "if (thread == 0u) { sums[k] = sum; }",
+    ]
+    loop = _tile_loop(formula, True, body, ["var total = mat2x4<f32>();"], after)
+    lines = [*_structs(formula), text("sum_workgroup.wgsl"), *_bindings(read, written), *loop]
+    return _build(formula, lines)
+
+
+@cache
+def combine_pass(formula: Formula) -> Pipeline:
+    """A pass that turns each slot's sums into one number, a workgroup a slot.
+
+    Bindings: slots, table, sums, control (if steps can be skipped), combined.
+    """
+    read = [("slots", "vec4<u32>"), ("table", "Row"), ("sums", "vec2<f32>")]
+    read += [("control", "f32")] if formula.skip else []
     lines = [
-        f"struct Row {{ {' '.join(f'{f}: f32,' for f in (*fields, 'step'))} }}",
-        f"struct State {{ {' '.join(f'{s}: vec4<f32>,' for s in states or ('none',))} }}",
-        "struct Params { first: u32, last: u32, shift: u32, sign: f32 }",
-        *bindings(read, written),
-        "@compute @workgroup_size(256)",
-        "fn main(@builtin(workgroup_id) group: vec3<u32>,",
-        "        @builtin(local_invocation_index) thread: u32,",
-        "        @builtin(num_workgroups) groups: vec3<u32>) {",
-        "    if (control[1] == 0.0) { return; }" if skip else "",
-        f"    let scale = params.sign{' * control[0]' if control else ''};",
+        *_structs(formula),
+        text("sum_workgroup.wgsl"),
+        *_bindings(read, [("combined", "f32")]),
+        *_opening(formula),
         "    for (var k = params.first + group.x; k < params.last; k += groups.x) {",
-        "        let tile = tiles[k];",
-        "        let h = table[tile.w];",
-        f"        let t = h.step{' - control[2]' if skip else ''};",
-        "        let end = tile.x + (tile.y + 3u) / 4u;",
-        "        for (var i = tile.x + thread; i < end; i += 256u) {",
-        "            let inside = lanes_inside(tile, i);",
-        f"            let raw = {'unpack_half' if half else ''}(grads[i + params.shift]);",
-        "            let g = select(vec4<f32>(), raw * scale, inside);",
-        f"            var s = State({', '.join(loads) or 'vec4<f32>()'});",
-        f"            let p = select(vec4<f32>(), update(h, t, {values}[i], g, &s), inside);",
-        *[f"            {s}_state[i] = s.{s};" for s in kept],
-        f"            {values}[i] = p;",
-        "            params_out[i] = pack_half(p);" if half else "",
-        "        }",
+        "        let slot = slots[k];",
+        "        let h = table[slot.w];",
+        "        var mine = vec2<f32>();",
+        "        for (var i = slot.x + thread; i < slot.y; i += 256u) { mine += sums[i]; }",
+        "        let sum = sum_workgroup(mine, thread);",
+        f"        let t = {_step(formula)};",
+        "        if (thread == 0u) { combined[k] = combine(h, t, sum, f32(slot.z)); }",
         "    }",
         "}",
     ]
-    return "\n".join(line for line in lines if line) + "\n"
+    return _build(formula, lines)
 
 
-def bindings(
-    read: Sequence[tuple[str, str]], written: Sequence[tuple[str, str]], params: bool = True
-) -> list[str]:
-    """Numbered binding lines: arrays that are read, then those that are written, then params."""
+def has_sums(formula: Formula) -> bool:
+    """Whether the formula needs sums over whole parameters."""
+    return "fn combine(" in text(formula.file)
+
+
+def _build(formula: Formula, lines: Sequence[str]) -> Pipeline:
+    prelude = text("common.wgsl") + "\n".join(line for line in lines if line) + "\n"
+    return kernel(formula.file).variant(prelude=prelude, **dict(formula.constants))
+
+
+def _word(formula: Formula) -> str:
+    return "vec2<u32>" if formula.half else "vec4<f32>"
+
+
+def _step(formula: Formula) -> str:
+    return "h.step - control[2]" if formula.skip else "h.step"
+
+
+def _structs(formula: Formula) -> list[str]:
+    rows = " ".join(f"{name}: f32," for name in (*formula.fields, "step"))
+    states = " ".join(f"{name}: vec4<f32>," for name in formula.states)
+    return [
+        f"struct Row {{ {rows} }}",
+        f"struct State {{ {states} combined: f32 }}",
+        "struct Params { first: u32, last: u32, shift: u32, sign: f32 }",
+    ]
+
+
+def _inputs(formula: Formula, grads: bool, combined: bool) -> list[tuple[str, str]]:
+    read = [("tiles", "vec4<u32>"), ("table", "Row")]
+    read += [("combined", "f32")] if combined else []
+    read += [("grads", _word(formula))] if grads else []
+    return read + ([("control", "f32")] if formula.control else [])
+
+
+def _bindings(read: Sequence[tuple[str, str]], written: Sequence[tuple[str, str]]) -> list[str]:
     lines: list[str] = []
     for access, arrays in (("read", read), ("read_write", written)):
         for name, word in arrays:
             lines.append(
                 f"@group(0) @binding({len(lines)}) var<storage, {access}> {name}: array<{word}>;"
             )
-    if params:
-        lines.append(f"@group(0) @binding({len(lines)}) var<uniform> params: Params;")
+    lines.append(f"@group(0) @binding({len(lines)}) var<uniform> params: Params;")
     return lines
+
+
+def _opening(formula: Formula) -> list[str]:
+    return [
+        "@compute @workgroup_size(256)",
+        "fn main(@builtin(workgroup_id) group: vec3<u32>,",
+        "        @builtin(local_invocation_index) thread: u32,",
+        "        @builtin(num_workgroups) groups: vec3<u32>) {",
+        "    if (control[1] == 0.0) { return; }" if formula.skip else "",
+    ]
+
+
+def _tile_loop(
+    formula: Formula,
+    grads: bool,
+    body: Sequence[str],
+    before: Sequence[str] = (),
+    after: Sequence[str] = (),
+) -> list[str]:
+    unpack = "unpack_half" if formula.half else ""
+    scale = "params.sign * control[0]" if formula.control else "params.sign"
+    raw = f"{unpack}(grads[i + params.shift]) * ({scale})" if grads else "vec4<f32>()"
+    loads = [f"{s}_state[i]" if s in formula.kept else "vec4<f32>()" for s in formula.states]
+    combined = "combined[tile.z]" if has_sums(formula) and not before else "0.0"
+    return [
+        *_opening(formula),
+        "    for (var k = params.first + group.x; k < params.last; k += groups.x) {",
+        "        let tile = tiles[k];",
+        "        let h = table[tile.w];",
+        f"        let t = {_step(formula)};",
+        *(f"        {line}" for line in before),
+        "        let end = tile.x + (tile.y + 3u) / 4u;",
+        "        for (var i = tile.x + thread; i < end; i += 256u) {",
+        "            let inside = lanes_inside(tile, i);",
+        f"            let g = select(vec4<f32>(), {raw}, inside);",
+        f"            var s = State({', '.join([*loads, combined])});",
+        *(f"            {line}" for line in body if line),
+        "        }",
+        *(f"        {line}" for line in after),
+        "    }",
+        "}",
+    ]
+
+
+def _stores(formula: Formula, stored: bool) -> list[str]:
+    return [f"{s}_state[i] = s.{s};" for s in formula.kept] if stored else []
