@@ -1,7 +1,9 @@
 """Kernels on the GPU against PyTorch: matrix products, elementwise, reductions, transpose, softmax.
 
 float32, PyTorch with TF32 off. Every result is checked against numpy in float64 before it is timed;
-times are the median of differences between 3 × N and N repetitions around a synchronisation.
+times are the median of differences between 3 × N and N repetitions around a synchronisation, once
+called one by one (where small kernels show what a launch costs) and once captured, against a CUDA
+graph.
 
     python benchmarks/gpu_kernels.py [--json PATH] [--smoke] [--sweep] [--only WORD]
 
@@ -26,10 +28,13 @@ import numpy as np
 
 from rumus import gpu
 from rumus.gpu import GpuArray
+from rumus.tensor import Tensor, tensor
 from rumus.tensor._gpu import get_gpu_backend, matmul, tiles
 from rumus.tensor._gpu.tiles import TILES, Tile
 
 ROUNDS = 5
+REPEAT = 10
+"""Calls in a capture or a CUDA graph."""
 TARGET = 4e-3
 """Seconds of GPU work that N repetitions should make."""
 
@@ -123,17 +128,40 @@ class Bench:
         self.backend = get_gpu_backend(0)
         self.rows: list[dict[str, Any]] = []
         self.rng = np.random.default_rng(0)
+        self.token = tensor(0.0, device="gpu")
         print("PyTorch:", "none with CUDA" if self.torch is None else self.torch.__version__)
+        print(f"{'':34} {'called':>10} {'torch':>10} {'':8}{'captured':>10} {'graph':>10}")
 
     def random(self, *shape: int) -> Array:
         """Standard normal float32."""
         return self.rng.standard_normal(shape, dtype=np.float32)
 
-    def theirs(self, call: Callable[..., Callable[[], object]] | None) -> float | None:
-        """Seconds of the peer's call."""
-        if self.torch is None or call is None:
-            return None
-        return seconds(call(self.torch), self.torch.cuda.synchronize)
+    def device(self, host: Array) -> GpuArray:
+        """A copy on the GPU that captures may use."""
+        return gpu.persist(self.backend.from_host(host))
+
+    def captured(self, call: Callable[..., object]) -> float:
+        """Seconds of a call among others of a captured step."""
+
+        def step(token: Tensor) -> None:
+            for _ in range(REPEAT):
+                call()
+
+        replay = gpu.capture(step)
+        return seconds(lambda: replay(self.token), gpu.synchronize) / REPEAT
+
+    def graph(self, call: Callable[[], object]) -> float:
+        """Seconds of the peer's call in a CUDA graph."""
+        torch = self.torch
+        stream = torch.cuda.Stream()
+        with torch.cuda.stream(stream):
+            call()
+        torch.cuda.synchronize()
+        recorded = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(recorded):
+            for _ in range(REPEAT):
+                call()
+        return seconds(recorded.replay, torch.cuda.synchronize) / REPEAT
 
     def add(
         self,
@@ -144,20 +172,30 @@ class Bench:
         nbytes: float = 0,
         error: float = 0,
         torch_call: Callable[..., Callable[[], object]] | None = None,
+        captures: bool = True,
         note: str = "",
-    ) -> float:
+    ) -> None:
         """Time a case beside the peer's."""
-        ours, theirs = seconds(call, gpu.synchronize), self.theirs(torch_call)
-        rate = (
-            f"{flops / ours / 1e12:7.2f} TFLOP/s" if flops else f"{nbytes / ours / 1e12:7.3f} TB/s"
-        )
-        against = f"torch {theirs * 1e6:9.1f} us  {theirs / ours:5.2f} x" if theirs else ""
-        print(f"{name:34} {ours * 1e6:10.1f} us {rate:15} err {error:8.1e}  {against} {note}")
+        times: dict[str, float] = {"called": seconds(call, gpu.synchronize)}
+        if captures:
+            times["captured"] = self.captured(call)
+        if self.torch is not None and torch_call is not None:
+            theirs = torch_call(self.torch)
+            times["torch"] = seconds(theirs, self.torch.cuda.synchronize)
+            times["graph"] = self.graph(theirs)
+        best = times.get("captured", times["called"])
+        unit = "TFLOP/s" if flops else "TB/s"
+        pairs = []
+        for ours, peers in (("called", "torch"), ("captured", "graph")):
+            mine, other = times.get(ours), times.get(peers)
+            pairs.append(f"{mine * 1e6:10.1f}" if mine else f"{'':10}")
+            pairs.append(f"{other * 1e6:10.1f}" if other else f"{'':10}")
+            pairs.append(f"{other / mine:5.2f} x" if mine and other else f"{'':7}")
+        rate = f"{(flops or nbytes) / best / 1e12:7.2f} {unit:7}"
+        print(f"{name:34} {' '.join(pairs)} {rate} err {error:7.1e} {note}")
         self.rows.append(
-            {"name": name, "seconds": ours, "torch": theirs, "flops": flops, "bytes": nbytes,
-             "error": error, "note": note}
-        )  # fmt: skip
-        return ours
+            {"name": name, **times, "flops": flops, "bytes": nbytes, "error": error, "note": note}
+        )
 
 
 def operands(bench: Bench, p: Product) -> tuple[Array, Array, GpuArray, GpuArray]:
@@ -165,9 +203,9 @@ def operands(bench: Bench, p: Product) -> tuple[Array, Array, GpuArray, GpuArray
     be = bench.backend
     a, b = bench.random(p.batch, p.m, p.k), bench.random(p.batch, p.k, p.n)
     swap = (0, 2, 1)
-    left = be.permute(be.from_host(a.transpose(swap)), swap) if p.transposed == "a" else None
-    right = be.permute(be.from_host(b.transpose(swap)), swap) if p.transposed == "b" else None
-    return a, b, left or be.from_host(a), right or be.from_host(b)
+    left = be.permute(bench.device(a.transpose(swap)), swap) if p.transposed == "a" else None
+    right = be.permute(bench.device(b.transpose(swap)), swap) if p.transposed == "b" else None
+    return a, b, left or bench.device(a), right or bench.device(b)
 
 
 def product_error(bench: Bench, a: Array, b: Array, result: GpuArray) -> float:
@@ -185,7 +223,7 @@ def products(bench: Bench, cases: tuple[Product, ...], sweep: bool) -> None:
     be = bench.backend
     for p in cases:
         a, b, left, right = operands(bench, p)
-        result = be.matmul(left, right)
+        result = gpu.persist(be.matmul(left, right))
         memory = gpu.limits()["max-compute-workgroup-storage-size"]
         choice = tiles.choose(p.m, p.n, p.k, p.batch, memory)
         work = 2.0 * p.batch * p.m * p.k * p.n
@@ -240,7 +278,7 @@ def sweep_product(
 
             call()
             error = product_error(bench, a, b, result)
-            took = seconds(call, gpu.synchronize)
+            took = bench.captured(call)
             found.append((took, tile, choice.splits, error))
             bench.rows.append(
                 {"name": f"sweep {p}", "tile": tile, "splits": choice.splits, "seconds": took,
@@ -256,13 +294,14 @@ def sweep_product(
 def streams(bench: Bench, size: int) -> None:
     """Device copy, and elementwise work on ``size`` floats."""
     be, host = bench.backend, bench.random(size)
-    x, y = be.from_host(host), be.from_host(host[::-1].copy())
+    x, y = bench.device(host), bench.device(host[::-1].copy())
     target = gpu.empty((size,))
     device = x.storage.device
     bench.add(
         "device copy",
         lambda: device.copy(x, target),
         nbytes=8 * size,
+        captures=False,
         torch_call=lambda torch: _torch_copy(torch, host),
     )
     cases: list[tuple[str, Callable[[], GpuArray], Callable[[Array], Array], int, Any]] = [
@@ -287,7 +326,7 @@ def streams(bench: Bench, size: int) -> None:
         )
     rows, columns = size // 1024, 1024
     wide = be.reshape(x, (rows, columns))
-    bias = be.from_host(bench.random(columns))
+    bias = bench.device(bench.random(columns))
     bench.add(
         "elementwise add bias", lambda: be.elementwise("add", wide, bias), nbytes=8 * size,
         torch_call=lambda torch: _torch_op(
@@ -312,7 +351,7 @@ def matrices(bench: Bench, shapes: tuple[tuple[int, int], ...]) -> None:
     be = bench.backend
     for rows, columns in shapes:
         host = bench.random(rows, columns)
-        x = be.from_host(host)
+        x = bench.device(host)
         exact = host.astype(np.float64)
         size = host.nbytes
         for axis in (0, 1):
@@ -337,7 +376,7 @@ def matrices(bench: Bench, shapes: tuple[tuple[int, int], ...]) -> None:
                 torch, host, lambda t, u: t.t().contiguous()
             ),
         )
-        y = be.softmax(x, False)
+        y = gpu.persist(be.softmax(x, False))
         e = np.exp(exact - exact.max(1, keepdims=True))
         error = float(np.abs(be.to_host(y) - e / e.sum(1, keepdims=True)).max())
         bench.add(

@@ -9,9 +9,10 @@
 // while this one is multiplied. With several splits each takes `share` values of k and writes its
 // part after the others, for matmul_parts.wgsl to add up.
 //
-// Workgroup arrays are nested so that the constant indices are in the outer dimensions: a bounds
-// check is then made once on `tx` and `ty`, not at each access. SWIZZLE turns the vectors of a k by
-// its group of 4, which spreads the transposing stores over the memory banks.
+// A warp of 32 invocations makes a block WARP_X blocks wide and 32 / WARP_X high, so that few
+// different vectors are read at a time. Workgroup arrays are nested so that constant indices are in
+// the outer dimensions. Where an operand lies along k its vectors of one k are turned by the group
+// of 4 that k is in, which spreads the transposing stores over the memory banks.
 //
 // Loops marked `unroll` are written out by _gpu/unroll.py: registers cannot be indexed by a
 // variable, and the loop guards that WebGPU adds keep drivers from doing it.
@@ -32,7 +33,8 @@ const BN = 4u * TX * B_CHUNKS;
 const K4 = BK / 4u;
 const A_LOADS = BM * K4 / THREADS;
 const B_LOADS = BN * K4 / THREADS;
-const SWIZZLE = 32u / BK;
+const A_TURN = select(0u, 32u / BK, A_ALONG_K);
+const B_TURN = select(0u, 32u / BK, B_ALONG_K);
 const BAND = 8u;  // tiles that neighbouring workgroups take below each other, to share b in cache
 
 alias ASlice = array<array<array<array<vec4<T>, TY>, A_CHUNKS>, 4>, K4>;
@@ -70,11 +72,6 @@ fn find_tile(number: u32) -> Tile {
 
 const LANES = vec4<u32>(0u, 1u, 2u, 3u);
 
-// 4 single loads along k, zero from `end` on.
-fn cut(v: vec4<T>, k: u32, end: u32) -> vec4<T> {
-  return select(vec4<T>(), v, vec4<u32>(k) + LANES < vec4<u32>(end));
-}
-
 fn a_load_4(at: u32, steps: vec4<u32>) -> vec4<T> {
   let e = vec4<u32>(at) + steps;
   return vec4<T>(
@@ -93,36 +90,58 @@ fn fetch_a(tile: Tile, local: u32, i: u32, k0: u32) -> vec4<T> {
   let t = local + i * THREADS;
   if (A_ALONG_K) {
     let k = k0 + t % K4 * 4u;
-    let at = tile.a_base + min(tile.m0 + t / K4, params.m - 1u) * params.a_step;
-    if (K_EDGE && k >= tile.end) { return vec4<T>(); }
-    if (A_VECTORS) { return load_a_vector((at + k) / 4u); }
-    if (!K_EDGE) { return a_load_4(at + k, LANES); }
-    return cut(a_load_4(at, min(vec4<u32>(k) + LANES, vec4<u32>(tile.end - 1u))), k, tile.end);
+    let at = tile.a_base + min(tile.m0 + t / K4, params.m - 1u) * params.a_step + k;
+    if (A_VECTORS) { return load_a_vector(at / 4u); }
+    return a_load_4(at, LANES);
   }
-  let k = k0 + t / (BM / 4u);
+  let at = tile.a_base + (k0 + t / (BM / 4u)) * params.a_step;
   let m = tile.m0 + t % (BM / 4u) * 4u;
-  let at = tile.a_base + k * params.a_step;
-  if (K_EDGE && k >= tile.end) { return vec4<T>(); }
   if (A_VECTORS) { return load_a_vector((at + min(m, params.m - 4u)) / 4u); }
   return a_load_4(at, min(vec4<u32>(m) + LANES, vec4<u32>(params.m - 1u)));
+}
+
+// The same in the last slice, which may end within: zero from there on.
+fn fetch_a_edge(tile: Tile, local: u32, i: u32, k0: u32) -> vec4<T> {
+  let t = local + i * THREADS;
+  if (!A_ALONG_K) {
+    if (k0 + t / (BM / 4u) >= tile.end) { return vec4<T>(); }
+    return fetch_a(tile, local, i, k0);
+  }
+  let k = k0 + t % K4 * 4u;
+  if (k >= tile.end) { return vec4<T>(); }
+  if (A_VECTORS) { return fetch_a(tile, local, i, k0); }
+  let at = tile.a_base + min(tile.m0 + t / K4, params.m - 1u) * params.a_step;
+  let v = a_load_4(at, min(vec4<u32>(k) + LANES, vec4<u32>(tile.end - 1u)));
+  return select(vec4<T>(), v, vec4<u32>(k) + LANES < vec4<u32>(tile.end));
 }
 
 fn fetch_b(tile: Tile, local: u32, i: u32, k0: u32) -> vec4<T> {
   let t = local + i * THREADS;
   if (B_ALONG_K) {
     let k = k0 + t % K4 * 4u;
-    let at = tile.b_base + min(tile.n0 + t / K4, params.n - 1u) * params.b_step;
-    if (K_EDGE && k >= tile.end) { return vec4<T>(); }
-    if (B_VECTORS) { return load_b_vector((at + k) / 4u); }
-    if (!K_EDGE) { return b_load_4(at + k, LANES); }
-    return cut(b_load_4(at, min(vec4<u32>(k) + LANES, vec4<u32>(tile.end - 1u))), k, tile.end);
+    let at = tile.b_base + min(tile.n0 + t / K4, params.n - 1u) * params.b_step + k;
+    if (B_VECTORS) { return load_b_vector(at / 4u); }
+    return b_load_4(at, LANES);
   }
-  let k = k0 + t / (BN / 4u);
+  let at = tile.b_base + (k0 + t / (BN / 4u)) * params.b_step;
   let n = tile.n0 + t % (BN / 4u) * 4u;
-  let at = tile.b_base + k * params.b_step;
-  if (K_EDGE && k >= tile.end) { return vec4<T>(); }
   if (B_VECTORS) { return load_b_vector((at + min(n, params.n - 4u)) / 4u); }
   return b_load_4(at, min(vec4<u32>(n) + LANES, vec4<u32>(params.n - 1u)));
+}
+
+// The same in the last slice, which may end within: zero from there on.
+fn fetch_b_edge(tile: Tile, local: u32, i: u32, k0: u32) -> vec4<T> {
+  let t = local + i * THREADS;
+  if (!B_ALONG_K) {
+    if (k0 + t / (BN / 4u) >= tile.end) { return vec4<T>(); }
+    return fetch_b(tile, local, i, k0);
+  }
+  let k = k0 + t % K4 * 4u;
+  if (k >= tile.end) { return vec4<T>(); }
+  if (B_VECTORS) { return fetch_b(tile, local, i, k0); }
+  let at = tile.b_base + min(tile.n0 + t / K4, params.n - 1u) * params.b_step;
+  let v = b_load_4(at, min(vec4<u32>(k) + LANES, vec4<u32>(tile.end - 1u)));
+  return select(vec4<T>(), v, vec4<u32>(k) + LANES < vec4<u32>(tile.end));
 }
 
 fn commit_a(buffer: u32, local: u32, i: u32, v: vec4<T>) {
@@ -131,14 +150,14 @@ fn commit_a(buffer: u32, local: u32, i: u32, v: vec4<T>) {
     let k4 = t % K4;
     let m = t / K4;
     let chunk = m / (4u * TY);
-    let place = (m / 4u % TY) ^ (k4 * SWIZZLE);
+    let place = (m / 4u % TY) ^ (k4 * A_TURN);
     for (var j = 0u; j < 4u; j++) {  // unroll
       a_tile[buffer][k4][j][chunk][place][m % 4u] = v[j];
     }
   } else {
     let k = t / (BM / 4u);
     let place = t % (BM / 4u);
-    a_tile[buffer][k / 4u][k % 4u][place / TY][(place % TY) ^ (k / 4u * SWIZZLE)] = v;
+    a_tile[buffer][k / 4u][k % 4u][place / TY][place % TY] = v;
   }
 }
 
@@ -148,87 +167,95 @@ fn commit_b(buffer: u32, local: u32, i: u32, v: vec4<T>) {
     let k4 = t % K4;
     let n = t / K4;
     let chunk = n / (4u * TX);
-    let place = (n / 4u % TX) ^ (k4 * SWIZZLE);
+    let place = (n / 4u % TX) ^ (k4 * B_TURN);
     for (var j = 0u; j < 4u; j++) {  // unroll
       b_tile[buffer][k4][j][chunk][place][n % 4u] = v[j];
     }
   } else {
     let k = t / (BN / 4u);
     let place = t % (BN / 4u);
-    b_tile[buffer][k / 4u][k % 4u][place / TX][(place % TX) ^ (k / 4u * SWIZZLE)] = v;
+    b_tile[buffer][k / 4u][k % 4u][place / TX][place % TX] = v;
   }
 }
 
-@compute @workgroup_size(TX, TY)
+@compute @workgroup_size(THREADS)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_id) id: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
   let number = group.y * groups.x + group.x;
   if (number >= params.tiles_m * params.tiles_n * params.batches * params.splits) { return; }
   let tile = find_tile(number);
+  let warp = local / 32u;
+  let tx = warp % (TX / WARP_X) * WARP_X + local % WARP_X;
+  let ty = warp / (TX / WARP_X) * (32u / WARP_X) + local % 32u / WARP_X;
 
   var sums: array<vec4<T>, 4u * A_CHUNKS * B_CHUNKS>;
   var a_next: array<vec4<T>, A_LOADS>;
   var b_next: array<vec4<T>, B_LOADS>;
-  for (var i = 0u; i < A_LOADS; i++) {  // unroll
-    a_next[i] = fetch_a(tile, local, i, tile.start);
-  }
-  for (var i = 0u; i < B_LOADS; i++) {  // unroll
-    b_next[i] = fetch_b(tile, local, i, tile.start);
-  }
-
   var buffer = 0u;
-  for (var k0 = tile.start; k0 < tile.end; k0 += BK) {
-    if (BUFFERS == 1u) { workgroupBarrier(); }
-    for (var i = 0u; i < A_LOADS; i++) {  // unroll
-      commit_a(buffer, local, i, a_next[i]);
-    }
-    for (var i = 0u; i < B_LOADS; i++) {  // unroll
-      commit_b(buffer, local, i, b_next[i]);
-    }
-    workgroupBarrier();
-    if (k0 + BK < tile.end) {
+  // One turn before the first slice fetches it; each turn multiplies what the one before fetched.
+  for (var k0 = tile.start; k0 < tile.end + BK; k0 += BK) {
+    let multiplies = k0 > tile.start;
+    if (multiplies) {
       for (var i = 0u; i < A_LOADS; i++) {  // unroll
-        a_next[i] = fetch_a(tile, local, i, k0 + BK);
+        commit_a(buffer, local, i, a_next[i]);
       }
       for (var i = 0u; i < B_LOADS; i++) {  // unroll
-        b_next[i] = fetch_b(tile, local, i, k0 + BK);
+        commit_b(buffer, local, i, b_next[i]);
       }
     }
-    for (var k4 = 0u; k4 < K4; k4++) {
-      let y = id.y ^ (k4 * SWIZZLE);
-      let x = id.x ^ (k4 * SWIZZLE);
-      for (var j = 0u; j < 4u; j++) {  // unroll
-        var rows: array<vec4<T>, A_CHUNKS>;
-        var columns: array<vec4<T>, B_CHUNKS>;
-        for (var p = 0u; p < A_CHUNKS; p++) {  // unroll
-          rows[p] = a_tile[buffer][k4][j][p][y];
-        }
-        for (var q = 0u; q < B_CHUNKS; q++) {  // unroll
-          columns[q] = b_tile[buffer][k4][j][q][x];
-        }
-        for (var p = 0u; p < A_CHUNKS; p++) {  // unroll
-          for (var c = 0u; c < 4u; c++) {  // unroll
-            for (var q = 0u; q < B_CHUNKS; q++) {  // unroll
-              sums[(4u * p + c) * B_CHUNKS + q] =
-                mad(rows[p][c], columns[q], sums[(4u * p + c) * B_CHUNKS + q]);
+    workgroupBarrier();
+    if (k0 + BK <= tile.end || (!K_EDGE && k0 < tile.end)) {
+      for (var i = 0u; i < A_LOADS; i++) {  // unroll
+        a_next[i] = fetch_a(tile, local, i, k0);
+      }
+      for (var i = 0u; i < B_LOADS; i++) {  // unroll
+        b_next[i] = fetch_b(tile, local, i, k0);
+      }
+    } else if (k0 < tile.end) {
+      for (var i = 0u; i < A_LOADS; i++) {  // unroll
+        a_next[i] = fetch_a_edge(tile, local, i, k0);
+      }
+      for (var i = 0u; i < B_LOADS; i++) {  // unroll
+        b_next[i] = fetch_b_edge(tile, local, i, k0);
+      }
+    }
+    if (multiplies) {
+      for (var k4 = 0u; k4 < K4; k4++) {  // unroll
+        let y = ty ^ (k4 * A_TURN);
+        let x = tx ^ (k4 * B_TURN);
+        for (var j = 0u; j < 4u; j++) {  // unroll
+          var rows: array<vec4<T>, A_CHUNKS>;
+          var columns: array<vec4<T>, B_CHUNKS>;
+          for (var p = 0u; p < A_CHUNKS; p++) {  // unroll
+            rows[p] = a_tile[buffer][k4][j][p][y];
+          }
+          for (var q = 0u; q < B_CHUNKS; q++) {  // unroll
+            columns[q] = b_tile[buffer][k4][j][q][x];
+          }
+          for (var p = 0u; p < A_CHUNKS; p++) {  // unroll
+            for (var c = 0u; c < 4u; c++) {  // unroll
+              for (var q = 0u; q < B_CHUNKS; q++) {  // unroll
+                sums[(4u * p + c) * B_CHUNKS + q] =
+                  mad(rows[p][c], columns[q], sums[(4u * p + c) * B_CHUNKS + q]);
+              }
             }
           }
         }
       }
+      if (BUFFERS == 1u) { workgroupBarrier(); }
     }
     buffer = (buffer + 1u) % BUFFERS;
   }
 
   for (var q = 0u; q < B_CHUNKS; q++) {  // unroll
-    let n = tile.n0 + (q * TX + id.x) * 4u;
+    let n = tile.n0 + (q * TX + tx) * 4u;
     let bias = bias_load(n);
     for (var p = 0u; p < A_CHUNKS; p++) {  // unroll
       for (var c = 0u; c < 4u; c++) {  // unroll
-        let m = tile.m0 + (p * TY + id.y) * 4u + c;
+        let m = tile.m0 + (p * TY + ty) * 4u + c;
         if (m < params.m) {
           c_store(tile.c_base + m * params.n, n, sums[(4u * p + c) * B_CHUNKS + q] + bias);
         }

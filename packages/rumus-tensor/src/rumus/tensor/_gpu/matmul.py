@@ -189,6 +189,7 @@ def product_pipeline(
         A_CHUNKS=tile.a_chunks,
         B_CHUNKS=tile.b_chunks,
         BK=tile.bk,
+        WARP_X=tile.warp_x,
         BUFFERS=tile.buffers,
         A_ALONG_K=first.along_k,
         B_ALONG_K=second.along_k,
@@ -202,6 +203,7 @@ def product_pipeline(
 def _product_kernel(tile: Tile) -> Kernel:
     threads = tile.tx * tile.ty
     counts = {
+        "K4": tile.bk // 4,
         "A_CHUNKS": tile.a_chunks,
         "B_CHUNKS": tile.b_chunks,
         "A_LOADS": tile.bm * tile.bk // 4 // threads,

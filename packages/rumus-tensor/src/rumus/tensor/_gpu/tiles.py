@@ -33,6 +33,9 @@ class Tile(NamedTuple):
     resident: int
     """Workgroups that a processor needs for that."""
 
+    warp_x: int = 8
+    """Invocations side by side in a warp."""
+
     @property
     def bm(self) -> int:
         """Rows of the output."""
