@@ -15,6 +15,7 @@ from .._elementwise import KINDS, check_scalar, dtypes_of
 Array = npt.NDArray[Any]
 _HALF = np.dtype(np.float16)
 _SINGLE = np.dtype(np.float32)
+_BLOCK = 1 << 15  # elements: 128 KB of float32, so that a row's temporaries fit a core's cache
 
 
 def elementwise(op: str, args: tuple[Array | Scalar, ...], dtype: np.dtype[Any] | None) -> Array:
@@ -30,7 +31,7 @@ def elementwise(op: str, args: tuple[Array | Scalar, ...], dtype: np.dtype[Any] 
         arrays = [_converted(op, a, compute, working) for a in args]
         if kind == "where":
             arrays[0] = np.asarray(args[0], np.bool_)
-        return np.asarray(ROWS[op](*arrays)).astype(answer, copy=False)
+        return _computed(ROWS[op], arrays, answer)
 
 
 def _kind(a: Array | Scalar) -> Any:
@@ -42,6 +43,36 @@ def _converted(op: str, a: Array | Scalar, compute: np.dtype[Any], working: np.d
         return a.astype(working, copy=False)
     check_scalar(op, a, compute)
     return working.type(a)
+
+
+def _computed(row: Callable[..., Any], arrays: list[Any], answer: np.dtype[Any]) -> Array:
+    """Apply a row; one of several steps goes block by block, so that its steps stay in cache."""
+    inputs = [a for a in arrays if isinstance(a, np.ndarray)]
+    shape = inputs[0].shape
+    alike = all(a.shape == shape and a.flags.c_contiguous for a in inputs)
+    if isinstance(row, np.ufunc) or inputs[0].size <= _BLOCK or not alike:
+        return np.asarray(row(*arrays)).astype(answer, copy=False)
+    out = np.empty(shape, answer)
+    flat = out.reshape(-1)
+    lines = [a.reshape(-1) if isinstance(a, np.ndarray) else a for a in arrays]
+    for start in range(0, flat.size, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        flat[part] = row(*(a[part] if isinstance(a, np.ndarray) else a for a in lines))
+    return out
+
+
+def _choose(mask: Array, a: Array, b: Array) -> Array:
+    """``np.where``, without its branch for each element in float32."""
+    if a.dtype != np.float32 or b.dtype != np.float32:
+        return np.where(mask, a, b)
+    bits = -mask.astype(np.int32)
+    chosen = (a.view(np.int32) & bits) | (b.view(np.int32) & ~bits)
+    return np.asarray(chosen.view(np.float32))
+
+
+def _keep(mask: Array, a: Array) -> Array:
+    """``a`` (float32) where the mask is true, else 0."""
+    return np.asarray((a.view(np.int32) & -mask.astype(np.int32)).view(np.float32))
 
 
 def erf(x: Array) -> Array:
@@ -81,8 +112,7 @@ _TANH_SCALE, _TANH_CUBE = np.float32(math.sqrt(2 / math.pi)), np.float32(0.04471
 
 
 def _sigmoid(a: Array) -> Array:
-    e = np.exp(-np.abs(a))
-    return np.asarray(np.where(a >= 0, _ONE, e) / (_ONE + e))
+    return np.asarray(_ONE / (_ONE + np.exp(-a)))
 
 
 def _cdf(a: Array) -> Array:
@@ -113,15 +143,15 @@ def _silu_backward(g: Array, a: Array) -> Array:
 
 
 def _pow_backward(g: Array, a: Array, b: Array) -> Array:
-    return np.where(b == 0, np.float32(0), g * b * np.power(a, b - _ONE))
+    return _keep(b != 0, g * b * np.power(a, b - _ONE))
 
 
 def _pow_exponent_backward(g: Array, a: Array, b: Array) -> Array:
-    return np.where((a == 0) & (b >= 0), np.float32(0), g * np.power(a, b) * np.log(a))
+    return _keep((a != 0) | (b < 0), g * np.power(a, b) * np.log(a))
 
 
 def _prefer(better: Array, equal: Array, g: Array) -> Array:
-    return np.where(better, g, np.where(equal, _HALF_ONE * g, np.float32(0)))
+    return _choose(better, g, _keep(equal, _HALF_ONE * g))
 
 
 ROWS: dict[str, Callable[..., Any]] = {
@@ -145,7 +175,7 @@ ROWS: dict[str, Callable[..., Any]] = {
     "tanh": np.tanh,
     "sigmoid": _sigmoid,
     "relu": lambda a: np.maximum(a, a.dtype.type(0)),
-    "leaky_relu": lambda a, slope: np.where(a > 0, a, slope * a),
+    "leaky_relu": lambda a, slope: _choose(a > 0, a, slope * a),
     "gelu": lambda a: a * _cdf(a),
     "gelu_tanh": _gelu_tanh,
     "silu": lambda a: a * _sigmoid(a),
@@ -153,7 +183,7 @@ ROWS: dict[str, Callable[..., Any]] = {
     "maximum": np.maximum,
     "minimum": np.minimum,
     "clamp": lambda a, low, high: np.minimum(np.maximum(a, low), high),
-    "where": np.where,
+    "where": _choose,
     "eq": np.equal,
     "ne": np.not_equal,
     "lt": np.less,
@@ -166,7 +196,7 @@ ROWS: dict[str, Callable[..., Any]] = {
     "logical_and": np.logical_and,
     "logical_or": np.logical_or,
     "squared_difference": lambda a, b: np.square(a - b),
-    "dropout": lambda a, u, p, scale: np.where(u >= p, a * scale, np.float32(0)),
+    "dropout": lambda a, u, p, scale: _keep(u >= p, a * scale),
     "div_backward": lambda g, a, b: -(g / b) * (a / b),
     "pow_backward": _pow_backward,
     "pow_exponent_backward": _pow_exponent_backward,
@@ -179,14 +209,14 @@ ROWS: dict[str, Callable[..., Any]] = {
     "cos_backward": lambda g, a: -g * np.sin(a),
     "tanh_backward": lambda g, y: g * (_ONE - y * y),
     "sigmoid_backward": lambda g, y: g * y * (_ONE - y),
-    "relu_backward": lambda g, y: np.where(y <= 0, np.float32(0), g),
-    "leaky_relu_backward": lambda g, a, slope: np.where(a > 0, g, slope * g),
+    "relu_backward": lambda g, y: _keep(~(y <= 0), g),
+    "leaky_relu_backward": lambda g, a, slope: _choose(a > 0, g, slope * g),
     "gelu_backward": _gelu_backward,
     "gelu_tanh_backward": _gelu_tanh_backward,
     "silu_backward": _silu_backward,
     "softplus_backward": lambda g, a: g * _sigmoid(a),
     "maximum_backward": lambda g, a, b: _prefer(a > b, a == b, g),
     "minimum_backward": lambda g, a, b: _prefer(a < b, a == b, g),
-    "clamp_backward": lambda g, a, low, high: np.where((a >= low) & (a <= high), g, np.float32(0)),
+    "clamp_backward": lambda g, a, low, high: _keep((a >= low) & (a <= high), g),
     "squared_difference_backward": lambda g, a, b: np.float32(2) * g * (a - b),
 }

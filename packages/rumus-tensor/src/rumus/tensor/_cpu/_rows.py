@@ -15,10 +15,12 @@ Array = npt.NDArray[Any]
 def softmax(a: Array, log: bool) -> Array:
     """Softmax of each row, or its logarithm; the row's maximum is subtracted first."""
     with np.errstate(all="ignore"):
-        shifted = _shifted(a)
-        e = np.exp(shifted)
-        total = e.sum(axis=1, keepdims=True)
-        y = shifted - np.log(total) if log else e / total
+        y = _shifted(a)
+        if log:
+            y -= np.log(np.exp(y).sum(axis=1, keepdims=True))
+        else:
+            np.exp(y, out=y)
+            y /= y.sum(axis=1, keepdims=True)
     return np.asarray(y, a.dtype)
 
 
@@ -60,8 +62,9 @@ def cross_entropy_backward(
     kept, columns = _targets(logits, target, ignore_index)
     rows, classes = logits.shape
     with np.errstate(all="ignore"):
-        e = np.exp(_shifted(logits))
-        result = e / e.sum(axis=1, keepdims=True)
+        result = _shifted(logits)
+        np.exp(result, out=result)
+        result /= result.sum(axis=1, keepdims=True)
         if smoothing:
             result -= np.float32(smoothing / classes)
         result[np.arange(rows), columns] -= np.float32(1 - smoothing)
@@ -71,10 +74,9 @@ def cross_entropy_backward(
 
 
 def _shifted(a: Array) -> Array:
+    """Each row minus its maximum, in float32 and in memory of its own."""
     a = a.astype(np.float32, copy=False)
-    if a.shape[1] == 0:
-        return a
-    return np.asarray(a - a.max(axis=1, keepdims=True))
+    return np.asarray(a - a.max(axis=1, keepdims=True, initial=-np.inf))
 
 
 def _targets(logits: Array, target: Array, ignore_index: int) -> tuple[Array, Array]:
