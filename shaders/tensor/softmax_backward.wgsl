@@ -1,9 +1,20 @@
 // Gradient of softmax from its output y:  dx = y * (g - sum(g * y)),
 // of its logarithm (LOG):                 dx = g - exp(y) * sum(g).
+//
+// CACHED: CACHE vectors of both stay in the registers of each of a row's LANES invocations.
 
 struct Params { rows: u32, columns: u32, y_offset: u32, g_offset: u32 }
 
 @group(0) @binding(3) var<uniform> params: Params;
+
+fn term(y: vec4<f32>, g: vec4<f32>, i: u32) -> vec4<f32> {
+  return select(vec4<f32>(0.0), select(g * y, g, LOG), in_row(i));
+}
+
+fn result(y: vec4<f32>, g: vec4<f32>, dot: f32) -> vec4<f32> {
+  if (LOG) { return g - exp(y) * dot; }
+  return y * (g - vec4<f32>(dot));
+}
 
 @compute @workgroup_size(256)
 fn main(
@@ -17,15 +28,33 @@ fn main(
   let y_base = params.y_offset + row * params.columns;
   let g_base = params.g_offset + row * params.columns;
 
+  var ys: array<vec4<f32>, CACHE>;
+  var gs: array<vec4<f32>, CACHE>;
   var dots = vec4<f32>(0.0);
-  for (var i = lane; i < vectors; i += LANES) {
-    let g = select(vec4<f32>(0.0), fetch_g(g_base, i), in_row(i));
-    dots += select(g * fetch_y(y_base, i), g, LOG);
+  if (CACHED) {
+    for (var c = 0u; c < CACHE; c++) {  // unroll
+      let i = lane + c * LANES;
+      if (i < vectors) {
+        ys[c] = fetch_y(y_base, i);
+        gs[c] = fetch_g(g_base, i);
+        dots += term(ys[c], gs[c], i);
+      }
+    }
+  } else {
+    for (var i = lane; i < vectors; i += LANES) {
+      dots += term(fetch_y(y_base, i), fetch_g(g_base, i), i);
+    }
   }
   let dot = spread_sum(local, sum4(dots));
-  for (var i = lane; i < vectors; i += LANES) {
-    let g = fetch_g(g_base, i);
-    let s = fetch_y(y_base, i);
-    store_row(row, i, select(s * (g - vec4<f32>(dot)), g - exp(s) * dot, LOG));
+
+  if (CACHED) {
+    for (var c = 0u; c < CACHE; c++) {  // unroll
+      let i = lane + c * LANES;
+      if (i < vectors) { store_row(row, i, result(ys[c], gs[c], dot)); }
+    }
+  } else {
+    for (var i = lane; i < vectors; i += LANES) {
+      store_row(row, i, result(fetch_y(y_base, i), fetch_g(g_base, i), dot));
+    }
   }
 }

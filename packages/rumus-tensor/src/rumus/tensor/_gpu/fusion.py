@@ -1,4 +1,4 @@
-"""Chains of elementwise operations, for captured steps that fuse them (see ``rumus.gpu.capture``)."""
+"""Chains of elementwise operations, for captured steps that fuse them."""
 
 from __future__ import annotations
 

@@ -124,8 +124,10 @@ def make_plan(
     copies = first is None, second is None
     first = first or Operand(True, m * k, k, not (k % 4 or m * k % 4))
     second = second or Operand(False, k * n, n, not (n % 4 or k * n % 4))
+    if m == 1:
+        first = first._replace(step=first.batch)
     if batches > 1 and second.batch == 0 and first.along_k and first.batch == m * first.step:
-        m, batches = m * batches, 1
+        m, batches = m * batches, 1  # one matrix for all: its batches are rows
     tile, splits, share = choice or choose(m, n, k, batches, memory)
     k_edge = bool(k % tile.bk)
     tiles_m, tiles_n = -(-m // tile.bm), -(-n // tile.bn)

@@ -8,6 +8,7 @@ reduces the parts. Several groups of axes are reduced one after the other.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from math import inf, nan, prod
 from typing import Any, NamedTuple
 
@@ -198,8 +199,8 @@ def _rows(
     groups = -(-rows * lanes // WORKGROUP)
     splits, share = split(length, groups, 4 * lanes * LONG_SHARE)
     words = [rows, inner, length, share, outer_step, inner_step, step, 0, 0, count or 1.0]
-    pipeline = _pipeline("reduce_rows", op, dtype, vectors, count if splits == 1 else None, lanes)
-    return _stage(pipeline, op, dtype, (*plane(groups), splits), words, 7, rows * splits), splits
+    compiled = pipeline("reduce_rows", op, dtype, vectors, bool(count) and splits == 1, lanes)
+    return _stage(compiled, op, dtype, (*plane(groups), splits), words, 7, rows * splits), splits
 
 
 def _columns(
@@ -212,11 +213,9 @@ def _columns(
     groups = outer * strips
     splits, share = split(length, groups, WORKGROUP // width * LONG_SHARE)
     words = [outer, inner, length, share, outer_step, step, 0, 0, strips, count or 1.0]
-    pipeline = _pipeline(
-        "reduce_columns", op, dtype, vectors, count if splits == 1 else None, width
-    )
+    compiled = pipeline("reduce_columns", op, dtype, vectors, bool(count) and splits == 1, width)
     size = outer * inner * splits
-    return _stage(pipeline, op, dtype, (*plane(groups), splits), words, 6, size), splits
+    return _stage(compiled, op, dtype, (*plane(groups), splits), words, 6, size), splits
 
 
 def _stage(
@@ -271,13 +270,14 @@ def split(length: int, groups: int, least: int) -> tuple[int, int]:
     return -(-length // share), share
 
 
-def _pipeline(
-    name: str, op: str, dtype: str, vectors: bool, count: float | None, width: int
-) -> Pipeline:
-    source = combine_source(op, dtype, vectors, mean=count is not None)
+@cache
+def pipeline(name: str, op: str, dtype: str, vectors: bool, mean: bool, width: int) -> Pipeline:
+    """A variant of ``reduce_rows.wgsl`` or ``reduce_columns.wgsl``, ``width`` invocations wide."""
+    source = combine_source(op, dtype, vectors, mean)
+    register = REGISTER[dtype]
     if name == "reduce_rows":
-        return kernel(name).variant(prelude=source, T=REGISTER[dtype], LANES=width, VECTORS=vectors)
-    return kernel(name).variant(prelude=source, T=REGISTER[dtype], WIDTH=width, VECTORS=vectors)
+        return kernel(name).variant(prelude=source, T=register, LANES=width, VECTORS=vectors)
+    return kernel(name).variant(prelude=source, T=register, WIDTH=width, VECTORS=vectors)
 
 
 def combine_source(op: str, dtype: str, vectors: bool, mean: bool) -> str:
@@ -305,12 +305,18 @@ def arg_reduce(op: str, a: GpuArray, axis: int) -> GpuArray:
         layout = sequence_of_layouts(*reduction(a.shape, a.strides, [axis]))[0]
     outer, length, inner, outer_step, step, inner_step = layout
     lanes = row_lanes(-(-length // 4), outer * inner, step)
-    register = REGISTER[str(a.dtype)]
-    source = declare_loads(0, "input", str(a.dtype), vectors=False)
+    words = (outer * inner, inner, length, outer_step, inner_step, step, a.offset)
+    compiled = arg_pipeline(op, str(a.dtype), lanes)
+    compiled.dispatch([a, output], words, plane(-(-outer * inner * lanes // WORKGROUP)))
+    return output
+
+
+@cache
+def arg_pipeline(op: str, dtype: str, lanes: int) -> Pipeline:
+    """A variant of ``arg_reduce.wgsl``."""
+    register = REGISTER[dtype]
+    source = declare_loads(0, "input", dtype, vectors=False)
     source += f"fn key(value: T) -> u32 {{ return key_{register}(value); }}\n"
-    pipeline = kernel("arg_reduce").variant(
+    return kernel("arg_reduce").variant(
         prelude=source, T=register, LANES=lanes, LARGEST=op == "argmax"
     )
-    words = (outer * inner, inner, length, outer_step, inner_step, step, a.offset)
-    pipeline.dispatch([a, output], words, plane(-(-outer * inner * lanes // WORKGROUP)))
-    return output

@@ -26,8 +26,8 @@ def softmax(a: GpuArray, log: bool) -> GpuArray:
     rows, columns = a.shape
     y = empty(a.shape, float32, a.device_index)
     if y.size:
-        lanes, cache_size = lanes_and_cache(columns)
-        pipeline = softmax_pipeline(str(dtype), _aligned(a), lanes, cache_size, log)
+        lanes, cached = lanes_and_cache(columns)
+        pipeline = softmax_pipeline(str(dtype), _aligned(a), lanes, cached, log)
         pipeline.dispatch([a, y], (rows, columns, a.offset, -inf), _groups(rows, lanes))
     return _as(y, dtype)
 
@@ -38,9 +38,9 @@ def softmax_backward(y: GpuArray, grad: GpuArray, log: bool) -> GpuArray:
     rows, columns = y.shape
     result = empty(y.shape, float32, y.device_index)
     if result.size:
-        lanes, _ = lanes_and_cache(columns)
+        lanes, cached = lanes_and_cache(columns)
         pipeline = softmax_backward_pipeline(
-            str(dtype), str(grad.dtype), _aligned(y, grad), lanes, log
+            (str(dtype), str(grad.dtype)), _aligned(y, grad), lanes, cached, log
         )
         words = rows, columns, y.offset, grad.offset
         pipeline.dispatch([y, grad, result], words, _groups(rows, lanes))
@@ -111,12 +111,14 @@ def softmax_pipeline(dtype: str, vectors: bool, lanes: int, cached: int, log: bo
 
 @cache
 def softmax_backward_pipeline(
-    dtype: str, grad_dtype: str, vectors: bool, lanes: int, log: bool
+    dtypes: tuple[str, str], vectors: bool, lanes: int, cached: int, log: bool
 ) -> Pipeline:
-    """A variant of ``softmax_backward.wgsl``."""
-    prelude = _fetch(0, "y", dtype, vectors) + _fetch(1, "g", grad_dtype, vectors)
+    """A variant of ``softmax_backward.wgsl``, for the dtypes of the output and of its gradient."""
+    prelude = _fetch(0, "y", dtypes[0], vectors) + _fetch(1, "g", dtypes[1], vectors)
     prelude += _store(2, vectors)
-    return _row_kernel("softmax_backward").variant(prelude=prelude, LANES=lanes, LOG=log)
+    return _row_kernel("softmax_backward", max(cached, 1)).variant(
+        prelude=prelude, LANES=lanes, CACHE=max(cached, 1), CACHED=cached > 0, LOG=log
+    )
 
 
 @cache

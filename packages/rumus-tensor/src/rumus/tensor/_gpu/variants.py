@@ -1,0 +1,157 @@
+"""Every kernel variant that the primitives can ask for, to be compiled by a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+from rumus.gpu import Pipeline
+from rumus.tensor._elementwise import KINDS, LATTICE
+
+from . import matmul, random, reduce, rows
+from .elementwise import Input, Step, build_source
+from .kernels import WORKGROUP, kernel
+from .layout import Mode
+from .matmul import Operand
+from .tiles import TILES
+from .wgsl import REGISTER
+
+DTYPES = tuple(str(dtype) for dtype in LATTICE)
+ACCUMULATOR = {d: "float32" if REGISTER[d] == "f32" else "int32" for d in DTYPES}
+_ARITY = {
+    "binary": ("add", "sub", "mul", "div", "pow", "maximum", "minimum", "eq", "ne", "lt", "le"),
+    "more": ("gt", "ge", "logical_and", "logical_or", "squared_difference", "leaky_relu"),
+}
+_THREE = (
+    "clamp", "where", "div_backward", "pow_backward", "pow_exponent_backward",
+    "leaky_relu_backward", "maximum_backward", "minimum_backward", "squared_difference_backward",
+)  # fmt: skip
+_FOUR = ("dropout", "clamp_backward")
+
+
+def every_variant() -> Iterator[tuple[str, Pipeline]]:
+    """What each variant is, and its pipeline, not yet compiled.
+
+    Numbers that only scale a variant (ranks, invocations a row) are sampled; everything that
+    chooses between pieces of WGSL is there.
+    """
+    yield from _elementwise_rows()
+    yield from _elementwise_modes()
+    yield "transpose", kernel("transpose").variant()
+    yield "mean_of_kept", kernel("mean_of_kept").variant()
+    yield from _reductions()
+    yield from _products()
+    yield from _row_kernels()
+    for normal in (False, True):
+        yield f"random normal={normal}", random.random_pipeline(normal)
+
+
+def arity(op: str) -> int:
+    """The number of arguments of an elementwise row."""
+    if op in _FOUR:
+        return 4
+    if op in _THREE:
+        return 3
+    binary = op in _ARITY["binary"] or op in _ARITY["more"] or op.endswith("_backward")
+    return 2 if binary else 1
+
+
+def _elementwise_rows() -> Iterator[tuple[str, Pipeline]]:
+    for op, kind in KINDS.items():
+        floats_alone = kind == "float"
+        for dtype in ("float32",) if floats_alone else ("float32", "int32", "bool"):
+            if kind == "number" and dtype == "bool":
+                continue
+            count = arity(op)
+            inputs = [Input(dtype, Mode.VECTOR)] * count
+            answer = "bool" if kind in ("compare", "test", "logical") else dtype
+            step = Step(op, tuple(range(count)), dtype, answer)
+            yield f"elementwise {op} {dtype}", _elementwise(inputs, step, 1, Mode.VECTOR)
+
+
+def _elementwise_modes() -> Iterator[tuple[str, Pipeline]]:
+    for source, target in product(DTYPES, DTYPES):
+        step = Step("cast", (0,), target, target)
+        yield (
+            f"cast {source} to {target}",
+            _elementwise([Input(source, Mode.VECTOR)], step, 1, Mode.VECTOR),
+        )
+    for dtype, mode, rank in product(DTYPES, Mode, (1, 2, 5)):
+        if mode is Mode.PARAM and dtype not in ("float32", "int32"):
+            continue
+        step = Step("maximum", (0, 1), dtype, dtype)
+        inputs = [Input(dtype, Mode.VECTOR), Input(dtype, mode)]
+        yield f"load {dtype} {mode.value} {rank}", _elementwise(inputs, step, rank, Mode.VECTOR)
+        whole_words = dtype in ("float32", "int32")
+        if mode.vectors or (whole_words and mode in (Mode.STEP, Mode.STRIDED)):
+            copy = Step("cast", (0,), dtype, dtype)
+            yield (
+                f"store {dtype} {mode.value} {rank}",
+                _elementwise([Input(dtype, Mode.VECTOR)], copy, rank, mode),
+            )
+
+
+def _elementwise(inputs: list[Input], step: Step, rank: int, target: Mode) -> Pipeline:
+    return kernel("elementwise").variant(prelude=build_source(inputs, [step], rank, target))
+
+
+def _reductions() -> Iterator[tuple[str, Pipeline]]:
+    for name, op, dtype, vectors in product(
+        ("reduce_rows", "reduce_columns"), ("sum", "max", "min"), DTYPES, (False, True)
+    ):
+        yield f"{name} {op} {dtype} {vectors}", reduce.pipeline(name, op, dtype, vectors, False, 8)
+    for lanes in (1, 64, WORKGROUP):
+        yield f"rows {lanes}", reduce.pipeline("reduce_rows", "mean", "float32", True, True, lanes)
+    for width in (1, 32):
+        yield (
+            f"columns {width}",
+            reduce.pipeline("reduce_columns", "mean", "float16", True, True, width),
+        )
+    for op, dtype in product(("argmax", "argmin"), DTYPES):
+        yield f"{op} {dtype}", reduce.arg_pipeline(op, dtype, 64)
+
+
+def _products() -> Iterator[tuple[str, Pipeline]]:
+    f32 = "float32", "float32"
+    for tile, a_along_k, b_along_k in product(TILES, (False, True), (False, True)):
+        a, b = Operand(a_along_k, 0, 0, True), Operand(b_along_k, 0, 0, True)
+        yield (
+            f"matmul {tile} {a_along_k} {b_along_k}",
+            matmul.product_pipeline(tile, f32, None, a, b, True, False),
+        )
+    for dtype, vectors, along_k, edge, bias in product(
+        DTYPES, (False, True), (False, True), (False, True), (False, True)
+    ):
+        side = Operand(along_k, 0, 0, vectors)
+        yield (
+            f"matmul {dtype} {vectors} {along_k} edge={edge} bias={bias}",
+            matmul.product_pipeline(
+                TILES[-1], (dtype, dtype), dtype if bias else None, side, side, vectors, edge
+            ),
+        )
+    for added in (None, *DTYPES):
+        for dtype in ("float32", "int32") if added is None else (ACCUMULATOR[added],):
+            yield f"matmul_parts {dtype} {added}", matmul.parts_pipeline(dtype, added)
+
+
+def _row_kernels() -> Iterator[tuple[str, Pipeline]]:
+    for dtype, vectors, lanes, cached in product(
+        ("float32", "float16"), (False, True), (1, 32, WORKGROUP), (0, 3, rows.MOST_CACHED)
+    ):
+        what = f"{dtype} {vectors} {lanes} {cached}"
+        for log in (False, True):
+            yield f"softmax {what} {log}", rows.softmax_pipeline(dtype, vectors, lanes, cached, log)
+            yield (
+                f"softmax_backward {what} {log}",
+                rows.softmax_backward_pipeline((dtype, dtype), vectors, lanes, cached, log),
+            )
+        if cached == 0:
+            for smoothing in (False, True):
+                yield (
+                    f"cross_entropy {what} {smoothing}",
+                    rows.cross_entropy_pipeline(dtype, vectors, lanes, smoothing),
+                )
+            yield (
+                f"cross_entropy_backward {what}",
+                rows.cross_entropy_backward_pipeline(dtype, vectors, lanes),
+            )
