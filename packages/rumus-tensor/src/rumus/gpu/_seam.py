@@ -120,18 +120,18 @@ class NativeEncoder:
     def __init__(self, device: Any, backend: Any) -> None:
         self._ffi, self._lib, self._gpu = backend.ffi, backend.lib, device
         self._api = import_module(f"{backend.__name__}._api")
-        # The checked functions turn a validation error into an exception; the raw ones cost a
-        # tenth and leave their errors to the next checked call (pass end, finish and submit).
+        # The checked functions turn a validation error into an exception; the raw ones cost less,
+        # and an error that they cause in an encoder is reported by its checked finish.
         raw, checked = backend.lib, self._api.libf
         self._device, self._queue = device._internal, device.queue._internal
-        self._create_encoder = checked.wgpuDeviceCreateCommandEncoder
+        self._create_encoder = raw.wgpuDeviceCreateCommandEncoder
         self._begin_pass = raw.wgpuCommandEncoderBeginComputePass
         self._set_pipeline = raw.wgpuComputePassEncoderSetPipeline
         self._set_bind_group = raw.wgpuComputePassEncoderSetBindGroup
         self._dispatch = raw.wgpuComputePassEncoderDispatchWorkgroups
-        self._end_pass = checked.wgpuComputePassEncoderEnd
+        self._end_pass = raw.wgpuComputePassEncoderEnd
         self._release_pass = raw.wgpuComputePassEncoderRelease
-        self._copy = checked.wgpuCommandEncoderCopyBufferToBuffer
+        self._copy = raw.wgpuCommandEncoderCopyBufferToBuffer
         self._finish = checked.wgpuCommandEncoderFinish
         self._release_encoder = raw.wgpuCommandEncoderRelease
         self._submit = checked.wgpuQueueSubmit
@@ -229,11 +229,9 @@ class NativeEncoder:
 
     def _close_pass(self) -> None:
         if self._pass is not None:
-            closing, self._pass = self._pass, None
-            try:
-                self._end_pass(closing)
-            finally:
-                self._release_pass(closing)
+            self._end_pass(self._pass)
+            self._release_pass(self._pass)
+            self._pass = None
 
 
 class PublicEncoder:
