@@ -30,8 +30,8 @@ class Function:
         saves: Positions of the inputs that ``backward`` reads, as ``self.saved``.
         saves_output: Whether ``backward`` reads the result, as ``self.output``.
         is_view: Whether the result uses the memory of the first input.
-        needs: For each input whether its gradient is asked for; set before ``forward``, which may
-            set the other three.
+        needs: For each input whether its gradient is asked for, empty if none is; set before
+            ``forward``, which may set the other three.
         moves_to: The device of the result, where it is not that of the inputs.
 
     Example:
@@ -83,31 +83,36 @@ class Function:
             BorrowError: An optimizer step holds one of the parameters.
         """
         arrays: list[Any] = []
+        edges: list[Node | Parameter | None] = []
         first: TensorBase | None = None
+        needed = False
         for x in inputs:
-            if isinstance(x, TensorBase):
-                if first is None:
-                    first = x
-                elif x._device is not first._device:
-                    raise DeviceError(
-                        f"{self.name}: tensors are on {first._device} and {x._device}; "
-                        "move one with .to(device)"
-                    )
-                arrays.append(x.array)
-            else:
+            if not isinstance(x, TensorBase):
                 arrays.append(x)
+                edges.append(None)
+                continue
+            if first is None:
+                first = x
+            elif x._device is not first._device:
+                raise DeviceError(
+                    f"{self.name}: tensors are on {first._device} and {x._device}; "
+                    "move one with .to(device)"
+                )
+            arrays.append(x.array)
+            edge = x._edge()
+            edges.append(edge)
+            needed = needed or edge is not None
         if first is None:
             raise ArgumentError(f"{self.name} needs at least one tensor")
         be = first._device.backend
-        if not is_grad_enabled():
+        if not (needed and is_grad_enabled()):
             return self._wrapped(first, self.forward(be, *arrays))
         if self.needs:
             raise AutogradError(f"this {self.name} was called before; make a new one for each call")
-        edges = tuple(x._edge() if isinstance(x, TensorBase) else None for x in inputs)
-        self.needs = tuple(edge is not None for edge in edges)
+        self.needs = tuple([edge is not None for edge in edges])
         tensor = self._wrapped(first, self.forward(be, *arrays))
-        if any(self.needs) and is_float(tensor.dtype):
-            tensor._node = self._node(inputs, arrays, edges, tensor)
+        if is_float(tensor.dtype):
+            tensor._node = self._node(inputs, arrays, tuple(edges), tensor)
         return tensor
 
     def _wrapped(self, first: TensorBase, result: Any) -> Tensor:

@@ -20,6 +20,7 @@ an int keeps any numeric dtype, a float lifts integers and bools to float32.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -156,6 +157,11 @@ def dtypes_of(op: str, kinds: Sequence[DType | type]) -> tuple[DType, DType]:
         op: A name of :data:`KINDS`.
         kinds: As in :func:`common_dtype`.
     """
+    return _dtypes_of(op, tuple(kinds))
+
+
+@cache
+def _dtypes_of(op: str, kinds: tuple[DType | type, ...]) -> tuple[DType, DType]:
     kind = KINDS[op]
     common = common_dtype(kinds[1:] if kind == "where" else kinds)
     if kind == "number" and common == bool_:

@@ -40,7 +40,7 @@ def _kind(a: Array | Scalar) -> Any:
 
 def _converted(op: str, a: Array | Scalar, compute: np.dtype[Any], working: np.dtype[Any]) -> Any:
     if isinstance(a, np.ndarray):
-        return a.astype(working, copy=False)
+        return a if a.dtype == working else a.astype(working)
     check_scalar(op, a, compute)
     return working.type(a)
 
@@ -49,9 +49,12 @@ def _computed(row: Callable[..., Any], arrays: list[Any], answer: np.dtype[Any])
     """Apply a row; one of several steps goes block by block, so that its steps stay in cache."""
     inputs = [a for a in arrays if isinstance(a, np.ndarray)]
     shape = inputs[0].shape
-    alike = all(a.shape == shape and a.flags.c_contiguous for a in inputs)
-    if isinstance(row, np.ufunc) or inputs[0].size <= _BLOCK or not alike:
-        return np.asarray(row(*arrays)).astype(answer, copy=False)
+    if (
+        isinstance(row, np.ufunc)
+        or inputs[0].size <= _BLOCK
+        or any(a.shape != shape or not a.flags.c_contiguous for a in inputs)
+    ):
+        return np.asarray(row(*arrays), answer)
     out = np.empty(shape, answer)
     flat = out.reshape(-1)
     lines = [a.reshape(-1) if isinstance(a, np.ndarray) else a for a in arrays]

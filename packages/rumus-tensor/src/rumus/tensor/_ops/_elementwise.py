@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from rumus.autograd._function import Function
@@ -29,15 +30,11 @@ class Elementwise(Function):
 
     def forward(self, be: Backend[Any], *arrays: Any) -> Any:
         """Compute the row."""
-        self.shapes: tuple[Shape, ...] = tuple(getattr(a, "shape", ()) for a in arrays)
-        if any(shape != self.shapes[0] for shape in self.shapes):
+        self.shapes: tuple[Shape, ...] = tuple([getattr(a, "shape", ()) for a in arrays])
+        if len(set(self.shapes)) > 1:
             broadcast_shape(self.op, *self.shapes)
-        if any(self.needs):
-            self.rules = DERIVATIVES.get(self.op, (_ZERO,) * len(arrays))
-            needed = zip(self.rules, self.needs, strict=False)
-            reads = {name for rule, need in needed if need for name in rule.args}
-            self.saves = tuple(i for i, name in enumerate(_INPUTS) if name in reads)
-            self.saves_output = "y" in reads
+        if self.needs:
+            self.rules, self.saves, self.saves_output = _plan(self.op, self.needs)
         return be.elementwise(self.op, *arrays)
 
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
@@ -72,6 +69,15 @@ class Rule:
 
     def __init__(self, op: str, *args: str | float) -> None:
         self.op, self.args = op, args
+
+
+@cache
+def _plan(op: str, needs: tuple[bool, ...]) -> tuple[tuple[Rule, ...], tuple[int, ...], bool]:
+    """The rules of a row, and what those of the needed gradients read: inputs, the result."""
+    rules = DERIVATIVES.get(op, (_ZERO,) * len(needs))
+    needed = zip(rules, needs, strict=False)
+    reads = {name for rule, need in needed if need for name in rule.args}
+    return rules, tuple(i for i, name in enumerate(_INPUTS) if name in reads), "y" in reads
 
 
 def sum_to(be: Backend[Any], grad: Any, shape: Shape) -> Any:
