@@ -102,6 +102,14 @@ def test_a_batch_axis_may_be_broadcast(be):
     check(be.to_host(be.matmul(tall, be.from_host(c))), np.broadcast_to(a[:1], (4, 5, 8)), c)
 
 
+def test_columns_as_rows_and_strided_biases(be):
+    wide, b, bias = numbers((9, 7)), numbers((9, 6), 1), numbers((12,), 2)
+    row = be.permute(be.slice(be.from_host(wide), [slice(0, 9, 1), slice(3, 4, 1)]), (1, 0))
+    every_second = be.slice(be.from_host(bias), [slice(1, 12, 2)])
+    got = be.matmul(row, be.from_host(b), every_second)
+    check(be.to_host(got), wide[:, 3:4].T, b, bias[1::2])
+
+
 def test_heads_of_attention_are_taken_without_a_copy(be):
     host = numbers((2, 10, 3, 8))
     heads = be.permute(be.from_host(host), (0, 2, 1, 3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -13,11 +14,12 @@ from rumus.tensor._elementwise import DType, float32, int32
 from .elementwise_plan import elementwise
 from .kernels import WORKGROUP, grid, kernel, plane, remember, shares
 from .layout import Shape, Strides, collapse
-from .movement import assign, copy
+from .movement import assign, contiguous, copy
 from .tiles import Choice, Tile, choose
 from .unroll import unroll
 from .wgsl import REGISTER, declare_elements, declare_loads, read_shader
 
+_PARAMS = struct.Struct("<16I")
 A_OFFSET, B_OFFSET, C_OFFSET, BIAS_OFFSET = 8, 11, 14, 15
 
 
@@ -49,8 +51,9 @@ def matmul(
     a: GpuArray, b: GpuArray, bias: GpuArray | None = None, out: GpuArray | None = None
 ) -> GpuArray:
     """See ``Backend.matmul``."""
-    dtype = np.result_type(a.dtype, b.dtype)
+    dtype = a.dtype
     accumulated = float32 if dtype.kind == "f" else int32
+    bias = bias and contiguous(bias)
     shape = (*a.shape[:-1], b.shape[-1])
     fits = (
         out is not None
@@ -94,11 +97,11 @@ def run_plan(plan: Plan, a: GpuArray, b: GpuArray, bias: GpuArray | None, result
         if bias is not None:
             words[BIAS_OFFSET] = bias.offset
             given.insert(2, bias)
-        plan.pipeline.dispatch(given, words, plan.groups)
+        plan.pipeline.dispatch(given, _PARAMS.pack(*words), plan.groups)
         return
     splits = words[7]
     parts = empty((splits, result.size), result.dtype, a.device_index)
-    plan.pipeline.dispatch([a, b, parts], words, plan.groups)
+    plan.pipeline.dispatch([a, b, parts], _PARAMS.pack(*words), plan.groups)
     given = [parts, result] if bias is None else [parts, bias, result]
     tail = (result.size, splits, words[1], result.offset, bias.offset if bias else 0)
     plan.parts.dispatch(given, tail, grid(result.size, WORKGROUP))
@@ -124,7 +127,7 @@ def make_plan(
     copies = first is None, second is None
     first = first or Operand(True, m * k, k, not (k % 4 or m * k % 4))
     second = second or Operand(False, k * n, n, not (n % 4 or k * n % 4))
-    if m == 1:
+    if m == 1 and first.along_k:
         first = first._replace(step=first.batch)
     if batches > 1 and second.batch == 0 and first.along_k and first.batch == m * first.step:
         m, batches = m * batches, 1  # one matrix for all: its batches are rows
