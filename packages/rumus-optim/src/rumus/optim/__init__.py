@@ -2,6 +2,7 @@
 
 from rumus.optim import lr_scheduler
 from rumus.optim.__about__ import __version__
+from rumus.optim._adafactor import Adafactor
 from rumus.optim._adagrad import Adagrad
 from rumus.optim._adam import Adam
 from rumus.optim._adamw import AdamW
@@ -15,6 +16,7 @@ from rumus.optim._errors import (
 from rumus.optim._groups import no_decay_groups
 from rumus.optim._lamb import LAMB
 from rumus.optim._lion import Lion
+from rumus.optim._muon import Muon
 from rumus.optim._optimizer import Optimizer
 from rumus.optim._rmsprop import RMSprop
 from rumus.optim._sgd import SGD
@@ -22,11 +24,13 @@ from rumus.optim._sgd import SGD
 __all__ = [
     "LAMB",
     "SGD",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
     "HyperparameterError",
     "Lion",
+    "Muon",
     "NonFiniteGradientError",
     "Optimizer",
     "OptimizerStateError",

@@ -48,13 +48,16 @@ def fractions(name: str, values: object) -> tuple[float, float]:
     return fraction(f"{name}[0]", values[0]), fraction(f"{name}[1]", values[1])
 
 
-def count(name: str, value: object, least: int = 1) -> int:
-    """A whole number of at least ``least``."""
+def count(name: str, value: object, least: int = 1, most: int | None = None) -> int:
+    """A whole number of at least ``least``, and at most ``most`` if that is given."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise HyperparameterError(f"{name} must be a whole number, got {value!r}")
-    if value < least:
+    result = int(value)
+    if result < least:
         raise HyperparameterError(f"{name} must be at least {least}, got {value!r}")
-    return int(value)
+    if most is not None and result > most:
+        raise HyperparameterError(f"{name} must be at most {most}, got {value!r}")
+    return result
 
 
 def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:

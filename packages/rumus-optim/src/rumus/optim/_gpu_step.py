@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -119,12 +120,23 @@ class GpuStep:
             file=rule.shader,
             fields=rule.fields,
             states=rule.shader_states,
-            kept=rule.states,
+            kept=(*rule.states, *rule.workspaces),
             constants=tuple(rule.shader_constants().items()),
             half=self.room.half,
             control=self.control is not None,
             skip=self.skip,
         )
+
+    def gradient(self, k: int) -> GpuArray | None:
+        """The gradient of a parameter of the room by itself; None if it is not trained."""
+        parameter, slot, tile = self.room.params[k], self.room.arena.slots[k], self.room.edges[k]
+        for run in self.runs:
+            if run.first <= tile < run.last:
+                at = slot.offset + 4 * run.shift
+                strides = contiguous_strides(parameter.shape)
+                flat = run.grads
+                return GpuArray(flat.storage, parameter.shape, strides, at, flat.dtype)
+        return None
 
     def update(
         self, combined: GpuArray | None = None, *, grads: bool = True, stored: bool = True
@@ -132,7 +144,7 @@ class GpuStep:
         """Change the parameters, in one pass.
 
         Args:
-            combined: what :meth:`combine` gave, if the formula has sums.
+            combined: one number for each slot, if the formula reads it.
             grads: whether gradients are read.
             stored: whether states are written.
         """
@@ -176,10 +188,15 @@ class GpuStep:
         return [] if self.control is None else [self.control]
 
     def _states(self) -> list[GpuArray]:
-        return [self.room.states[name] for name in self.rule.states]
+        return [self.room.states[name] for name in self.formula.kept]
 
     def _master(self) -> list[GpuArray]:
         return [self.room.states[MASTER]] if self.room.half else []
+
+
+def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Row-major strides, in elements."""
+    return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
 
 
 def scaled(grad: GpuArray, scale: GpuArray | float | None) -> GpuArray:

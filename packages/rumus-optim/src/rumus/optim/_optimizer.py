@@ -40,10 +40,12 @@ class Optimizer(ABC):
         HyperparameterError: an option is unknown or outside its range.
     """
 
-    shader: ClassVar[str]
+    shader: ClassVar[str] = ""
     """The WGSL file of the formula."""
-    shader_states: ClassVar[tuple[str, ...]]
+    shader_states: ClassVar[tuple[str, ...]] = ()
     """All state arrays that the file names; those not in :attr:`states` read as 0 there."""
+    workspaces: ClassVar[tuple[str, ...]] = ()
+    """Of the file's states, those that hold nothing between steps."""
     scratch: ClassVar[str] = "f"
     """The scratch arrays of :meth:`update`, a letter each: ``f`` float32, ``d`` float64."""
 
@@ -59,6 +61,8 @@ class Optimizer(ABC):
         for group in self._groups:
             group.options = self.check(group.options)
         self._params = [p for group in self._groups for p in group.params]
+        for parameter in self._params:
+            self.check_parameter(parameter)
         self._group_of = [i for i, group in enumerate(self._groups) for _ in group.params]
         self.maximize = bool(maximize)
         self.skip_nonfinite = bool(skip_nonfinite)
@@ -81,6 +85,9 @@ class Optimizer(ABC):
     @abstractmethod
     def states(self) -> tuple[str, ...]:
         """Names of the state arrays, each of its parameter's shape."""
+
+    def check_parameter(self, parameter: Parameter) -> None:  # noqa: B027  most take any
+        """Raise if the formula does not take a parameter of this kind."""
 
     def update(
         self,

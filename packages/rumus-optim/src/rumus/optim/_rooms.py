@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,11 +59,14 @@ class Room:
         self.slots = gpu.persist(gpu.from_host(np.ascontiguousarray(rows), index))
         self.offsets: dict[str, list[int]] = {}
         self.states: dict[str, GpuArray] = {}
-        for name in self._shapes[0]:
+        for name in dict.fromkeys(name for shapes in self._shapes for name in shapes):
             length = self._lay_out(name)
             start = rule.state_start(name) if name != MASTER else 0.0
             array = gpu.full((length,), start, np.dtype(np.float32), index)
             self.states[name] = gpu.persist(array)
+        for name in rule.workspaces:
+            self.states[name] = gpu.persist(gpu.zeros(arena.data.shape, np.float32, index))
+        self._per_slot: dict[str, GpuArray] = {}
         if self.half:
             Tensor.from_array(self.states[MASTER]).copy_(Tensor.from_array(arena.data))
 
@@ -78,7 +81,7 @@ class Room:
 
     def read(self) -> list[dict[str, F32]]:
         """Each parameter's state arrays, on the host."""
-        flat = {name: gpu.to_host(array) for name, array in self.states.items()}
+        flat = {name: gpu.to_host(self.states[name]) for name in self.offsets}
         return [
             {
                 name: flat[name][at : at + math.prod(shape)].reshape(shape).copy()
@@ -89,23 +92,35 @@ class Room:
 
     def write(self, states: Sequence[dict[str, F32]] | None) -> None:
         """Overwrite the state arrays; with None, as they were at first."""
-        for name, array in self.states.items():
+        for name in self.offsets:
+            array = self.states[name]
             if states is None and name == MASTER:
                 Tensor.from_array(array).copy_(Tensor.from_array(self.arena.data))
                 continue
             start = 0.0 if name == MASTER else self._rule.state_start(name)
             flat = np.full(array.shape, start, np.float32)
             for k, state in enumerate(states or ()):
+                if name not in state:
+                    continue
                 at = self.offsets[name][k]
                 flat[at : at + state[name].size] = state[name].reshape(-1)
             overwrite(array, flat)
+
+    def per_slot(self, name: str, number: Callable[[Parameter], float]) -> GpuArray:
+        """A number for each slot that follows from the parameter's shape, on the device."""
+        if name not in self._per_slot:
+            values = np.array([number(p) for p in self.params], np.float32)
+            with gpu.outside_capture():
+                array = gpu.from_host(values, self.tiles.device_index)
+            self._per_slot[name] = gpu.persist(array)
+        return self._per_slot[name]
 
     def _starts(self, k: int) -> list[int]:
         return [self.offsets[name][k] for name in self._shapes[k]]
 
     def _lay_out(self, name: str) -> int:
         """Place one state's arrays: like the arena where the shapes are those of the parameters."""
-        shapes = [s[name] for s in self._shapes]
+        shapes = [s.get(name, (0,)) for s in self._shapes]
         if all(shape == p.shape for shape, p in zip(shapes, self.params, strict=True)):
             self.offsets[name] = [slot.offset for slot in self.arena.slots]
             return self.arena.data.size

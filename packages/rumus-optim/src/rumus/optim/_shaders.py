@@ -63,7 +63,7 @@ def text(name: str) -> str:
 def update_pass(formula: Formula, *, grads: bool = True, stored: bool = True) -> Pipeline:
     """A pass that changes the parameters.
 
-    Bindings: tiles, table, combined (if the formula has sums), grads (if read), control (if any),
+    Bindings: tiles, table, combined (if the formula reads it), grads (if read), control (if any),
     parameters, states, master (if half).
 
     Args:
@@ -71,7 +71,7 @@ def update_pass(formula: Formula, *, grads: bool = True, stored: bool = True) ->
         grads: whether gradients are read.
         stored: whether states are written.
     """
-    combined = has_sums(formula)
+    combined = reads_combined(formula)
     read = _inputs(formula, grads, combined)
     written = [("params_out", _word(formula))] + [(f"{s}_state", "vec4<f32>") for s in formula.kept]
     written += [("master", "vec4<f32>")] if formula.half else []
@@ -136,9 +136,9 @@ def combine_pass(formula: Formula) -> Pipeline:
     return _build(formula, lines)
 
 
-def has_sums(formula: Formula) -> bool:
-    """Whether the formula needs sums over whole parameters."""
-    return "fn combine(" in text(formula.file)
+def reads_combined(formula: Formula) -> bool:
+    """Whether the formula's update takes a number for the whole parameter."""
+    return "(*s).combined" in text(formula.file)
 
 
 def _build(formula: Formula, lines: Sequence[str]) -> Pipeline:
@@ -203,7 +203,7 @@ def _tile_loop(
     scale = "params.sign * control[0]" if formula.control else "params.sign"
     raw = f"{unpack}(grads[i + params.shift]) * ({scale})" if grads else "vec4<f32>()"
     loads = [f"{s}_state[i]" if s in formula.kept else "vec4<f32>()" for s in formula.states]
-    combined = "combined[tile.z]" if has_sums(formula) and not before else "0.0"
+    combined = "combined[tile.z]" if reads_combined(formula) and not before else "0.0"
     return [
         *_opening(formula),
         "    for (var k = params.first + group.x; k < params.last; k += groups.x) {",
