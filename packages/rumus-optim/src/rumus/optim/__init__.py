@@ -2,10 +2,12 @@
 
 from rumus.optim import lr_scheduler
 from rumus.optim.__about__ import __version__
+from rumus.optim._accumulate import GradientAccumulator
 from rumus.optim._adafactor import Adafactor
 from rumus.optim._adagrad import Adagrad
 from rumus.optim._adam import Adam
 from rumus.optim._adamw import AdamW
+from rumus.optim._average import WeightAverage
 from rumus.optim._clip import clip_grad_norm_, clip_grad_value_
 from rumus.optim._errors import (
     HyperparameterError,
@@ -28,6 +30,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "GradientAccumulator",
     "HyperparameterError",
     "Lion",
     "Muon",
@@ -36,6 +39,7 @@ __all__ = [
     "OptimizerStateError",
     "ParameterListError",
     "RMSprop",
+    "WeightAverage",
     "__version__",
     "clip_grad_norm_",
     "clip_grad_value_",

@@ -104,11 +104,9 @@ def _aligned(array: GpuArray) -> GpuArray:
 
 @cache
 def _norm(name: str, order: float, half: bool) -> Pipeline:
-    word = "vec2<u32>" if half else "vec4<f32>"
-    body = "unpack_half(word)" if half else "word"
-    unpack = f"fn unpack(word: Word) -> vec4<f32> {{ return {body}; }}\n"
+    prelude, word = _shaders.words(half)
     return _shaders.kernel(name).variant(
-        prelude=_shaders.text("common.wgsl") + _shaders.text("norm_common.wgsl") + unpack,
+        prelude=prelude + _shaders.text("norm_common.wgsl"),
         Word=word,
         LARGEST=order == math.inf,
         SQUARES=order == 2,

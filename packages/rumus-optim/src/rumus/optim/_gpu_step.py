@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 MOST_GROUPS = 65535
 """Workgroups of one dispatch that every adapter runs; a workgroup takes further tiles beyond it."""
 
+MEASURED = (4,)
+"""Shape of a pending scale that also says whether the gradients are finite: scale, finite, norm."""
+SCALE = (2,)
+"""Shape of a pending scale that says nothing else."""
+
 
 class Run(NamedTuple):
     """Neighbouring slots whose gradients lie in one buffer, in the arena's layout.
@@ -49,7 +54,7 @@ class Gradients:
     Attributes:
         found: all gradients, in order.
         runs: for each room, its runs.
-        control: a device array of scale, finiteness and norm, or None if nothing is pending.
+        control: a device array that begins with the scale, or None if nothing is pending.
     """
 
     def __init__(self, rooms: Sequence[Room], held: Borrowed) -> None:
@@ -85,10 +90,11 @@ class Gradients:
         """
         from rumus.optim._gpu_clip import measure
 
-        control = self.control
-        if control is None:
-            control = measure(self.found, self._arenas, most=np.inf, order=np.inf)
-        _shaders.kernel("skip.wgsl").variant().dispatch([control, skip])
+        measured = self.control
+        if measured is None or measured.shape != MEASURED:
+            measured = measure(self.found, self._arenas, most=np.inf, order=np.inf)
+        scale = measured if self.control is None else self.control
+        _shaders.kernel("skip.wgsl").variant().dispatch([scale, measured, skip])
         return skip
 
 
@@ -215,7 +221,7 @@ def scaled(grad: GpuArray, scale: GpuArray | float | None) -> GpuArray:
 def _is_control(scale: GpuArray | float | None) -> bool:
     """Whether the kernels can take a pending scale as it is."""
     return scale is None or (
-        isinstance(scale, GpuArray) and scale.shape == (4,) and scale.offset == 0
+        isinstance(scale, GpuArray) and scale.shape in (MEASURED, SCALE) and scale.offset == 0
     )
 
 

@@ -59,6 +59,13 @@ def text(name: str) -> str:
     return (files("rumus.optim") / "shaders" / name).read_text()
 
 
+def words(half: bool) -> tuple[str, str]:
+    """WGSL with ``unpack``, from a word of four elements to a vector, and the type of the word."""
+    body = "unpack_half(word)" if half else "word"
+    unpack = f"fn unpack(word: Word) -> vec4<f32> {{ return {body}; }}\n"
+    return text("common.wgsl") + unpack, _word(half)
+
+
 @cache
 def update_pass(formula: Formula, *, grads: bool = True, stored: bool = True) -> Pipeline:
     """A pass that changes the parameters.
@@ -73,7 +80,9 @@ def update_pass(formula: Formula, *, grads: bool = True, stored: bool = True) ->
     """
     combined = reads_combined(formula)
     read = _inputs(formula, grads, combined)
-    written = [("params_out", _word(formula))] + [(f"{s}_state", "vec4<f32>") for s in formula.kept]
+    written = [("params_out", _word(formula.half))] + [
+        (f"{s}_state", "vec4<f32>") for s in formula.kept
+    ]
     written += [("master", "vec4<f32>")] if formula.half else []
     values = "master" if formula.half else "params_out"
     body = [
@@ -93,7 +102,7 @@ def measure_pass(formula: Formula) -> Pipeline:
     Bindings: tiles, table, grads, control (if any), parameters (masters if half), sums, states.
     """
     read = [*_inputs(formula, True, False), ("values", "vec4<f32>")]
-    written = [("sums", "vec2<f32>")] + [(f"{s}_state", "vec4<f32>") for s in formula.kept]
+    written = [("sums", "vec2<f32>"), *_kept(formula)]
     body = [
         "let both = measure(h, t, values[i], g, &s);",
         "total[0] += select(vec4<f32>(), both[0], inside);",
@@ -146,8 +155,8 @@ def _build(formula: Formula, lines: Sequence[str]) -> Pipeline:
     return kernel(formula.file).variant(prelude=prelude, **dict(formula.constants))
 
 
-def _word(formula: Formula) -> str:
-    return "vec2<u32>" if formula.half else "vec4<f32>"
+def _word(half: bool) -> str:
+    return "vec2<u32>" if half else "vec4<f32>"
 
 
 def _step(formula: Formula) -> str:
@@ -164,10 +173,14 @@ def _structs(formula: Formula) -> list[str]:
     ]
 
 
+def _kept(formula: Formula) -> list[tuple[str, str]]:
+    return [(f"{name}_state", "vec4<f32>") for name in formula.kept]
+
+
 def _inputs(formula: Formula, grads: bool, combined: bool) -> list[tuple[str, str]]:
     read = [("tiles", "vec4<u32>"), ("table", "Row")]
     read += [("combined", "f32")] if combined else []
-    read += [("grads", _word(formula))] if grads else []
+    read += [("grads", _word(formula.half))] if grads else []
     return read + ([("control", "f32")] if formula.control else [])
 
 

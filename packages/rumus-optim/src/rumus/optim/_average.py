@@ -1,0 +1,145 @@
+"""Exponential moving averages of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from rumus.nn import Parameter
+from rumus.optim import _checks
+from rumus.optim._cpu import Span, flat, for_spans, spans
+from rumus.optim._engine import F32
+from rumus.optim._errors import OptimizerStateError
+from rumus.optim._groups import make_groups, state_keys
+from rumus.tensor import Tensor, from_numpy, no_grad
+
+
+class WeightAverage:
+    r"""A moving average of parameters, which often generalises better than the last values.
+
+    After each optimizer step, with the parameters ``p``::
+
+        a ← decay · a + (1 - decay) · p          a = p at first
+
+    Polyak & Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992, in its
+    exponential form. Averages are float32, also of float16 parameters.
+
+    Args:
+        params: parameters, or ``(name, parameter)`` pairs.
+        decay: in [0, 1) (default 0.999).
+
+    Raises:
+        HyperparameterError: ``decay`` is outside its range.
+        ParameterListError: no parameters, one of them twice, or another object.
+
+    Example:
+        >>> from rumus.tensor import no_grad
+        >>> weight = Parameter([0.0])
+        >>> average = WeightAverage([weight], decay=0.9)
+        >>> with no_grad():
+        ...     _ = weight.fill_(10.0)
+        >>> average.update()
+        >>> with average.applied():
+        ...     round(weight.item(), 3)
+        1.0
+        >>> weight.item()
+        10.0
+    """
+
+    def __init__(
+        self, params: Iterable[Parameter | tuple[str, Parameter]], decay: float = 0.999
+    ) -> None:
+        self.decay = _checks.fraction("decay", decay)
+        groups = make_groups(params, {})
+        self._params = groups[0].params
+        self._keys = state_keys(groups)
+        self._values = self._fresh()
+
+    def update(self) -> None:
+        """Move the averages towards the parameters' present values."""
+        if self._values.device != self._params[0].device:
+            arrays = self._values.read()
+            self._values = self._fresh()
+            self._values.write(arrays)
+        self._values.move(1 - self.decay)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Let the parameters have the averages' values for a while, for validation or saving."""
+        with no_grad():
+            before = [p.detach() * 1.0 for p in self._params]
+            self._copy(self._values.tensors())
+        try:
+            yield
+        finally:
+            with no_grad():
+                self._copy(before)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The averages as float32 numpy arrays by parameter name, and the decay."""
+        averages = dict(zip(self._keys, self._values.read(), strict=True))
+        return {"decay": self.decay, "averages": averages}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from :meth:`state_dict`.
+
+        Raises:
+            OptimizerStateError: of other parameters or shapes; nothing has changed then.
+        """
+        given = state.get("averages")
+        if not isinstance(given, Mapping) or set(given) != set(self._keys):
+            names = ", ".join(given) if isinstance(given, Mapping) else repr(given)
+            raise OptimizerStateError(f"expected averages of {', '.join(self._keys)}, got {names}")
+        arrays = [np.asarray(given[key], np.float32) for key in self._keys]
+        for key, parameter, array in zip(self._keys, self._params, arrays, strict=True):
+            if array.shape != parameter.shape:
+                raise OptimizerStateError(
+                    f"{key}'s average has shape {array.shape}, the parameter {parameter.shape}"
+                )
+        decay = _checks.fraction("decay", state.get("decay"))
+        self._values.write(arrays)
+        self.decay = decay
+
+    def _copy(self, values: list[Tensor]) -> None:
+        for parameter, value in zip(self._params, values, strict=True):
+            parameter.copy_(value.to(parameter.dtype))
+
+    def _fresh(self) -> Any:
+        if self._params[0].device.kind == "cpu":
+            return _HostAverages(self._params)
+        from rumus.optim._gpu_average import DeviceAverages
+
+        return DeviceAverages(self._params)
+
+
+class _HostAverages:
+    """Averages in numpy."""
+
+    def __init__(self, params: list[Parameter]) -> None:
+        self.device = params[0].device
+        self._params = params
+        self._arrays: list[F32] = [np.array(p.array, np.float32, order="C") for p in params]
+
+    def move(self, share: float) -> None:
+        weights = [np.ascontiguousarray(p.array) for p in self._params]
+
+        def body(span: Span, scratch: list[Any]) -> None:
+            index, start, stop = span
+            x, a = scratch[0], flat(self._arrays[index])[start:stop]
+            np.subtract(flat(weights[index])[start:stop], a, out=x)
+            np.multiply(x, share, out=x)
+            np.add(a, x, out=a)
+
+        for_spans(spans([a.size for a in self._arrays]), "f", body)
+
+    def tensors(self) -> list[Tensor]:
+        return [from_numpy(a) for a in self._arrays]
+
+    def read(self) -> list[F32]:
+        return [a.copy() for a in self._arrays]
+
+    def write(self, arrays: list[F32]) -> None:
+        self._arrays = [np.array(a, np.float32, order="C") for a in arrays]

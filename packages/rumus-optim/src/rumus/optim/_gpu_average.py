@@ -1,0 +1,86 @@
+"""Moving averages of weights on the GPU, laid out like the arenas: a dispatch for each arena."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from rumus import gpu
+from rumus.gpu import GpuArray, Pipeline
+from rumus.nn import Parameter
+from rumus.optim import _shaders
+from rumus.optim._engine import F32
+from rumus.optim._gpu_step import contiguous_strides
+from rumus.tensor import Arena, Slot, Tensor, from_numpy, no_grad, pack
+
+_MOST_GROUPS = 16384
+
+
+class DeviceAverages:
+    """Averages beside the arenas that the parameters lie in.
+
+    Parameters that an optimizer has packed stay where they are; if one packs them later, the
+    averages follow at the next update.
+    """
+
+    def __init__(self, params: list[Parameter]) -> None:
+        self.device = params[0].device
+        self._params = params
+        self._averages: dict[Arena, GpuArray] = {}
+        self._slots: list[Slot] = []
+        self._lay_out()
+        self._copy([p.detach() for p in params])
+
+    def move(self, share: float) -> None:
+        """``a ← a + share · (p - a)``."""
+        if any(p.slot is not s for p, s in zip(self._params, self._slots, strict=True)):
+            before = self.tensors()
+            with gpu.outside_capture():
+                self._lay_out()
+                self._copy(before)
+        for arena, average in self._averages.items():
+            count = average.size // 4
+            half = arena.data.dtype == np.float16
+            groups = min(-(-count // 256), _MOST_GROUPS)
+            _pipeline(half).dispatch([arena.data, average], (count, share), groups)
+
+    def tensors(self) -> list[Tensor]:
+        """The averages, as they lie."""
+        return [
+            Tensor.from_array(
+                GpuArray(flat.storage, p.shape, contiguous_strides(p.shape), s.offset, flat.dtype)
+            )
+            for p, s in zip(self._params, self._slots, strict=True)
+            for flat in [self._averages[s.arena]]
+        ]
+
+    def read(self) -> list[F32]:
+        """The averages on the host."""
+        return [t.numpy() for t in self.tensors()]
+
+    def write(self, arrays: list[F32]) -> None:
+        """Replace the averages."""
+        self._copy([from_numpy(a).to(self.device) for a in arrays])
+
+    def _lay_out(self) -> None:
+        with gpu.outside_capture():
+            if not all(isinstance(p.slot, Slot) for p in self._params):
+                pack(sorted(self._params, key=lambda p: p.dtype.itemsize))
+            self._slots = [s for p in self._params for s in [p.slot] if isinstance(s, Slot)]
+            arenas = dict.fromkeys(s.arena for s in self._slots)
+            self._averages = {
+                arena: gpu.persist(gpu.zeros(arena.data.shape, np.float32, self.device.index))
+                for arena in arenas
+            }
+
+    def _copy(self, values: list[Tensor]) -> None:
+        with no_grad():
+            for place, value in zip(self.tensors(), values, strict=True):
+                place.copy_(value.to(np.float32))
+
+
+@cache
+def _pipeline(half: bool) -> Pipeline:
+    prelude, word = _shaders.words(half)
+    return _shaders.kernel("average.wgsl").variant(prelude=prelude, Word=word)
