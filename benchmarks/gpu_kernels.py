@@ -5,9 +5,7 @@ times are the median of differences between 3 × N and N repetitions around a sy
 called one by one (where small kernels show what a launch costs) and once captured, against a CUDA
 graph.
 
-    python benchmarks/gpu_kernels.py [--json PATH] [--smoke] [--sweep] [--only WORD]
-
-``--sweep`` also times every product with every tile and several splits, to choose defaults from.
+    python benchmarks/gpu_kernels.py [--json PATH] [--smoke] [--only PART]
 """
 
 # /// script
@@ -29,8 +27,7 @@ import numpy as np
 from rumus import gpu
 from rumus.gpu import GpuArray
 from rumus.tensor import Tensor, tensor
-from rumus.tensor._gpu import get_gpu_backend, matmul, tiles
-from rumus.tensor._gpu.tiles import TILES, Tile
+from rumus.tensor._gpu import get_gpu_backend, tiles
 
 ROUNDS = 5
 REPEAT = 10
@@ -72,24 +69,6 @@ PRODUCTS = (
     Product(1, 4096, 4096, 4096),
 )
 SMOKE_PRODUCTS = (Product(1, 33, 40, 20), Product(2, 16, 64, 24, "a"), Product(1, 30, 17, 9, "b"))
-MORE_TILES = (
-    Tile(16, 16, 2, 4, 16, 2, 0, 1),
-    Tile(16, 16, 2, 4, 8, 1, 0, 1),
-    Tile(16, 16, 2, 4, 8, 2, 0, 1),
-    Tile(16, 16, 4, 2, 16, 1, 0, 1),
-    Tile(16, 16, 2, 2, 16, 2, 0, 2),
-    Tile(16, 16, 2, 2, 8, 1, 0, 2),
-    Tile(16, 16, 2, 2, 8, 2, 0, 2),
-    Tile(16, 8, 2, 2, 16, 1, 0, 4),
-    Tile(16, 8, 2, 2, 16, 2, 0, 4),
-    Tile(8, 16, 2, 2, 16, 1, 0, 4),
-    Tile(8, 8, 2, 2, 16, 2, 0, 6),
-    Tile(8, 8, 2, 4, 16, 1, 0, 4),
-    Tile(8, 8, 1, 1, 16, 2, 0, 10),
-    Tile(8, 8, 1, 1, 32, 1, 0, 10),
-    Tile(8, 8, 1, 2, 16, 1, 0, 8),
-)
-SWEEP_SPLITS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 
 
 def seconds(call: Callable[[], object], wait: Callable[[], object]) -> float:
@@ -218,8 +197,8 @@ def product_error(bench: Bench, a: Array, b: Array, result: GpuArray) -> float:
     return float(np.abs(got - exact).max() / np.sqrt(a.shape[2]))
 
 
-def products(bench: Bench, cases: tuple[Product, ...], sweep: bool) -> None:
-    """Matrix products with the default choice and, in a sweep, with every other."""
+def products(bench: Bench, cases: tuple[Product, ...]) -> None:
+    """Matrix products."""
     be = bench.backend
     for p in cases:
         a, b, left, right = operands(bench, p)
@@ -246,48 +225,6 @@ def products(bench: Bench, cases: tuple[Product, ...], sweep: bool) -> None:
             error=product_error(bench, a, b, result),
             torch_call=torch_call,
             note=f"{choice.tile.bm}x{choice.tile.bn}x{choice.tile.bk} splits {choice.splits}",
-        )
-        if sweep:
-            sweep_product(bench, p, a, b, left, right, result, memory)
-
-
-def sweep_product(
-    bench: Bench,
-    p: Product,
-    a: Array,
-    b: Array,
-    left: GpuArray,
-    right: GpuArray,
-    result: GpuArray,
-    memory: int,
-) -> None:
-    """Every tile with every sensible number of splits; prints the best ten."""
-    found = []
-    for tile in (*TILES, *MORE_TILES):
-        groups = -(-p.m // tile.bm) * -(-p.n // tile.bn) * p.batch
-        for splits in SWEEP_SPLITS:
-            if tile.workgroup_bytes > memory or groups * (splits - 1) > 1600:
-                continue
-            if splits > 1 and p.k < 2 * splits * tile.bk:
-                continue
-            choice = tiles.parts(tile, splits, p.k)
-            plan = matmul.make_plan(left, right, None, result, memory, choice)
-
-            def call(plan: matmul.Plan = plan) -> None:
-                matmul.run_plan(plan, left, right, None, result)
-
-            call()
-            error = product_error(bench, a, b, result)
-            took = bench.captured(call)
-            found.append((took, tile, choice.splits, error))
-            bench.rows.append(
-                {"name": f"sweep {p}", "tile": tile, "splits": choice.splits, "seconds": took,
-                 "error": error}
-            )  # fmt: skip
-    for took, tile, splits, error in sorted(found)[:10]:
-        print(
-            f"    {took * 1e6:9.1f} us  {tile.bm}x{tile.bn}x{tile.bk} threads {tile.tx}x{tile.ty} "
-            f"buffers {tile.buffers} splits {splits}  err {error:.1e}"
         )
 
 
@@ -410,7 +347,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--json", type=Path, help="where to write the rows")
     parser.add_argument("--smoke", action="store_true", help="small sizes, to see that it runs")
-    parser.add_argument("--sweep", action="store_true", help="every tile and several splits")
     parser.add_argument("--only", choices=("products", "streams", "matrices"), help="one part")
     options = parser.parse_args()
     bench = Bench()
@@ -420,7 +356,7 @@ def main() -> None:
     if options.only in (None, "matrices"):
         matrices(bench, ((96, 100),) if options.smoke else ((8192, 8192), (8192, 6288)))
     if options.only in (None, "products"):
-        products(bench, SMOKE_PRODUCTS if options.smoke else PRODUCTS, options.sweep)
+        products(bench, SMOKE_PRODUCTS if options.smoke else PRODUCTS)
     if options.json:
         options.json.write_text(json.dumps(bench.rows, indent=1))
 
