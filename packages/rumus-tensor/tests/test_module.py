@@ -1,6 +1,7 @@
 """Modules: what is found in them, how they move, and how their weights are saved and loaded."""
 
 import copy
+import json
 import os
 import pickle
 
@@ -210,10 +211,11 @@ def test_every_dtype_survives_a_file(tmp_path):
     state = {
         name: tensor(np.arange(5) % 2, name)
         for name in ("float32", "float16", "int32", "uint8", "bool")
-    }
+    } | {"scalar": tensor(1.5), "nothing": zeros((0, 3))}
     nn.save_file(state, tmp_path / "x")
     for name, value in nn.load_file(tmp_path / "x").items():
-        assert value.dtype == name and value.tolist() == state[name].tolist()
+        assert (value.dtype, value.shape) == (state[name].dtype, state[name].shape)
+        assert value.tolist() == state[name].tolist()
 
 
 def test_a_file_of_another_program_can_be_read(tmp_path):
@@ -221,6 +223,47 @@ def test_a_file_of_another_program_can_be_read(tmp_path):
     safetensors.save_file({"w": np.arange(4.0), "i": np.arange(3)}, tmp_path / "x")
     state = nn.load_file(tmp_path / "x")
     assert state["w"].dtype == np.float32 and state["i"].dtype == np.int32
+
+
+def test_another_program_can_read_a_file(tmp_path):
+    safetensors = pytest.importorskip("safetensors.numpy")
+    state = {
+        "ünicode": tensor([1.0, 2.0], float16),
+        "flag": tensor([True, False, True]),
+        "w": ones((2, 3)),
+        "none": zeros((0, 2)),
+        "one": tensor(7),
+    }
+    nn.save_file(state, tmp_path / "x")
+    arrays = safetensors.load_file(tmp_path / "x")
+    assert set(arrays) == set(state)
+    for name, array in arrays.items():
+        assert array.dtype == state[name].dtype and array.shape == state[name].shape
+        np.testing.assert_array_equal(array, state[name].numpy())
+
+
+def written(path, dtype, data):
+    """A file as the format describes it, with one tensor of one axis."""
+    count = len(data) // {"BF16": 2, "I64": 8, "F8_E4M3": 1}[dtype]
+    entry = {"dtype": dtype, "shape": [count], "data_offsets": [0, len(data)]}
+    header = json.dumps({"__metadata__": {"by": "hand"}, "a": entry}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + data)
+    return path
+
+
+def test_bfloat16_is_read_as_float32(tmp_path):
+    wanted = np.array([1.5, -2.0, 0.0, 2.0**-120], np.float32)
+    path = written(tmp_path / "x", "BF16", (wanted.view(np.uint32) >> 16).astype("<u2").tobytes())
+    state = nn.load_file(path)
+    assert state["a"].dtype == np.float32
+    np.testing.assert_array_equal(state["a"].numpy(), wanted)
+
+
+def test_a_file_whose_numbers_no_tensor_can_hold_is_refused(tmp_path):
+    with pytest.raises(StateDictError, match="'a' has dtype F8_E4M3"):
+        nn.load_file(written(tmp_path / "x", "F8_E4M3", bytes(2)))
+    with pytest.raises(ArgumentError, match="does not fit int32"):
+        nn.load_file(written(tmp_path / "x", "I64", (2**40).to_bytes(8, "little")))
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):

@@ -262,6 +262,7 @@ def test_repr_shows_values_dtype_and_device(device):
     shown = repr(tensor([1.0, 2.5], device=device))
     place = "" if device == "cpu" else ", device='gpu:0'"
     assert shown == f"Tensor([1. , 2.5], dtype=float32{place})"
+    assert repr(zeros((0, 3))) == "Tensor([], shape=(0, 3), dtype=float32)"
 
 
 def test_a_tensor_survives_pickle(device):

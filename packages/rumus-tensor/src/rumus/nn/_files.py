@@ -4,12 +4,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+import numpy as np
 
 from rumus.tensor._device import CPU, Device
 from rumus.tensor._errors import StateDictError
 from rumus.tensor._tensor import Tensor
 
 from ._module import Module
+
+# The format's names of dtypes, and numpy's; bfloat16 is the upper half of a float32.
+_CODES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "<i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "<u1",
+    "BOOL": "?",
+    "BF16": "<u2",
+}
 
 
 def save_file(weights: Module | Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
@@ -19,16 +39,13 @@ def save_file(weights: Module | Mapping[str, Tensor], path: str | os.PathLike[st
         weights: A module, or tensors by name.
         path: The file, usually ``….safetensors``.
     """
-    from safetensors.numpy import save
-
     state = weights.state_dict() if isinstance(weights, Module) else weights
-    data = save({name: tensor.numpy() for name, tensor in state.items()})
     target = os.fspath(path)
     folder, name = os.path.split(target)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
-            file.write(data)
+            _write(file, state)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
@@ -38,8 +55,32 @@ def save_file(weights: Module | Mapping[str, Tensor], path: str | os.PathLike[st
         raise
 
 
+def _write(file: BinaryIO, state: Mapping[str, Tensor]) -> None:
+    """The format: length of the header, header, then one tensor after the other.
+
+    Tensors of wide dtypes come first, so that each is aligned; one at a time is on the host.
+    """
+    import json
+
+    names = sorted(state, key=lambda name: (-state[name].dtype.itemsize, name))
+    header: dict[str, Any] = {}
+    end = 0
+    for name in names:
+        tensor = state[name]
+        begin, end = end, end + tensor.size * tensor.dtype.itemsize
+        code = next(code for code, dtype in _CODES.items() if np.dtype(dtype) == tensor.dtype)
+        header[name] = {"dtype": code, "shape": tensor.shape, "data_offsets": (begin, end)}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text)
+    for name in names:
+        file.write(state[name].numpy().tobytes())
+
+
 def load_file(path: str | os.PathLike[str], device: Device | str = CPU) -> dict[str, Tensor]:
     """Read weights by name, for :meth:`Module.load_state_dict`.
+
+    float64 and bfloat16 become float32, other integers than uint8 become int32.
 
     Args:
         path: A file in the safetensors format.
@@ -48,13 +89,39 @@ def load_file(path: str | os.PathLike[str], device: Device | str = CPU) -> dict[
     Raises:
         FileNotFoundError: There is no such file.
         StateDictError: The file is not in the format, is cut short, or holds other dtypes.
+        ArgumentError: An integer does not fit int32.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file as load_arrays
-
     device = Device(device)
+    header, start = _header(path)
+    state = {}
+    with open(path, "rb") as file:
+        for name, entry in header.items():
+            code = _CODES.get(entry["dtype"])
+            if code is None:
+                raise StateDictError(
+                    f"{os.fspath(path)}: {name!r} has dtype {entry['dtype']}, which no tensor has"
+                )
+            begin, end = entry["data_offsets"]
+            file.seek(start + begin)
+            data = np.frombuffer(file.read(end - begin), code).reshape(entry["shape"])
+            if entry["dtype"] == "BF16":
+                data = (data.astype(np.uint32) << np.uint32(16)).view(np.float32)
+            state[name] = Tensor(data, device=device)
+    return state
+
+
+def _header(path: str | os.PathLike[str]) -> tuple[dict[str, dict[str, Any]], int]:
+    """The entries of a file that was found valid, by name, and the position of the first byte."""
+    import json
+
+    from safetensors import SafetensorError, safe_open
+
     try:
-        arrays = load_arrays(path)
+        with safe_open(os.fspath(path), "np") as checked:
+            names = list(checked.keys())
     except SafetensorError as error:
         raise StateDictError(f"{os.fspath(path)} is no safetensors file: {error}") from None
-    return {name: Tensor(array, device=device) for name, array in arrays.items()}
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    return {name: header[name] for name in names}, 8 + length

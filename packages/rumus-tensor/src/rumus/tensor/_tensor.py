@@ -155,8 +155,9 @@ class Tensor(Arithmetic, Reduction, Shaping, Mutation):
 
     def __repr__(self) -> str:
         shown = np.array2string(self.numpy(), separator=", ", prefix="Tensor(")
+        shape = "" if self.size else f", shape={self.shape}"
         place = "" if self._device is CPU else f", device={str(self._device)!r}"
-        return f"Tensor({shown}, dtype={self.dtype}{place})"
+        return f"Tensor({shown}{shape}, dtype={self.dtype}{place})"
 
     # To another device or dtype
 
