@@ -67,9 +67,9 @@ fn power(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
   let whole = floor(b) == b;
   let odd = whole & (floor(0.5 * b) != 0.5 * b);
   let general = exp2(b * log2(size));
-  let signed = select(general, -general, (a < zero) & odd);
+  let with_sign = select(general, -general, (a < zero) & odd);
   let nan = log2(select(zero, vec4<f32>(-1.0), a < zero));
-  let result = select(signed, nan, (a < zero) & !whole);
+  let result = select(with_sign, nan, (a < zero) & !whole);
   let count = min(abs(b), vec4<f32>(15.0));
   let product = whole_power(a, vec4<u32>(count));
   let exact = select(product, 1.0 / product, b < zero);
