@@ -34,10 +34,10 @@ def test_transposes_are_copied(be, dtype, shape):
 
 
 def test_large_transposes_go_through_workgroup_memory():
-    assert movement._plan_transpose((96, 64), (1, 96)) is not None
-    assert movement._plan_transpose((3, 96, 64), (96 * 64, 1, 96)) is not None
-    assert movement._plan_transpose((96, 64), (64, 1)) is None
-    assert movement._plan_transpose((96, 4), (1, 96)) is None
+    assert movement._plan_transpose((96, 64), (1, 96), 0) is not None
+    assert movement._plan_transpose((3, 96, 64), (96 * 64, 1, 96), 0) is not None
+    assert movement._plan_transpose((96, 64), (64, 1), 0) is None
+    assert movement._plan_transpose((96, 4), (1, 96), 0) is None
 
 
 @settings(max_examples=40, deadline=None)

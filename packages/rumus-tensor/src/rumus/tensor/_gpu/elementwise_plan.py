@@ -142,7 +142,7 @@ def _make_plan(
         step,
         shape,
         answer,
-        grid(-(-size // 4), WORKGROUP),
+        grid(-(-size // 4), WORKGROUP, arrays[0].device_index),
         *params_of(size, dims, [*inputs, Input(str(answer), stores)], walks),
     )
 

@@ -7,14 +7,12 @@ from importlib.resources import files
 from math import ceil
 from typing import Any, TypeVar
 
-from rumus.gpu import Kernel
+from rumus.gpu import Kernel, limits
 
 WORKGROUP = 256
 """Invocations of a workgroup, the most that every adapter has."""
 GRID = 16384
 """Workgroups of a grid stride: enough for every processor, few enough to start fast."""
-MOST_GROUPS = 65535
-"""Workgroups in one dimension of a grid, on every adapter."""
 PLANS = 4096
 """Plans that a family keeps."""
 
@@ -29,16 +27,20 @@ def kernel(name: str, fault: tuple[str, type[Exception]] | None = None) -> Kerne
     return Kernel(source, name=name, fault=fault, trusted=True)
 
 
-def grid(items: int, per_group: int) -> int:
+@cache
+def most_groups(device_index: int) -> int:
+    """Workgroups in one dimension of a grid: at least 65,535, unless lowered on purpose."""
+    return limits(device_index)["max-compute-workgroups-per-dimension"]
+
+
+def grid(items: int, per_group: int, device_index: int = 0) -> int:
     """Workgroups of a grid stride over items."""
-    return min(-(-items // per_group), GRID)
+    return min(-(-items // per_group), GRID, most_groups(device_index))
 
 
-def plane(groups: int) -> tuple[int, int]:
-    """A two-dimensional grid of at least so many workgroups, as square as it must be."""
-    if groups <= MOST_GROUPS:
-        return groups, 1
-    rows = ceil(groups / MOST_GROUPS)
+def plane(groups: int, device_index: int = 0) -> tuple[int, int]:
+    """A two-dimensional grid of at least so many workgroups, with as few rows as it can have."""
+    rows = max(1, ceil(groups / most_groups(device_index)))
     return ceil(groups / rows), rows
 
 

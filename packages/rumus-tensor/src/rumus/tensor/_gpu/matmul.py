@@ -104,7 +104,7 @@ def run_plan(plan: Plan, a: GpuArray, b: GpuArray, bias: GpuArray | None, result
     plan.pipeline.dispatch([a, b, parts], _PARAMS.pack(*words), plan.groups)
     given = [parts, result] if bias is None else [parts, bias, result]
     tail = (result.size, splits, words[1], result.offset, bias.offset if bias else 0)
-    plan.parts.dispatch(given, tail, grid(result.size, WORKGROUP))
+    plan.parts.dispatch(given, tail, grid(result.size, WORKGROUP, a.device_index))
 
 
 def _key(a: GpuArray) -> tuple[Any, ...]:
@@ -143,7 +143,7 @@ def make_plan(
     return Plan(
         copies,
         product_pipeline(tile, dtypes, fused, first, second, c_vectors, k_edge),
-        plane(tiles_m * tiles_n * batches * splits),
+        plane(tiles_m * tiles_n * batches * splits, a.device_index),
         words,
         parts_pipeline(str(result.dtype), bias_dtype) if splits > 1 else None,
         result.dtype,

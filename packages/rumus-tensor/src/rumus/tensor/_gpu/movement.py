@@ -30,7 +30,7 @@ def copy(a: GpuArray) -> GpuArray:
     """A contiguous copy."""
     key = a.shape, a.strides
     if key not in _transposes:
-        remember(_transposes, key, _plan_transpose(a.shape, a.strides))
+        remember(_transposes, key, _plan_transpose(a.shape, a.strides, a.device_index))
     plan = _transposes[key]
     if plan is None or a.dtype.itemsize != 4:
         return elementwise("cast", [a], a.dtype)
@@ -102,7 +102,7 @@ def view(a: GpuArray, index: Sequence[slice]) -> GpuArray:
     return GpuArray(a.storage, lengths, strides, a.offset + start, a.dtype)
 
 
-def _plan_transpose(shape: Shape, strides: Strides) -> _Transpose | None:
+def _plan_transpose(shape: Shape, strides: Strides, device_index: int) -> _Transpose | None:
     """The tiles of a batch of large 2-D transposes, or None for any other layout."""
     dims, (steps,) = collapse(shape, [strides])
     if len(dims) not in (2, 3) or steps[-2] != 1 or min(dims[-2:]) < TILE // 2:
@@ -110,5 +110,5 @@ def _plan_transpose(shape: Shape, strides: Strides) -> _Transpose | None:
     rows, columns = dims[-2:]
     batch, batch_step = (dims[0], steps[0]) if len(dims) == 3 else (1, 0)
     down, across = -(-rows // TILE), -(-columns // TILE)
-    groups = plane(down * across * batch)
+    groups = plane(down * across * batch, device_index)
     return _Transpose(groups, (rows, columns, down, across, batch, batch_step, steps[-1]))

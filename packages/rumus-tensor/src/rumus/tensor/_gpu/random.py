@@ -26,7 +26,7 @@ def random(kind: str, shape: Shape, generator: Generator, device_index: int) -> 
 
     words = host_value(state, device_index)
     output = empty(shape, float32, device_index)
-    groups = grid(-(-output.size // 4), WORKGROUP)
+    groups = grid(-(-output.size // 4), WORKGROUP, device_index)
     random_pipeline(kind == "normal").dispatch([words, output], (output.size, words.offset), groups)
     return output
 

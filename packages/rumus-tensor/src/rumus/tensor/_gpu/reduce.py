@@ -135,7 +135,8 @@ def _make_plan(op: str, a: GpuArray, axes: Sequence[int], keepdims: bool) -> _Pl
     dtype, offset = a.dtype, 0 if copies else a.offset
     for number, layout in enumerate(layouts):
         last = number == len(layouts) - 1
-        stages += _stages(op, layout, dtype, offset, count if last and op == "mean" else None)
+        divisor = count if last and op == "mean" else None
+        stages += _stages(op, layout, dtype, offset, divisor, a.device_index)
         dtype, offset = wide, 0
     return _Plan(copies, tuple(stages), answer, shape)
 
@@ -171,20 +172,20 @@ def sequence_of_layouts(dims: Shape, steps: Strides, kinds: tuple[bool, ...]) ->
 
 
 def _stages(
-    op: str, layout: Layout, dtype: DType, offset: int, count: float | None
+    op: str, layout: Layout, dtype: DType, offset: int, count: float | None, index: int
 ) -> list[_Stage]:
     columns = layout.inner > 1 and layout.inner_step == 1 and layout.step != 1
     make = _columns if columns else _rows
-    first, splits = make(op, layout, str(dtype), offset, count)
+    first, splits = make(op, layout, str(dtype), offset, count, index)
     if splits == 1:
         return [first]
     kept = layout.outer * layout.inner
     parts = Layout(1, splits, kept, 0, kept, 1 if kept > 1 else 0)
-    return [first, *_stages(op, parts, first.dtype, 0, count)]
+    return [first, *_stages(op, parts, first.dtype, 0, count, index)]
 
 
 def _rows(
-    op: str, layout: Layout, dtype: str, offset: int, count: float | None
+    op: str, layout: Layout, dtype: str, offset: int, count: float | None, index: int
 ) -> tuple[_Stage, int]:
     outer, length, inner, outer_step, step, inner_step = layout
     rows = outer * inner
@@ -200,11 +201,13 @@ def _rows(
     splits, share = split(length, groups, 4 * lanes * LONG_SHARE)
     words = [rows, inner, length, share, outer_step, inner_step, step, 0, 0, count or 1.0]
     compiled = pipeline("reduce_rows", op, dtype, vectors, bool(count) and splits == 1, lanes)
-    return _stage(compiled, op, dtype, (*plane(groups), splits), words, 7, rows * splits), splits
+    return _stage(
+        compiled, op, dtype, (*plane(groups, index), splits), words, 7, rows * splits
+    ), splits
 
 
 def _columns(
-    op: str, layout: Layout, dtype: str, offset: int, count: float | None
+    op: str, layout: Layout, dtype: str, offset: int, count: float | None, index: int
 ) -> tuple[_Stage, int]:
     outer, length, inner, outer_step, step, _ = layout
     vectors = not any(n % 4 for n in (inner, offset, step, outer_step if outer > 1 else 0))
@@ -215,7 +218,7 @@ def _columns(
     words = [outer, inner, length, share, outer_step, step, 0, 0, strips, count or 1.0]
     compiled = pipeline("reduce_columns", op, dtype, vectors, bool(count) and splits == 1, width)
     size = outer * inner * splits
-    return _stage(compiled, op, dtype, (*plane(groups), splits), words, 6, size), splits
+    return _stage(compiled, op, dtype, (*plane(groups, index), splits), words, 6, size), splits
 
 
 def _stage(
@@ -307,7 +310,9 @@ def arg_reduce(op: str, a: GpuArray, axis: int) -> GpuArray:
     lanes = row_lanes(-(-length // 4), outer * inner, step)
     words = (outer * inner, inner, length, outer_step, inner_step, step, a.offset)
     compiled = arg_pipeline(op, str(a.dtype), lanes)
-    compiled.dispatch([a, output], words, plane(-(-outer * inner * lanes // WORKGROUP)))
+    compiled.dispatch(
+        [a, output], words, plane(-(-outer * inner * lanes // WORKGROUP), a.device_index)
+    )
     return output
 
 

@@ -28,7 +28,9 @@ def softmax(a: GpuArray, log: bool) -> GpuArray:
     if y.size:
         lanes, cached = lanes_and_cache(columns)
         pipeline = softmax_pipeline(str(dtype), _aligned(a), lanes, cached, log)
-        pipeline.dispatch([a, y], (rows, columns, a.offset, -inf), _groups(rows, lanes))
+        pipeline.dispatch(
+            [a, y], (rows, columns, a.offset, -inf), _groups(rows, lanes, a.device_index)
+        )
     return _as(y, dtype)
 
 
@@ -43,7 +45,7 @@ def softmax_backward(y: GpuArray, grad: GpuArray, log: bool) -> GpuArray:
             (str(dtype), str(grad.dtype)), _aligned(y, grad), lanes, cached, log
         )
         words = rows, columns, y.offset, grad.offset
-        pipeline.dispatch([y, grad, result], words, _groups(rows, lanes))
+        pipeline.dispatch([y, grad, result], words, _groups(rows, lanes, y.device_index))
     return _as(result, dtype)
 
 
@@ -60,7 +62,7 @@ def cross_entropy(
             str(logits.dtype), _aligned(logits), lanes, smoothing != 0.0
         )
         words = rows, columns, logits.offset, target.offset, ignore_index, float(smoothing), -inf
-        pipeline.dispatch([logits, target, loss], words, _groups(rows, lanes))
+        pipeline.dispatch([logits, target, loss], words, _groups(rows, lanes, logits.device_index))
     return loss
 
 
@@ -86,7 +88,9 @@ def cross_entropy_backward(
         pipeline = cross_entropy_backward_pipeline(str(dtype), _aligned(logits), lanes)
         offsets = logits.offset, target.offset, grad.offset, grad.strides[0]
         words = rows, columns, *offsets, ignore_index, float(smoothing), -inf
-        pipeline.dispatch([logits, target, grad, result], words, _groups(rows, lanes))
+        pipeline.dispatch(
+            [logits, target, grad, result], words, _groups(rows, lanes, logits.device_index)
+        )
     return _as(result, dtype)
 
 
@@ -181,8 +185,8 @@ def _aligned(*arrays: GpuArray) -> bool:
     return not any(a.shape[1] % 4 or a.offset % 4 for a in arrays)
 
 
-def _groups(rows: int, lanes: int) -> tuple[int, int]:
-    return plane(-(-rows * lanes // WORKGROUP))
+def _groups(rows: int, lanes: int, device_index: int) -> tuple[int, int]:
+    return plane(-(-rows * lanes // WORKGROUP), device_index)
 
 
 def _as(a: GpuArray, dtype: DType) -> GpuArray:

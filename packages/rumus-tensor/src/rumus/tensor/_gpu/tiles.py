@@ -10,12 +10,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 PROCESSORS = 132
-RATE = 0.45e6
-"""Multiply-adds of a processor in a microsecond, by a perfect kernel."""
-BANDWIDTH = 2.5e6
-"""Bytes a microsecond."""
+START = 24
+"""Values of k whose time a workgroup takes to begin and to end."""
+BANDWIDTH = 4.0e6
+"""Bytes of parts written and read in a microsecond."""
 SECOND_STAGE = 4.0
-"""Microseconds that adding up parts takes, beside its traffic."""
+"""Microseconds that adding up the parts takes beside that."""
 SPLITS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
 
 
@@ -28,11 +28,10 @@ class Tile(NamedTuple):
     b_chunks: int
     bk: int
     buffers: int
-    efficiency: float
-    """Share of the perfect rate, with the processor full of such workgroups."""
-    resident: int
-    """Workgroups that a processor needs for that."""
-
+    rate: float
+    """Multiply-adds of a processor in a microsecond, in millions."""
+    resident: float
+    """Workgroups that a processor needs at once for that."""
     warp_x: int = 8
     """Invocations side by side in a warp."""
 
@@ -53,12 +52,14 @@ class Tile(NamedTuple):
 
 
 TILES = (
-    Tile(16, 16, 2, 4, 16, 1, 0.78, 1),
-    Tile(16, 16, 2, 2, 16, 1, 0.74, 2),
-    Tile(16, 16, 1, 2, 16, 1, 0.60, 2),
-    Tile(8, 8, 2, 2, 16, 1, 0.60, 6),
-    Tile(16, 16, 1, 1, 16, 1, 0.45, 3),
-    Tile(8, 8, 1, 1, 16, 1, 0.38, 10),
+    Tile(16, 16, 2, 4, 16, 1, 0.155, 1.0),
+    Tile(16, 16, 2, 2, 16, 1, 0.148, 1.0),
+    Tile(16, 8, 2, 2, 16, 1, 0.137, 1.1),
+    Tile(8, 16, 2, 2, 16, 1, 0.133, 1.1),
+    Tile(16, 16, 1, 1, 16, 1, 0.130, 2.2),
+    Tile(8, 8, 2, 2, 16, 1, 0.127, 2.1),
+    Tile(8, 8, 1, 2, 16, 1, 0.123, 3.3),
+    Tile(8, 8, 1, 1, 16, 1, 0.105, 5.3),
 )
 
 
@@ -104,9 +105,8 @@ def modelled_time(choice: Choice, m: int, n: int, batches: int) -> float:
     """Microseconds, roughly."""
     tile, splits, share = choice
     groups = -(-m // tile.bm) * -(-n // tile.bn) * batches * splits
-    full = tile.bm * tile.bn * share / (RATE * tile.efficiency)
-    each = -(-groups // PROCESSORS)
-    time = max(each, tile.resident) * full
+    alone = tile.bm * tile.bn * (share + START) / (tile.rate * 1e6)
+    time = max(-(-groups // PROCESSORS), tile.resident) * alone
     if splits > 1:
         time += SECOND_STAGE + 8 * splits * m * n * batches / BANDWIDTH
     return time
