@@ -230,6 +230,8 @@ def others() -> dict[str, tuple[Callable[[Any], optim.Optimizer], float]]:
         "RMSprop": (lambda p: optim.RMSprop(p), 20),
         "Adagrad": (lambda p: optim.Adagrad(p), 20),
         "Lion": (lambda p: optim.Lion(p), 20),
+        "LAMB": (lambda p: optim.LAMB(p), 40),
+        "Adafactor": (lambda p: optim.Adafactor(p), 24),
     }
 
 
@@ -263,6 +265,12 @@ def on_gpu(report: Report, torch: Any, quick: bool, only: str) -> None:
         if only in name:
             model = Model(gpt2)
             time_ours(report, f"{name}, GPT-2", model, make(model.params), nbytes, copy, quick)
+            del model
+    if only in "Muon":
+        model = Model([s for s in gpt2[2:] if len(s) == 2])
+        time_ours(
+            report, "Muon, GPT-2's 48 matrices", model, optim.Muon(model.params), 32, copy, quick
+        )
 
 
 # CPU

@@ -1,7 +1,15 @@
 // Adam and AdamW: the formulas of rumus.optim.Adam and rumus.optim.AdamW.
 // AdamW's decay is in h.shrink = 1 - lr λ, Adam's in h.weight_decay; the other one is neutral.
 
-fn update(h: Row, t: f32, w: vec4<f32>, grad: vec4<f32>, s: ptr<function, State>) -> vec4<f32> {
+// √(1 - β₂ᵗ) and lr √(1 - β₂ᵗ) / (1 - β₁ᵗ): both bias corrections taken out of the vectors.
+fn prepare(h: Row, t: f32) -> vec2<f32> {
+    let root = sqrt(one_minus_exp(t * h.log_beta2));
+    return vec2<f32>(root, h.lr * root / one_minus_exp(t * h.log_beta1));
+}
+
+fn update(
+    h: Row, c: vec2<f32>, w: vec4<f32>, grad: vec4<f32>, s: ptr<function, State>
+) -> vec4<f32> {
     let p = h.shrink * w;
     let g = grad + h.weight_decay * w;
     (*s).m += h.c1 * (g - (*s).m);
@@ -11,7 +19,5 @@ fn update(h: Row, t: f32, w: vec4<f32>, grad: vec4<f32>, s: ptr<function, State>
         (*s).v_max = max((*s).v_max, v);
         v = (*s).v_max;
     }
-    let root = sqrt(one_minus_exp(t * h.log_beta2));
-    let size = h.lr * root / one_minus_exp(t * h.log_beta1);
-    return p - size * (*s).m / (sqrt(v) + h.eps * root);
+    return p - c.y * (*s).m / (sqrt(v) + h.eps * c.x);
 }

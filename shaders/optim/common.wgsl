@@ -11,10 +11,14 @@ fn one_minus_exp(x: f32) -> f32 {
     if (x < -0.5) {
         return 1.0 - exp(x);
     }
-    var sum = 1.0;
-    for (var k = 9.0; k > 1.5; k -= 1.0) {
-        sum = 1.0 + sum * x / k;
-    }
+    var sum = 1.0 + x * (1.0 / 9.0);
+    sum = 1.0 + sum * x * (1.0 / 8.0);
+    sum = 1.0 + sum * x * (1.0 / 7.0);
+    sum = 1.0 + sum * x * (1.0 / 6.0);
+    sum = 1.0 + sum * x * (1.0 / 5.0);
+    sum = 1.0 + sum * x * (1.0 / 4.0);
+    sum = 1.0 + sum * x * (1.0 / 3.0);
+    sum = 1.0 + sum * x * (1.0 / 2.0);
     return -x * sum;
 }
 

@@ -1,27 +1,35 @@
 // LAMB: the formula of rumus.optim.LAMB, in a pass that measures and a pass that moves.
 
-// The direction u = r + λ p, from moments that are up to date.
-fn direction(h: Row, t: f32, p: vec4<f32>, m: vec4<f32>, v: vec4<f32>) -> vec4<f32> {
+// √(1 - β₂ᵗ) and √(1 - β₂ᵗ) / (1 - β₁ᵗ): both bias corrections taken out of the vectors.
+fn prepare(h: Row, t: f32) -> vec2<f32> {
     let root = sqrt(one_minus_exp(t * h.log_beta2));
-    let size = root / one_minus_exp(t * h.log_beta1);
-    return size * m / (sqrt(v) + h.eps * root) + h.weight_decay * p;
+    return vec2<f32>(root, root / one_minus_exp(t * h.log_beta1));
 }
 
-fn measure(h: Row, t: f32, p: vec4<f32>, g: vec4<f32>, s: ptr<function, State>) -> mat2x4<f32> {
+// u = r + λ p, from moments that are up to date.
+fn direction(h: Row, c: vec2<f32>, p: vec4<f32>, m: vec4<f32>, v: vec4<f32>) -> vec4<f32> {
+    return c.y * m / (sqrt(v) + h.eps * c.x) + h.weight_decay * p;
+}
+
+fn measure(
+    h: Row, c: vec2<f32>, p: vec4<f32>, g: vec4<f32>, s: ptr<function, State>
+) -> mat2x4<f32> {
     (*s).m += h.c1 * (g - (*s).m);
     (*s).v += h.c2 * (g * g - (*s).v);
-    let u = direction(h, t, p, (*s).m, (*s).v);
+    let u = direction(h, c, p, (*s).m, (*s).v);
     return mat2x4<f32>(p * p, u * u);
 }
 
 // The trust ratio ‖p‖ / ‖u‖.
-fn combine(h: Row, t: f32, sums: vec2<f32>, size: f32) -> f32 {
+fn combine(h: Row, sums: vec2<f32>) -> f32 {
     if (sums.x == 0.0 || sums.y == 0.0) {
         return 1.0;
     }
     return sqrt(sums.x / sums.y);
 }
 
-fn update(h: Row, t: f32, p: vec4<f32>, g: vec4<f32>, s: ptr<function, State>) -> vec4<f32> {
-    return p - h.lr * (*s).combined * direction(h, t, p, (*s).m, (*s).v);
+fn update(
+    h: Row, c: vec2<f32>, p: vec4<f32>, g: vec4<f32>, s: ptr<function, State>
+) -> vec4<f32> {
+    return p - h.lr * (*s).combined * direction(h, c, p, (*s).m, (*s).v);
 }

@@ -1,6 +1,12 @@
 // RMSprop: the formula of rumus.optim.RMSprop.
 
-fn update(h: Row, t: f32, p: vec4<f32>, grad: vec4<f32>, s: ptr<function, State>) -> vec4<f32> {
+fn prepare(h: Row, t: f32) -> vec2<f32> {
+    return vec2<f32>();
+}
+
+fn update(
+    h: Row, c: vec2<f32>, p: vec4<f32>, grad: vec4<f32>, s: ptr<function, State>
+) -> vec4<f32> {
     let g = grad + h.weight_decay * p;
     (*s).v += h.c * (g * g - (*s).v);
     var v = (*s).v;

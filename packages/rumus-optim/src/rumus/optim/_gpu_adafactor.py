@@ -8,7 +8,8 @@ import numpy as np
 
 from rumus.gpu import GpuArray
 from rumus.optim._engine import MASTER
-from rumus.optim._gpu_step import GpuStep, contiguous_strides, scaled
+from rumus.optim._gpu_step import GpuStep, scaled
+from rumus.optim._rooms import contiguous_strides
 from rumus.tensor import Tensor, maximum, minimum, no_grad, where
 
 

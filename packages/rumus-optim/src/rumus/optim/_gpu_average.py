@@ -11,7 +11,7 @@ from rumus.gpu import GpuArray, Pipeline
 from rumus.nn import Parameter
 from rumus.optim import _shaders
 from rumus.optim._engine import F32
-from rumus.optim._gpu_step import contiguous_strides
+from rumus.optim._rooms import contiguous_strides
 from rumus.tensor import Arena, Slot, Tensor, from_numpy, no_grad, pack
 
 _MOST_GROUPS = 16384

@@ -13,6 +13,7 @@ from rumus import gpu
 from rumus.gpu import GpuArray, Pipeline
 from rumus.nn import Parameter
 from rumus.optim import _shaders
+from rumus.optim._rooms import aligned
 from rumus.tensor import Slot, Tensor
 
 EPS = 1e-6
@@ -24,7 +25,7 @@ _MOST_GROUPS = 1024
 _VECTORS_A_GROUP = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Range:
     """Gradients that lie next to each other, with nothing but zeros between."""
 
@@ -77,29 +78,27 @@ def measure(
 
 def neighbours(arrays: Iterable[GpuArray], arenas: Collection[int]) -> list[Range]:
     """Join gradients that are next to each other in an arena; others stand alone."""
-    ranges: list[Range] = []
-    for array in sorted(map(_aligned, arrays), key=lambda a: (id(a.storage), a.offset)):
-        if array.size == 0:
-            continue
-        here = Range(array, array.offset, array.size)
-        if ranges and id(array.storage) in arenas and _touch(ranges[-1], here):
-            before = ranges[-1]
-            here = Range(array, before.first, here.first + here.count - before.first)
-            ranges.pop()
-        ranges.append(here)
+    readable = [aligned(a) for a in arrays if a.size]
+    ranges = _join(readable, arenas)
+    if len(ranges) > 1:
+        ranges = _join(sorted(readable, key=lambda a: (id(a.storage), a.offset)), arenas)
     return ranges
 
 
-def _touch(left: Range, right: Range) -> bool:
-    step = _SLOT_BYTES // right.array.dtype.itemsize
-    end = -(-(left.first + left.count) // step) * step
-    return left.array.storage is right.array.storage and end == right.first
-
-
-def _aligned(array: GpuArray) -> GpuArray:
-    if array.is_contiguous and array.offset % 4 == 0:
-        return array
-    return (Tensor.from_array(array) * 1.0).contiguous().array  # type: ignore[no-any-return]
+def _join(arrays: Iterable[GpuArray], arenas: Collection[int]) -> list[Range]:
+    ranges: list[Range] = []
+    storage, first, expected = None, 0, -1
+    for array in arrays:
+        if array.storage is storage and array.offset == expected:
+            ranges[-1].count = array.offset + array.size - first
+        else:
+            storage = array.storage if id(array.storage) in arenas else None
+            first = array.offset
+            ranges.append(Range(array, first, array.size))
+        end = array.offset + array.size
+        step = _SLOT_BYTES // array.dtype.itemsize
+        expected = -(-end // step) * step
+    return ranges
 
 
 @cache

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from rumus.gpu import GpuArray
 from rumus.nn import Parameter
-from rumus.optim._gpu_step import contiguous_strides
-from rumus.optim._rooms import Room
+from rumus.optim._rooms import Room, contiguous_strides
 from rumus.tensor import Tensor, no_grad, stack
 
 _MOST_ELEMENTS = 1 << 24

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +13,7 @@ from rumus.autograd import Borrowed
 from rumus.gpu import GpuArray, Pipeline
 from rumus.optim import _shaders
 from rumus.optim._engine import MASTER
-from rumus.optim._rooms import Room
+from rumus.optim._rooms import Room, aligned, contiguous_strides
 from rumus.optim._shaders import Formula
 from rumus.tensor import Tensor
 
@@ -58,29 +57,43 @@ class Gradients:
     """
 
     def __init__(self, rooms: Sequence[Room], held: Borrowed) -> None:
-        trained = [[p if p.requires_grad else None for p in room.params] for room in rooms]
-        scales = [held.scale(p) for row in trained for p in row if p is not None]
+        scales = [held.scale(p) for room in rooms for p in room.params if p.requires_grad]
         first = scales[0] if scales else None
         mixed = any(s is not first for s in scales) or not _is_control(first)
         self.control: GpuArray | None = None if mixed else first
         self._arenas = {id(room.arena.grads.storage) for room in rooms}
         self.found: list[GpuArray] = []
-        self.runs: list[list[Run]] = []
-        for room, row in zip(rooms, trained, strict=True):
-            runs: list[Run] = []
-            for k, parameter in enumerate(row):
-                if parameter is None:
-                    continue
-                grad = held.grad(parameter)
-                if mixed:
-                    grad = scaled(grad, held.scale(parameter))
-                run = _run(room, k, grad)
-                self.found.append(run.grads if run.grads is not room.arena.grads else grad)
-                if runs and _joins(runs[-1], run):
-                    runs[-1] = runs[-1]._replace(last=run.last)
-                elif run.first < run.last:
-                    runs.append(run)
-            self.runs.append(runs)
+        self.runs = [self._find(room, held, mixed) for room in rooms]
+
+    def _find(self, room: Room, held: Borrowed, mixed: bool) -> list[Run]:
+        arena, edges = room.arena, room.edges
+        place, whole = arena.grads.storage, arena.grads
+        runs: list[Run] = []
+        start = -1  # of a run of gradients in their slots
+        for k, (parameter, slot) in enumerate(zip(room.params, arena.slots, strict=True)):
+            grad = held.grad(parameter) if parameter.requires_grad else None
+            if grad is not None and mixed:
+                grad = scaled(grad, held.scale(parameter))
+            in_slot = (
+                grad is not None
+                and grad.storage is place
+                and grad.offset == slot.offset
+                and (grad.strides == room.strides[k] or grad.is_contiguous)
+            )
+            if in_slot and start < 0:
+                start = edges[k]
+            if not in_slot and start >= 0:
+                runs.append(Run(start, edges[k], 0, whole))
+                start = -1
+            if grad is not None:
+                if not in_slot:
+                    grad = aligned(grad)
+                    shift = (grad.offset - slot.offset) // 4
+                    runs.append(Run(edges[k], edges[k + 1], shift, grad))
+                self.found.append(grad)
+        if start >= 0:
+            runs.append(Run(start, edges[-1], 0, whole))
+        return [run for run in runs if run.first < run.last]
 
     def guard(self, skip: GpuArray) -> GpuArray:
         """Decide on the device whether the step is left out, count it, and pass on the scale.
@@ -176,8 +189,7 @@ class GpuStep:
         """One number for each slot from the sums over its tiles."""
         room, count = self.room, len(self.room.params)
         combined = gpu.empty((count,), np.float32, room.tiles.device_index)
-        control = self._control() if self.skip else []
-        arrays = [room.slots, self.table, sums, *control, combined]
+        arrays = [room.slots, self.table, sums, combined]
         groups = min(count, MOST_GROUPS)
         _shaders.combine_pass(self.formula).dispatch(arrays, (0, count, 0, 0.0), groups)
         return combined
@@ -200,11 +212,6 @@ class GpuStep:
         return [self.room.states[MASTER]] if self.room.half else []
 
 
-def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Row-major strides, in elements."""
-    return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
-
-
 def scaled(grad: GpuArray, scale: GpuArray | float | None) -> GpuArray:
     """A gradient multiplied by a number, or by the first element of a device array."""
     if scale is None:
@@ -222,23 +229,4 @@ def _is_control(scale: GpuArray | float | None) -> bool:
     """Whether the kernels can take a pending scale as it is."""
     return scale is None or (
         isinstance(scale, GpuArray) and scale.shape in (MEASURED, SCALE) and scale.offset == 0
-    )
-
-
-def _run(room: Room, k: int, grad: GpuArray) -> Run:
-    slot, tiles = room.arena.slots[k], room.edges
-    if grad.is_contiguous:
-        if grad.storage is room.arena.grads.storage and grad.offset == slot.offset:
-            return Run(tiles[k], tiles[k + 1], 0, room.arena.grads)
-        if grad.offset % 4 == 0:
-            return Run(tiles[k], tiles[k + 1], (grad.offset - slot.offset) // 4, grad)
-    packed = (Tensor.from_array(grad) * 1.0).contiguous().array
-    return Run(tiles[k], tiles[k + 1], (packed.offset - slot.offset) // 4, packed)
-
-
-def _joins(left: Run, right: Run) -> bool:
-    return (
-        left.last == right.first
-        and left.shift == right.shift
-        and left.grads.storage is right.grads.storage
     )

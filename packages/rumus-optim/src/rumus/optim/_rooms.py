@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 TILE = 4096
 """Elements that one workgroup updates: four vectors for each of its 256 threads."""
 
-Layout = tuple[tuple[int, ...], ...]
-
 
 class Room:
     """The state of one arena's parameters.
@@ -31,6 +29,8 @@ class Room:
         arena: parameters and gradients.
         params: the arena's parameters, in order.
         first: the number of the first of them among all of the optimizer's, as it ordered them.
+        groups: each one's parameter group.
+        strides: each one's strides where it is contiguous.
         tiles: on the device, one row a tile: first vector of four, elements, slot, group.
         slots: on the device, one row a slot: first tile, one past the last, elements, group.
         edges: the first tile of each slot, and the number of tiles at the end.
@@ -49,6 +49,7 @@ class Room:
         self.params = list(params)
         self.first = first
         self.groups = list(groups)
+        self.strides = [contiguous_strides(p.shape) for p in params]
         self._rule = rule
         self._shapes = [state_shapes(rule, p) for p in params]
         table, self.edges = tile_table([(s.offset, s.size) for s in arena.slots], groups)
@@ -128,6 +129,18 @@ class Room:
         ends = np.cumsum(sizes)
         self.offsets[name] = [int(end) - size for end, size in zip(ends, sizes, strict=True)]
         return max(int(ends[-1]), 4)
+
+
+def contiguous_strides(shape: Shape) -> Shape:
+    """Row-major strides, in elements."""
+    return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
+
+
+def aligned(grad: GpuArray) -> GpuArray:
+    """A gradient that can be read in vectors of four: itself, or a copy."""
+    if grad.is_contiguous and grad.offset % 4 == 0:
+        return grad
+    return (Tensor.from_array(grad) * 1.0).contiguous().array  # type: ignore[no-any-return]
 
 
 def overwrite(target: GpuArray, values: F32) -> None:

@@ -2,14 +2,16 @@
 
 A formula is made of functions of one vector of four elements, or of one parameter's sums::
 
-    fn update(h: Row, t: f32, p: vec4<f32>, g: vec4<f32>, s: ptr<function, State>) -> vec4<f32>
-    fn measure(h: Row, t: f32, p: vec4<f32>, g: vec4<f32>, s: ptr<function, State>)
-        -> mat2x4<f32>                                      two quantities to be summed, optional
-    fn combine(h: Row, t: f32, sums: vec2<f32>, size: f32) -> f32      from those sums, optional
+    fn prepare(h: Row, t: f32) -> vec2<f32>             numbers that a whole tile shares
+    fn update(h: Row, c: vec2<f32>, p: vec4<f32>, g: vec4<f32>, s: ptr<function, State>)
+        -> vec4<f32>                                    the parameter's new values
+    fn measure(h: Row, c: vec2<f32>, p: vec4<f32>, g: vec4<f32>, s: ptr<function, State>)
+        -> mat2x4<f32>                                  two quantities to be summed, optional
+    fn combine(h: Row, sums: vec2<f32>) -> f32          from those sums, optional
 
-``Row`` holds the numbers of a parameter group, ``t`` is the number of the update, from 1, and
-``State`` has a field for every state array, and one for what ``combine`` gave. The frames here read
-and write the arenas; each is one dispatch.
+``Row`` holds the numbers of a parameter group, ``t`` is the number of the update, from 1, ``c`` is
+what ``prepare`` gave, and ``State`` has a field for every state array, and one for what ``combine``
+gave. The frames here read and write the arenas; each is one dispatch.
 """
 
 from __future__ import annotations
@@ -86,7 +88,7 @@ def update_pass(formula: Formula, *, grads: bool = True, stored: bool = True) ->
     written += [("master", "vec4<f32>")] if formula.half else []
     values = "master" if formula.half else "params_out"
     body = [
-        f"let p = select(vec4<f32>(), update(h, t, {values}[i], g, &s), inside);",
+        f"let p = select(vec4<f32>(), update(h, c, {values}[i], g, &s), inside);",
         *_stores(formula, stored),
         f"{values}[i] = p;",
         "params_out[i] = pack_half(p);" if formula.half else "",
@@ -104,7 +106,7 @@ def measure_pass(formula: Formula) -> Pipeline:
     read = [*_inputs(formula, True, False), ("values", "vec4<f32>")]
     written = [("sums", "vec2<f32>"), *_kept(formula)]
     body = [
-        "let both = measure(h, t, values[i], g, &s);",
+        "let both = measure(h, c, values[i], g, &s);",
         "total[0] += select(vec4<f32>(), both[0], inside);",
         "total[1] += select(vec4<f32>(), both[1], inside);",
         *_stores(formula, True),
@@ -122,23 +124,21 @@ def measure_pass(formula: Formula) -> Pipeline:
 def combine_pass(formula: Formula) -> Pipeline:
     """A pass that turns each slot's sums into one number, a workgroup a slot.
 
-    Bindings: slots, table, sums, control (if steps can be skipped), combined.
+    Bindings: slots, table, sums, combined.
     """
     read = [("slots", "vec4<u32>"), ("table", "Row"), ("sums", "vec2<f32>")]
-    read += [("control", "f32")] if formula.skip else []
     lines = [
         *_structs(formula),
         text("sum_workgroup.wgsl"),
         *_bindings(read, [("combined", "f32")]),
-        *_opening(formula),
+        *_opening(skip=False),
         "    for (var k = params.first + group.x; k < params.last; k += groups.x) {",
         "        let slot = slots[k];",
         "        let h = table[slot.w];",
         "        var mine = vec2<f32>();",
         "        for (var i = slot.x + thread; i < slot.y; i += 256u) { mine += sums[i]; }",
         "        let sum = sum_workgroup(mine, thread);",
-        f"        let t = {_step(formula)};",
-        "        if (thread == 0u) { combined[k] = combine(h, t, sum, f32(slot.z)); }",
+        "        if (thread == 0u) { combined[k] = combine(h, sum); }",
         "    }",
         "}",
     ]
@@ -195,13 +195,13 @@ def _bindings(read: Sequence[tuple[str, str]], written: Sequence[tuple[str, str]
     return lines
 
 
-def _opening(formula: Formula) -> list[str]:
+def _opening(skip: bool) -> list[str]:
     return [
         "@compute @workgroup_size(256)",
         "fn main(@builtin(workgroup_id) group: vec3<u32>,",
         "        @builtin(local_invocation_index) thread: u32,",
         "        @builtin(num_workgroups) groups: vec3<u32>) {",
-        "    if (control[1] == 0.0) { return; }" if formula.skip else "",
+        "    if (control[1] == 0.0) { return; }" if skip else "",
     ]
 
 
@@ -218,11 +218,11 @@ def _tile_loop(
     loads = [f"{s}_state[i]" if s in formula.kept else "vec4<f32>()" for s in formula.states]
     combined = "combined[tile.z]" if reads_combined(formula) and not before else "0.0"
     return [
-        *_opening(formula),
+        *_opening(formula.skip),
         "    for (var k = params.first + group.x; k < params.last; k += groups.x) {",
         "        let tile = tiles[k];",
         "        let h = table[tile.w];",
-        f"        let t = {_step(formula)};",
+        f"        let c = prepare(h, {_step(formula)});",
         *(f"        {line}" for line in before),
         "        let end = tile.x + (tile.y + 3u) / 4u;",
         "        for (var i = tile.x + thread; i < end; i += 256u) {",
