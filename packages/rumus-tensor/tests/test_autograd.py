@@ -1,6 +1,5 @@
 """The backward pass: what it gives, what it refuses, and what it does not keep."""
 
-import gc
 import threading
 import weakref
 
@@ -209,6 +208,17 @@ def test_tensors_with_gradients_change_in_place_under_no_grad_only(device):
     assert p.item() == 3
 
 
+def test_a_change_in_place_does_not_lose_gradients_silently(device):
+    p, t = parameter(1.0, 2.0, device=device), zeros(2, device=device)
+    for change in (lambda: t.copy_(p), lambda: t.add_(p * 2.0), lambda: t.__setitem__(0, p[1])):
+        with pytest.raises(AutogradError, match="the value requires a gradient"):
+            change()
+    t[0] = p.detach()[1]
+    with no_grad():
+        t.add_(p)
+    assert t.tolist() == [3, 2]
+
+
 def test_gradients_in_a_store_have_memory_of_their_own(device):
     p, q = parameter(1.0, 2.0, device=device), parameter(3.0, 4.0, device=device)
     grads = (p + q).backward(ones(2, device=device))
@@ -258,7 +268,6 @@ def test_a_backward_pass_frees_what_the_graph_saved():
     y.sum().backward(retain_graph=True)
     assert all(function() is not None for function in saved)
     y.sum().backward()
-    gc.collect()
     assert all(function() is None for function in saved)
 
 

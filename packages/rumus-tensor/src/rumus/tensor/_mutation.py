@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class Mutation(TensorBase):
     """Writing into a tensor's memory, which its views share.
 
-    A tensor that requires a gradient can be changed under ``no_grad()`` only; a graph that saved it
-    before notices and refuses its backward pass.
+    Changes are not recorded: what requires a gradient can be changed, or written into another
+    tensor, under ``no_grad()`` only. A graph that saved the memory before notices the change and
+    refuses its backward pass.
     """
 
     __slots__ = ()
@@ -31,8 +32,9 @@ class Mutation(TensorBase):
 
         Raises:
             ShapeError: The source does not broadcast to this shape.
-            AutogradError: This tensor requires a gradient, outside of ``no_grad()``.
+            AutogradError: One of the two requires a gradient, outside of ``no_grad()``.
         """
+        self._check_mutable("copy_", source)
         if isinstance(source, TensorBase) and source.device is not self._device:
             source = Move(self._device)(source.detach())
         return self._assign("copy_", source)
@@ -62,7 +64,7 @@ class Mutation(TensorBase):
         return self._update("div", other)
 
     def __setitem__(self, index: Index, value: Operand) -> None:
-        self._check_mutable("item assignment")
+        self._check_mutable("item assignment", value)
         slices, shape = resolve(index, self.shape)
         be = self._device.backend
         part = be.slice(self.array, slices)
@@ -75,7 +77,7 @@ class Mutation(TensorBase):
         self._wrap(part, self._device, None, self._version)._assign("item assignment", source)
 
     def _update(self, op: str, other: Operand) -> Tensor:
-        self._check_mutable(f"{op}_")
+        self._check_mutable(f"{op}_", other)
         with no_grad():
             result = apply(op, self, other)
             if result.shape != self.shape:
@@ -83,7 +85,7 @@ class Mutation(TensorBase):
             return self._assign(f"{op}_", result)
 
     def _assign(self, name: str, value: Operand) -> Tensor:
-        self._check_mutable(name)
+        self._check_mutable(name, value)
         be = self._device.backend
         source = operand(self, value)
         if not isinstance(source, TensorBase):
@@ -101,8 +103,15 @@ class Mutation(TensorBase):
         self._version.count += 1
         return self  # type: ignore[return-value]
 
-    def _check_mutable(self, name: str) -> None:
-        if is_grad_enabled() and self.requires_grad:
+    def _check_mutable(self, name: str, *sources: Operand) -> None:
+        if not is_grad_enabled():
+            return
+        if self.requires_grad:
             raise AutogradError(
                 f"{name}: this tensor requires a gradient; change it inside `with no_grad():`"
+            )
+        if any(isinstance(source, TensorBase) and source.requires_grad for source in sources):
+            raise AutogradError(
+                f"{name}: the value requires a gradient, which a change in place does not record; "
+                "build a new tensor (cat, stack, where), or write value.detach()"
             )
