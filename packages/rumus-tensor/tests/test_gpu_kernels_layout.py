@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rumus.tensor._gpu import layout, reduce, tiles, unroll
+from rumus.tensor._gpu import layout, reduce_layout, tiles, unroll
 from rumus.tensor._gpu.layout import Mode
 
 
@@ -98,7 +98,7 @@ def test_a_store_never_reaches_past_a_view():
 
 @given(st.integers(1, 10**7), st.integers(1, 5000), st.integers(1, 4096))
 def test_the_parts_of_a_split_cover_the_axis(length, groups, least):
-    parts, share = reduce.split(length, groups, least)
+    parts, share = reduce_layout.split(length, groups, least)
     assert parts >= 1
     assert (parts - 1) * share < length <= parts * share
     assert parts == 1 or share % 4 == 0

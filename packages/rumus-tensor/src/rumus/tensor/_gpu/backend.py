@@ -13,7 +13,7 @@ from rumus.gpu import GpuArray
 from rumus.tensor._backend import Scalar, Shape, Slices
 from rumus.tensor._random import Generator
 
-from . import matmul, movement, random, reduce, rows
+from . import arg_reduce, matmul, movement, random, reduce, rows
 from .elementwise_plan import elementwise
 from .kernels import shares
 from .layout import broadcast_strides, reshaped_strides
@@ -89,7 +89,7 @@ class GpuBackend:
         return reduce.reduce(op, a, axes, keepdims, out)
 
     def arg_reduce(self, op: str, a: GpuArray, axis: int) -> GpuArray:
-        return reduce.arg_reduce(op, a, axis)
+        return arg_reduce.arg_reduce(op, a, axis)
 
     def matmul(
         self, a: GpuArray, b: GpuArray, bias: GpuArray | None = None, out: GpuArray | None = None

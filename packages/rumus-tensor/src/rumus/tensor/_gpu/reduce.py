@@ -12,23 +12,24 @@ from functools import cache
 from math import inf, nan, prod
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from rumus.gpu import GpuArray, Pipeline, empty, full
 from rumus.tensor._elementwise import DType, float32, int32
 
 from .elementwise_plan import elementwise
 from .kernels import WORKGROUP, kernel, plane, remember, shares
-from .layout import Shape, Strides, reduction, row_major
+from .layout import Shape, reduction, row_major
 from .movement import assign, copy
+from .reduce_layout import (
+    LONG_SHARE,
+    Layout,
+    column_width,
+    row_lanes,
+    sequence_of_layouts,
+    single_layout,
+    split,
+)
 from .wgsl import REGISTER, declare_loads, read_shader
 
-ENOUGH_GROUPS = 4096
-"""Workgroups that keep a large GPU busy to the end: several rounds on each of 132 processors."""
-LONG_SHARE = 16
-"""Loads of an invocation below which an axis is not split further."""
-STREAM = 1 << 20
-"""Elements from which memory, not latency, decides."""
 _COMBINE = {
     "sum": "a + b",
     "max": "maximum_{0}(a, b)",
@@ -42,17 +43,6 @@ _IDENTITY: dict[tuple[str, str], float] = {
     ("min", "f32"): inf,
     ("min", "i32"): 2**31 - 1,
 }
-
-
-class Layout(NamedTuple):
-    """Elements at ``o * outer_step + r * step + i * inner_step``, reduced over r."""
-
-    outer: int
-    length: int
-    inner: int
-    outer_step: int
-    step: int
-    inner_step: int
 
 
 class _Stage(NamedTuple):
@@ -69,7 +59,7 @@ class _Stage(NamedTuple):
 class _Plan(NamedTuple):
     copies: bool
     stages: tuple[_Stage, ...]
-    """None where there is nothing to reduce."""
+    """Empty where there is nothing to reduce."""
     dtype: DType
     shape: Shape
 
@@ -141,36 +131,6 @@ def _make_plan(op: str, a: GpuArray, axes: Sequence[int], keepdims: bool) -> _Pl
     return _Plan(copies, tuple(stages), answer, shape)
 
 
-def single_layout(dims: Shape, steps: Strides, kinds: tuple[bool, ...]) -> Layout | None:
-    """The layout of a reduction that one kernel can walk, or None."""
-    if sum(kinds) > 1 or len(dims) > 3:
-        return None
-    if True not in kinds:
-        return single_layout((*dims, 1), (*steps, 1), (*kinds, True)) if len(dims) < 2 else None
-    at = kinds.index(True)
-    before, after = at, len(dims) - at - 1
-    if before > 1 or after > 1:
-        return None
-    outer, outer_step = (dims[0], steps[0]) if before else (1, 0)
-    inner, inner_step = (dims[-1], steps[-1]) if after else (1, 0)
-    if not after:
-        outer, outer_step, inner, inner_step = 1, 0, outer, outer_step
-    return Layout(outer, dims[at], inner, outer_step, steps[at], inner_step)
-
-
-def sequence_of_layouts(dims: Shape, steps: Strides, kinds: tuple[bool, ...]) -> list[Layout]:
-    """The layouts of a contiguous reduction, one a group of axes, the last group first."""
-    layouts = []
-    left = list(dims)
-    for axis in range(len(dims) - 1, -1, -1):
-        if kinds[axis]:
-            inner = prod(left[axis + 1 :])
-            length = left[axis]
-            layouts.append(Layout(prod(left[:axis]), length, inner, length * inner, inner, 1))
-            left[axis] = 1
-    return layouts or [Layout(1, 1, prod(dims), 0, 1, 1)]
-
-
 def _stages(
     op: str, layout: Layout, dtype: DType, offset: int, count: float | None, index: int
 ) -> list[_Stage]:
@@ -236,43 +196,6 @@ def _stage(
     return _Stage(pipeline, groups, (*words, identity), offset_at, size, wide)
 
 
-def row_lanes(loads: int, rows: int, step: int) -> int:
-    """Invocations for a row of so many vector loads: a power of two up to 256.
-
-    Each gets at least 4 loads, and more where there are rows enough to fill the GPU: then fewer
-    have to agree. Rows that lie side by side are read together by one invocation each.
-    """
-    if step != 1 and rows >= ENOUGH_GROUPS * WORKGROUP // 4:
-        return 1
-    lanes = 1
-    while lanes < WORKGROUP and lanes * 4 < loads:
-        if lanes * 2 * LONG_SHARE > loads and rows * lanes >= ENOUGH_GROUPS * WORKGROUP // 4:
-            break
-        lanes *= 2
-    return lanes
-
-
-def column_width(inner: int, rows: int) -> int:
-    """Invocations side by side for strips of 4 columns each: a power of two up to 32.
-
-    Small matrices get narrow strips, so that more rows are added at a time.
-    """
-    widest = 32 if inner * rows >= STREAM else 8
-    width = 1
-    while width < widest and width * 4 < inner:
-        width *= 2
-    return width
-
-
-def split(length: int, groups: int, least: int) -> tuple[int, int]:
-    """Parts of a reduced axis, and their length: a multiple of 4, and at least ``least``."""
-    parts = min(-(-ENOUGH_GROUPS // groups), length // least)
-    if parts <= 1:
-        return 1, length
-    share = -(-length // (4 * parts)) * 4
-    return -(-length // share), share
-
-
 @cache
 def pipeline(name: str, op: str, dtype: str, vectors: bool, mean: bool, width: int) -> Pipeline:
     """A variant of ``reduce_rows.wgsl`` or ``reduce_columns.wgsl``, ``width`` invocations wide."""
@@ -293,35 +216,4 @@ def combine_source(op: str, dtype: str, vectors: bool, mean: bool) -> str:
         + declare_loads(0, "input", dtype, vectors)
         + f"fn combine(a: vec4<T>, b: vec4<T>) -> vec4<T> {{ return {expression}; }}\n"
         + f"fn finish(value: T) -> T {{ return {finish}; }}\n"
-    )
-
-
-def arg_reduce(op: str, a: GpuArray, axis: int) -> GpuArray:
-    """See ``Backend.arg_reduce``."""
-    shape = a.shape[:axis] + a.shape[axis + 1 :]
-    output = empty(shape, np.dtype(np.int32), a.device_index)
-    if not output.size:
-        return output
-    layout = single_layout(*reduction(a.shape, a.strides, [axis]))
-    if layout is None:
-        a = copy(a)
-        layout = sequence_of_layouts(*reduction(a.shape, a.strides, [axis]))[0]
-    outer, length, inner, outer_step, step, inner_step = layout
-    lanes = row_lanes(-(-length // 4), outer * inner, step)
-    words = (outer * inner, inner, length, outer_step, inner_step, step, a.offset)
-    compiled = arg_pipeline(op, str(a.dtype), lanes)
-    compiled.dispatch(
-        [a, output], words, plane(-(-outer * inner * lanes // WORKGROUP), a.device_index)
-    )
-    return output
-
-
-@cache
-def arg_pipeline(op: str, dtype: str, lanes: int) -> Pipeline:
-    """A variant of ``arg_reduce.wgsl``."""
-    register = REGISTER[dtype]
-    source = declare_loads(0, "input", dtype, vectors=False)
-    source += f"fn key(value: T) -> u32 {{ return key_{register}(value); }}\n"
-    return kernel("arg_reduce").variant(
-        prelude=source, T=register, LANES=lanes, LARGEST=op == "argmax"
     )

@@ -8,7 +8,7 @@ from itertools import product
 from rumus.gpu import Pipeline
 from rumus.tensor._elementwise import KINDS, LATTICE
 
-from . import matmul, random, reduce, rows
+from . import arg_reduce, matmul, random, reduce, rows
 from .elementwise import Input, Step, build_source
 from .kernels import WORKGROUP, kernel
 from .layout import Mode
@@ -108,7 +108,7 @@ def _reductions() -> Iterator[tuple[str, Pipeline]]:
             reduce.pipeline("reduce_columns", "mean", "float16", True, True, width),
         )
     for op, dtype in product(("argmax", "argmin"), DTYPES):
-        yield f"{op} {dtype}", reduce.arg_pipeline(op, dtype, 64)
+        yield f"{op} {dtype}", arg_reduce.arg_pipeline(op, dtype, 64)
 
 
 def _products() -> Iterator[tuple[str, Pipeline]]:
