@@ -14,24 +14,38 @@ from ._errors import (
 )
 from ._item import DataItem
 from ._loader import DataLoader
-from ._rrec._dataset import RecordDataset
+from ._map import MapDataset
+from ._rrec._dataset import RecordDataset, RecordSchema
+from ._rrec._layout import Field
+from ._rrec._recover import Recovery, recover
 from ._rrec._writer import RecordWriter
+from ._sample_random import sample_generator
 from ._stats import LoaderStats
+from ._subset import ConcatDataset, Subset, random_split
 
 __all__ = [
     "ArrayDataset",
+    "ConcatDataset",
     "DataItem",
     "DataLoader",
     "Dataset",
     "DatasetError",
+    "Field",
     "LoaderStateError",
     "LoaderStats",
+    "MapDataset",
     "RecordCorruptError",
     "RecordDataset",
     "RecordError",
     "RecordFileIncompleteError",
     "RecordFormatError",
+    "RecordSchema",
     "RecordWriteError",
     "RecordWriter",
+    "Recovery",
+    "Subset",
     "__version__",
+    "random_split",
+    "recover",
+    "sample_generator",
 ]

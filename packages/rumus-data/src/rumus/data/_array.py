@@ -58,7 +58,8 @@ class ArrayDataset:
     def _taken(self, array: npt.NDArray[Any], indices: Indices) -> npt.NDArray[Any]:
         row = math.prod(array.shape[1:]) * array.itemsize
         if len(indices) * row < _POOLED_FROM or not array.flags.c_contiguous:
-            return array[np.asarray(indices)]
+            rows: npt.NDArray[Any] = array[np.asarray(indices, np.intp)]
+            return rows
         numbers = checked_indices(indices, len(array))
         batch = self._pool.empty((len(numbers), *array.shape[1:]), array.dtype)
         # mode="clip" because numpy copies `out` first in its default mode

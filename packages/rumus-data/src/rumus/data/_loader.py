@@ -50,10 +50,10 @@ class DataLoader:
             has ``set_epoch``, it is told the epoch first. Not together with ``shuffle``.
         collate: Makes a batch of a list of samples; such a loader asks sample by sample.
         rank: The number of this process among those that share the samples.
-        world_size: How many processes share them. Each sample goes to exactly one rank: rank r takes
-            the positions r, r + world_size, … of the order. If the samples cannot be shared evenly,
-            the first ranks have one more; with ``drop_last`` all ranks have equally many full
-            batches.
+        world_size: How many processes share them. Each sample goes to exactly one rank: rank r
+            takes the positions r, r + world_size, … of the order. If the samples cannot be shared
+            evenly, the first ranks have one more; with ``drop_last`` all ranks have equally many
+            full batches.
         on_error: What to do with a sample that raises an exception when it is read: ``"raise"`` it
             out of the loop at its place; ``"skip"`` the sample, so that its batch is smaller; or a
             function that is called in the loop's thread with the sample's number and the exception,

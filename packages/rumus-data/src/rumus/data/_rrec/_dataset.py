@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
@@ -17,17 +18,33 @@ from .._buffers import BufferPool
 from .._collate import stack_items
 from .._dataset import Indices, checked_index, checked_indices
 from .._item import DataItem
+from .._scatter import scattered
+from ._layout import Field
 from ._reader import Reader, open_reader
 from ._v2_reader import Check
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
 
+@dataclass(frozen=True)
+class RecordSchema:
+    """What all records of a data set have in common.
+
+    Attributes:
+        input: The dtype and the shape of every input, or None if they differ.
+        target: The same of every target.
+    """
+
+    input: Field | None
+    target: Field | None
+
+
 class RecordDataset:
     """The records of one file, or of several files (shards) one after the other.
 
     Files are mapped and never read as a whole; any number of threads may share a data set. A
-    pickled or forked data set opens its files again by path.
+    pickled or forked data set opens its files again by path. Samples have the file's dtypes in
+    :meth:`read`; as tensors, float64 is float32 and integers other than uint8 are int32.
 
     Args:
         path: A record file of version 1 or 2, or a sequence of them.
@@ -37,6 +54,7 @@ class RecordDataset:
     Raises:
         FileNotFoundError: There is no such file.
         RecordFormatError: A path is no record file.
+        RecordCorruptError: A header, a footer or an index is damaged.
         RecordFileIncompleteError: A file was not finished; :func:`rumus.data.recover` saves it.
     """
 
@@ -46,7 +64,8 @@ class RecordDataset:
             raise ArgumentError("a record data set needs at least one path")
         if check not in get_args(Check):
             raise ArgumentError(f"check must be one of {get_args(Check)}, not {check!r}")
-        self._paths = [Path(p) for p in paths]
+        # absolute, so that another process finds the files from its own folder
+        self._paths = [Path(p).absolute() for p in paths]
         self._check: Check = check
         self._open()
 
@@ -55,28 +74,52 @@ class RecordDataset:
         """The same as ``RecordDataset(path, check)``."""
         return cls(path, check)
 
-    def _open(self) -> None:
-        self._readers: list[Reader] = [open_reader(path, self._check) for path in self._paths]
-        self._starts = [0, *accumulate(len(reader) for reader in self._readers)]
-        self._pool = BufferPool()
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the writer of the (first) file stored about it; empty in version 1."""
+        return dict(self._readers[0].metadata)
+
+    @property
+    def schema(self) -> RecordSchema:
+        """The dtypes and shapes that all records share."""
+        layouts = [reader.uniform() for reader in self._shards() if len(reader)]
+        if not layouts or None in layouts:
+            return RecordSchema(None, None)
+        inputs = {layout.input for layout in layouts if layout}
+        targets = {layout.target for layout in layouts if layout}
+        return RecordSchema(
+            inputs.pop() if len(inputs) == 1 else None,
+            targets.pop() if len(targets) == 1 else None,
+        )
 
     def __len__(self) -> int:
         return self._starts[-1]
 
     def __getitem__(self, index: int | slice) -> DataItem:
-        """One sample, or for a slice a batch of samples."""
+        """One sample; for a slice, a batch of samples.
+
+        Raises:
+            IndexError: The index lies outside.
+            RecordCorruptError: The record does not match its checksum.
+        """
         if isinstance(index, slice):
             return self.__getitems__(range(*index.indices(len(self))))
         return DataItem(*self.read(index))
 
     def read(self, index: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """The input and the target of one record as the file holds them, without a copy."""
+        """The input and the target of one record as the file holds them, without a copy.
+
+        Raises:
+            IndexError: The index lies outside.
+            RecordCorruptError: The record does not match its checksum.
+        """
         index = checked_index(index, len(self))
+        readers = self._shards()
         shard = bisect_right(self._starts, index) - 1
-        return self._readers[shard].read(index - self._starts[shard])
+        return readers[shard].read(index - self._starts[shard])
 
     def __getitems__(self, indices: Indices) -> DataItem:
-        """A batch: one gather where the records are alike.
+        """A batch: one gather in each file where the records are alike.
 
         Args:
             indices: Numbers of samples, in any order.
@@ -84,18 +127,52 @@ class RecordDataset:
         Raises:
             IndexError: One of them lies outside.
             ShapeError: The records differ in shape.
+            RecordCorruptError: A record does not match its checksum.
         """
         numbers = checked_indices(indices, len(self))
-        if len(self._readers) == 1:
-            parts = self._readers[0].gather(numbers, self._pool)
-            if parts is not None:
-                return DataItem(*parts)
-        return self._stacked(numbers.tolist())
-
-    def _stacked(self, indices: Sequence[int]) -> DataItem:
-        if not indices:
+        if not len(numbers):
             raise ArgumentError("a batch needs at least one index")
-        return stack_items([DataItem(*self.read(i)) for i in indices], indices, self._pool)
+        readers = self._shards()
+        parts = scattered(
+            numbers,
+            self._starts,
+            lambda shard, inside: readers[shard].gather(inside, self._pool),
+            self._pool,
+        )
+        if parts is not None:
+            return DataItem(*parts)
+        wanted = numbers.tolist()
+        return stack_items([DataItem(*self.read(i)) for i in wanted], wanted, self._pool)
+
+    def verify(self, progress: Callable[[int], None] | None = None) -> int:
+        """Compare every record, index and header with its checksum.
+
+        Args:
+            progress: Called now and then with the number of records checked so far.
+
+        Returns:
+            The number of records. Those of version 1 have no checksums; only their form is checked.
+
+        Raises:
+            RecordCorruptError: The first record that is damaged.
+            RecordFormatError: The first thing that breaks the rules of the format.
+        """
+        tell = progress or (lambda done: None)
+        for reader, start in zip(self._shards(), self._starts[:-1], strict=True):
+            reader.verify(lambda done, start=start: tell(start + done))  # type: ignore[misc]
+        return len(self)
+
+    def _open(self) -> None:
+        self._readers: list[Reader] = [open_reader(path, self._check) for path in self._paths]
+        self._starts = [0, *accumulate(len(reader) for reader in self._readers)]
+        self._pool = BufferPool()
+        self._process = os.getpid()
+
+    def _shards(self) -> list[Reader]:
+        """The readers, opened again after a fork: locks may have been taken when it happened."""
+        if self._process != os.getpid():
+            self._open()
+        return self._readers
 
     def __getstate__(self) -> dict[str, Any]:
         return {"paths": self._paths, "check": self._check}
@@ -105,4 +182,5 @@ class RecordDataset:
         self._open()
 
     def __repr__(self) -> str:
-        return f"RecordDataset({len(self)} records in {len(self._paths)} files)"
+        files = "1 file" if len(self._paths) == 1 else f"{len(self._paths)} files"
+        return f"RecordDataset({len(self)} records in {files})"

@@ -15,18 +15,19 @@ _LONGEST = 65535  # bytes; the text's length is stored in 16 bits
 
 
 def text_of(dtype: np.dtype[Any]) -> bytes:
-    """A dtype as ``dtype.str``, or a structured one as JSON of ``[name, text, shape]`` lists.
+    """A dtype as ``dtype.str``, or a structured one as JSON of what :class:`numpy.dtype` takes.
 
     Raises:
         DTypeError: The dtype has no fixed size, or cannot be told by its text.
     """
-    text = (dtype.str if dtype.names is None else json.dumps(_fields(dtype))).encode()
     try:
+        described = _described(dtype)
+        text = (described if isinstance(described, str) else json.dumps(described)).encode()
         same = len(text) <= _LONGEST and dtype_of(text) == dtype
-    except ValueError:
+    except (ValueError, TypeError):
         same = False
     if not same:
-        raise DTypeError(f"dtype {dtype} cannot be stored; take a plain or a packed structured one")
+        raise DTypeError(f"dtype {dtype} cannot be stored in a record file")
     return text
 
 
@@ -38,7 +39,7 @@ def dtype_of(text: bytes) -> np.dtype[Any]:
     """
     try:
         plain = text.decode()
-        dtype = _parsed(json.loads(plain) if plain.startswith("[") else plain)
+        dtype = _parsed(json.loads(plain) if plain.startswith("{") else plain)
     except (ValueError, TypeError, OverflowError, RecursionError, KeyError) as error:
         raise ValueError(f"{text[:80]!r} is no dtype ({error})") from None
     if not dtype.itemsize:
@@ -46,15 +47,20 @@ def dtype_of(text: bytes) -> np.dtype[Any]:
     return dtype
 
 
-def _fields(dtype: np.dtype[Any]) -> list[Any]:
-    names = dtype.names or ()
-    return [[name, *_one_field(dtype[name])] for name in names]
-
-
-def _one_field(dtype: np.dtype[Any]) -> list[Any]:
-    base, shape = dtype.base, list(dtype.shape)
-    described = base.str if base.names is None else _fields(base)
-    return [described, shape] if shape else [described]
+def _described(dtype: np.dtype[Any]) -> Any:
+    if dtype.shape:
+        return [_described(dtype.base), list(dtype.shape)]
+    if dtype.names is None:
+        return dtype.str
+    by_name: Any = dtype.fields
+    fields = [by_name[name] for name in dtype.names]
+    return {
+        "names": list(dtype.names),
+        "formats": [_described(field[0]) for field in fields],
+        "offsets": [field[1] for field in fields],
+        "titles": [field[2] if len(field) > 2 else None for field in fields],
+        "itemsize": dtype.itemsize,
+    }
 
 
 def _parsed(described: Any) -> np.dtype[Any]:
@@ -62,9 +68,9 @@ def _parsed(described: Any) -> np.dtype[Any]:
         if not _PLAIN.fullmatch(described):
             raise ValueError("no plain dtype")
         return np.dtype(described)
-    fields = []
-    for name, inner, *shape in described:
-        if len(shape) > 1 or not isinstance(name, str):
-            raise ValueError("a field has a name, a dtype and perhaps a shape")
-        fields.append((name, _parsed(inner), *(tuple(axes) for axes in shape)))
-    return np.dtype(fields)
+    if isinstance(described, list):
+        base, shape = described
+        return np.dtype((_parsed(base), tuple(shape)))
+    fields: Any = {**described, "formats": [_parsed(inner) for inner in described["formats"]]}
+    dtype: np.dtype[Any] = np.dtype(fields)
+    return dtype

@@ -36,7 +36,7 @@ class Format(Protocol):
         """What stands before a run of records of one layout, and the tag of the run's table row."""
         ...
 
-    def seal(self, rows: Bytes, layout: Layout, first: int) -> None:
+    def seal(self, rows: Bytes, layout: Layout, first: int, tag: int) -> None:
         """Fill in everything of some records that is neither input nor target."""
         ...
 
@@ -88,7 +88,7 @@ class Version1Format:
         """Nothing, for each record describes itself; the tag is the length of a record."""
         return b"", layout.stride
 
-    def seal(self, rows: Bytes, layout: Layout, first: int) -> None:
+    def seal(self, rows: Bytes, layout: Layout, first: int, tag: int) -> None:
         """Write the tensors' headers and zeros between them."""
         before, between = layout_headers(layout)
         rows[:, : layout.input_offset] = before

@@ -43,6 +43,10 @@ class Reader(Protocol):
         """The inputs and the targets of some records in one copy; None if they are not alike."""
         ...
 
+    def check_index(self) -> None:
+        """Check everything that says where the records are."""
+        ...
+
     def verify(self, progress: Callable[[int], None]) -> None:
         """Check every record; ``progress`` is called with the number of records done so far."""
         ...
@@ -58,13 +62,15 @@ def open_reader(path: str | os.PathLike[str], check: Check = "first") -> Reader:
     """
     file = MappedFile(path)
     start = file.view(0, 8).tobytes()
-    if not start:
-        raise RecordFileIncompleteError(f"{file.path} is empty")
     if looks_like_version_2(file):
         return Version2Reader(file, check)
     if start[:4] != MAGIC[: len(start)]:
         raise RecordFormatError(
             f"{file.path} is no record file: it begins with {start[:4]!r}, not {MAGIC!r}"
+        )
+    if len(start) < 8:
+        raise RecordFileIncompleteError(
+            f"{file.path} has {len(start)} bytes, less than the beginning of a header"
         )
     version = int.from_bytes(start[4:], "little")
     if version == 1:

@@ -33,6 +33,7 @@ class RowBuffer:
         self._memory = np.empty(_SIZE, np.uint8)
         self._used = 0  # bytes of the memory in front of the open rows
         self._layout: Layout | None = None
+        self._tag = 0
         self._rows = np.empty((0, 0), np.uint8)
         self._inputs: npt.NDArray[Any] = self._rows
         self._targets: npt.NDArray[Any] = self._rows
@@ -94,8 +95,8 @@ class RowBuffer:
             self.drain()
 
     def _begin_run(self, layout: Layout) -> None:
-        self._seal()
         head, tag = self._format.begin_run(layout, self.count)
+        self._seal()
         if self._used + len(head) + layout.stride > len(self._memory):
             self._layout = None
             self.drain()
@@ -104,7 +105,7 @@ class RowBuffer:
         self._runs.extend((self.count, self._sink.position + self._used, tag))
         self._memory[self._used : self._used + len(head)] = np.frombuffer(head, np.uint8)
         self._used += len(head)
-        self._layout = layout
+        self._layout, self._tag = layout, tag
         self._open_rows(layout)
 
     def _open_rows(self, layout: Layout) -> None:
@@ -121,7 +122,7 @@ class RowBuffer:
         if self._layout is None or not self._filled:
             return
         first = self.count - self._filled
-        self._format.seal(self._rows[: self._filled], self._layout, first)
+        self._format.seal(self._rows[: self._filled], self._layout, first, self._tag)
         self._used += self._filled * self._layout.stride
         self._rows = self._rows[self._filled :]
         self._filled = 0

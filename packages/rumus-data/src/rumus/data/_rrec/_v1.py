@@ -96,6 +96,14 @@ class Version1Reader:
         batch = take_rows(rows, numbers, pool)
         return layout.split(batch) if _same_headers(layout, batch) else None
 
+    def check_index(self) -> None:
+        """Check that each record can be divided.
+
+        Raises:
+            RecordFormatError: The first record that cannot.
+        """
+        self.verify(lambda done: None)
+
     def verify(self, progress: Callable[[int], None]) -> None:
         """Check that every record can be divided; there is no checksum to compare with.
 

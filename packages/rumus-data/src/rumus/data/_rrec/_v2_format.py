@@ -33,7 +33,6 @@ class Version2Format:
             self._header = pack_header(dict(metadata))
         except (TypeError, ValueError, RecursionError) as error:
             raise ArgumentError(f"the metadata cannot be stored as JSON: {error}") from error
-        self._tag = 0
 
     def as_stored(self, array: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:
         """Every array as it is.
@@ -56,16 +55,15 @@ class Version2Format:
     def begin_run(self, layout: Layout, first: int) -> tuple[bytes, int]:
         """The description of the run; the tag is its check field."""
         description = pack_run(layout, first)
-        self._tag = int.from_bytes(description[-4:], "little")
-        return description, self._tag
+        return description, int.from_bytes(description[-4:], "little")
 
-    def seal(self, rows: Bytes, layout: Layout, first: int) -> None:
+    def seal(self, rows: Bytes, layout: Layout, first: int, tag: int) -> None:
         """Write zeros between the fields, and the trailers."""
         rows[:, layout.input.nbytes : layout.target_offset] = 0
         rows[:, layout.target_offset + layout.target.nbytes : -TRAILER.itemsize] = 0
         trailers = trailers_of(rows)
         trailers["number"] = np.arange(first, first + len(rows))
-        trailers["tag"] = self._tag
+        trailers["tag"] = tag
         checks = np.fromiter(map(crc32c, rows[:, :-4]), np.uint32, len(rows))
         trailers["check"] = checks ^ np.uint32(MASK)
 
@@ -78,8 +76,7 @@ class Version2Format:
 
 def trailers_of(rows: Bytes) -> npt.NDArray[Any]:
     """The trailers of whole records, as a view of shape (n,)."""
-    start = rows.shape[1] - TRAILER.itemsize
-    return np.ndarray(len(rows), TRAILER, rows, start, (rows.strides[0],))
+    return rows[:, -TRAILER.itemsize :].view(TRAILER)[:, 0]
 
 
 def pack_index(runs: RunTable) -> bytes:

@@ -90,6 +90,7 @@ def read_footer(file: MappedFile, start: int) -> Footer:
         size != file.size
         or index_offset < start
         or index_offset + runs * ENTRY.itemsize + ALIGNMENT != size
+        or count * ALIGNMENT > index_offset - start  # no record takes less
         or runs > count
         or (runs == 0) != (count == 0)
     ):

@@ -83,6 +83,8 @@ class Version2Reader:
         run = self._only or self._run(self._run_of(number))
         row = number - run.first
         rows = run.rows[row : row + 1]
+        if not len(rows):
+            raise RecordCorruptError(f"{self.file.path}: record {number} is lost")
         self._compare(run, rows, np.array([number]))
         inputs, targets = run.layout.split(rows)
         return inputs[0, ...], targets[0, ...]
@@ -100,6 +102,15 @@ class Version2Reader:
         self._compare(run, batch, numbers)
         return run.layout.split(batch)
 
+    def check_index(self) -> None:
+        """Check the index and what each run says of itself.
+
+        Raises:
+            RecordError: It is damaged, or does not fit the records.
+        """
+        for k in range(self._footer.runs):
+            self._run(k)
+
     def verify(self, progress: Callable[[int], None]) -> None:
         """Compare everything with its checksum.
 
@@ -114,13 +125,15 @@ class Version2Reader:
         for k in range(self._footer.runs):
             run = self._run(k)
             if run.first != done:
-                raise self._bad_run(k, f"it begins with record {run.first}, not {done}")
+                raise RecordCorruptError(f"{self.file.path}: record {done} is lost")
             step = max(_VERIFY_BYTES // run.layout.stride, 1)
             for row in range(0, len(run.rows), step):
                 rows = run.rows[row : row + step]
                 self._check_rows(run, rows, np.arange(done, done + len(rows)))
                 done += len(rows)
                 progress(done)
+        if done != len(self):
+            raise RecordCorruptError(f"{self.file.path}: record {done} is lost")
 
     def _compare(self, run: OpenRun, rows: Bytes, numbers: npt.NDArray[np.intp]) -> None:
         """Compare records with their checksums, if it is time to."""
@@ -147,7 +160,11 @@ class Version2Reader:
 
     def _run_of(self, number: int) -> int:
         """Which run a record is in."""
-        return int(np.searchsorted(self._index["first"], number, side="right")) - 1
+        k = int(np.searchsorted(self._index["first"], number, side="right")) - 1
+        if k < 0:
+            self._check_entry(0)
+            raise RecordCorruptError(f"{self.file.path}: record {number} is lost")
+        return k
 
     def _run(self, k: int) -> OpenRun:
         """Open a run; the last few stay open."""
@@ -160,15 +177,8 @@ class Version2Reader:
         return run
 
     def _parse_run(self, k: int) -> OpenRun:
-        if not 0 <= k < len(self._index):
-            raise self._bad_run(k, "the index is not in order")
-        entry = self._index[k : k + 1]
-        if crc32c(entry.view(np.uint8)):
-            where = self._footer.index_offset + k * ENTRY.itemsize
-            raise RecordCorruptError(
-                f"{self.file.path}: entry {k} of the index at offset {where} is damaged"
-            )
-        first, offset, tag, _ = entry[0].tolist()
+        self._check_entry(k)
+        first, offset, tag, _ = self._index[k].tolist()
         end = int(self._index["first"][k + 1]) if k + 1 < len(self._index) else len(self)
         description = self._description(k, offset, tag)
         try:
@@ -179,8 +189,8 @@ class Version2Reader:
         count = end - first
         if described_first != first or count < 1:
             raise self._bad_run(k, f"it holds records from {described_first}, not {first} to {end}")
-        if offset + count * layout.stride > self._footer.index_offset:
-            raise self._bad_run(k, f"its {count} records of {layout.stride} bytes do not fit")
+        # a recovered file may have lost the last records of a run
+        count = min(count, (self._footer.index_offset - offset) // layout.stride)
         rows = self.file.view(offset, count * layout.stride).reshape(count, layout.stride)
         return OpenRun(first, offset, rows, layout, tag)
 
@@ -194,5 +204,15 @@ class Version2Reader:
             )
         return description
 
+    def _check_entry(self, k: int) -> None:
+        if crc32c(self._index[k : k + 1].view(np.uint8)):
+            where = self._footer.index_offset + k * ENTRY.itemsize
+            raise RecordCorruptError(
+                f"{self.file.path}: entry {k} of the index at offset {where} is damaged"
+            )
+
     def _bad_run(self, k: int, reason: str) -> RecordFormatError:
+        """What is wrong with a run, if the reason is not that the index is damaged."""
+        for entry in range(len(self._index)):
+            self._check_entry(entry)
         return RecordFormatError(f"{self.file.path}: run {k}: {reason}")

@@ -1,0 +1,145 @@
+"""Parts of data sets, and data sets put together."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+
+import numpy as np
+import numpy.typing as npt
+
+from rumus.tensor import ArgumentError
+
+from ._buffers import BufferPool
+from ._collate import stack_items
+from ._dataset import BatchGetter, Dataset, Indices, batch_getter, checked_index, checked_indices
+from ._item import DataItem, as_array, raw_parts
+from ._map import batch_of
+from ._order import generator
+from ._scatter import Pair, scattered
+
+
+class Subset:
+    """Some samples of a data set.
+
+    Args:
+        dataset: The samples.
+        indices: The numbers of those to keep, in any order.
+
+    Raises:
+        IndexError: One of them lies outside.
+    """
+
+    def __init__(self, dataset: Dataset, indices: Indices) -> None:
+        self._dataset = dataset
+        self._indices = checked_indices(indices, len(dataset))
+
+    @property
+    def parts(self) -> tuple[Dataset, ...]:
+        """The data set below."""
+        return (self._dataset,)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> DataItem:
+        return self._dataset[int(self._indices[checked_index(index, len(self))])]
+
+    @property
+    def __getitems__(self) -> BatchGetter:
+        """The batch path; it exists where the data set below has one."""
+        getter = batch_getter(self._dataset)
+        if getter is None:
+            raise AttributeError(f"{type(self._dataset).__name__} has no __getitems__")
+        return lambda indices: getter(self._indices[checked_indices(indices, len(self))])
+
+
+class ConcatDataset:
+    """Several data sets one after the other.
+
+    Args:
+        datasets: At least one.
+
+    Raises:
+        ArgumentError: There is none.
+    """
+
+    def __init__(self, datasets: Sequence[Dataset]) -> None:
+        if not datasets:
+            raise ArgumentError("ConcatDataset needs at least one data set")
+        self._datasets = tuple(datasets)
+        self._starts = [0, *accumulate(map(len, self._datasets))]
+        self._pool = BufferPool()
+
+    @property
+    def parts(self) -> tuple[Dataset, ...]:
+        """The data sets below."""
+        return self._datasets
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getitem__(self, index: int) -> DataItem:
+        index = checked_index(index, len(self))
+        part = bisect_right(self._starts, index) - 1
+        return self._datasets[part][index - self._starts[part]]
+
+    @property
+    def __getitems__(self) -> BatchGetter:
+        """The batch path; it exists where all data sets below have one."""
+        for dataset in self._datasets:
+            if batch_getter(dataset) is None:
+                raise AttributeError(f"{type(dataset).__name__} has no __getitems__")
+        return self._batch
+
+    def _batch(self, indices: Indices) -> DataItem:
+        numbers = checked_indices(indices, len(self))
+        if not len(numbers):
+            raise ArgumentError("a batch needs at least one index")
+        pair = scattered(numbers, self._starts, self._from_part, self._pool)
+        if pair is not None:
+            return DataItem(*pair)
+        wanted = numbers.tolist()
+        return stack_items([self[index] for index in wanted], wanted, self._pool)
+
+    def _from_part(self, part: int, numbers: npt.NDArray[np.intp]) -> Pair:
+        input, target = raw_parts(batch_of(self._datasets[part], numbers, self._pool))
+        return as_array(input), as_array(target)
+
+
+def random_split(dataset: Dataset, lengths: Sequence[int | float], seed: int = 0) -> list[Subset]:
+    """Parts of a data set that share no sample, drawn at random.
+
+    Args:
+        dataset: The samples.
+        lengths: The length of each part; or shares that add up to 1, where samples left over by
+            rounding down go one each to the first parts.
+        seed: Where the random numbers come from, from 0.
+
+    Returns:
+        The parts, whose lengths add up to that of the data set.
+
+    Raises:
+        ArgumentError: The lengths do not add up, or one is negative.
+    """
+    counts = _counts(len(dataset), lengths)
+    order = generator(seed).permutation(len(dataset))
+    ends = list(accumulate(counts))
+    return [
+        Subset(dataset, order[end - count : end]) for end, count in zip(ends, counts, strict=True)
+    ]
+
+
+def _counts(samples: int, lengths: Sequence[int | float]) -> list[int]:
+    counts = [int(length) for length in lengths]
+    if any(isinstance(n, float) for n in lengths) and abs(sum(lengths) - 1) < 1e-6:
+        counts = [int(samples * share) for share in lengths]
+        for k in range(samples - sum(counts)):
+            counts[k % len(counts)] += 1
+    if sum(counts) != samples or min(counts, default=0) < 0 or min(lengths, default=0) < 0:
+        raise ArgumentError(
+            f"lengths {list(lengths)} must be counts that add up to the {samples} samples, or "
+            "shares that add up to 1"
+        )
+    return counts
