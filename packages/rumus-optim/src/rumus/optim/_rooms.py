@@ -12,7 +12,7 @@ import numpy.typing as npt
 from rumus import gpu
 from rumus.gpu import GpuArray
 from rumus.nn import Parameter
-from rumus.optim._engine import F32, MASTER, state_shapes
+from rumus.optim._engine import F32, MASTER, Shape, state_shapes
 from rumus.tensor import Arena, Tensor, from_numpy
 
 if TYPE_CHECKING:
