@@ -65,9 +65,7 @@ OLDEST, NEWEST = FOUND[0], FOUND[-1]
 def tests(session: nox.Session) -> None:
     """Run all tests, of each package and across packages, on every Python that is here."""
     install_tree(session, *TEST_TOOLS, "build")
-    folders = [f"packages/{name}/tests" for name in PACKAGES]
-    for folder in [*folders, "tests"]:
-        run_pytest(session, folder, "--ignore=tests/parity")
+    run_pytest(session, "packages", "tests", "--ignore=tests/parity")
     missing = [version for version in PYTHONS if version not in FOUND]
     if missing and session.python == NEWEST:
         session.warn(f"NOT TESTED on Python {', '.join(missing)}: not found on this machine")
@@ -177,11 +175,11 @@ def install_wheels(session: nox.Session, wheels: Iterable[Path], *others: str) -
     session.install("--force-reinstall", "--no-deps", *paths)
 
 
-def run_pytest(session: nox.Session, folder: str, *options: str) -> None:
-    """Run a folder's tests; what follows `--` may choose none of them in some folder."""
+def run_pytest(session: nox.Session, *arguments: str) -> None:
+    """Run tests in one call, so that what was skipped is said once; `--` may choose none of them."""
     nothing_chosen = [5] if session.posargs else []
     session.run(
-        *("pytest", "-q", "-c", "pyproject.toml", folder, *options, *session.posargs),
+        *("pytest", "-q", "-c", "pyproject.toml", *arguments, *session.posargs),
         success_codes=[0, *nothing_chosen],
     )
 
