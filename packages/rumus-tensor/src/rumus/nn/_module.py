@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from rumus.autograd._mode import no_grad
-from rumus.tensor import _epoch
+from rumus.tensor import _structure
 from rumus.tensor._device import CPU, Device
 from rumus.tensor._errors import ArgumentError, StateDictError
 from rumus.tensor._tensor import Tensor
@@ -118,7 +118,7 @@ class Module:
         setattr(self, name, value)
         if name not in self._buffers:
             self._buffers = (*self._buffers, name)
-        _epoch.bump()
+        _structure.bump()
 
     # Mode and place
 
@@ -128,7 +128,7 @@ class Module:
         for module in changing:
             module.training = mode
         if changing:
-            _epoch.bump()
+            _structure.bump()
         return self
 
     def eval(self) -> Self:

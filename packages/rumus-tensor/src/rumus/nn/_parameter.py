@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from rumus.autograd._store import ParamId
-from rumus.tensor import _epoch
+from rumus.tensor import _structure
 from rumus.tensor._base import TensorBase, Version
 from rumus.tensor._device import CPU, Device
 from rumus.tensor._elementwise import is_float
@@ -94,7 +94,7 @@ class Parameter(Tensor):
             raise DTypeError(f"{self.label} is {self.dtype}; only floats have gradients")
         if value != self._requires_grad:
             self._requires_grad = bool(value)
-            _epoch.bump()
+            _structure.bump()
 
     def _edge(self) -> Parameter | None:
         return self if self._requires_grad else None
@@ -111,7 +111,7 @@ class Parameter(Tensor):
         self._array, self._device, self._version = array, device, Version()
         self.slot = None
         keep(array, device)
-        _epoch.bump()
+        _structure.bump()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _copied, (self.detach(), self._name, self._requires_grad)

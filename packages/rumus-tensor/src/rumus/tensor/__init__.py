@@ -19,7 +19,6 @@ from ._creation import (
 )
 from ._device import Device
 from ._elementwise import bool_, float16, float32, int32, uint8
-from ._epoch import structure_version
 from ._errors import (
     ArgumentError,
     AutogradError,
@@ -35,6 +34,7 @@ from ._errors import (
 from ._joining import cat, maximum, minimum, stack, where
 from ._matrix import matmul
 from ._random import Generator, default_generator, manual_seed
+from ._structure import structure_version
 from ._tensor import Tensor
 
 __all__ = [

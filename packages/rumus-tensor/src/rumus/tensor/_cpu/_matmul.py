@@ -15,6 +15,7 @@ def matmul(a: Array, b: Array, bias: Array | None, out: Array | None) -> Array:
     dtype = a.dtype
     if dtype == np.float16:
         a, b = a.astype(np.float32), b.astype(np.float32)
+    a, b = _for_blas(a), _for_blas(b)
     with np.errstate(all="ignore"):
         if out is not None and bias is None and out.dtype == a.dtype:
             return np.matmul(a, b, out=out)
@@ -26,3 +27,12 @@ def matmul(a: Array, b: Array, bias: Array | None, out: Array | None) -> Array:
         return result
     np.copyto(out, result)
     return out
+
+
+def _for_blas(a: Array) -> Array:
+    """The array, copied where numpy 1 would not hand it to BLAS but multiply in a plain loop."""
+    height, width = a.shape[-2:]
+    down, along = a.strides[-2:]
+    by_rows = along == a.itemsize and down >= width * a.itemsize
+    by_columns = down == a.itemsize and along >= height * a.itemsize
+    return a if by_rows or by_columns else np.ascontiguousarray(a)
