@@ -176,7 +176,7 @@ def install_wheels(session: nox.Session, wheels: Iterable[Path], *others: str) -
 
 
 def run_pytest(session: nox.Session, *arguments: str) -> None:
-    """Run tests in one call, so that what was skipped is said once; `--` may choose none of them."""
+    """Run tests in one call, so that skips are said once; what follows `--` may choose none."""
     nothing_chosen = [5] if session.posargs else []
     session.run(
         *("pytest", "-q", "-c", "pyproject.toml", *arguments, *session.posargs),
