@@ -1,16 +1,17 @@
 // Position of the first extreme of each row, LANES invocations a row; rows = outer * inner:
-//   output[o * inner + i] = argmax over r of input[offset + o * outer_step + i * inner_step + r * step]
+//   output[split * rows + o * inner + i] =
+//     argmax over r of input[offset + o * outer_step + i * inner_step + r * step]
+// where split is a part of `share` values of r. A second stage, whose places are those that the
+// parts found, then chooses among them.
 //
 // Values become unsigned keys in the same order, NaN above all, so that one comparison decides.
-// LARGEST chooses between argmax and argmin. The prelude gives T, `load_input_element(e)` and `key(v)`.
+// LARGEST chooses between argmax and argmin. The prelude gives T, `load_input_element(e)`,
+// `key(v)`, and `place(i, row)`: the value of r that is looked at as number i.
 
 struct Params {
-  rows: u32, inner: u32, length: u32,
+  rows: u32, inner: u32, length: u32, share: u32,
   outer_step: u32, inner_step: u32, step: u32, offset: u32,
 }
-
-@group(0) @binding(1) var<storage, read_write> output: array<i32>;
-@group(0) @binding(2) var<uniform> params: Params;
 
 var<workgroup> keys: array<u32, 256>;
 var<workgroup> places: array<u32, 256>;
@@ -37,21 +38,23 @@ fn main(
   let lane = local % LANES;
   let row = (group.y * groups.x + group.x) * (256u / LANES) + local / LANES;
   let inside = row < params.rows;
-  let end = select(0u, params.length, inside);
+  let start = group.z * params.share;
+  let end = select(start, min(start + params.share, params.length), inside);
   let base = params.offset
     + row / params.inner * params.outer_step + row % params.inner * params.inner_step;
 
   var best = 0u;
-  var place = 0xffffffffu;
-  for (var r = lane; r < end; r += LANES) {
-    let key = key(load_input_element(base + r * params.step));
-    if (key > best || place == 0xffffffffu) {
-      best = key;
-      place = r;
+  var found = 0xffffffffu;
+  for (var i = start + lane; i < end; i += LANES) {
+    let r = place(i, row);
+    let rank = key(load_input_element(base + r * params.step));
+    if (rank > best || found == 0xffffffffu) {
+      best = rank;
+      found = r;
     }
   }
   keys[local] = best;
-  places[local] = place;
+  places[local] = found;
   workgroupBarrier();
   for (var reach = LANES / 2u; reach > 0u; reach /= 2u) {
     if (lane < reach) {
@@ -65,5 +68,5 @@ fn main(
     }
     workgroupBarrier();
   }
-  if (inside && lane == 0u) { output[row] = i32(places[local]); }
+  if (inside && lane == 0u) { output[group.z * params.rows + row] = i32(places[local]); }
 }

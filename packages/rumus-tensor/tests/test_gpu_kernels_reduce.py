@@ -131,7 +131,9 @@ def test_a_sum_has_the_same_bits_every_time(be):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("op", ["argmax", "argmin"])
-@pytest.mark.parametrize("shape", [(7,), (3, 10), (5, 300, 4), (1, 1), (2, 5000)])
+@pytest.mark.parametrize(
+    "shape", [(7,), (3, 10), (5, 300, 4), (1, 1), (2, 5000), (400_000,), (70_000, 3)]
+)
 def test_the_first_extreme_wins(be, shape, op, dtype):
     host = np.round(numbers(shape, dtype).astype(np.float64)).astype(dtype)
     for axis in range(len(shape)):

@@ -107,8 +107,8 @@ def _reductions() -> Iterator[tuple[str, Pipeline]]:
             f"columns {width}",
             reduce.pipeline("reduce_columns", "mean", "float16", True, True, width),
         )
-    for op, dtype in product(("argmax", "argmin"), DTYPES):
-        yield f"{op} {dtype}", arg_reduce.arg_pipeline(op, dtype, 64)
+    for op, dtype, chooses in product(("argmax", "argmin"), DTYPES, (False, True)):
+        yield f"{op} {dtype} {chooses}", arg_reduce.arg_pipeline(op, dtype, 64, chooses)
 
 
 def _products() -> Iterator[tuple[str, Pipeline]]:
