@@ -134,6 +134,16 @@ def test_a_step_sees_the_raw_gradient_and_its_scale():
     assert p.tolist() == [-0.5] * 3
 
 
+def test_a_step_gets_contiguous_arrays(device):
+    p, store = Parameter(ones((2, 3), device=device).T), GradientStore()
+    store.accumulate(p.id, tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], device=device).T)
+    be = p.device.backend
+    with borrow(store, [p]) as held:
+        for array in (held.data(p), held.grad(p)):
+            assert be.contiguous(array) is array
+        np.testing.assert_array_equal(be.to_host(held.grad(p)), [[1, 4], [2, 5], [3, 6]])
+
+
 @pytest.mark.parametrize(
     ("spoil", "error", "message"),
     [

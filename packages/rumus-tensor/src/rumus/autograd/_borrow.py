@@ -30,8 +30,9 @@ class Borrowed:
         return parameter._array
 
     def grad(self, parameter: Parameter) -> Any:
-        """The device array of its gradient, not yet multiplied by :meth:`scale`."""
-        return self._gradient(parameter)._array
+        """The device array of its gradient, contiguous, not yet multiplied by :meth:`scale`."""
+        gradient = self._gradient(parameter)
+        return gradient._device.backend.contiguous(gradient._array)
 
     def scale(self, parameter: Parameter) -> Any | None:
         """What :meth:`GradientStore.scale_by` asked to multiply the gradient by, or None."""

@@ -198,6 +198,8 @@ class Tensor(Arithmetic, Reduction, Shaping, Mutation):
     def backward(self, grad: Tensor | None = None, retain_graph: bool = False) -> GradientStore:
         """The gradients of this tensor with respect to all parameters it depends on.
 
+        They have no graph themselves: there are no second derivatives.
+
         Args:
             grad: Gradient of this tensor, of its shape; 1 by default for one element.
             retain_graph: Keep the graph for another backward pass through it.
