@@ -1,0 +1,274 @@
+"""What comes out of the loop, whatever works behind it."""
+
+import gc
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from rumus import gpu
+from rumus.data import ArrayDataset, DataItem, DataLoader, DatasetError, RecordDataset, RecordWriter
+from rumus.tensor import ArgumentError, DTypeError, ShapeError, Tensor
+
+Contents = list[tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]]
+
+
+class Squares:
+    """Sample i is (i, i²), item by item."""
+
+    def __init__(self, length: int = 103) -> None:
+        self.length = length
+        self.threads: set[threading.Thread] = set()
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> DataItem:
+        self.threads.add(threading.current_thread())
+        return DataItem(np.full((2, 3), index, np.float32), index * index)
+
+
+def contents(loader: DataLoader) -> Contents:
+    return [(batch.input.numpy(), batch.target.numpy()) for batch in loader]
+
+
+def assert_same(one: Contents, other: Contents) -> None:
+    assert len(one) == len(other)
+    for (x, y), (v, w) in zip(one, other, strict=True):
+        np.testing.assert_array_equal(x, v)
+        np.testing.assert_array_equal(y, w)
+        assert (x.dtype, y.dtype) == (v.dtype, w.dtype)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4, 8])
+@pytest.mark.parametrize("prefetch", [1, 2, 5])
+def test_batches_are_the_same_for_any_number_of_workers(workers: int, prefetch: int) -> None:
+    for dataset in (Squares(), ArrayDataset(np.arange(103), np.arange(103) ** 2)):
+        alone = DataLoader(dataset, 8, shuffle=True, seed=3)
+        many = DataLoader(
+            dataset, 8, shuffle=True, seed=3, num_workers=workers, prefetch_factor=prefetch
+        )
+        for _ in range(3):
+            assert_same(contents(alone), contents(many))
+
+
+def test_without_workers_everything_runs_on_the_calling_thread() -> None:
+    dataset = Squares()
+    contents(DataLoader(dataset, 10))
+    assert dataset.threads == {threading.current_thread()}
+    dataset.threads.clear()
+    contents(DataLoader(dataset, 10, num_workers=2))
+    assert threading.current_thread() not in dataset.threads
+
+
+def test_a_batch_stacks_its_samples() -> None:
+    batches = contents(DataLoader(Squares(10), 4))
+
+    assert [x.shape for x, _ in batches] == [(4, 2, 3), (4, 2, 3), (2, 2, 3)]
+    np.testing.assert_array_equal(batches[1][0][2], np.full((2, 3), 6))
+    assert batches[2][1].tolist() == [64, 81]
+    assert len(contents(DataLoader(Squares(10), 4, drop_last=True))) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (np.float64, np.float32),
+        (np.float32, np.float32),
+        (np.float16, np.float16),
+        (np.int64, np.int32),
+        (np.int8, np.int32),
+        (np.uint16, np.int32),
+        (np.uint8, np.uint8),
+        (np.bool_, np.bool_),
+        (">f4", np.float32),
+        (">i4", np.int32),
+    ],
+)
+def test_dtypes_become_those_of_tensors(given: npt.DTypeLike, expected: npt.DTypeLike) -> None:
+    values = np.array([[0, 1], [1, 0]], given)
+    by_batch = ArrayDataset(values, values)
+
+    class ByItem:
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, index: int) -> DataItem:
+            return by_batch[index]
+
+    for dataset in (by_batch, ByItem()):
+        (batch,) = DataLoader(dataset, 2)
+        assert batch.input.dtype == np.dtype(expected)
+        assert batch.input.numpy().tolist() == [[0, 1], [1, 0]]
+
+
+def test_what_no_tensor_can_hold_is_an_error() -> None:
+    for values in (np.zeros(2, complex), np.array(["a", "b"]), np.zeros(2, "M8[s]"), [{}, None]):
+        with pytest.raises(DTypeError, match="the input of batch 0 of epoch 0 has dtype"):
+            list(DataLoader(ArrayDataset(np.asarray(values), np.arange(2)), 2))
+    with pytest.raises(ArgumentError, match=r"holds 2147483648, which does not fit int32"):
+        list(DataLoader(ArrayDataset(np.arange(2), np.array([0, 2**31])), 2))
+
+
+def test_samples_of_different_shape_are_named() -> None:
+    class Ragged(Squares):
+        def __getitem__(self, index: int) -> DataItem:
+            return DataItem(np.zeros(4 if index == 5 else 3), 0)
+
+    message = r"inputs of a batch differ in shape: sample 4 has \(3,\), sample 5 has \(4,\)"
+    for workers in (0, 2):
+        with pytest.raises(ShapeError, match=message):
+            contents(DataLoader(Ragged(12), 4, num_workers=workers))
+
+
+def test_a_collate_of_the_user_gets_samples() -> None:
+    def pad(items: list[DataItem]) -> DataItem:
+        longest = max(item.input.shape[0] for item in items)
+        x = np.zeros((len(items), longest), np.float32)
+        for k, item in enumerate(items):
+            x[k, : item.input.shape[0]] = item.input.numpy()
+        return DataItem(x, np.array([item.target.item() for item in items]))
+
+    class Ragged(Squares):
+        def __getitem__(self, index: int) -> DataItem:
+            return DataItem(np.full(index, index), index)
+
+    for workers in (0, 2):
+        loader = DataLoader(Ragged(7), 3, collate=pad, num_workers=workers)  # type: ignore[arg-type]
+        assert [x.shape for x, _ in contents(loader)] == [(3, 2), (3, 5), (1, 6)]
+        both = DataLoader(ArrayDataset(np.ones((7, 2)), np.arange(7)), 3, collate=pad)  # type: ignore[arg-type]
+        assert [x.shape for x, _ in contents(both)] == [(3, 2), (3, 2), (1, 2)]
+
+
+def test_what_is_no_item_is_refused() -> None:
+    class Pairs(Squares):
+        def __getitem__(self, index: int) -> DataItem:
+            return (1, 2)  # type: ignore[return-value]
+
+    with pytest.raises(DatasetError, match="sample 0 of Pairs is a tuple; it must be a DataItem"):
+        contents(DataLoader(Pairs(), 4))
+    with pytest.raises(DatasetError, match="collate of Squares is a list"):
+        contents(DataLoader(Squares(), 4, collate=list))  # type: ignore[arg-type]
+
+
+def test_no_batch_changes_while_somebody_can_see_it(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(400, 200, 20)).astype(np.float32)
+    path = tmp_path / "a.rrec"
+    with RecordWriter(path) as writer:
+        writer.append_batch(values, np.arange(400))
+
+    class Items(Squares):
+        def __getitem__(self, index: int) -> DataItem:
+            return DataItem(values[index], index)
+
+    for dataset in (RecordDataset(path), ArrayDataset(values, np.arange(400)), Items(400)):
+        for workers in (0, 2):
+            kept: list[tuple[Tensor, npt.NDArray[np.generic]]] = []
+            loader = DataLoader(dataset, 16, shuffle=True, num_workers=workers)
+            for number, batch in enumerate(loader):
+                wanted = values[batch.target.numpy()]
+                np.testing.assert_array_equal(batch.input.numpy(), wanted)
+                if number % 3 == 0:  # keep a view of the batch, and not the batch
+                    kept.append((batch.input[2:5], wanted[2:5]))
+            del batch
+            gc.collect()
+            for view, wanted in kept:
+                np.testing.assert_array_equal(view.numpy(), wanted)
+
+
+def test_memory_is_used_again_when_nobody_sees_it() -> None:
+    dataset = ArrayDataset(np.zeros((640, 5000), np.float32), np.arange(640))
+    addresses = {batch.input.array.ctypes.data for batch in DataLoader(dataset, 32)}
+    assert len(addresses) <= 3
+
+
+@pytest.mark.parametrize(("workers", "prefetch"), [(1, 1), (2, 2), (3, 1), (4, 3)])
+def test_no_more_batches_than_asked_are_made_ahead(workers: int, prefetch: int) -> None:
+    class Counted(Squares):
+        begun = 0
+        lock = threading.Lock()
+
+        def __getitem__(self, index: int) -> DataItem:
+            with self.lock:
+                self.begun += 1
+            return super().__getitem__(index)
+
+    dataset = Counted(400)
+    loader = DataLoader(dataset, 1, num_workers=workers, prefetch_factor=prefetch)
+    for taken, _ in enumerate(loader, start=1):
+        if taken % 50 == 1:
+            time.sleep(0.02)
+        assert dataset.begun <= taken + workers * prefetch
+
+
+def test_workers_share_slow_reading() -> None:
+    class Slow(Squares):
+        def __getitem__(self, index: int) -> DataItem:
+            time.sleep(0.002)
+            return super().__getitem__(index)
+
+    def seconds(workers: int) -> float:
+        started = time.perf_counter()
+        contents(DataLoader(Slow(160), 5, num_workers=workers))
+        return time.perf_counter() - started
+
+    assert seconds(8) < seconds(0) / 3
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_empty_data_set_has_no_batches(workers: int) -> None:
+    loader = DataLoader(Squares(0), 4, shuffle=True, num_workers=workers)
+    assert (len(loader), contents(loader)) == (0, [])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_data_set_whose_length_changes_is_an_error(workers: int) -> None:
+    dataset = Squares(100)
+    loader = DataLoader(dataset, 1, num_workers=workers)
+    with pytest.raises(DatasetError, match="had 100 samples when epoch 0 began and has 99 now"):
+        for _ in loader:
+            dataset.length = 99
+    assert len(contents(loader)) == 99
+
+
+def test_stats_say_where_the_time_went() -> None:
+    class Slow(Squares):
+        def __getitem__(self, index: int) -> DataItem:
+            time.sleep(0.001)
+            return super().__getitem__(index)
+
+    loader = DataLoader(Slow(60), 10, num_workers=1)
+    assert "nothing measured" in loader.stats().bottleneck
+    contents(loader)
+    stats = loader.stats()
+    assert (stats.epoch, stats.batches, stats.samples, stats.skipped) == (0, 6, 60, 0)
+    assert stats.fetch_seconds >= 0.06
+    assert stats.wait_seconds > 0.5 * stats.elapsed_seconds
+    assert stats.bottleneck.startswith("reading samples")
+
+    fast = DataLoader(Squares(60), 10, num_workers=2)
+    for _ in fast:
+        time.sleep(0.01)
+    assert "loop's own work" in fast.stats().bottleneck
+    assert 0 < fast.stats().queue_depth <= 4
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_batches_go_to_the_gpu_as_they_are(workers: int, dtype: npt.DTypeLike) -> None:
+    assert gpu.is_available()
+    values = np.random.default_rng(0).integers(256, size=(50, 3, 5)).astype(dtype)
+    loader = DataLoader(
+        ArrayDataset(values, np.arange(50)), 8, device="gpu", num_workers=workers, shuffle=True
+    )
+    seen = 0
+    for batch in loader:
+        assert str(batch.input.device) == str(batch.target.device) == "gpu:0"
+        assert (batch.input.dtype, batch.target.dtype) == (np.dtype(dtype), np.int32)
+        np.testing.assert_array_equal(batch.input.numpy(), values[batch.target.numpy()])
+        seen += len(batch.target)
+    assert seen == 50
