@@ -32,6 +32,15 @@ def test_long_and_thin_reductions_are_accurate(shape, axis, device):
     np.testing.assert_array_equal(t.max(axis).numpy(), a.max(axis))
 
 
+@pytest.mark.parametrize("shape", [(100_003, 3), (3, 70_001, 2), (513, 5)])
+def test_long_sums_keep_their_digits(shape, device):
+    a = np.random.default_rng(0).random(shape, np.float32)
+    axis = len(shape) - 2
+    t = tensor(a, device=device)
+    np.testing.assert_allclose(t.sum(axis).numpy(), a.sum(axis, np.float64), rtol=2e-6)
+    np.testing.assert_allclose(t.mean(axis).numpy(), a.mean(axis, np.float64), rtol=2e-6)
+
+
 def test_a_reduction_may_have_more_elements_than_one_dimension_of_workgroups(device):
     n = 65_535 * 64 + 129
     a = (np.arange(n, dtype=np.int32) % 7).astype(np.float32)
