@@ -12,8 +12,8 @@ fn update(
 ) -> vec4<f32> {
     let p = h.shrink * w;
     let g = grad + h.weight_decay * w;
-    (*s).m += h.c1 * (g - (*s).m);
-    (*s).v += h.c2 * (g * g - (*s).v);
+    (*s).m = h.beta1 * (*s).m + h.c1 * g;
+    (*s).v = h.beta2 * (*s).v + h.c2 * g * g;
     var v = (*s).v;
     if (AMSGRAD) {
         (*s).v_max = max((*s).v_max, v);

@@ -8,6 +8,6 @@ fn update(
     h: Row, c: vec2<f32>, p: vec4<f32>, g: vec4<f32>, s: ptr<function, State>
 ) -> vec4<f32> {
     let m = (*s).m;
-    (*s).m = m + h.c2 * (g - m);
-    return h.shrink * p - h.lr * sign(m + h.c1 * (g - m));
+    (*s).m = h.beta2 * m + h.c2 * g;
+    return h.shrink * p - h.lr * sign(h.beta1 * m + h.c1 * g);
 }

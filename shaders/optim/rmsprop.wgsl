@@ -8,10 +8,10 @@ fn update(
     h: Row, c: vec2<f32>, p: vec4<f32>, grad: vec4<f32>, s: ptr<function, State>
 ) -> vec4<f32> {
     let g = grad + h.weight_decay * p;
-    (*s).v += h.c * (g * g - (*s).v);
+    (*s).v = h.alpha * (*s).v + h.c * g * g;
     var v = (*s).v;
     if (CENTERED) {
-        (*s).a += h.c * (g - (*s).a);
+        (*s).a = h.alpha * (*s).a + h.c * g;
         v = max(v - (*s).a * (*s).a, vec4<f32>());
     }
     var d = g / (sqrt(v) + h.eps);

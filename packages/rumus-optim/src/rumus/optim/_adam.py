@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from rumus.optim import _checks
+from rumus.optim._cpu import blend
 from rumus.optim._engine import F32
 from rumus.optim._groups import Options, ParamsLike
 from rumus.optim._optimizer import Optimizer
@@ -18,6 +19,8 @@ class Row(NamedTuple):
     """One group's numbers; ``c`` is ``1 - β``, which float32 cannot subtract exactly enough."""
 
     lr: float
+    beta1: float
+    beta2: float
     c1: float
     c2: float
     log_beta1: float
@@ -99,6 +102,8 @@ class Adam(Optimizer):
         lr, decay = options["lr"], options["weight_decay"]
         return Row(
             lr=lr,
+            beta1=beta1,
+            beta2=beta2,
             c1=1 - beta1,
             c2=1 - beta2,
             log_beta1=log_of_decay(beta1),
@@ -128,13 +133,9 @@ class Adam(Optimizer):
         if h.weight_decay:
             np.multiply(p, h.weight_decay, out=scratch[1])
             g = np.add(g, scratch[1], out=scratch[1])
-        np.subtract(g, m, out=a)
-        np.multiply(a, h.c1, out=a)
-        np.add(m, a, out=m)
+        blend(m, g, h.beta1, h.c1, a)
         np.multiply(g, g, out=a)
-        np.subtract(a, v, out=a)
-        np.multiply(a, h.c2, out=a)
-        np.add(v, a, out=v)
+        blend(v, a, h.beta2, h.c2, a)
         if len(s) == 3:
             v = np.maximum(s[2], v, out=s[2])
         root = sqrt(-expm1(step * h.log_beta2))

@@ -102,6 +102,13 @@ def add_scaled(x: F32, y: F32, alpha: float, wide: npt.NDArray[np.float64], out:
     return out
 
 
+def blend(x: F32, y: F32, keep: float, share: float, scratch: F32) -> None:
+    """``x ← keep · x + share · y``; ``scratch`` may be ``y``."""
+    np.multiply(x, keep, out=x)
+    np.multiply(y, share, out=scratch)
+    np.add(x, scratch, out=x)
+
+
 def flat(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """A contiguous array as one axis, without a copy."""
     return array.reshape(array.size)

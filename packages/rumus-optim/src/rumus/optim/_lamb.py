@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from rumus.optim import _checks
 from rumus.optim._adam import log_of_decay
-from rumus.optim._cpu import Span, for_spans, spans
+from rumus.optim._cpu import Span, blend, for_spans, spans
 from rumus.optim._cpu_engine import Work
 from rumus.optim._engine import F32
 from rumus.optim._groups import Options, ParamsLike
@@ -25,6 +25,8 @@ class Row(NamedTuple):
     """One group's numbers; ``c`` is ``1 - β``."""
 
     lr: float
+    beta1: float
+    beta2: float
     c1: float
     c2: float
     log_beta1: float
@@ -91,6 +93,8 @@ class LAMB(Optimizer):
         beta1, beta2 = options["betas"]
         return Row(
             lr=options["lr"],
+            beta1=beta1,
+            beta2=beta2,
             c1=1 - beta1,
             c2=1 - beta2,
             log_beta1=log_of_decay(beta1),
@@ -132,13 +136,9 @@ class LAMB(Optimizer):
 
     def moments(self, h: Row, g: F32, m: F32, v: F32, x: F32) -> None:
         """The first two lines of the formula."""
-        np.subtract(g, m, out=x)
-        np.multiply(x, h.c1, out=x)
-        np.add(m, x, out=m)
+        blend(m, g, h.beta1, h.c1, x)
         np.multiply(g, g, out=x)
-        np.subtract(x, v, out=x)
-        np.multiply(x, h.c2, out=x)
-        np.add(v, x, out=v)
+        blend(v, x, h.beta2, h.c2, x)
 
     def direction(self, h: Row, step: int, p: F32, m: F32, v: F32, scratch: Sequence[Any]) -> F32:
         """The third line, ``u``, in the first scratch array."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rumus.optim import _checks
+from rumus.optim._cpu import blend
 from rumus.optim._engine import F32
 from rumus.optim._groups import Options, ParamsLike
 from rumus.optim._optimizer import Optimizer
@@ -17,6 +18,8 @@ class Row(NamedTuple):
     """One group's numbers; ``c`` is ``1 - β``."""
 
     lr: float
+    beta1: float
+    beta2: float
     c1: float
     c2: float
     shrink: float
@@ -49,7 +52,7 @@ class Lion(Optimizer):
 
     shader = "lion.wgsl"
     shader_states = ("m",)
-    scratch = "f"
+    scratch = "ff"
 
     def __init__(
         self,
@@ -76,7 +79,7 @@ class Lion(Optimizer):
         """The numbers of one group."""
         beta1, beta2 = options["betas"]
         shrink = 1 - options["lr"] * options["weight_decay"]
-        return Row(lr=options["lr"], c1=1 - beta1, c2=1 - beta2, shrink=shrink)
+        return Row(options["lr"], beta1, beta2, 1 - beta1, 1 - beta2, shrink)
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -87,16 +90,14 @@ class Lion(Optimizer):
         self, h: Row, step: int, p: F32, g: F32, s: Sequence[F32], scratch: Sequence[Any]
     ) -> None:
         """The class's formula."""
-        x = scratch[0]
+        x, y = scratch[0], scratch[1]
         (m,) = s
         if h.shrink != 1:
             np.multiply(p, h.shrink, out=p)
-        np.subtract(g, m, out=x)
-        np.multiply(x, h.c1, out=x)
-        np.add(m, x, out=x)
+        np.multiply(m, h.beta1, out=x)
+        np.multiply(g, h.c1, out=y)
+        np.add(x, y, out=x)
         np.sign(x, out=x)
         np.multiply(x, h.lr, out=x)
         np.subtract(p, x, out=p)
-        np.subtract(g, m, out=x)
-        np.multiply(x, h.c2, out=x)
-        np.add(m, x, out=m)
+        blend(m, g, h.beta2, h.c2, x)

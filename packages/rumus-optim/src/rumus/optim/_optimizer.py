@@ -260,6 +260,7 @@ class Optimizer(ABC):
                 before = None if self._engine is None else self._engine.snapshot()
                 self._engine = self._make_engine()
                 if before is not None:
+                    self._engine.prepare()
                     self._engine.restore(before)
             self._engine.prepare()
             return self._engine

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rumus.optim import _checks
+from rumus.optim._cpu import blend
 from rumus.optim._engine import F32
 from rumus.optim._groups import Options, ParamsLike
 from rumus.optim._optimizer import Optimizer
@@ -17,6 +18,7 @@ class Row(NamedTuple):
     """One group's numbers; ``c`` is ``1 - α``."""
 
     lr: float
+    alpha: float
     c: float
     eps: float
     momentum: float
@@ -95,6 +97,7 @@ class RMSprop(Optimizer):
         """The numbers of one group."""
         return Row(
             lr=options["lr"],
+            alpha=options["alpha"],
             c=1 - options["alpha"],
             eps=options["eps"],
             momentum=options["momentum"],
@@ -121,14 +124,10 @@ class RMSprop(Optimizer):
             np.multiply(p, h.weight_decay, out=y)
             g = np.add(g, y, out=y)
         np.multiply(g, g, out=x)
-        np.subtract(x, v, out=x)
-        np.multiply(x, h.c, out=x)
-        np.add(v, x, out=v)
+        blend(v, x, h.alpha, h.c, x)
         if self._centered:
             a = s[1]
-            np.subtract(g, a, out=x)
-            np.multiply(x, h.c, out=x)
-            np.add(a, x, out=a)
+            blend(a, g, h.alpha, h.c, x)
             np.multiply(a, a, out=x)
             np.subtract(v, x, out=x)
             v = np.maximum(x, 0, out=x)

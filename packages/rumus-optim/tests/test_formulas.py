@@ -1,0 +1,188 @@
+"""Each optimizer against the formula of its paper, written here in float64."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rumus import optim
+from rumus.autograd import GradientStore
+from rumus.nn import Parameter
+from rumus.tensor import tensor
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+State = dict[str, Any]
+Rule = Callable[[Array, Array, State, int], Array]
+
+SHAPES = [(), (1,), (5,), (4, 7), (2, 3, 5), (70, 1000)]
+STEPS = 25
+
+
+def sgd(p: Array, g: Array, s: State, t: int) -> Array:
+    g = g + 0.01 * p
+    s["b"] = g if t == 1 else 0.9 * s["b"] + (1 - 0.1) * g
+    return p - 0.05 * s["b"]
+
+
+def nesterov(p: Array, g: Array, s: State, t: int) -> Array:
+    s["b"] = g if t == 1 else 0.8 * s["b"] + g
+    return p - 0.05 * (g + 0.8 * s["b"])
+
+
+def plain_sgd(p: Array, g: Array, s: State, t: int) -> Array:
+    return p + 0.05 * g
+
+
+def moments(g: Array, s: State, t: int, beta1: float, beta2: float) -> tuple[Array, Array]:
+    s["m"] = beta1 * s.get("m", 0.0) + (1 - beta1) * g
+    s["v"] = beta2 * s.get("v", 0.0) + (1 - beta2) * g * g
+    return s["m"] / (1 - beta1**t), s["v"] / (1 - beta2**t)
+
+
+def adam(p: Array, g: Array, s: State, t: int) -> Array:
+    m, v = moments(g + 0.1 * p, s, t, 0.8, 0.95)
+    return p - 0.01 * m / (np.sqrt(v) + 1e-6)
+
+
+def adamw(p: Array, g: Array, s: State, t: int) -> Array:
+    m, v = moments(g, s, t, 0.9, 0.999)
+    return p - 0.01 * 0.02 * p - 0.01 * m / (np.sqrt(v) + 1e-8)
+
+
+def amsgrad(p: Array, g: Array, s: State, t: int) -> Array:
+    m, _ = moments(g, s, t, 0.9, 0.9)
+    s["most"] = np.maximum(s.get("most", 0.0), s["v"])
+    return p - 0.01 * m / (np.sqrt(s["most"] / (1 - 0.9**t)) + 1e-8)
+
+
+def no_betas(p: Array, g: Array, s: State, t: int) -> Array:
+    return p - 0.01 * g / (np.abs(g) + 1e-8)
+
+
+def rmsprop(p: Array, g: Array, s: State, t: int) -> Array:
+    s["v"] = 0.9 * s.get("v", 0.0) + 0.1 * g * g
+    return p - 0.01 * g / (np.sqrt(s["v"]) + 1e-8)
+
+
+def centered(p: Array, g: Array, s: State, t: int) -> Array:
+    g = g + 0.1 * p
+    s["v"] = 0.9 * s.get("v", 0.0) + 0.1 * g * g
+    s["a"] = 0.9 * s.get("a", 0.0) + 0.1 * g
+    d = g / (np.sqrt(s["v"] - s["a"] ** 2) + 1e-8)
+    s["b"] = 0.5 * s.get("b", 0.0) + d
+    return p - 0.01 * s["b"]
+
+
+def adagrad(p: Array, g: Array, s: State, t: int) -> Array:
+    g = g + 0.1 * p
+    s["v"] = s.get("v", 0.5) + g * g
+    return p - 0.1 / (1 + (t - 1) * 0.2) * g / (np.sqrt(s["v"]) + 1e-10)
+
+
+def lion(p: Array, g: Array, s: State, t: int) -> Array:
+    m = s.get("m", np.zeros_like(p))
+    u = np.sign(0.9 * m + 0.1 * g)
+    s["m"] = 0.99 * m + 0.01 * g
+    return p - 0.01 * (u + 0.1 * p)
+
+
+def lamb(p: Array, g: Array, s: State, t: int) -> Array:
+    m, v = moments(g, s, t, 0.9, 0.999)
+    u = m / (np.sqrt(v) + 1e-6) + 0.01 * p
+    ratio = np.linalg.norm(p) / np.linalg.norm(u)
+    return p - 0.01 * ratio * u
+
+
+def adafactor(p: Array, g: Array, s: State, t: int) -> Array:
+    def rms(x: Array) -> float:
+        return float(np.sqrt(np.mean(x * x)))
+
+    eps1, new = float(np.finfo(np.float32).eps), t**-0.8
+    alpha = max(1e-3, rms(p)) * min(0.05, 1 / math.sqrt(t))
+    p = p * (1 - 0.05 * 0.1)
+    if p.ndim > 1:
+        row, column = s.get("row", 0.0), s.get("column", 0.0)
+        s["row"] = row + new * ((g * g).mean(-1, keepdims=True) - row)
+        s["column"] = column + new * ((g * g).mean(-2, keepdims=True) - column)
+        mean = s["row"].mean(-2, keepdims=True)
+        v = s["row"] * s["column"] / np.maximum(mean, eps1)
+    else:
+        v = s["v"] = s.get("v", 0.0) + new * (g * g - s.get("v", 0.0))
+    u = g / np.sqrt(np.maximum(v, eps1**2))
+    return p - alpha / max(1.0, rms(u) / 1.0) * u
+
+
+def muon(p: Array, g: Array, s: State, t: int) -> Array:
+    s["b"] = 0.95 * s.get("b", 0.0) + 0.05 * g
+    d = 0.05 * g + 0.95 * s["b"]
+    x = d.T if p.shape[0] > p.shape[1] else d
+    x = x / np.linalg.norm(x)
+    for _ in range(5):
+        a = x @ x.T
+        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+    x = x.T if p.shape[0] > p.shape[1] else x
+    return p * (1 - 0.02 * 0.1) - 0.02 * math.sqrt(max(1, p.shape[0] / p.shape[1])) * x
+
+
+CASES: dict[str, tuple[Callable[[Any], optim.Optimizer], Rule]] = {
+    "SGD": (lambda p: optim.SGD(p, 0.05, 0.9, 0.1, 0.01), sgd),
+    "SGD, Nesterov": (lambda p: optim.SGD(p, 0.05, 0.8, nesterov=True), nesterov),
+    "SGD, maximize": (lambda p: optim.SGD(p, 0.05, maximize=True), plain_sgd),
+    "Adam": (lambda p: optim.Adam(p, 0.01, (0.8, 0.95), 1e-6, 0.1), adam),
+    "Adam, betas of 0": (lambda p: optim.Adam(p, 0.01, (0.0, 0.0)), no_betas),
+    "AdamW": (lambda p: optim.AdamW(p, 0.01, weight_decay=0.02), adamw),
+    "AdamW, amsgrad": (
+        lambda p: optim.AdamW(p, 0.01, (0.9, 0.9), weight_decay=0, amsgrad=True),
+        amsgrad,
+    ),
+    "RMSprop": (lambda p: optim.RMSprop(p, 0.01, 0.9), rmsprop),
+    "RMSprop, centered": (
+        lambda p: optim.RMSprop(p, 0.01, 0.9, 1e-8, 0.1, 0.5, centered=True),
+        centered,
+    ),
+    "Adagrad": (lambda p: optim.Adagrad(p, 0.1, 0.2, 0.1, 0.5), adagrad),
+    "Lion": (lambda p: optim.Lion(p, 0.01, weight_decay=0.1), lion),
+    "LAMB": (lambda p: optim.LAMB(p, 0.01), lamb),
+    "Adafactor": (lambda p: optim.Adafactor(p, 0.05, weight_decay=0.1), adafactor),
+    "Muon": (lambda p: optim.Muon(p, 0.02), muon),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_trajectory_follows_the_paper_s_formula(name: str, device: str) -> None:
+    make, rule = CASES[name]
+    rng = np.random.default_rng(7)
+    shapes = [(4, 7), (30, 12), (64, 64)] if name == "Muon" else SHAPES
+    starts = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+    params = [Parameter(tensor(start).to(device)) for start in starts]
+    expected = [start.astype(np.float64) for start in starts]
+    states: list[State] = [{} for _ in shapes]
+    optimizer = make(params)
+    for t in range(1, STEPS + 1):
+        store = GradientStore()
+        for i, p in enumerate(params):
+            g = rng.standard_normal(p.shape).astype(np.float32) + 0.5
+            g = g.astype(np.float32)
+            store.accumulate(p.id, tensor(g).to(device))
+            expected[i] = rule(expected[i], g.astype(np.float64), states[i], t)
+        optimizer.step(store)
+        assert len(store) == 0
+    for p, wanted in zip(params, expected, strict=True):
+        np.testing.assert_allclose(p.numpy(), wanted, rtol=2e-5, atol=1e-5)
+
+
+def test_muon_brings_all_singular_values_near_one(device: str) -> None:
+    rng = np.random.default_rng(0)
+    start = tensor(np.zeros((20, 50), np.float32)).to(device)
+    weight = Parameter(start)
+    store = GradientStore()
+    grad = rng.standard_normal((20, 50)).astype(np.float32)
+    store.accumulate(weight.id, tensor(grad).to(device))
+    optim.Muon([weight], lr=1.0, momentum=0.0, weight_decay=0.0).step(store)
+    values = np.linalg.svd(weight.numpy(), compute_uv=False)
+    assert values.min() > 0.5
+    assert values.max() < 1.3
