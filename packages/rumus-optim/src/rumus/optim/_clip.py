@@ -64,7 +64,7 @@ def clip_grad_norm_(
         >>> grads.accumulate(weight.id, tensor([3.0, 4.0]))
         >>> round(float(clip_grad_norm_(grads, [weight], max_norm=1.0)), 4)
         5.0
-        >>> grads.get(weight.id).numpy().round(3).tolist()
+        >>> [round(x, 3) for x in grads.get(weight.id).tolist()]
         [0.6, 0.8]
     """
     most = _above_zero("max_norm", max_norm)

@@ -37,7 +37,7 @@ class RecordWriter:
         RecordWriteError: The disk is full, or refuses for another reason.
 
     Example:
-        >>> with RecordWriter(path) as writer:
+        >>> with RecordWriter("images.rrec") as writer:
         ...     writer.append(np.zeros((28, 28), np.float32), 7)
     """
 
