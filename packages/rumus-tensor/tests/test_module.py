@@ -14,6 +14,7 @@ from rumus.tensor import (
     ArgumentError,
     BorrowError,
     Device,
+    DeviceError,
     DTypeError,
     StateDictError,
     Tensor,
@@ -124,6 +125,22 @@ def test_moving_keeps_identities_and_values(device):
     assert block(ones((4, 2), device=device)).shape == (4, 1)
     block.to_cpu()
     assert all(p.device is Device("cpu") for p in block.parameters())
+
+
+def test_floats_become_another_float(device):
+    block = Block().to(device)
+    block.register_buffer("count", tensor(3, device=device))
+    ids = [p.id for p in block.parameters()]
+    assert block.to(float16) is block and [p.id for p in block.parameters()] == ids
+    assert all(p.dtype == float16 for p in block.parameters())
+    assert block.steps.dtype == float16 and block.count.dtype == np.int32
+    assert block(ones((2, 2), float16, device)).dtype == float16
+    version = structure_version()
+    assert block.to("float16").to(device) is block and structure_version() == version
+    with pytest.raises(DTypeError, match="not int32"):
+        block.to("int32")
+    with pytest.raises(DeviceError, match="'tpu'"):
+        block.to("tpu")
 
 
 def test_a_forward_without_code_says_whose_it_is():

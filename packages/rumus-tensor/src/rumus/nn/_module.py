@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from rumus.autograd._mode import no_grad
 from rumus.tensor import _structure
 from rumus.tensor._device import CPU, Device
-from rumus.tensor._errors import ArgumentError, StateDictError
-from rumus.tensor._tensor import Tensor
+from rumus.tensor._elementwise import is_float
+from rumus.tensor._errors import ArgumentError, DTypeError, StateDictError
+from rumus.tensor._tensor import Tensor, device_or_dtype
 
 from ._parameter import Parameter, keep
 
@@ -141,21 +145,32 @@ class Module:
             parameter.requires_grad = value
         return self
 
-    def to(self, device: Device | str) -> Self:
-        """Move all parameters and buffers to a device, in place.
+    def to(self, target: Device | str | npt.DTypeLike) -> Self:
+        """Move all parameters and buffers to a device, or turn floats into another float, in place.
+
+        Args:
+            target: A device, its name, or float32 or float16.
 
         Raises:
             DeviceError: The device is unknown, or cannot be used; nothing has moved.
+            DTypeError: The dtype is no float.
             BorrowError: An optimizer step holds a parameter.
         """
-        device = Device(device)
-        moving = [p for p in self.parameters() if p.device is not device]
-        moved = [p.detach().to(device) for p in moving]
-        for parameter, tensor in zip(moving, moved, strict=True):
-            parameter._rebind(tensor.array, device)
-        for module in self.modules():
-            for name in module._buffers:
-                module.register_buffer(name, getattr(module, name).to(device))
+        target = device_or_dtype(target)
+        if not (isinstance(target, Device) or is_float(target)):
+            raise DTypeError(f"weights are float32 or float16, not {target}")
+        params = [(p, _moved(p, target)) for p in self.parameters()]
+        buffers = [
+            (module, name, _moved(getattr(module, name), target))
+            for module in self.modules()
+            for name in module._buffers
+        ]
+        for parameter, tensor in params:
+            if tensor.array is not parameter.array:
+                parameter._rebind(tensor.array, tensor.device)
+        for module, name, tensor in buffers:
+            if tensor.array is not getattr(module, name).array:
+                module.register_buffer(name, tensor)
         return self
 
     def to_gpu(self) -> Self:
@@ -248,3 +263,8 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
+
+
+def _moved(tensor: Tensor, target: Device | np.dtype[Any]) -> Tensor:
+    kept = isinstance(target, np.dtype) and not is_float(tensor.dtype)
+    return tensor.detach() if kept else tensor.detach().to(target)

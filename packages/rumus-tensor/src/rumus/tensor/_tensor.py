@@ -173,13 +173,10 @@ class Tensor(Arithmetic, Reduction, Shaping, Mutation):
             DeviceError: The device is unknown, or cannot be used.
             DTypeError: The dtype is not supported.
         """
+        target = device_or_dtype(target)
         if isinstance(target, Device):
             return self if target is self._device else Move(target)(self)
-        try:
-            dtype = np.dtype(target)
-        except TypeError:
-            return self.to(Device(target))  # type: ignore[arg-type]
-        return self if check_dtype(dtype) == self.dtype else Cast(dtype)(self)
+        return self if target == self.dtype else Cast(target)(self)
 
     def to_gpu(self) -> Tensor:
         """The tensor on the best GPU.
@@ -211,3 +208,19 @@ class Tensor(Arithmetic, Reduction, Shaping, Mutation):
             DeviceError: ``grad`` is on another device.
         """
         return backward(self, grad, retain_graph)
+
+
+def device_or_dtype(target: Device | str | npt.DTypeLike) -> Device | np.dtype[Any]:
+    """What the argument of ``to`` names.
+
+    Raises:
+        DeviceError: Neither a device nor a dtype has this name.
+        DTypeError: The dtype is not supported.
+    """
+    if isinstance(target, Device):
+        return target
+    try:
+        dtype = np.dtype(target)
+    except TypeError:
+        return Device(target)  # type: ignore[arg-type]
+    return check_dtype(dtype)
