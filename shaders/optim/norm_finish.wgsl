@@ -33,11 +33,14 @@ fn norm(sums: vec4<f32>) -> f32 {
     if (!is_finite(sums.x)) {
         return sums.x;
     }
+    // Roots are scaled and squared again, as compilers may multiply two scales, which underflows.
     if (sums.y != 0.0) {
-        return exact_sqrt(sums.y + sums.x * DOWN * DOWN) * UP;
+        let middle = exact_sqrt(sums.x) * DOWN;
+        return exact_sqrt(sums.y + middle * middle) * UP;
     }
     if (sums.x != 0.0) {
-        return exact_sqrt(sums.x + sums.z * DOWN * DOWN);
+        let small = exact_sqrt(sums.z) * DOWN;
+        return exact_sqrt(sums.x + small * small);
     }
     return exact_sqrt(sums.z) * DOWN;
 }

@@ -1,0 +1,169 @@
+"""Optimizer steps inside a captured step, and the kernels that they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rumus import gpu, optim
+from rumus.tensor import Tensor, tensor
+
+pytestmark = pytest.mark.gpu
+
+
+def loss_of(params: Any, x: Tensor) -> Tensor:
+    a, b = params
+    return ((x @ a) * (x @ a)).sum() + (b * b).sum()
+
+
+def run(make: Callable[..., Any], captured: bool, clip: float | None, **options: bool) -> Any:
+    from rumus.nn import Parameter
+
+    rng = np.random.default_rng(0)
+    params = [
+        Parameter(tensor(rng.standard_normal(s).astype(np.float32)).to("gpu"))
+        for s in ((6, 5), (70, 33))
+    ]
+    optimizer = make(params, **options)
+
+    def step(x: Tensor) -> Tensor:
+        loss = loss_of(params, x)
+        grads = loss.backward()
+        if clip is not None:
+            optim.clip_grad_norm_(grads, params, clip)
+        optimizer.step(grads)
+        return loss.detach()
+
+    call = gpu.capture(step) if captured else step
+    for k in range(6):
+        optimizer.set_lr(0.01 / (k + 1))
+        x = rng.standard_normal((4, 6)).astype(np.float32)
+        if options.get("skip_nonfinite") and k == 2:
+            x[0, 0] = np.inf
+        call(tensor(x).to("gpu"))
+    dispatches = call.dispatches if captured else ()
+    return [p.numpy() for p in params], optimizer, dispatches
+
+
+@pytest.mark.parametrize("clip", [None, 0.5])
+def test_a_captured_step_follows_the_eager_one_with_its_rates_and_counters(
+    make_optimizer: Callable[..., Any], clip: float | None
+) -> None:
+    eager, one, _ = run(make_optimizer, False, clip)
+    replayed, other, dispatches = run(make_optimizer, True, clip)
+    assert len(dispatches) == 1
+    assert (one.steps, other.steps) == (6, 6)
+    for a, b in zip(eager, replayed, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-7)
+
+
+def test_a_captured_step_can_be_skipped(make_optimizer: Callable[..., Any]) -> None:
+    eager, one, _ = run(make_optimizer, False, 0.5, skip_nonfinite=True)
+    replayed, other, _ = run(make_optimizer, True, 0.5, skip_nonfinite=True)
+    assert (one.steps, one.skipped_steps) == (other.steps, other.skipped_steps) == (5, 1)
+    for a, b in zip(eager, replayed, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-7)
+
+
+def count_dispatches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    names: list[str] = []
+    original = gpu.Pipeline.dispatch
+
+    def dispatch(self: Any, *args: Any, **kwargs: Any) -> None:
+        names.append(self.name)
+        original(self, *args, **kwargs)
+
+    monkeypatch.setattr(gpu.Pipeline, "dispatch", dispatch)
+    return names
+
+
+@pytest.mark.parametrize("tensors", [1, 40])
+def test_a_step_is_one_dispatch_and_clipping_two_whatever_the_number_of_tensors(
+    tensors: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rumus.nn import Parameter
+
+    params = [Parameter(tensor(np.ones((3, 5), np.float32)).to("gpu")) for _ in range(tensors)]
+    groups = [{"params": params[:1], "lr": 0.1}, {"params": params[1:]}]
+    optimizer = optim.AdamW([g for g in groups if g["params"]])
+    loss = (params[0] * params[0]).sum()
+    for p in params[1:]:
+        loss = loss + (p * p).sum()
+    grads = loss.backward()
+    names = count_dispatches(monkeypatch)
+    optim.clip_grad_norm_(grads, params, 0.1)
+    assert names == ["optim/norm.wgsl", "optim/norm_finish.wgsl"]
+    optimizer.step(grads)
+    assert names[2:] == ["optim/adam.wgsl"]
+
+
+def test_models_past_one_binding_limit_take_several_arenas(
+    make_optimizer: Callable[..., Any], make_batch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if make_batch().device == "cpu":
+        pytest.skip("arenas are on the GPU")
+    whole, parts = make_batch(), make_batch()
+    one = make_optimizer(whole.params)
+    real = gpu.limits
+
+    def small(index: int = 0) -> dict[str, int]:
+        return {**real(index), "max-storage-buffer-binding-size": 10_300}
+
+    monkeypatch.setattr(gpu, "limits", small)
+    several = make_optimizer(parts.params)
+    monkeypatch.undo()
+    slots: list[Any] = [p.slot for p in parts.params]
+    assert len({id(s.arena) for s in slots}) > 1
+    for step in range(3):
+        one.step(whole.store(step))
+        several.step(parts.store(step))
+    for a, b in zip(whole.values(), parts.values(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize(("control", "skip"), [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: optim.SGD(p),
+        lambda p: optim.SGD(p, momentum=0.9),
+        lambda p: optim.Adam(p),
+        lambda p: optim.AdamW(p, amsgrad=True),
+        lambda p: optim.RMSprop(p),
+        lambda p: optim.RMSprop(p, momentum=0.9, centered=True),
+        lambda p: optim.Adagrad(p),
+        lambda p: optim.Lion(p),
+        lambda p: optim.LAMB(p),
+        lambda p: optim.Muon(p),
+    ],
+)
+def test_every_variant_of_every_kernel_compiles(
+    make: Callable[..., Any], control: bool, skip: bool, half: bool
+) -> None:
+    from rumus.gpu._device import get_device
+    from rumus.nn import Parameter
+    from rumus.optim import _shaders
+
+    rule = make([Parameter([[1.0]])])
+    formula = _shaders.Formula(
+        file=rule.shader,
+        fields=rule.fields,
+        states=rule.shader_states,
+        kept=(*rule.states, *rule.workspaces),
+        constants=tuple(rule.shader_constants().items()),
+        half=half,
+        control=control,
+        skip=skip,
+    )
+    passes = [_shaders.update_pass(formula)]
+    if "fn measure(" in _shaders.text(rule.shader):
+        passes = [_shaders.update_pass(formula, grads=False, stored=False)]
+        passes.append(_shaders.measure_pass(formula))
+    if "fn combine(" in _shaders.text(rule.shader):
+        passes.append(_shaders.combine_pass(formula))
+    for pipeline in passes:
+        pipeline.compile(get_device(0))
