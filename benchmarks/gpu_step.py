@@ -1,8 +1,8 @@
 """A whole training step on the GPU against PyTorch: an MLP, eager and captured.
 
-784-512-512-10 with ReLU, batch 128, cross-entropy, gradient clipping and AdamW, float32. PyTorch runs
-the same step with its fused AdamW, eager and in a CUDA graph. Both start from the same weights, and
-the losses of the first steps are compared before anything is timed.
+784-512-512-10 with ReLU, batch 128, cross-entropy, gradient clipping and AdamW, float32. PyTorch
+runs the same step with its fused AdamW, eager and in a CUDA graph. Both start from the same
+weights, and the losses of the first steps are compared before anything is timed.
 
     python benchmarks/gpu_step.py [--json PATH] [--smoke]
 """
@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def per_call(call: Callable[[], object], wait: Callable[[], object], count: int)
 def make_model() -> nn.Sequential:
     """The model, on the CPU."""
     layers: list[nn.Module] = []
-    for wide, narrow in zip(SIZES, SIZES[1:], strict=False):
+    for wide, narrow in pairwise(SIZES):
         layers += [nn.Linear(wide, narrow), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -90,7 +91,7 @@ def ours(weights: dict[str, Tensor], capture: bool) -> Callable[[Tensor, Tensor]
 def theirs(torch: Any, weights: dict[str, Tensor], graph: bool) -> tuple[Any, Any, Any]:
     """PyTorch's step on fixed input tensors: the step and its inputs."""
     layers: list[Any] = []
-    for wide, narrow in zip(SIZES, SIZES[1:], strict=False):
+    for wide, narrow in pairwise(SIZES):
         layers += [torch.nn.Linear(wide, narrow), torch.nn.ReLU()]
     model = torch.nn.Sequential(*layers[:-1])
     model.load_state_dict({k: torch.from_numpy(v.numpy().copy()) for k, v in weights.items()})

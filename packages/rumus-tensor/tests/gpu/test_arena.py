@@ -98,9 +98,7 @@ def test_half_precision_has_an_arena_of_its_own() -> None:
     ],
     ids=["none", "on the cpu"],
 )
-def test_what_cannot_be_packed_is_refused(
-    params: list[Parameter], error: type[Exception]
-) -> None:
+def test_what_cannot_be_packed_is_refused(params: list[Parameter], error: type[Exception]) -> None:
     with pytest.raises(error):
         pack(params)
 

@@ -14,7 +14,9 @@ pytestmark = pytest.mark.gpu
 
 def batches(shape: tuple[int, ...], count: int = 4) -> list[Tensor]:
     rng = np.random.default_rng(0)
-    return [tensor(rng.standard_normal(shape, dtype=np.float32), device="gpu") for _ in range(count)]
+    return [
+        tensor(rng.standard_normal(shape, dtype=np.float32), device="gpu") for _ in range(count)
+    ]
 
 
 class Model(nn.Module):

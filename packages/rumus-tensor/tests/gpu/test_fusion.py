@@ -94,7 +94,9 @@ def test_an_in_place_write_between_two_links_keeps_them_apart() -> None:
     np.testing.assert_allclose(fused(x).numpy(), 1 + x.numpy(), rtol=1e-6)
 
 
-@given(st.lists(st.sampled_from(["add", "mul", "neg", "tanh", "abs", "max"]), min_size=2, max_size=9))
+@given(
+    st.lists(st.sampled_from(["add", "mul", "neg", "tanh", "abs", "max"]), min_size=2, max_size=9)
+)
 @settings(max_examples=15, deadline=None)
 def test_any_chain_of_one_reader_each_becomes_one_dispatch(names: list[str]) -> None:
     y = some(24, seed=3)

@@ -1,8 +1,8 @@
 """The seam to WebGPU: the one module that knows a binding's C functions.
 
 ``wgpu`` (wgpu-native) is the default; ``RUMUS_GPU_API=dawn`` takes ``wgpudawn`` (Dawn) instead,
-with the Dawn toggles that ``RUMUS_GPU_TOGGLES`` lists, comma-separated. Both export the functions of
-``webgpu.h`` and the same Python API, so the same code drives either. The hot calls go to the C
+with the Dawn toggles that ``RUMUS_GPU_TOGGLES`` lists, comma-separated. Both export the functions
+of ``webgpu.h`` and the same Python API, so the same code drives either. The hot calls go to the C
 functions with handles prepared once (1.9 µs a dispatch against 10 to 95 µs); where those are not
 found, :class:`PublicEncoder` does the same through the Python API.
 """
