@@ -64,11 +64,11 @@ OLDEST, NEWEST = FOUND[0], FOUND[-1]
 @nox.session(python=FOUND)
 def tests(session: nox.Session) -> None:
     """Run all tests, of each package and across packages, on every Python that is here."""
+    missing = [version for version in PYTHONS if version not in FOUND]
+    if missing:
+        session.warn(f"NOT TESTED on Python {', '.join(missing)}: not found on this machine")
     install_tree(session, *TEST_TOOLS, "build")
     run_pytest(session, "packages", "tests", "--ignore=tests/parity")
-    missing = [version for version in PYTHONS if version not in FOUND]
-    if missing and session.python == NEWEST:
-        session.warn(f"NOT TESTED on Python {', '.join(missing)}: not found on this machine")
 
 
 @nox.session(python=OLDEST)
