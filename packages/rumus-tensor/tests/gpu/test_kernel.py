@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rumus import gpu
+from rumus.gpu import _uniforms
 from rumus.gpu._kernel import pack
 
 HEAD = """
@@ -61,6 +62,22 @@ def test_a_variant_computes() -> None:
     y = gpu.empty((64,))
     scale().variant(scalar="f32", FACTOR=3.0).dispatch([x, y])
     assert (gpu.to_host(y) == 3 * np.arange(64)).all()
+
+
+@pytest.mark.gpu
+def test_more_params_than_are_kept_are_all_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_uniforms, "MOST_PAGES", 1)
+    body = "{ if (id.x < arrayLength(&y)) { y[id.x] = params.factor * x[id.x]; } }"
+    params = "struct P { factor: f32 }\n@group(0) @binding(2) var<uniform> params: P;\n"
+    pipeline = gpu.Kernel(HEAD + params + MAIN + body, name="factor").variant(scalar="f32")
+    x = gpu.full((4,), 1.0)
+    results = []
+    for number in range(3000):
+        y = gpu.empty((4,))
+        pipeline.dispatch([x, y], (float(number),))
+        if number % 97 == 0:
+            results.append((number, y))
+    assert all((gpu.to_host(y) == number).all() for number, y in results)
 
 
 @pytest.mark.gpu

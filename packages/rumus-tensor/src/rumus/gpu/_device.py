@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +18,7 @@ from rumus.gpu._faults import Faults
 from rumus.gpu._memory import Buffer, Pool
 from rumus.gpu._readback import Readback
 from rumus.gpu._seam import make_encoder
+from rumus.gpu._uniforms import Uniforms
 
 if TYPE_CHECKING:
     from rumus.gpu._kernel import Compiled
@@ -28,8 +28,7 @@ T = TypeVar("T")
 BATCH = 512
 """Dispatches that are recorded before they are submitted without being asked for."""
 CACHED_GROUPS = 8192
-CACHED_UNIFORMS = 8192
-_STORAGE, _COPY_SRC, _COPY_DST, _UNIFORM = 0x80, 0x4, 0x8, 0x40
+_STORAGE, _COPY_SRC, _COPY_DST = 0x80, 0x4, 0x8
 
 
 class GpuDevice:
@@ -49,7 +48,7 @@ class GpuDevice:
         """The number of batches submitted so far, and so the name of the one being recorded."""
         self._recorded = 0
         self._groups: dict[tuple[int, ...], Any] = {}
-        self._uniforms: OrderedDict[bytes, Buffer] = OrderedDict()
+        self._uniforms = Uniforms(self._checked, self.gpu, self.encoder, self._groups.clear)
         self._readback = Readback(self)
         self.faults = Faults(self)
 
@@ -93,18 +92,7 @@ class GpuDevice:
 
     def uniform(self, data: bytes) -> Buffer:
         """The immutable uniform buffer with these bytes; the same bytes share one."""
-        buffer = self._uniforms.get(data)
-        if buffer is None:
-            padded = data + bytes(-len(data) % 16)
-            usage = _UNIFORM | _COPY_DST
-            buffer = Buffer(
-                self._checked(self.gpu.create_buffer, size=len(padded), usage=usage), len(padded)
-            )
-            self.encoder.write(buffer.handle, 0, memoryview(padded))
-            self._uniforms[data] = buffer
-            if len(self._uniforms) > CACHED_UNIFORMS:
-                self._drop_groups(self._uniforms.popitem(last=False)[1])
-        return buffer
+        return self._uniforms.get(data)
 
     def memory_stats(self) -> dict[str, int]:
         """Bytes held by arrays, bytes held from the driver, and the peak of the first."""
@@ -123,7 +111,7 @@ class GpuDevice:
         key = (compiled.uid, *[buffer.uid for buffer in buffers])
         group = self._groups.get(key)
         if group is None:
-            entries = [(b.handle, min(b.nbytes, self._max_binding)) for b in buffers]
+            entries = [(b.handle, b.offset, min(b.nbytes, self._max_binding)) for b in buffers]
             group = self._checked(self.encoder.bind_group, compiled.layout, entries)
             if len(self._groups) >= CACHED_GROUPS:
                 self._groups.clear()

@@ -22,14 +22,16 @@ RESERVE_FACTOR = 1.25
 
 
 class Buffer:
-    """One WebGPU buffer and what the runtime has to know of it."""
+    """A WebGPU buffer, or a part of one, and what the runtime has to know of it."""
 
-    __slots__ = ("groups", "handle", "last_use", "nbytes", "uid")
+    __slots__ = ("groups", "handle", "last_use", "nbytes", "offset", "uid")
     _uids = itertools.count()
 
-    def __init__(self, handle: Any, nbytes: int) -> None:
+    def __init__(self, handle: Any, nbytes: int, offset: int = 0) -> None:
         self.handle = handle
         self.nbytes = nbytes
+        self.offset = offset
+        """Where it begins in the WebGPU buffer, in bytes."""
         self.uid = next(Buffer._uids)
         self.last_use = -1
         """The batch that last touched it."""

@@ -100,8 +100,8 @@ class Encoder(Protocol):
         """Write host bytes to a buffer, before everything that is not submitted yet."""
         ...
 
-    def bind_group(self, layout: Any, buffers: Sequence[tuple[Any, int]]) -> Any:
-        """Bind each (buffer, size) to its position in the layout."""
+    def bind_group(self, layout: Any, parts: Sequence[tuple[Any, int, int]]) -> Any:
+        """Bind each (buffer, offset, size) to its position in the layout."""
         ...
 
 
@@ -204,16 +204,17 @@ class NativeEncoder:
         pointer = self._ffi.from_buffer(data)
         self._write(self._queue, buffer._internal, at, pointer, data.nbytes)
 
-    def bind_group(self, layout: Any, buffers: Sequence[tuple[Any, int]]) -> Any:
-        entries = self._ffi.new("WGPUBindGroupEntry[]", len(buffers))
-        for position, (buffer, size) in enumerate(buffers):
+    def bind_group(self, layout: Any, parts: Sequence[tuple[Any, int, int]]) -> Any:
+        entries = self._ffi.new("WGPUBindGroupEntry[]", len(parts))
+        for position, (buffer, offset, size) in enumerate(parts):
             entry = entries[position]
             entry.binding = position
             entry.buffer = buffer._internal
+            entry.offset = offset
             entry.size = size
         descriptor = self._ffi.new("WGPUBindGroupDescriptor *")
         descriptor.layout = layout._internal
-        descriptor.entryCount = len(buffers)
+        descriptor.entryCount = len(parts)
         descriptor.entries = entries
         group = self._create_group(self._device, descriptor)
         return self._ffi.gc(group, self._release_group)
@@ -272,10 +273,10 @@ class PublicEncoder:
     def write(self, buffer: Any, at: int, data: memoryview) -> None:
         self._device.queue.write_buffer(buffer, at, data)
 
-    def bind_group(self, layout: Any, buffers: Sequence[tuple[Any, int]]) -> Any:
+    def bind_group(self, layout: Any, parts: Sequence[tuple[Any, int, int]]) -> Any:
         entries = [
-            {"binding": position, "resource": {"buffer": buffer, "offset": 0, "size": size}}
-            for position, (buffer, size) in enumerate(buffers)
+            {"binding": position, "resource": {"buffer": buffer, "offset": offset, "size": size}}
+            for position, (buffer, offset, size) in enumerate(parts)
         ]
         return self._device.create_bind_group(layout=layout, entries=entries)
 
