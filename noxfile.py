@@ -28,6 +28,7 @@ ROOT = Path(__file__).parent
 DIST = ROOT / "dist"
 DOWNSTREAM = ROOT / "tests" / "downstream"
 PACKAGES = ("rumus-tensor", "rumus-data", "rumus-optim", "rumus-train")  # dependencies first
+EXTRAS = {"rumus-data": "[cli]"}  # tested in the working tree; wheels are tested without
 PYTHONS = python_versions(load_toml(ROOT / "packages" / PACKAGES[0] / "pyproject.toml"))
 
 EDITABLE_TOOLS = ("hatchling>=1.27", "editables")
@@ -164,7 +165,9 @@ def matrix(session: nox.Session, end: str, package: str) -> None:
 def install_tree(session: nox.Session, *others: str) -> None:
     """Install the four packages editable, in one call so that they resolve to each other."""
     session.install(*EDITABLE_TOOLS, *others)
-    editable = (part for name in PACKAGES for part in ("-e", f"packages/{name}"))
+    editable = (
+        part for name in PACKAGES for part in ("-e", f"packages/{name}{EXTRAS.get(name, '')}")
+    )
     session.install("--no-build-isolation", *editable)
 
 
