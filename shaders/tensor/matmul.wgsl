@@ -3,11 +3,12 @@
 // Each operand is a view whose elements are neighbours along one axis: a along k (A_ALONG_K) or
 // along m, b along k (B_ALONG_K) or along n; step is the stride of its other axis.
 //
-// A workgroup of TX x TY invocations makes a tile of c, BM x BN. Slices of BK values of k go through
-// workgroup memory, k first, so that an invocation reads vectors along m and along n and keeps
-// A_CHUNKS x B_CHUNKS blocks of 4 x 4 sums in registers. The next slice is fetched into registers
-// while this one is multiplied. With several splits each takes `share` values of k and writes its
-// part after the others, for matmul_parts.wgsl to add up.
+// A workgroup makes a tile of c, BM x BN. Slices of BK values of k go through workgroup memory, k
+// first, so that an invocation reads vectors along m and along n and keeps A_CHUNKS x B_CHUNKS
+// blocks of 4 x 4 sums in registers. The next slice is fetched into registers while this one is
+// multiplied. TX x TY invocations are a team; with several teams each takes its part of every slice,
+// and their sums are added in the end. With several splits each takes `share` values of k and
+// writes its part after the others, for matmul_parts.wgsl to add up.
 //
 // A warp of 32 invocations makes a block WARP_X blocks wide and 32 / WARP_X high, so that few
 // different vectors are read at a time. Workgroup arrays are nested so that constant indices are in
@@ -27,14 +28,17 @@ struct Params {
   c_offset: u32, bias_offset: u32,
 }
 
-const THREADS = TX * TY;
+const TEAM = TX * TY;
+const THREADS = TEAM * TEAMS;
 const BM = 4u * TY * A_CHUNKS;
 const BN = 4u * TX * B_CHUNKS;
 const K4 = BK / 4u;
+const SUMS = 4u * A_CHUNKS * B_CHUNKS;
+const LENT = min(SUMS, BM * K4 / TEAM);  // of them at a time, between teams
 const A_LOADS = BM * K4 / THREADS;
 const B_LOADS = BN * K4 / THREADS;
-const A_TURN = select(0u, 32u / BK, A_ALONG_K);
-const B_TURN = select(0u, 32u / BK, B_ALONG_K);
+const K4_OF_TEAM = K4 / TEAMS;
+const TURN = max(32u / BK, 1u);
 const BAND = 8u;  // tiles that neighbouring workgroups take below each other, to share b in cache
 
 alias ASlice = array<array<array<array<vec4<T>, TY>, A_CHUNKS>, 4>, K4>;
@@ -42,6 +46,16 @@ alias BSlice = array<array<array<array<vec4<T>, TX>, B_CHUNKS>, 4>, K4>;
 
 var<workgroup> a_tile: array<ASlice, BUFFERS>;
 var<workgroup> b_tile: array<BSlice, BUFFERS>;
+
+fn a_turned(place: u32, k4: u32) -> u32 {
+  if (A_ALONG_K) { return place ^ (k4 * TURN % TY); }
+  return place;
+}
+
+fn b_turned(place: u32, k4: u32) -> u32 {
+  if (B_ALONG_K) { return place ^ (k4 * TURN % TX); }
+  return place;
+}
 
 struct Tile {
   m0: u32, n0: u32,          // its first row and column
@@ -150,7 +164,7 @@ fn commit_a(buffer: u32, local: u32, i: u32, v: vec4<T>) {
     let k4 = t % K4;
     let m = t / K4;
     let chunk = m / (4u * TY);
-    let place = (m / 4u % TY) ^ (k4 * A_TURN);
+    let place = a_turned(m / 4u % TY, k4);
     for (var j = 0u; j < 4u; j++) {  // unroll
       a_tile[buffer][k4][j][chunk][place][m % 4u] = v[j];
     }
@@ -167,7 +181,7 @@ fn commit_b(buffer: u32, local: u32, i: u32, v: vec4<T>) {
     let k4 = t % K4;
     let n = t / K4;
     let chunk = n / (4u * TX);
-    let place = (n / 4u % TX) ^ (k4 * B_TURN);
+    let place = b_turned(n / 4u % TX, k4);
     for (var j = 0u; j < 4u; j++) {  // unroll
       b_tile[buffer][k4][j][chunk][place][n % 4u] = v[j];
     }
@@ -176,6 +190,17 @@ fn commit_b(buffer: u32, local: u32, i: u32, v: vec4<T>) {
     let place = t % (BN / 4u);
     b_tile[buffer][k / 4u][k % 4u][place / TX][place % TX] = v;
   }
+}
+
+// Vector i of the memory of a's slice, which is free in the end.
+fn lend(i: u32, v: vec4<T>) {
+  let row = i / TY;
+  a_tile[0][row / A_CHUNKS / 4u][row / A_CHUNKS % 4u][row % A_CHUNKS][i % TY] = v;
+}
+
+fn lent(i: u32) -> vec4<T> {
+  let row = i / TY;
+  return a_tile[0][row / A_CHUNKS / 4u][row / A_CHUNKS % 4u][row % A_CHUNKS][i % TY];
 }
 
 @compute @workgroup_size(THREADS)
@@ -187,11 +212,12 @@ fn main(
   let number = group.y * groups.x + group.x;
   if (number >= params.tiles_m * params.tiles_n * params.batches * params.splits) { return; }
   let tile = find_tile(number);
-  let warp = local / 32u;
+  let team = local / TEAM;
+  let warp = local % TEAM / 32u;
   let tx = warp % (TX / WARP_X) * WARP_X + local % WARP_X;
   let ty = warp / (TX / WARP_X) * (32u / WARP_X) + local % 32u / WARP_X;
 
-  var sums: array<vec4<T>, 4u * A_CHUNKS * B_CHUNKS>;
+  var sums: array<vec4<T>, SUMS>;
   var a_next: array<vec4<T>, A_LOADS>;
   var b_next: array<vec4<T>, B_LOADS>;
   var buffer = 0u;
@@ -223,9 +249,10 @@ fn main(
       }
     }
     if (multiplies) {
-      for (var k4 = 0u; k4 < K4; k4++) {  // unroll
-        let y = ty ^ (k4 * A_TURN);
-        let x = tx ^ (k4 * B_TURN);
+      for (var turn = 0u; turn < K4_OF_TEAM; turn++) {  // unroll
+        let k4 = team * K4_OF_TEAM + turn;
+        let y = a_turned(ty, k4);
+        let x = b_turned(tx, k4);
         for (var j = 0u; j < 4u; j++) {  // unroll
           var rows: array<vec4<T>, A_CHUNKS>;
           var columns: array<vec4<T>, B_CHUNKS>;
@@ -249,6 +276,24 @@ fn main(
     }
     buffer = (buffer + 1u) % BUFFERS;
   }
+
+  for (var other = 1u; other < TEAMS; other++) {
+    for (var load = 0u; load < LENDINGS; load++) {  // unroll
+      workgroupBarrier();
+      if (team == other) {
+        for (var i = 0u; i < LENT; i++) {  // unroll
+          lend(i * TEAM + local % TEAM, sums[load * LENT + i]);
+        }
+      }
+      workgroupBarrier();
+      if (team == 0u) {
+        for (var i = 0u; i < LENT; i++) {  // unroll
+          sums[load * LENT + i] += lent(i * TEAM + local % TEAM);
+        }
+      }
+    }
+  }
+  if (team > 0u) { return; }
 
   for (var q = 0u; q < B_CHUNKS; q++) {  // unroll
     let n = tile.n0 + (q * TX + tx) * 4u;

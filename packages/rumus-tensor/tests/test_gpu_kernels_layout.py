@@ -112,28 +112,31 @@ sizes = st.integers(1, 60000)
 def test_a_chosen_tile_fits_the_adapter_and_covers_k(m, n, k, batches, memory):
     tile, splits, share = tiles.choose(m, n, k, batches, memory)
     assert tile.workgroup_bytes <= memory
-    assert tile.tx * tile.ty <= 256
+    assert tile.threads <= 256
     assert (splits - 1) * share < k <= splits * share
     assert share % tile.bk == 0
 
 
 @pytest.mark.parametrize("tile", tiles.TILES, ids=lambda t: f"{t.bm}x{t.bn}x{t.bk}")
 def test_every_tile_is_loaded_by_whole_vectors(tile):
-    threads = tile.tx * tile.ty
     for edge in (tile.bm, tile.bn):
-        assert edge * tile.bk % (4 * threads) == 0
-    assert 32 // tile.bk * (tile.bk // 4 - 1) < min(tile.tx, tile.ty)
+        assert edge * tile.bk % (4 * tile.threads) == 0
 
 
-def test_small_products_are_split_over_k_to_fill_the_gpu():
-    tile, splits, _ = tiles.choose(128, 10, 512, 1, 49152)
-    assert splits > 1
-    assert splits * -(-128 // tile.bm) >= 8
+def test_long_sums_with_few_results_are_split_to_fill_the_gpu():
+    tile, splits, _ = tiles.choose(384, 1536, 16384, 1, 49152)
+    groups = -(-384 // tile.bm) * -(-1536 // tile.bn) * splits
+    assert splits > 1 and groups > tiles.PROCESSORS / 2
+
+
+def test_small_products_run_in_one_dispatch():
+    for m, n, k in [(128, 512, 784), (128, 10, 512), (784, 512, 128), (128, 784, 512)]:
+        assert tiles.choose(m, n, k, 1, 49152).splits == 1
 
 
 def test_large_products_take_the_largest_tile_that_fits():
     assert tiles.choose(4096, 4096, 4096, 1, 49152).tile.bn == 256
-    assert tiles.choose(4096, 4096, 4096, 1, 16384).tile.bn == 128
+    assert tiles.choose(4096, 4096, 4096, 1, 16384).tile.workgroup_bytes <= 16384
 
 
 def test_a_marked_loop_is_written_out_with_literals():

@@ -59,7 +59,7 @@ def test_any_sizes_orientations_offsets_and_batches(data):
     check(be.to_host(be.matmul(left, right, device_bias)), a, b, bias)
 
 
-@pytest.mark.parametrize("tile", tiles.TILES, ids=lambda t: f"{t.bm}x{t.bn}_{t.tx}x{t.ty}")
+@pytest.mark.parametrize("tile", tiles.TILES, ids=lambda t: f"{t.bm}x{t.bn}x{t.bk}_{t.tx}x{t.ty}")
 @pytest.mark.parametrize("splits", [1, 3])
 def test_every_tile_with_and_without_parts(be, tile, splits):
     memory = limits()["max-compute-workgroup-storage-size"]

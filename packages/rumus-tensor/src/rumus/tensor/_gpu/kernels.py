@@ -11,8 +11,8 @@ from rumus.gpu import Kernel, limits
 
 WORKGROUP = 256
 """Invocations of a workgroup, the most that every adapter has."""
-GRID = 16384
-"""Workgroups of a grid stride: enough for every processor, few enough to start fast."""
+GRID = 65535
+"""Workgroups of a grid stride, each with as little to do as it can have."""
 PLANS = 4096
 """Plans that a family keeps."""
 

@@ -194,6 +194,7 @@ def product_pipeline(
         A_CHUNKS=tile.a_chunks,
         B_CHUNKS=tile.b_chunks,
         BK=tile.bk,
+        TEAMS=tile.teams,
         WARP_X=tile.warp_x,
         BUFFERS=tile.buffers,
         A_ALONG_K=first.along_k,
@@ -206,13 +207,16 @@ def product_pipeline(
 
 @cache
 def _product_kernel(tile: Tile) -> Kernel:
-    threads = tile.tx * tile.ty
+    sums = 4 * tile.a_chunks * tile.b_chunks
+    lent = min(sums, tile.bm * tile.bk // 4 // (tile.tx * tile.ty))
     counts = {
-        "K4": tile.bk // 4,
+        "K4_OF_TEAM": tile.bk // 4 // tile.teams,
+        "LENT": lent,
+        "LENDINGS": sums // lent,
         "A_CHUNKS": tile.a_chunks,
         "B_CHUNKS": tile.b_chunks,
-        "A_LOADS": tile.bm * tile.bk // 4 // threads,
-        "B_LOADS": tile.bn * tile.bk // 4 // threads,
+        "A_LOADS": tile.bm * tile.bk // 4 // tile.threads,
+        "B_LOADS": tile.bn * tile.bk // 4 // tile.threads,
     }
     return Kernel(unroll(read_shader("matmul.wgsl"), counts), name="matmul", trusted=True)
 

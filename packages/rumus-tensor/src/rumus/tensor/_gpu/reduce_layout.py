@@ -10,7 +10,7 @@ from .layout import Shape, Strides
 
 ENOUGH_GROUPS = 4096
 """Workgroups that keep a large GPU busy to the end: several rounds on each of 132 processors."""
-LONG_SHARE = 16
+LONG_SHARE = 32
 """Loads of an invocation below which an axis is not split further."""
 STREAM = 1 << 20
 """Elements from which memory, not latency, decides."""
