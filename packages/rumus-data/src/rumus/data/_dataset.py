@@ -55,7 +55,8 @@ def checked_indices(indices: Indices, length: int) -> npt.NDArray[np.intp]:
         IndexError: One of them lies outside the data set.
     """
     array = np.asarray(indices, dtype=np.intp)
-    if not array.size:
+    # seen as unsigned, a negative index is larger than any length: one pass instead of two
+    if not array.size or np.maximum.reduce(array.view(np.uintp)) < length:
         return array
     low, high = array.min(), array.max()
     if low < -length or high >= length:

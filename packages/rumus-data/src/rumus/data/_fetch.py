@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from time import perf_counter
 
-import numpy as np
-
-from rumus.tensor import Device, Tensor
+from rumus.tensor import ArgumentError, Device, DTypeError
 
 from ._buffers import BufferPool
 from ._collate import Collate, stack_items
 from ._dataset import Dataset, batch_getter
 from ._errors import DatasetError
-from ._item import DataItem, narrowed, raw_parts
+from ._item import DataItem, as_tensor, raw_parts
 from ._order import IndexArray, Order
 from ._plan import Split
 from ._sample_random import FetchingEpoch
@@ -170,12 +168,13 @@ class Fetcher:
         return items
 
     def _as_tensors(self, batch: DataItem, number: int) -> DataItem:
-        where = f"of batch {number} of epoch {self.epoch}"
-        parts = [
-            part if isinstance(part, Tensor) else narrowed(np.asarray(part), f"the {name} {where}")
-            for name, part in zip(("input", "target"), raw_parts(batch), strict=True)
-        ]
-        tensors = [p if isinstance(p, Tensor) else Tensor.from_array(p) for p in parts]
+        tensors = []
+        for name, part in zip(("input", "target"), raw_parts(batch), strict=True):
+            try:
+                tensors.append(as_tensor(part))
+            except (ArgumentError, DTypeError) as error:
+                where = f"the {name} of batch {number} of epoch {self.epoch}"
+                raise type(error)(f"{where}: {error}") from None
         if self.device.kind != "cpu" or any(t.device is not self.device for t in tensors):
             tensors = [tensor.to(self.device) for tensor in tensors]
         return DataItem(*tensors)

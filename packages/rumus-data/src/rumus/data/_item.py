@@ -88,12 +88,8 @@ _KEPT = frozenset(np.dtype(t) for t in (np.float32, np.float16, np.int32, np.uin
 _INT32 = np.iinfo(np.int32)
 
 
-def narrowed(array: HostArray, what: str = "the array") -> HostArray:
+def narrowed(array: HostArray) -> HostArray:
     """The array in a dtype that tensors have; itself if it has one already.
-
-    Args:
-        array: Any numpy array.
-        what: How to call it in an error.
 
     Returns:
         float64 and longer as float32; integers other than uint8 as int32.
@@ -109,18 +105,13 @@ def narrowed(array: HostArray, what: str = "the array") -> HostArray:
         return array.astype(np.float16 if dtype.itemsize == 2 else float32)
     if dtype.kind not in "iu":
         raise DTypeError(
-            f"{what} has dtype {dtype}, which no tensor can hold; "
-            "take float32, float16, int32, uint8 or bool"
+            f"dtype {dtype} fits no tensor; take float32, float16, int32, uint8 or bool"
         )
-    if array.size and dtype.itemsize >= 4:
-        _check_range(array, what)
-    return array.astype(int32)
-
-
-def _check_range(array: HostArray, what: str) -> None:
-    for value in (int(array.min()), int(array.max())):
-        if not _INT32.min <= value <= _INT32.max:
-            raise ArgumentError(
-                f"{what} of dtype {array.dtype} holds {value}, which does not fit int32 "
-                f"({_INT32.min} to {_INT32.max})"
-            )
+    result = array.astype(int32)
+    if dtype.itemsize >= 4 and (result != array).any():
+        low, high = int(array.min()), int(array.max())
+        raise ArgumentError(
+            f"{low if low < _INT32.min else high} of dtype {dtype} does not fit int32 "
+            f"({_INT32.min} to {_INT32.max})"
+        )
+    return result

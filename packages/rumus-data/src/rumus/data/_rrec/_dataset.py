@@ -133,12 +133,15 @@ class RecordDataset:
         if not len(numbers):
             raise ArgumentError("a batch needs at least one index")
         readers = self._shards()
-        parts = scattered(
-            numbers,
-            self._starts,
-            lambda shard, inside: readers[shard].gather(inside, self._pool),
-            self._pool,
-        )
+        if len(readers) == 1:
+            parts = readers[0].gather(numbers, self._pool)
+        else:
+            parts = scattered(
+                numbers,
+                self._starts,
+                lambda shard, inside: readers[shard].gather(inside, self._pool),
+                self._pool,
+            )
         if parts is not None:
             return DataItem(*parts)
         wanted = numbers.tolist()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,8 @@ import numpy.typing as npt
 
 from .._buffers import BufferPool
 from ._mapped import Bytes
+
+_WORDS = {rest: np.dtype({0: "u8", 4: "u4"}.get(rest, "u1")) for rest in range(8)}
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,12 @@ class Field:
     def nbytes(self) -> int:
         """The bytes of its elements."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+    @cached_property
+    def strides(self) -> tuple[int, ...]:
+        """The bytes from one element to the next along each axis."""
+        lengths = accumulate(self.shape[:0:-1], mul, initial=self.dtype.itemsize)
+        return tuple(lengths)[::-1] if self.shape else ()
 
     def __str__(self) -> str:
         return f"{self.dtype} {'×'.join(map(str, self.shape)) if self.shape else 'scalar'}"
@@ -72,20 +83,14 @@ def take_rows(rows: Bytes, numbers: npt.NDArray[np.intp], pool: BufferPool) -> B
         numbers: Which of them; all are inside.
         pool: Where the memory of the result comes from.
     """
-    stride = rows.shape[1]
-    batch = pool.empty((len(numbers), stride), np.uint8)
-    width = next(width for width in (8, 4, 1) if stride % width == 0)
-    wide = np.dtype(f"u{width}")
+    batch = pool.empty((len(numbers), rows.shape[1]), np.uint8)
+    wide = _WORDS[rows.shape[1] % 8]
     # mode="clip" because numpy copies `out` first in its default mode
-    np.take(rows.view(wide), numbers, axis=0, out=batch.view(wide), mode="clip")
+    rows.view(wide).take(numbers, axis=0, out=batch.view(wide), mode="clip")
     return batch
 
 
 def _column(rows: Bytes, offset: int, field: Field) -> npt.NDArray[Any]:
-    strides = [field.dtype.itemsize]
-    for length in field.shape[:0:-1]:
-        strides.insert(0, strides[0] * length)
-    inner = strides if field.shape else ()
     return np.ndarray(
-        (len(rows), *field.shape), field.dtype, rows, offset, (rows.strides[0], *inner)
+        (len(rows), *field.shape), field.dtype, rows, offset, (rows.strides[0], *field.strides)
     )

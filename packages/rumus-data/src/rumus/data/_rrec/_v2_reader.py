@@ -69,7 +69,7 @@ class Version2Reader:
         self._check = check
         self._checked = CheckedRecords(len(self))
         self._cached: dict[int, OpenRun] = {}
-        self._only = self._run(0) if self._footer.runs == 1 else None
+        self._only = self._whole_file() if self._footer.runs == 1 else None
 
     def __len__(self) -> int:
         return self._footer.records
@@ -95,10 +95,14 @@ class Version2Reader:
         """The inputs and the targets of some records in one copy; None if not from one run."""
         if not len(numbers):
             return None
-        run = self._only or self._run(self._run_of(int(numbers.min())))
-        if run.first + len(run.rows) <= int(numbers.max()):
-            return None
-        batch = take_rows(run.rows, numbers - run.first if run.first else numbers, pool)
+        run = self._only
+        if run is not None:
+            batch = take_rows(run.rows, numbers, pool)
+        else:
+            run = self._run(self._run_of(int(numbers.min())))
+            if run.first + len(run.rows) <= int(numbers.max()):
+                return None
+            batch = take_rows(run.rows, numbers - run.first, pool)
         self._compare(run, batch, numbers)
         return run.layout.split(batch)
 
@@ -157,6 +161,11 @@ class Version2Reader:
                     f"{self.file.path}: record {number} at offset {offset} does not match its "
                     "checksum"
                 )
+
+    def _whole_file(self) -> OpenRun | None:
+        """The only run, if no record of it was lost."""
+        run = self._run(0)
+        return run if run.first == 0 and len(run.rows) == len(self) else None
 
     def _run_of(self, number: int) -> int:
         """Which run a record is in."""
