@@ -76,6 +76,12 @@ fn power(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
   return select(result, exact, whole & (abs(b) < vec4<f32>(16.0)));
 }
 
+// a / b. Drivers multiply by 1 / b, which underflows for |b| above 2**126.
+fn divide(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+  let scale = select(vec4<f32>(1.0), vec4<f32>(0.00390625), abs(b) > vec4<f32>(1.0e36));
+  return (a * scale) / (b * scale);
+}
+
 fn sigmoid(a: vec4<f32>) -> vec4<f32> { return 1.0 / (1.0 + exp(-a)); }
 
 // Polynomial of Cephes' logf; drivers' log is coarse near 1, where it may be off by 2**-21.

@@ -128,6 +128,13 @@ def test_functions_are_exact_to_a_few_units_in_the_last_place(be):
     assert np.allclose(got, np.tanh(small.astype(np.float64)), rtol=5e-7, atol=0)
 
 
+def test_quotients_of_very_large_and_small_numbers(be):
+    a, b = (g.reshape(-1) for g in np.meshgrid(*[np.float32([1e38, 3e38, 1, 2e-38, -1e37])] * 2))
+    got = be.to_host(be.elementwise("div", be.from_host(a), be.from_host(b)))
+    with np.errstate(all="ignore"):
+        assert np.allclose(got, a / b, rtol=1e-6, atol=1e-37)
+
+
 @pytest.mark.parametrize("exponent", [-3.0, -1.0, 0.0, 0.5, 2.0, 3.0, 7.0, 17.0, 2.5])
 def test_powers_of_any_sign(be, exponent):
     x = np.array([-3.0, -1.5, -0.0, 0.0, 0.5, 2.0, 7.0], np.float32)

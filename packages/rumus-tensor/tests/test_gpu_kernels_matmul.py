@@ -87,8 +87,9 @@ def test_infinities_and_nans_stay_in_their_row_and_column(be):
     a, b = numbers((40, 50)), numbers((50, 60), 1)
     a[3, 7], b[9, 11] = np.inf, np.nan
     got = be.to_host(be.matmul(be.from_host(a), be.from_host(b)))
-    wanted = a @ b
-    assert np.array_equal(np.isfinite(got), np.isfinite(wanted))
+    touched = np.zeros((40, 60), bool)
+    touched[3], touched[:, 11] = True, True
+    assert np.array_equal(np.isfinite(got), ~touched)
 
 
 def test_a_batch_axis_may_be_broadcast(be):

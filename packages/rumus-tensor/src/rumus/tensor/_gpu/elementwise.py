@@ -27,7 +27,7 @@ EXPRESSIONS: dict[str, str] = {
     "add": "a + b",
     "sub": "a - b",
     "mul": "a * b",
-    "div": "a / b",
+    "div": "divide(a, b)",
     "pow": "power(a, b)",
     "neg": "-a",
     "abs": "abs(a)",
@@ -36,7 +36,7 @@ EXPRESSIONS: dict[str, str] = {
     "floor": "floor_T(a)",
     "sqrt": "sqrt(a)",
     "rsqrt": "inverseSqrt(a)",
-    "reciprocal": "1.0 / a",
+    "reciprocal": "divide(V(1.0), a)",
     "exp": "exp(a)",
     "log": "logarithm(a)",
     "sin": "sine(a)",
@@ -67,7 +67,7 @@ EXPRESSIONS: dict[str, str] = {
     "cast": "a",
     "squared_difference": "(a - b) * (a - b)",
     "dropout": "select(V(0.0), a * d, b >= c)",
-    "div_backward": "-(a / c) * (b / c)",
+    "div_backward": "-divide(a, c) * divide(b, c)",
     "pow_backward": "select(a * c * power(b, c - 1.0), V(0.0), c == V(0.0))",
     "pow_exponent_backward": (
         "select(a * power(b, c) * logarithm(b), V(0.0), (b == V(0.0)) & (c >= V(0.0)))"
