@@ -50,7 +50,7 @@ def sweep(bench: Bench, p: Product) -> list[dict[str, Any]]:
     chosen = tiles.choose(p.m, p.n, p.k, p.batch, memory)
     rows = []
     for choice in candidates(p, memory) | {chosen}:
-        plan = matmul.make_plan(left, right, None, result, memory, choice)
+        plan = matmul.make_plan(left, right, None, result, choice)
 
         def call(plan: matmul.Plan = plan) -> None:
             matmul.run_plan(plan, left, right, None, result)

@@ -110,7 +110,8 @@ sizes = st.integers(1, 60000)
 @settings(max_examples=200)
 @given(sizes, sizes, sizes, st.integers(1, 96), st.sampled_from([16384, 32768, 49152]))
 def test_a_chosen_tile_fits_the_adapter_and_covers_k(m, n, k, batches, memory):
-    tile, splits, share = tiles.choose(m, n, k, batches, memory)
+    tile, splits, share = tiles.choose(m, n, k, batches, memory, 1 << 22)
+    assert splits == 1 or 4 * splits * m * n * batches <= 1 << 22
     assert tile.workgroup_bytes <= memory
     assert tile.threads <= 256
     assert (splits - 1) * share < k <= splits * share

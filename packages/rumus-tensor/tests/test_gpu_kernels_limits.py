@@ -27,6 +27,9 @@ assert np.allclose(be.to_host(be.softmax(a, False)), e / e.sum(1, keepdims=True)
 b = rng.standard_normal((40, 300)).astype(np.float32)
 got = be.to_host(be.matmul(a, be.from_host(b)))
 assert np.allclose(got, x @ b, atol=1e-4)
+long = rng.standard_normal((300, 2000)).astype(np.float32)
+got = be.to_host(be.matmul(be.from_host(long), be.from_host(np.ascontiguousarray(long.T))))
+assert np.allclose(got, long @ long.T, rtol=1e-4, atol=1e-2)
 print(gpu.limits()[NAME])
 """
 
@@ -37,6 +40,7 @@ print(gpu.limits()[NAME])
         ("max-compute-workgroups-per-dimension", 40),
         ("max-compute-workgroup-storage-size", 16384),
         ("max-storage-buffers-per-shader-stage", 8),
+        ("max-storage-buffer-binding-size", 1 << 22),
         ("max-compute-invocations-per-workgroup", 256),
     ],
 )

@@ -70,7 +70,7 @@ def test_every_tile_with_and_without_parts(be, tile, splits):
         left, right, added = operand(be, a), operand(be, b, transposed=True), be.from_host(bias)
         result = be.full((2, m, n), 0.0, left.dtype)
         choice = tiles.parts(tile, splits, k)
-        plan = matmul.make_plan(left, right, added, result, memory, choice)
+        plan = matmul.make_plan(left, right, added, result, choice)
         matmul.run_plan(plan, left, right, added, result)
         check(be.to_host(result), a, b, bias)
 

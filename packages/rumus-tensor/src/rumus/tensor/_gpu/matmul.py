@@ -78,8 +78,7 @@ def _multiply(a: GpuArray, b: GpuArray, bias: GpuArray | None, result: GpuArray)
     key = (_key(a), _key(b), bias and bias.dtype.num, result.offset & 3, result.dtype.num)
     plan = _plans.get(key)
     if plan is None:
-        memory = limits(a.device_index)["max-compute-workgroup-storage-size"]
-        plan = remember(_plans, key, make_plan(a, b, bias, result, memory))
+        plan = remember(_plans, key, make_plan(a, b, bias, result))
     run_plan(plan, a, b, bias, result)
 
 
@@ -116,7 +115,6 @@ def make_plan(
     b: GpuArray,
     bias: GpuArray | None,
     result: GpuArray,
-    memory: int,
     choice: Choice | None = None,
 ) -> Plan:
     """The kernels and their grid; ``choice`` overrides the model's, for measurements."""
@@ -131,7 +129,15 @@ def make_plan(
         first = first._replace(step=first.batch)
     if batches > 1 and second.batch == 0 and first.along_k and first.batch == m * first.step:
         m, batches = m * batches, 1  # one matrix for all: its batches are rows
-    tile, splits, share = choice or choose(m, n, k, batches, memory)
+    most = limits(a.device_index)
+    tile, splits, share = choice or choose(
+        m,
+        n,
+        k,
+        batches,
+        most["max-compute-workgroup-storage-size"],
+        most["max-storage-buffer-binding-size"],
+    )
     k_edge = bool(k % tile.bk)
     tiles_m, tiles_n = -(-m // tile.bm), -(-n // tile.bn)
     steps = 0, first.batch, first.step, 0, second.batch, second.step, 0, 0

@@ -82,7 +82,9 @@ class Choice(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def choose(m: int, n: int, k: int, batches: int, workgroup_bytes: int) -> Choice:
+def choose(
+    m: int, n: int, k: int, batches: int, workgroup_bytes: int, parts_bytes: int = 1 << 27
+) -> Choice:
     """The cheapest way to multiply ``batches`` of (m, k) by (k, n), by the model.
 
     Args:
@@ -91,6 +93,7 @@ def choose(m: int, n: int, k: int, batches: int, workgroup_bytes: int) -> Choice
         k: what is summed over.
         batches: matrices.
         workgroup_bytes: the adapter's workgroup memory.
+        parts_bytes: the most that the parts of a split may take, for an adapter must bind them.
     """
     return min(
         (
@@ -98,7 +101,8 @@ def choose(m: int, n: int, k: int, batches: int, workgroup_bytes: int) -> Choice
             for tile in TILES
             if tile.workgroup_bytes <= workgroup_bytes
             for splits in range(1, MOST_SPLITS + 1)
-            if splits == 1 or k >= splits * 2 * tile.bk
+            if splits == 1
+            or (k >= splits * 2 * tile.bk and 4 * splits * m * n * batches <= parts_bytes)
         ),
         key=lambda choice: modelled_time(choice, m, n, batches),
     )
