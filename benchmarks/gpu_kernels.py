@@ -228,6 +228,19 @@ def products(bench: Bench, cases: tuple[Product, ...]) -> None:
         )
 
 
+def summary(rows: list[dict[str, Any]]) -> None:
+    """The products' speed relative to the peer's: geometric mean and worst, but for 4096 cubed."""
+    for ours, theirs in (("called", "torch"), ("captured", "graph")):
+        ratios = [row[theirs] / row[ours] for row in rows if row["flops"] and theirs in row][
+            : len(PRODUCTS) - 1
+        ]
+        if ratios:
+            print(
+                f"{len(ratios)} products, {ours} against {theirs}: geometric mean "
+                f"{statistics.geometric_mean(ratios):.2f}, worst {min(ratios):.2f}"
+            )
+
+
 def streams(bench: Bench, size: int) -> None:
     """Device copy, and elementwise work on ``size`` floats."""
     be, host = bench.backend, bench.random(size)
@@ -357,6 +370,7 @@ def main() -> None:
         matrices(bench, ((96, 100),) if options.smoke else ((8192, 8192), (8192, 6288)))
     if options.only in (None, "products"):
         products(bench, SMOKE_PRODUCTS if options.smoke else PRODUCTS)
+        summary(bench.rows)
     if options.json:
         options.json.write_text(json.dumps(bench.rows, indent=1))
 
