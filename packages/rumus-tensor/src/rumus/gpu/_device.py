@@ -5,8 +5,8 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from rumus.gpu._faults import Faults
 from rumus.gpu._memory import Buffer, Pool
 from rumus.gpu._readback import Readback
 from rumus.gpu._seam import make_encoder
+from rumus.gpu._submitter import Submitter
 from rumus.gpu._uniforms import Uniforms
 
 if TYPE_CHECKING:
@@ -29,6 +30,13 @@ BATCH = 512
 """Dispatches that are recorded before they are submitted without being asked for."""
 CACHED_GROUPS = 8192
 _STORAGE, _COPY_SRC, _COPY_DST = 0x80, 0x4, 0x8
+
+
+class _Batch(NamedTuple):
+    """Host writes, and the commands after them."""
+
+    writes: Sequence[tuple[Buffer, npt.NDArray[Any]]]
+    commands: Any
 
 
 class GpuDevice:
@@ -49,6 +57,7 @@ class GpuDevice:
         self._recorded = 0
         self._groups: dict[tuple[int, ...], Any] = {}
         self._uniforms = Uniforms(self._checked, self.gpu, self.encoder, self._groups.clear)
+        self._submitter = Submitter(self._submit)
         self._readback = Readback(self)
         self.faults = Faults(self)
 
@@ -80,15 +89,19 @@ class GpuDevice:
 
     def write(self, buffer: Buffer, data: npt.NDArray[Any]) -> None:
         """Write an array's bytes to a buffer that no unsubmitted command uses."""
+        with self.lock:
+            self._submitter.drain()
+            self._write(buffer, data)
+
+    def _write(self, buffer: Buffer, data: npt.NDArray[Any]) -> None:
         raw = data.reshape(-1).view(np.uint8)
         whole = raw.size & ~3
-        with self.lock:
-            if whole:
-                self.encoder.write(buffer.handle, 0, raw[:whole].data)
-            if whole < raw.size:
-                tail = np.zeros(4, np.uint8)
-                tail[: raw.size - whole] = raw[whole:]
-                self.encoder.write(buffer.handle, whole, tail.data)
+        if whole:
+            self.encoder.write(buffer.handle, 0, raw[:whole].data)
+        if whole < raw.size:
+            tail = np.zeros(4, np.uint8)
+            tail[: raw.size - whole] = raw[whole:]
+            self.encoder.write(buffer.handle, whole, tail.data)
 
     def uniform(self, data: bytes) -> Buffer:
         """The immutable uniform buffer with these bytes; the same bytes share one."""
@@ -130,9 +143,28 @@ class GpuDevice:
     def flush(self) -> None:
         """Submit what is recorded."""
         with self.lock:
-            self._recorded = 0
-            self.batch += 1
-            self._checked(self.encoder.submit)
+            if self.encoder.is_open:
+                self._submitter.drain()
+                self._submit(self._take(()))
+
+    def submit_replay(self, writes: Sequence[tuple[Buffer, npt.NDArray[Any]]]) -> None:
+        """Submit what is recorded, after host writes, maybe on another thread while we go on."""
+        batch = self._take(writes)
+        if self.encoder.is_concurrent:
+            self._submitter.put(batch)
+        else:
+            self._submit(batch)
+
+    def _take(self, writes: Sequence[tuple[Buffer, npt.NDArray[Any]]]) -> _Batch:
+        self._recorded = 0
+        self.batch += 1
+        return _Batch(writes, self.encoder.take())
+
+    def _submit(self, batch: _Batch) -> None:
+        for buffer, data in batch.writes:
+            self._write(buffer, data)
+        if batch.commands is not None:
+            self._checked(self.encoder.submit, batch.commands)
 
     def copy(self, source: GpuArray, target: GpuArray) -> None:
         """Record a copy of a contiguous array's words to another of the same size."""

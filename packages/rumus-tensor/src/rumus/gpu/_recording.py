@@ -53,6 +53,11 @@ class HostValue:
     first: npt.NDArray[Any] | None
     """What the callback gave while recording, for the first replay."""
 
+    def next(self) -> npt.NDArray[Any]:
+        """The value for a replay."""
+        given, self.first = self.first, None
+        return np.ascontiguousarray(self.callback() if given is None else given)
+
 
 class Recording:
     """The work of one step on one device, between its recording and its last replay."""
@@ -209,15 +214,12 @@ class Recording:
         with device.lock:
             # What was recorded so far reads the old host values, and host writes jump the queue.
             device.flush()
-            for value in self._host_values:
-                data = value.callback() if value.first is None else value.first
-                value.first = None
-                device.write(value.buffer, np.ascontiguousarray(data))
+            writes = [(value.buffer, value.next()) for value in self._host_values]
             for source, target in zip(inputs, self._inputs, strict=True):
                 device.copy(source, target)
             device.encoder.dispatch_all(self._commands)
             copies = [self._copy_out(output) for output in outputs]
-            device.flush()
+            device.submit_replay(writes)
         return copies
 
     def _copy_out(self, output: GpuArray) -> GpuArray:

@@ -92,8 +92,22 @@ class Encoder(Protocol):
         """Record a copy between buffers; offsets and size are multiples of 4 bytes."""
         ...
 
-    def submit(self) -> None:
-        """Hand everything recorded since the last submit to the GPU."""
+    @property
+    def is_open(self) -> bool:
+        """Whether something is recorded."""
+        ...
+
+    @property
+    def is_concurrent(self) -> bool:
+        """Whether one thread may record while another one submits."""
+        ...
+
+    def take(self) -> Any:
+        """What is recorded, for :meth:`submit`; the next command begins a new batch."""
+        ...
+
+    def submit(self, taken: Any) -> None:
+        """Hand a batch to the GPU."""
         ...
 
     def write(self, buffer: Any, at: int, data: memoryview) -> None:
@@ -185,15 +199,25 @@ class NativeEncoder:
         self._close_pass()
         self._copy(self._open_encoder(), source._internal, start, target._internal, at, nbytes)
 
-    def submit(self) -> None:
-        if self._encoder is None:
-            return
+    @property
+    def is_open(self) -> bool:
+        return self._encoder is not None
+
+    @property
+    def is_concurrent(self) -> bool:
+        # Dawn asks for one thread at a time.
+        return self._api.__name__.startswith("wgpu.")
+
+    def take(self) -> Any:
         self._close_pass()
-        encoder, self._encoder = self._encoder, None
+        taken, self._encoder = self._encoder, None
+        return taken
+
+    def submit(self, taken: Any) -> None:
         try:
-            commands = self._finish(encoder, self._finish_descriptor)
+            commands = self._finish(taken, self._finish_descriptor)
         finally:
-            self._release_encoder(encoder)
+            self._release_encoder(taken)
         self._submission[0] = commands
         try:
             self._submit(self._queue, 1, self._submission)
@@ -264,11 +288,21 @@ class PublicEncoder:
         self._close_pass()
         self._open_encoder().copy_buffer_to_buffer(source, start, target, at, nbytes)
 
-    def submit(self) -> None:
-        if self._encoder is not None:
-            self._close_pass()
-            encoder, self._encoder = self._encoder, None
-            self._device.queue.submit([encoder.finish()])
+    @property
+    def is_open(self) -> bool:
+        return self._encoder is not None
+
+    @property
+    def is_concurrent(self) -> bool:
+        return False
+
+    def take(self) -> Any:
+        self._close_pass()
+        taken, self._encoder = self._encoder, None
+        return taken
+
+    def submit(self, taken: Any) -> None:
+        self._device.queue.submit([taken.finish()])
 
     def write(self, buffer: Any, at: int, data: memoryview) -> None:
         self._device.queue.write_buffer(buffer, at, data)
