@@ -212,7 +212,8 @@ fn main(
   let number = group.y * groups.x + group.x;
   if (number >= params.tiles_m * params.tiles_n * params.batches * params.splits) { return; }
   let tile = find_tile(number);
-  let team = local / TEAM;
+  var team = 0u;  // a constant, where there is one
+  if (TEAMS > 1u) { team = local / TEAM; }
   let warp = local % TEAM / 32u;
   let tx = warp % (TX / WARP_X) * WARP_X + local % WARP_X;
   let ty = warp / (TX / WARP_X) * (32u / WARP_X) + local % 32u / WARP_X;

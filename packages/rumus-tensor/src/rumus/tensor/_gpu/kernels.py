@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 from math import ceil
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from rumus.gpu import Kernel, limits
+from rumus.gpu import GpuArray, Kernel, limits
 
 WORKGROUP = 256
 """Invocations of a workgroup, the most that every adapter has."""
@@ -52,6 +52,6 @@ def remember(plans: dict[K, V], key: K, plan: V) -> V:
     return plan
 
 
-def shares(a: Any, b: Any) -> bool:
+def shares(a: GpuArray, b: GpuArray) -> bool:
     """Whether two arrays lie in one storage, so that no kernel may read one and write the other."""
     return a.storage is b.storage
