@@ -21,7 +21,7 @@ fn measure(
 }
 
 // The trust ratio ‖p‖ / ‖u‖.
-fn combine(h: Row, sums: vec2<f32>) -> f32 {
+fn combine(h: Row, c: vec2<f32>, sums: vec2<f32>, size: f32) -> f32 {
     if (sums.x == 0.0 || sums.y == 0.0) {
         return 1.0;
     }

@@ -63,7 +63,9 @@ class Adafactor(Optimizer):
         ParameterListError: no parameters, one of them twice, or another object.
     """
 
-    shader_states = ("row", "column", "v")
+    shader = "adafactor.wgsl"
+    shader_states = ("gathered",)
+    one_buffer = True
 
     def __init__(
         self,
@@ -130,7 +132,7 @@ class Adafactor(Optimizer):
                     work.finish(0, work.p.size)
 
     def step_gpu(self, step: GpuStep) -> None:
-        """The same on the GPU, in tensor operations."""
+        """The same on the GPU, in passes over all parameters at once."""
         from rumus.optim._gpu_adafactor import move
 
         move(step)

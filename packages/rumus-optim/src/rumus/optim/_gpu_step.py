@@ -13,7 +13,7 @@ from rumus.autograd import Borrowed
 from rumus.gpu import GpuArray, Pipeline
 from rumus.optim import _shaders
 from rumus.optim._engine import MASTER
-from rumus.optim._rooms import Room, aligned, contiguous_strides
+from rumus.optim._rooms import Room, aligned
 from rumus.optim._shaders import Formula
 from rumus.tensor import Tensor
 
@@ -37,12 +37,16 @@ class Run(NamedTuple):
         last: one past the last tile.
         shift: what to add to an index of the arena to find its gradient, in vectors of four.
         grads: the buffer.
+        first_slot: the first slot.
+        last_slot: one past the last slot.
     """
 
     first: int
     last: int
     shift: int
     grads: GpuArray
+    first_slot: int
+    last_slot: int
 
 
 class Gradients:
@@ -69,7 +73,7 @@ class Gradients:
         arena, edges = room.arena, room.edges
         place, whole = arena.grads.storage, arena.grads
         runs: list[Run] = []
-        start = -1  # of a run of gradients in their slots
+        start = -1  # the slot where a run of gradients in their places began
         for k, (parameter, slot) in enumerate(zip(room.params, arena.slots, strict=True)):
             grad = held.grad(parameter) if parameter.requires_grad else None
             if grad is not None and mixed:
@@ -81,18 +85,18 @@ class Gradients:
                 and (grad.strides == room.strides[k] or grad.is_contiguous)
             )
             if in_slot and start < 0:
-                start = edges[k]
+                start = k
             if not in_slot and start >= 0:
-                runs.append(Run(start, edges[k], 0, whole))
+                runs.append(Run(edges[start], edges[k], 0, whole, start, k))
                 start = -1
             if grad is not None:
                 if not in_slot:
                     grad = aligned(grad)
                     shift = (grad.offset - slot.offset) // 4
-                    runs.append(Run(edges[k], edges[k + 1], shift, grad))
+                    runs.append(Run(edges[k], edges[k + 1], shift, grad, k, k + 1))
                 self.found.append(grad)
         if start >= 0:
-            runs.append(Run(start, edges[-1], 0, whole))
+            runs.append(Run(edges[start], edges[-1], 0, whole, start, len(room.params)))
         return [run for run in runs if run.first < run.last]
 
     def guard(self, skip: GpuArray) -> GpuArray:
@@ -139,26 +143,20 @@ class GpuStep:
             file=rule.shader,
             fields=rule.fields,
             states=rule.shader_states,
-            kept=(*rule.states, *rule.workspaces),
+            kept=tuple(s for s in (*rule.states, *rule.workspaces) if s in rule.shader_states),
             constants=tuple(rule.shader_constants().items()),
             half=self.room.half,
             control=self.control is not None,
             skip=self.skip,
         )
 
-    def gradient(self, k: int) -> GpuArray | None:
-        """The gradient of a parameter of the room by itself; None if it is not trained."""
-        parameter, slot, tile = self.room.params[k], self.room.arena.slots[k], self.room.edges[k]
-        for run in self.runs:
-            if run.first <= tile < run.last:
-                at = slot.offset + 4 * run.shift
-                strides = contiguous_strides(parameter.shape)
-                flat = run.grads
-                return GpuArray(flat.storage, parameter.shape, strides, at, flat.dtype)
-        return None
-
     def update(
-        self, combined: GpuArray | None = None, *, grads: bool = True, stored: bool = True
+        self,
+        combined: GpuArray | None = None,
+        *,
+        grads: bool = True,
+        stored: bool = True,
+        extras: Sequence[GpuArray] = (),
     ) -> None:
         """Change the parameters, in one pass.
 
@@ -166,30 +164,32 @@ class GpuStep:
             combined: one number for each slot, if the formula reads it.
             grads: whether gradients are read.
             stored: whether states are written.
+            extras: what the formula gathers from.
         """
         pipeline = _shaders.update_pass(self.formula, grads=grads, stored=stored)
         places = [self.room.arena.data, *self._states(), *self._master()]
         for run in self.runs:
             given = [combined] if combined is not None else []
             given += [run.grads] if grads else []
-            self._over_tiles(pipeline, [*given, *self._control(), *places], run)
+            self._over_tiles(pipeline, [*given, *self.controls(), *extras, *places], run)
 
-    def measure(self) -> GpuArray:
+    def measure(self, extras: Sequence[GpuArray] = ()) -> GpuArray:
         """Change the states and sum two quantities, in one pass: a pair for each tile."""
         pipeline = _shaders.measure_pass(self.formula)
         room = self.room
         sums = gpu.empty((max(room.edges[-1], 1), 2), np.float32, room.tiles.device_index)
         values = room.states[MASTER] if room.half else room.arena.data
         for run in self.runs:
-            arrays = [run.grads, *self._control(), values, sums, *self._states()]
+            arrays = [run.grads, *self.controls(), *extras, values, sums, *self._states()]
             self._over_tiles(pipeline, arrays, run)
         return sums
 
-    def combine(self, sums: GpuArray) -> GpuArray:
+    def combine(self, sums: GpuArray, extras: Sequence[GpuArray] = ()) -> GpuArray:
         """One number for each slot from the sums over its tiles."""
         room, count = self.room, len(self.room.params)
         combined = gpu.empty((count,), np.float32, room.tiles.device_index)
-        arrays = [room.slots, self.table, sums, combined]
+        control = self.controls() if self.skip else []
+        arrays = [room.slots, self.table, sums, *control, *extras, combined]
         groups = min(count, MOST_GROUPS)
         _shaders.combine_pass(self.formula).dispatch(arrays, (0, count, 0, 0.0), groups)
         return combined
@@ -202,7 +202,8 @@ class GpuStep:
             min(run.last - run.first, MOST_GROUPS),
         )
 
-    def _control(self) -> list[GpuArray]:
+    def controls(self) -> list[GpuArray]:
+        """The control as a list, which is empty if there is none."""
         return [] if self.control is None else [self.control]
 
     def _states(self) -> list[GpuArray]:

@@ -46,6 +46,8 @@ class Optimizer(ABC):
     """All state arrays that the file names; those not in :attr:`states` read as 0 there."""
     workspaces: ClassVar[tuple[str, ...]] = ()
     """Of the file's states, those that hold nothing between steps."""
+    one_buffer: ClassVar[bool] = False
+    """Whether all state arrays share a buffer on the GPU, with room for a mean of each matrix."""
     scratch: ClassVar[str] = "f"
     """The scratch arrays of :meth:`update`, a letter each: ``f`` float32, ``d`` float64."""
 

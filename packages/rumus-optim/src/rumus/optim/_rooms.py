@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,10 @@ from rumus.tensor import Arena, Tensor, from_numpy
 if TYPE_CHECKING:
     from rumus.optim._optimizer import Optimizer
 
+L = TypeVar("L")
+
 TILE = 2048
-"""Elements that one workgroup updates: two vectors for each of its 256 threads, the measured best."""
+"""Elements that one workgroup updates: two vectors a thread, the best size measured."""
 
 
 class Room:
@@ -60,13 +62,12 @@ class Room:
         self.slots = gpu.persist(gpu.from_host(np.ascontiguousarray(rows), index))
         self.offsets: dict[str, list[int]] = {}
         self.states: dict[str, GpuArray] = {}
+        self._layout: Any = None
+        lengths: dict[str, int] = {}
         for name in dict.fromkeys(name for shapes in self._shapes for name in shapes):
             length = self._lay_out(name)
-            start = rule.state_start(name) if name != MASTER else 0.0
-            array = gpu.full((length,), start, np.dtype(np.float32), index)
-            self.states[name] = gpu.persist(array)
-        for name in rule.workspaces:
-            self.states[name] = gpu.persist(gpu.zeros(arena.data.shape, np.float32, index))
+            lengths[name] = length
+        self._allocate(lengths, index)
         self._per_slot: dict[str, GpuArray] = {}
         if self.half:
             Tensor.from_array(self.states[MASTER]).copy_(Tensor.from_array(arena.data))
@@ -107,6 +108,18 @@ class Room:
                 flat[at : at + state[name].size] = state[name].reshape(-1)
             overwrite(array, flat)
 
+    def place(self, name: str, k: int) -> int:
+        """Where a parameter's state begins in the storage of its array."""
+        return self.states[name].offset + self.offsets[name][k]
+
+    def layout(self, make: Callable[[Room], L]) -> L:
+        """What an optimizer works out of the room once."""
+        if self._layout is None:
+            with gpu.outside_capture():
+                self._layout = make(self)
+        result: L = self._layout
+        return result
+
     def per_slot(self, name: str, number: Callable[[Parameter], float]) -> GpuArray:
         """A number for each slot that follows from the parameter's shape, on the device."""
         if name not in self._per_slot:
@@ -115,6 +128,24 @@ class Room:
                 array = gpu.from_host(values, self.tiles.device_index)
             self._per_slot[name] = gpu.persist(array)
         return self._per_slot[name]
+
+    def _allocate(self, lengths: dict[str, int], index: int) -> None:
+        rule = self._rule
+        together = {n: size for n, size in lengths.items() if n != MASTER and rule.one_buffer}
+        if rule.one_buffer:
+            together["means"] = sum(math.prod(p.shape[:-2]) for p in self.params)
+            whole = gpu.persist(gpu.zeros((sum(together.values()) + 4,), np.float32, index))
+            at = 0
+            for name, size in together.items():
+                self.states[name] = GpuArray(whole.storage, (size,), (1,), at, whole.dtype)
+                at += size
+        for name, size in lengths.items():
+            if name not in together:
+                start = rule.state_start(name) if name != MASTER else 0.0
+                self.states[name] = gpu.persist(gpu.full((size,), start, np.float32, index))
+        for name in rule.workspaces:
+            array = gpu.zeros(self.arena.data.shape, np.float32, index)
+            self.states[name] = gpu.persist(array)
 
     def _starts(self, k: int) -> list[int]:
         return [self.offsets[name][k] for name in self._shapes[k]]

@@ -7,7 +7,9 @@ A formula is made of functions of one vector of four elements, or of one paramet
         -> vec4<f32>                                    the parameter's new values
     fn measure(h: Row, c: vec2<f32>, p: vec4<f32>, g: vec4<f32>, s: ptr<function, State>)
         -> mat2x4<f32>                                  two quantities to be summed, optional
-    fn combine(h: Row, sums: vec2<f32>) -> f32          from those sums, optional
+    fn combine(h: Row, c: vec2<f32>, sums: vec2<f32>, size: f32)
+        -> f32                                          from those sums, optional
+    fn gather(h: Row, slot: u32, i: u32) -> vec4<f32>   State's field ``gathered``, optional
 
 ``Row`` holds the numbers of a parameter group, ``t`` is the number of the update, from 1, ``c`` is
 what ``prepare`` gave, and ``State`` has a field for every state array, and one for what ``combine``
@@ -73,7 +75,7 @@ def update_pass(formula: Formula, *, grads: bool = True, stored: bool = True) ->
     """A pass that changes the parameters.
 
     Bindings: tiles, table, combined (if the formula reads it), grads (if read), control (if any),
-    parameters, states, master (if half).
+    extras (if it gathers), parameters, states, master (if half).
 
     Args:
         formula: the optimizer's.
@@ -93,7 +95,7 @@ def update_pass(formula: Formula, *, grads: bool = True, stored: bool = True) ->
         f"{values}[i] = p;",
         "params_out[i] = pack_half(p);" if formula.half else "",
     ]
-    lines = [*_structs(formula), *_bindings(read, written), *_tile_loop(formula, grads, body)]
+    lines = [*structs(formula), *bindings(read, written), *_tile_loop(formula, grads, body)]
     return _build(formula, lines)
 
 
@@ -101,7 +103,8 @@ def update_pass(formula: Formula, *, grads: bool = True, stored: bool = True) ->
 def measure_pass(formula: Formula) -> Pipeline:
     """A pass that changes the states and sums two quantities over each tile.
 
-    Bindings: tiles, table, grads, control (if any), parameters (masters if half), sums, states.
+    Bindings: tiles, table, grads, control (if any), extras (if it gathers), parameters (masters if
+    half), sums, states.
     """
     read = [*_inputs(formula, True, False), ("values", "vec4<f32>")]
     written = [("sums", "vec2<f32>"), *_kept(formula)]
@@ -116,7 +119,7 @@ def measure_pass(formula: Formula) -> Pipeline:
         "if (thread == 0u) { sums[k] = sum; }",
     ]
     loop = _tile_loop(formula, True, body, ["var total = mat2x4<f32>();"], after)
-    lines = [*_structs(formula), text("sum_workgroup.wgsl"), *_bindings(read, written), *loop]
+    lines = [*structs(formula), text("sum_workgroup.wgsl"), *bindings(read, written), *loop]
     return _build(formula, lines)
 
 
@@ -124,13 +127,15 @@ def measure_pass(formula: Formula) -> Pipeline:
 def combine_pass(formula: Formula) -> Pipeline:
     """A pass that turns each slot's sums into one number, a workgroup a slot.
 
-    Bindings: slots, table, sums, combined.
+    Bindings: slots, table, sums, control (if steps can be skipped), extras, combined.
     """
     read = [("slots", "vec4<u32>"), ("table", "Row"), ("sums", "vec2<f32>")]
+    read += [("control", "f32")] if formula.skip else []
+    read += _extras(formula)
     lines = [
-        *_structs(formula),
+        *structs(formula),
         text("sum_workgroup.wgsl"),
-        *_bindings(read, [("combined", "f32")]),
+        *bindings(read, [("combined", "f32")]),
         *_opening(skip=False),
         "    for (var k = params.first + group.x; k < params.last; k += groups.x) {",
         "        let slot = slots[k];",
@@ -138,7 +143,8 @@ def combine_pass(formula: Formula) -> Pipeline:
         "        var mine = vec2<f32>();",
         "        for (var i = slot.x + thread; i < slot.y; i += 256u) { mine += sums[i]; }",
         "        let sum = sum_workgroup(mine, thread);",
-        "        if (thread == 0u) { combined[k] = combine(h, sum); }",
+        f"        let c = prepare(h, {_step(formula)});",
+        "        if (thread == 0u) { combined[k] = combine(h, c, sum, f32(slot.z)); }",
         "    }",
         "}",
     ]
@@ -148,6 +154,11 @@ def combine_pass(formula: Formula) -> Pipeline:
 def reads_combined(formula: Formula) -> bool:
     """Whether the formula's update takes a number for the whole parameter."""
     return "(*s).combined" in text(formula.file)
+
+
+def gathers(formula: Formula) -> bool:
+    """Whether the formula finds a part of its state by itself."""
+    return "fn gather(" in text(formula.file)
 
 
 def _build(formula: Formula, lines: Sequence[str]) -> Pipeline:
@@ -163,7 +174,8 @@ def _step(formula: Formula) -> str:
     return "h.step - control[2]" if formula.skip else "h.step"
 
 
-def _structs(formula: Formula) -> list[str]:
+def structs(formula: Formula) -> list[str]:
+    """The structs of a row, of the state of four elements, and of a dispatch's parameters."""
     rows = " ".join(f"{name}: f32," for name in (*formula.fields, "step"))
     states = " ".join(f"{name}: vec4<f32>," for name in formula.states)
     return [
@@ -181,10 +193,16 @@ def _inputs(formula: Formula, grads: bool, combined: bool) -> list[tuple[str, st
     read = [("tiles", "vec4<u32>"), ("table", "Row")]
     read += [("combined", "f32")] if combined else []
     read += [("grads", _word(formula.half))] if grads else []
-    return read + ([("control", "f32")] if formula.control else [])
+    read += [("control", "f32")] if formula.control else []
+    return read + _extras(formula)
 
 
-def _bindings(read: Sequence[tuple[str, str]], written: Sequence[tuple[str, str]]) -> list[str]:
+def _extras(formula: Formula) -> list[tuple[str, str]]:
+    return [("shapes", "Shape"), ("factors", "f32")] if gathers(formula) else []
+
+
+def bindings(read: Sequence[tuple[str, str]], written: Sequence[tuple[str, str]]) -> list[str]:
+    """Numbered lines for arrays that are read, arrays that are written, and the parameters."""
     lines: list[str] = []
     for access, arrays in (("read", read), ("read_write", written)):
         for name, word in arrays:
@@ -215,7 +233,7 @@ def _tile_loop(
     unpack = "unpack_half" if formula.half else ""
     scale = "params.sign * control[0]" if formula.control else "params.sign"
     raw = f"{unpack}(grads[i + params.shift]) * ({scale})" if grads else "vec4<f32>()"
-    loads = [f"{s}_state[i]" if s in formula.kept else "vec4<f32>()" for s in formula.states]
+    loads = [_load(formula, name) for name in formula.states]
     combined = "combined[tile.z]" if reads_combined(formula) and not before else "0.0"
     return [
         *_opening(formula.skip),
@@ -235,6 +253,12 @@ def _tile_loop(
         "    }",
         "}",
     ]
+
+
+def _load(formula: Formula, name: str) -> str:
+    if name == "gathered":
+        return "gather(h, tile.z, i)"
+    return f"{name}_state[i]" if name in formula.kept else "vec4<f32>()"
 
 
 def _stores(formula: Formula, stored: bool) -> list[str]:
