@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections import deque
 from collections.abc import Callable
 from time import perf_counter
 from typing import Protocol
 
-from ._fetch import Fetched, StopFlag
+from ._fetch import Fetched
 from ._item import DataItem
-from ._pipeline import Pipeline
 from ._state import Position
 from ._stats import LoaderStats
 
@@ -34,30 +34,33 @@ class Source(Protocol):
 
 
 class OwnThread:
-    """Makes each batch when it is taken, on the thread that takes it.
+    """Makes batches when one is taken, on the thread that takes it.
 
     Args:
-        fetch: Makes the batch of a number.
+        fetch: Makes the batches of several numbers, up to the first error.
+        end: The number behind the last batch.
+        group: How many batches are made at once.
     """
 
-    def __init__(self, fetch: Callable[[int], Fetched]) -> None:
-        self.take = fetch
+    def __init__(self, fetch: Callable[[range], list[Fetched]], end: int, group: int) -> None:
+        self._fetch = fetch
+        self._end = end
+        self._group = group
+        self._made: deque[Fetched] = deque()
+
+    def take(self, number: int) -> Fetched:
+        """The batch of a number; numbers are taken in order."""
+        if not self._made:
+            self._made.extend(self._fetch(range(number, min(number + self._group, self._end))))
+        return self._made.popleft()
 
     def waiting(self) -> int:
-        """Always 0."""
-        return 0
+        """The number of finished batches that wait."""
+        return len(self._made)
 
     def stop(self) -> None:
-        """Nothing runs."""
-
-
-def open_source(
-    fetch: Callable[[int], Fetched], first: int, end: int, workers: int, room: int, stop: StopFlag
-) -> Source:
-    """Where the batches from ``first`` up to ``end`` come from; see :class:`Pipeline`."""
-    if not workers or first >= end:
-        return OwnThread(fetch)
-    return Pipeline(fetch, first, end, workers, room, stop)
+        """Forget what was made."""
+        self._made.clear()
 
 
 class LoaderIterator:

@@ -12,11 +12,15 @@ from ._buffers import BufferPool
 from ._collate import Collate
 from ._dataset import Dataset
 from ._fetch import Fetcher, StopFlag
-from ._iterator import LoaderIterator, open_source
+from ._group import gathers, group_size
+from ._iterator import LoaderIterator, OwnThread, Source
 from ._order import Order, SequentialOrder, sampled_order, shuffled_order
+from ._pipeline import Pipeline
 from ._plan import Split
 from ._state import Position, loaded_position, saved_state
 from ._stats import LoaderStats
+
+_AT_ONCE = 8  # batches that the loop's own thread makes at once, if they are small
 
 OnError: TypeAlias = Literal["raise", "skip"] | Callable[[int, Exception], None]
 
@@ -41,7 +45,8 @@ class DataLoader:
         num_workers: Threads that make batches ahead of the loop; with 0, the thread of the loop
             makes each batch when it is asked for. Threads help where the data set waits, or leaves
             Python for longer (reading, decoding, numpy).
-        prefetch_factor: Batches per worker that are begun or finished and not yet taken, at most.
+        prefetch_factor: Finished batches that wait, per worker, at most. Besides them each worker
+            has one in hand.
         seed: Where the order and the samples' random numbers come from, from 0. It is 0 unless
             given, so that every run is the same.
         device: Where batches go, ``"cpu"``, ``"gpu"``, ``"gpu:N"`` or ``"auto"``; the workers bring
@@ -98,7 +103,7 @@ class DataLoader:
         self._split = Split(batch_size, drop_last, rank, world_size)
         self._shuffle = shuffle
         self._num_workers = num_workers
-        self._room = num_workers * prefetch_factor
+        self._prefetch_factor = prefetch_factor
         self._seed = seed
         self._sampler = sampler
         self._collate = collate
@@ -135,7 +140,7 @@ class DataLoader:
         )
         self._stats = LoaderStats(position.epoch, self._num_workers)
         self._start, self._position = Position(position.epoch + 1), position
-        source = open_source(fetcher, position.batch, end, self._num_workers, self._room, stop)
+        source = self._source(fetcher, position.batch, end, stop)
         on_failure = self._on_error if callable(self._on_error) else None
         return LoaderIterator(source, end, position, self._stats, on_failure)
 
@@ -178,6 +183,16 @@ class DataLoader:
     def stats(self) -> LoaderStats:
         """What was measured in the latest epoch, up to now."""
         return replace(self._stats)
+
+    def _source(self, fetcher: Fetcher, first: int, end: int, stop: StopFlag) -> Source:
+        workers = self._num_workers
+        most = self._prefetch_factor if workers else _AT_ONCE
+        single = self._collate is not None or not gathers(self.dataset)
+        group = 1 if single else group_size(self.dataset, self._split.batch_size, most)
+        if not workers or first >= end:
+            return OwnThread(fetcher.several, end, group)
+        room = workers * (self._prefetch_factor + 1)
+        return Pipeline(fetcher.several, first, end, workers, room, group, stop)
 
     def _identity(self) -> dict[str, int | bool]:
         """What a position is a position in."""

@@ -23,21 +23,23 @@ class Pipeline:
     more than that many exist besides the consumer's.
 
     Args:
-        fetch: Makes the batch of a number; never raises.
+        fetch: Makes the batches of several numbers, up to the first error; never raises.
         first: The number of the first batch.
         end: The number behind the last batch.
         workers: The number of threads.
         room: The most batches that are begun or finished and not yet taken.
+        group: How many batches a thread makes at once; at most ``room``.
         stop: Raised when nobody takes batches any more; ``fetch`` may look at it.
     """
 
     def __init__(
         self,
-        fetch: Callable[[int], Fetched],
+        fetch: Callable[[range], list[Fetched]],
         first: int,
         end: int,
         workers: int,
         room: int,
+        group: int,
         stop: StopFlag,
     ) -> None:
         self._fetch = fetch
@@ -45,6 +47,7 @@ class Pipeline:
         self._begun = self._taken = first
         self._end = end
         self._room = room
+        self._group = group
         self._finished: dict[int, Fetched] = {}
         lock = threading.RLock()  # a finalizer may stop the pipeline inside of its own methods
         self._arrived = threading.Condition(lock)
@@ -87,28 +90,30 @@ class Pipeline:
                 thread.join(max(deadline - monotonic(), 0))
 
     def _work(self) -> None:
-        while (number := self._begin()) is not None:
-            self._finish(number, self._fetch(number))
+        while numbers := self._begin():
+            self._finish(numbers, self._fetch(numbers))
 
-    def _begin(self) -> int | None:
-        """The next batch to make, as soon as there is room for it; None at the end."""
+    def _begin(self) -> range:
+        """The next batches to make, as soon as there is room for them; none at the end."""
         with self._has_room:
             while not self._stop.raised and self._begun < self._end:
-                if self._begun < self._taken + self._room:
-                    self._begun += 1
-                    return self._begun - 1
+                end = min(self._begun + self._group, self._end)
+                if end <= self._taken + self._room:
+                    numbers = range(self._begun, end)
+                    self._begun = end
+                    return numbers
                 self._has_room.wait()
-        return None
+        return range(0)
 
-    def _finish(self, number: int, result: Fetched) -> None:
+    def _finish(self, numbers: range, results: list[Fetched]) -> None:
         with self._arrived:
             if self._stop.raised:
                 return
-            self._finished[number] = result
-            if result.error is not None:
-                self._end = min(self._end, number + 1)
+            self._finished.update(zip(numbers, results, strict=False))
+            if results[-1].error is not None:
+                self._end = min(self._end, numbers[len(results) - 1] + 1)
                 self._has_room.notify_all()
-            if number == self._taken:
+            if self._taken in numbers:
                 self._arrived.notify()
 
 
