@@ -35,6 +35,7 @@ const BN = 4u * TX * B_CHUNKS;
 const K4 = BK / 4u;
 const SUMS = 4u * A_CHUNKS * B_CHUNKS;
 const LENT = min(SUMS, BM * K4 / TEAM);  // of them at a time, between teams
+const LENDINGS = SUMS / LENT;
 const A_LOADS = BM * K4 / THREADS;
 const B_LOADS = BN * K4 / THREADS;
 const K4_OF_TEAM = K4 / TEAMS;
@@ -234,14 +235,14 @@ fn main(
       }
     }
     workgroupBarrier();
-    if (k0 + BK <= tile.end || (!K_EDGE && k0 < tile.end)) {
+    if (select(k0 < tile.end, k0 + BK <= tile.end, K_EDGE)) {
       for (var i = 0u; i < A_LOADS; i++) {  // unroll
         a_next[i] = fetch_a(tile, local, i, k0);
       }
       for (var i = 0u; i < B_LOADS; i++) {  // unroll
         b_next[i] = fetch_b(tile, local, i, k0);
       }
-    } else if (k0 < tile.end) {
+    } else if (K_EDGE && k0 < tile.end) {
       for (var i = 0u; i < A_LOADS; i++) {  // unroll
         a_next[i] = fetch_a_edge(tile, local, i, k0);
       }
