@@ -21,6 +21,7 @@ from rumus.tensor import (
     DTypeError,
     MissingGradError,
     ShapeError,
+    no_grad,
     tensor,
     zeros,
 )
@@ -243,6 +244,15 @@ def test_float16_parameters_are_the_rounded_values_of_float32_masters(
         np.testing.assert_allclose(state[p.name]["master"], q.numpy(), rtol=1e-5, atol=1e-6)
         rounded = state[p.name]["master"].astype(np.float16)
         np.testing.assert_allclose(p.numpy(), rounded, rtol=1e-3, atol=1e-7)
+
+
+def test_float16_weights_loaded_before_the_first_step_are_the_masters_start(device: str) -> None:
+    weight = Parameter(tensor(np.zeros(3, np.float16)).to(device))
+    optimizer = optim.SGD([weight], lr=1.0)
+    with no_grad():
+        weight.fill_(4.0)
+    optimizer.step(weight.sum().backward())
+    np.testing.assert_array_equal(weight.numpy(), np.full(3, 3.0))
 
 
 def test_a_frozen_parameter_needs_no_gradient_and_stays(

@@ -38,18 +38,26 @@ class GpuEngine:
 
     def prepare(self) -> None:
         """Pack the parameters, and make the state arrays if there are none."""
-        if self._rooms and all(room.is_current() for room in self._rooms):
+        current = bool(self._rooms) and all(room.is_current() for room in self._rooms)
+        if current and self._step > 0:
             return
         with gpu.outside_capture():
-            arenas = pack(self._params)
-            if self._rooms:
-                for room, arena in zip(self._rooms, arenas, strict=True):
-                    room.arena = arena
-                return
-            groups = [self._rule.group_of()[i] for i in self._order]
-            self._rooms = make_rooms(self._rule, arenas, self._params, groups)
-            if self._rule.skip_nonfinite:
-                self._skip = gpu.persist(gpu.zeros((4,), np.float32, self.device.index))
+            if not current:
+                self._pack()
+            if self._step == 0:
+                for room in self._rooms:
+                    room.start_masters()
+
+    def _pack(self) -> None:
+        arenas = pack(self._params)
+        if self._rooms:
+            for room, arena in zip(self._rooms, arenas, strict=True):
+                room.arena = arena
+            return
+        groups = [self._rule.group_of()[i] for i in self._order]
+        self._rooms = make_rooms(self._rule, arenas, self._params, groups)
+        if self._rule.skip_nonfinite:
+            self._skip = gpu.persist(gpu.zeros((4,), np.float32, self.device.index))
 
     def step(self, held: Borrowed) -> None:
         """Update the parameters with their gradients."""

@@ -65,12 +65,9 @@ class Room:
         self._layout: Any = None
         lengths: dict[str, int] = {}
         for name in dict.fromkeys(name for shapes in self._shapes for name in shapes):
-            length = self._lay_out(name)
-            lengths[name] = length
+            lengths[name] = self._lay_out(name)
         self._allocate(lengths, index)
         self._per_slot: dict[str, GpuArray] = {}
-        if self.half:
-            Tensor.from_array(self.states[MASTER]).copy_(Tensor.from_array(arena.data))
 
     @property
     def half(self) -> bool:
@@ -80,6 +77,11 @@ class Room:
     def is_current(self) -> bool:
         """Whether every parameter is still where it was packed."""
         return all(p.slot is s for p, s in zip(self.params, self.arena.slots, strict=True))
+
+    def start_masters(self) -> None:
+        """Give float32 masters the values of their float16 parameters."""
+        if self.half:
+            Tensor.from_array(self.states[MASTER]).copy_(Tensor.from_array(self.arena.data))
 
     def read(self) -> list[dict[str, F32]]:
         """Each parameter's state arrays, on the host."""
@@ -93,19 +95,14 @@ class Room:
         ]
 
     def write(self, states: Sequence[dict[str, F32]] | None) -> None:
-        """Overwrite the state arrays; with None, as they were at first."""
-        for name in self.offsets:
+        """Overwrite the state arrays; with None, as they were before the first step."""
+        for name, offsets in self.offsets.items():
             array = self.states[name]
-            if states is None and name == MASTER:
-                Tensor.from_array(array).copy_(Tensor.from_array(self.arena.data))
-                continue
             start = 0.0 if name == MASTER else self._rule.state_start(name)
             flat = np.full(array.shape, start, np.float32)
-            for k, state in enumerate(states or ()):
-                if name not in state:
-                    continue
-                at = self.offsets[name][k]
-                flat[at : at + state[name].size] = state[name].reshape(-1)
+            for state, at in zip(states or (), offsets, strict=False):
+                if name in state:
+                    flat[at : at + state[name].size] = state[name].reshape(-1)
             overwrite(array, flat)
 
     def place(self, name: str, k: int) -> int:
