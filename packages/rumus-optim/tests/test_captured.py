@@ -124,26 +124,25 @@ def test_models_past_one_binding_limit_take_several_arenas(
         np.testing.assert_array_equal(a, b)
 
 
+GUARDS = [(False, False), (True, False), (False, True), (True, True)]
+VARIANTS: list[Callable[..., Any]] = [
+    lambda p, **o: optim.SGD(p, 0.1, **o),
+    lambda p, **o: optim.SGD(p, 0.1, momentum=0.9, **o),
+    lambda p, **o: optim.Adam(p, 0.1, **o),
+    lambda p, **o: optim.AdamW(p, 0.1, amsgrad=True, **o),
+    lambda p, **o: optim.RMSprop(p, 0.1, **o),
+    lambda p, **o: optim.RMSprop(p, 0.1, momentum=0.9, centered=True, **o),
+    lambda p, **o: optim.Adagrad(p, 0.1, **o),
+    lambda p, **o: optim.Lion(p, 0.1, **o),
+    lambda p, **o: optim.LAMB(p, 0.1, **o),
+    lambda p, **o: optim.Adafactor(p, 0.1, **o),
+    lambda p, **o: optim.Muon(p, 0.1, **o),
+]
+
+
 @pytest.mark.parametrize("half", [False, True])
-@pytest.mark.parametrize(
-    ("control", "skip"), [(False, False), (True, False), (False, True), (True, True)]
-)
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda p: optim.SGD(p),
-        lambda p: optim.SGD(p, momentum=0.9),
-        lambda p: optim.Adam(p),
-        lambda p: optim.AdamW(p, amsgrad=True),
-        lambda p: optim.RMSprop(p),
-        lambda p: optim.RMSprop(p, momentum=0.9, centered=True),
-        lambda p: optim.Adagrad(p),
-        lambda p: optim.Lion(p),
-        lambda p: optim.LAMB(p),
-        lambda p: optim.Adafactor(p),
-        lambda p: optim.Muon(p),
-    ],
-)
+@pytest.mark.parametrize(("control", "skip"), GUARDS)
+@pytest.mark.parametrize("make", VARIANTS)
 def test_every_variant_of_every_kernel_compiles_and_runs(
     make: Callable[..., Any], control: bool, skip: bool, half: bool
 ) -> None:
@@ -151,8 +150,7 @@ def test_every_variant_of_every_kernel_compiles_and_runs(
 
     dtype = np.float16 if half else np.float32
     weight = Parameter(tensor(np.ones((5, 3), dtype)).to("gpu"))
-    optimizer = make([weight])
-    optimizer.skip_nonfinite = skip
+    optimizer = make([weight], skip_nonfinite=skip)
     grads = (weight * weight).sum().backward()
     if control:
         optim.clip_grad_norm_(grads, [weight], 0.5)

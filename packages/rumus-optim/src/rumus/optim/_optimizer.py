@@ -66,8 +66,8 @@ class Optimizer(ABC):
         for parameter in self._params:
             self.check_parameter(parameter)
         self._group_of = [i for i, group in enumerate(self._groups) for _ in group.params]
-        self.maximize = bool(maximize)
-        self.skip_nonfinite = bool(skip_nonfinite)
+        self._maximize = bool(maximize)
+        self._skip_nonfinite = bool(skip_nonfinite)
         self._making = threading.Lock()
         self._engine: Engine | None = None
         if str(self._params[0].device) != "cpu":
@@ -158,6 +158,16 @@ class Optimizer(ABC):
     def groups(self) -> list[Options]:
         """Each group's options and parameters; a copy, change them with :meth:`set_option`."""
         return [{"params": list(g.params), **g.options} for g in self._groups]
+
+    @property
+    def maximize(self) -> bool:
+        """Whether steps climb instead of descending."""
+        return self._maximize
+
+    @property
+    def skip_nonfinite(self) -> bool:
+        """Whether steps with a gradient that is not finite are left out."""
+        return self._skip_nonfinite
 
     def get_lr(self, group: int = 0) -> float:
         """The learning rate of a group."""
