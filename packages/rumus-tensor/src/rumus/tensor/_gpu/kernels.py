@@ -21,10 +21,10 @@ V = TypeVar("V")
 
 
 @cache
-def kernel(name: str, fault: tuple[str, type[Exception]] | None = None) -> Kernel:
+def kernel(name: str) -> Kernel:
     """The kernel of ``shaders/NAME.wgsl``, which keeps its indices inside its bindings."""
     source = files("rumus.tensor") / "shaders" / f"{name}.wgsl"
-    return Kernel(source, name=name, fault=fault, trusted=True)
+    return Kernel(source, name=name, trusted=True)
 
 
 @cache

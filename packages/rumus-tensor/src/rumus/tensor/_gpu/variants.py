@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import product
 
@@ -9,7 +10,7 @@ from rumus.gpu import Pipeline
 from rumus.tensor._elementwise import KINDS, LATTICE
 
 from . import arg_reduce, matmul, random, reduce, rows
-from .elementwise import Input, Step, build_source
+from .elementwise import EXPRESSIONS, Input, Step, build_source
 from .kernels import WORKGROUP, kernel
 from .layout import Mode
 from .matmul import Operand
@@ -18,15 +19,6 @@ from .wgsl import REGISTER
 
 DTYPES = tuple(str(dtype) for dtype in LATTICE)
 ACCUMULATOR = {d: "float32" if REGISTER[d] == "f32" else "int32" for d in DTYPES}
-_ARITY = {
-    "binary": ("add", "sub", "mul", "div", "pow", "maximum", "minimum", "eq", "ne", "lt", "le"),
-    "more": ("gt", "ge", "logical_and", "logical_or", "squared_difference", "leaky_relu"),
-}
-_THREE = (
-    "clamp", "where", "div_backward", "pow_backward", "pow_exponent_backward",
-    "leaky_relu_backward", "maximum_backward", "minimum_backward", "squared_difference_backward",
-)  # fmt: skip
-_FOUR = ("dropout", "clamp_backward")
 
 
 def every_variant() -> Iterator[tuple[str, Pipeline]]:
@@ -47,13 +39,8 @@ def every_variant() -> Iterator[tuple[str, Pipeline]]:
 
 
 def arity(op: str) -> int:
-    """The number of arguments of an elementwise row."""
-    if op in _FOUR:
-        return 4
-    if op in _THREE:
-        return 3
-    binary = op in _ARITY["binary"] or op in _ARITY["more"] or op.endswith("_backward")
-    return 2 if binary else 1
+    """The number of arguments of an elementwise row: the letters of its expression."""
+    return len(set(re.findall(r"\b[abcd]\b", EXPRESSIONS[op])))
 
 
 def _elementwise_rows() -> Iterator[tuple[str, Pipeline]]:
