@@ -138,6 +138,8 @@ def test_a_sampler_that_leaves_the_data_set_is_an_error(num_workers: int) -> Non
         numbers(loader_of(10, 4, sampler=[-1], num_workers=num_workers))
     with pytest.raises(ArgumentError, match="must give integers"):
         numbers(loader_of(10, 4, sampler=["a"]))
+    with pytest.raises(ArgumentError, match="a generator has none"):
+        loader_of(10, 4, sampler=(k for k in range(3)))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from rumus.tensor import ShapeError
 from ._buffers import BufferPool
 from ._item import DataItem, TensorLike, as_array, raw_parts
 
-Collate: TypeAlias = Callable[[Sequence[DataItem]], DataItem]
+Collate: TypeAlias = Callable[[list[DataItem]], DataItem]
 
 
 def stack_items(items: Sequence[DataItem], indices: Sequence[int], pool: BufferPool) -> DataItem:

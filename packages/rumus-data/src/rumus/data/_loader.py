@@ -94,6 +94,11 @@ class DataLoader:
         _check_number("num_workers", num_workers, 0)
         _check_number("prefetch_factor", prefetch_factor, 1)
         _check_number("seed", seed, 0)
+        if sampler is not None and not hasattr(sampler, "__len__"):
+            raise ArgumentError(
+                f"the sampler must have a length and give its numbers anew in each epoch; a "
+                f"{type(sampler).__name__} has none"
+            )
         if shuffle and sampler is not None:
             raise ArgumentError("shuffle and sampler both give an order; take one of them")
         if not callable(on_error) and on_error not in ("raise", "skip"):

@@ -15,7 +15,8 @@ IndexArray = npt.NDArray[np.integer[Any]]
 
 BUCKETED_FROM = 1 << 22
 _BUCKETS = 256
-_CHUNK = 1 << 20
+_CHUNK_BITS = 20
+_CHUNK = 1 << _CHUNK_BITS
 
 
 class Order(Protocol):
@@ -158,20 +159,25 @@ def _scattered(
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
     """All numbers, thrown into buckets, and where each bucket starts."""
     buckets = random.integers(0, _BUCKETS, length, dtype=np.uint8)
-    counts = np.zeros(_BUCKETS, np.int64)
-    for start in range(0, length, _CHUNK):
-        counts += np.bincount(buckets[start : start + _CHUNK], minlength=_BUCKETS)
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    ends = starts[:-1].tolist()
+    chunks = range(0, length, _CHUNK)
+    counts = np.array(
+        [np.bincount(buckets[chunk : chunk + _CHUNK], minlength=_BUCKETS) for chunk in chunks]
+    )
+    starts = np.concatenate([[0], np.cumsum(counts.sum(axis=0))])
+    places = starts[:-1].tolist()
     indices = np.empty(length, np.int32 if length <= 1 << 31 else np.int64)
-    for start in range(0, length, _CHUNK):
-        part = buckets[start : start + _CHUNK]
-        sorted_part = np.argsort(part, kind="stable")
-        sorted_part += start
+    within = np.arange(_CHUNK, dtype=np.uint32)
+    for chunk, chunk_counts in zip(chunks, counts.tolist(), strict=True):
+        part = buckets[chunk : chunk + _CHUNK]
+        # bucket and position in one number: sorting those is faster than sorting by bucket
+        keys = part.astype(np.uint32) << np.uint32(_CHUNK_BITS) | within[: len(part)]
+        keys.sort()
+        samples = (keys & np.uint32(_CHUNK - 1)).astype(indices.dtype)
+        samples += indices.dtype.type(chunk)
         begin = 0
-        for bucket, count in enumerate(np.bincount(part, minlength=_BUCKETS).tolist()):
-            end = ends[bucket]
-            indices[end : end + count] = sorted_part[begin : begin + count]
-            ends[bucket] = end + count
+        for bucket, count in enumerate(chunk_counts):
+            place = places[bucket]
+            indices[place : place + count] = samples[begin : begin + count]
+            places[bucket] = place + count
             begin += count
     return indices, starts

@@ -8,6 +8,7 @@ whole batch of records.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import google_crc32c
@@ -15,10 +16,8 @@ import google_crc32c
 MASK = 0x9BE09BAB
 
 
-def crc32c(data: Any) -> int:
-    """The CRC32C (Castagnoli, RFC 3720) of a contiguous array or of bytes."""
-    result: int = google_crc32c.value(data)
-    return result
+# The CRC32C (Castagnoli, RFC 3720) of a contiguous array or of bytes.
+crc32c: Callable[[Any], int] = google_crc32c.value
 
 
 def check_of(data: Any) -> int:
