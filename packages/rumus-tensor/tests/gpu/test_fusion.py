@@ -40,7 +40,7 @@ def test_two_chains_that_meet_become_one_dispatch() -> None:
 
 
 def test_broadcast_operands_stay_broadcast() -> None:
-    step = lambda x, row, column: ((x + row) * column - row) * 0.5  # noqa: E731
+    step = lambda x, row, column: ((x + row) * column + row) * 0.5  # noqa: E731
     assert dispatches(step, some(6, 8), some(8, seed=1), some(6, 1, seed=2)) == (4, 1)
 
 

@@ -75,8 +75,8 @@ class Captured(Generic[P, R]):
                 recording.finish(self._fuse)
                 return made
         raise CaptureError(
-            "the captured step moves parameters or changes between train() and eval() each time "
-            "it runs: do this outside of it"
+            "the captured step changes modules each time it runs (moves parameters, calls train() or "
+            "eval(), or sets a number among their attributes): do this outside of it"
         )
 
     def _trace(self, recording: Recording, structure: Any, inputs: list[GpuArray]) -> _Step:
@@ -93,7 +93,8 @@ def capture(step: Callable[P, R], *, fuse: bool = False) -> Captured[P, R]:
     The first call with arguments of some shapes and dtypes records the step; that call and every
     later one replay it. Learning rates, step counters and random states advance as they do outside
     a capture. The step is recorded anew for other shapes, dtypes or plain values among its
-    arguments, and after ``train()``, ``eval()`` or a move of parameters.
+    arguments, and after ``train()``, ``eval()``, a move of parameters or another number among the
+    attributes of a module.
 
     Args:
         step: takes tensors on one GPU (also inside tuples, lists and dicts) and hashable values,

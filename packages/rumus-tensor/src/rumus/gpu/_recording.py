@@ -56,7 +56,8 @@ class HostValue:
     def next(self) -> npt.NDArray[Any]:
         """The value for a replay."""
         given, self.first = self.first, None
-        return np.ascontiguousarray(self.callback() if given is None else given)
+        # A copy, because the callback may give the same array again before this one is written.
+        return np.array(self.callback() if given is None else given, order="C")
 
 
 class Recording:
