@@ -91,11 +91,13 @@ class GpuEngine:
     def restore(self, snapshot: Snapshot) -> None:
         """Replace the state, in the arrays that captured steps know."""
         self._step = snapshot.step + snapshot.skipped
-        if self._skip is not None:
-            overwrite(self._skip, np.array([1, 1, snapshot.skipped, 0], np.float32))
-        for room in self._rooms:
-            places = self._places(room)
-            room.write([snapshot.states[i] for i in places] if snapshot.states else None)
+        # A captured step is where an optimizer notices that its parameters came to another device.
+        with gpu.outside_capture():
+            if self._skip is not None:
+                overwrite(self._skip, np.array([1, 1, snapshot.skipped, 0], np.float32))
+            for room in self._rooms:
+                places = self._places(room)
+                room.write([snapshot.states[i] for i in places] if snapshot.states else None)
 
     def _places(self, room: Room) -> list[int]:
         """The parameters of a room, by their number in the optimizer."""

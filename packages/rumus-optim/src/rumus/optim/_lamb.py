@@ -4,38 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rumus.optim import _checks
-from rumus.optim._adam import log_of_decay
-from rumus.optim._cpu import Span, blend, for_spans, spans
+from rumus.optim._cpu import Span, for_spans, spans
 from rumus.optim._cpu_engine import Work
 from rumus.optim._engine import F32
-from rumus.optim._groups import Options, ParamsLike
-from rumus.optim._optimizer import Optimizer
+from rumus.optim._groups import ParamsLike
+from rumus.optim._moments import MomentOptimizer, Row, advance, divide
 
 if TYPE_CHECKING:
     from rumus.optim._gpu_step import GpuStep
 
 
-class Row(NamedTuple):
-    """One group's numbers; ``c`` is ``1 - β``."""
-
-    lr: float
-    beta1: float
-    beta2: float
-    c1: float
-    c2: float
-    log_beta1: float
-    log_beta2: float
-    eps: float
-    weight_decay: float
-
-
-class LAMB(Optimizer):
+class LAMB(MomentOptimizer):
     r"""Adam's direction, scaled to each parameter's own size: for very large batches.
 
     With decay rates ``β₁, β₂``, weight decay ``λ`` and the step ``t`` from 1, for each parameter::
@@ -79,35 +63,6 @@ class LAMB(Optimizer):
         defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         super().__init__(params, defaults, maximize=maximize, skip_nonfinite=skip_nonfinite)
 
-    def check(self, options: Options) -> Options:
-        """A group's options with every range checked."""
-        return {
-            "lr": _checks.non_negative("lr", options["lr"]),
-            "betas": _checks.fractions("betas", options["betas"]),
-            "eps": _checks.non_negative("eps", options["eps"]),
-            "weight_decay": _checks.non_negative("weight_decay", options["weight_decay"]),
-        }
-
-    def row(self, options: Options) -> Row:
-        """The numbers of one group."""
-        beta1, beta2 = options["betas"]
-        return Row(
-            lr=options["lr"],
-            beta1=beta1,
-            beta2=beta2,
-            c1=1 - beta1,
-            c2=1 - beta2,
-            log_beta1=log_of_decay(beta1),
-            log_beta2=log_of_decay(beta2),
-            eps=options["eps"],
-            weight_decay=options["weight_decay"],
-        )
-
-    @property
-    def states(self) -> tuple[str, ...]:
-        """``m`` and ``v``."""
-        return ("m", "v")
-
     def step_cpu(self, works: Sequence[Work], step: int) -> None:
         """The class's formula: a pass that measures, and one that moves."""
         sums: dict[int, list[tuple[float, float]]] = {i: [] for i in range(len(works))}
@@ -117,7 +72,7 @@ class LAMB(Optimizer):
             index, start, stop = span
             work = works[index]
             p, m, v = (a[start:stop] for a in (work.p, *work.states))
-            self.moments(work.row, work.gradient(start, stop, scratch), m, v, scratch[0])
+            advance(work.row, work.gradient(start, stop, scratch), m, v, scratch[0])
             u = self.direction(work.row, step, p, m, v, scratch)
             sums[index].append((_square_sum(p), _square_sum(u)))
 
@@ -134,24 +89,13 @@ class LAMB(Optimizer):
         ratios = [_trust_ratio(parts) for parts in sums.values()]
         for_spans(blocks, self.scratch, move)
 
-    def moments(self, h: Row, g: F32, m: F32, v: F32, x: F32) -> None:
-        """The first two lines of the formula."""
-        blend(m, g, h.beta1, h.c1, x)
-        np.multiply(g, g, out=x)
-        blend(v, x, h.beta2, h.c2, x)
-
     def direction(self, h: Row, step: int, p: F32, m: F32, v: F32, scratch: Sequence[Any]) -> F32:
         """The third line, ``u``, in the first scratch array."""
-        u, y = scratch[0], scratch[1]
-        root = math.sqrt(-math.expm1(step * h.log_beta2))
-        np.sqrt(v, out=u)
-        np.add(u, h.eps * root, out=u)
-        np.divide(m, u, out=u)
-        np.multiply(u, root / -math.expm1(step * h.log_beta1), out=u)
-        np.multiply(p, h.weight_decay, out=y)
-        np.add(u, y, out=u)
-        result: F32 = u
-        return result
+        u: F32 = scratch[0]
+        divide(h, step, m, v, 1.0, out=u)
+        np.multiply(p, h.weight_decay, out=scratch[1])
+        np.add(u, scratch[1], out=u)
+        return u
 
     def step_gpu(self, step: GpuStep) -> None:
         """The same on the GPU, with the trust ratios between the two passes."""
