@@ -17,8 +17,6 @@ const SMALL: f32 = 8.881784197001252e-16;   // 2^-50
 
 struct Sums { middle: vec4<f32>, big: vec4<f32>, small: vec4<f32>, largest: vec4<u32> }
 
-var<workgroup> shared_sums: array<vec4<f32>, 256>;
-
 fn add(s: ptr<function, Sums>, a: vec4<f32>) {
     if (LARGEST) {
         // The bits of floats that are not negative are in their order, with NaN above infinity.
@@ -70,16 +68,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>,
         total = sum;
     }
     let most = max(max(s.largest.x, s.largest.y), max(s.largest.z, s.largest.w));
-    var mine = vec4<f32>(sum4(total), sum4(s.big), sum4(s.small), bitcast<f32>(most));
-    shared_sums[thread] = mine;
-    for (var half = 128u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if (thread < half) {
-            mine = join(mine, shared_sums[thread + half]);
-            shared_sums[thread] = mine;
-        }
-    }
+    let mine = vec4<f32>(sum4(total), sum4(s.big), sum4(s.small), bitcast<f32>(most));
+    let all_threads = join_workgroup(mine, thread);
     if (thread == 0u) {
-        partials[params.place + group.x] = mine;
+        partials[params.place + group.x] = all_threads;
     }
 }

@@ -8,8 +8,6 @@ struct Params { count: u32, order: f32, most: f32, eps: f32 }
 const UP: f32 = 1.2379400392853803e27;      // 2^90
 const DOWN: f32 = 8.077935669463161e-28;    // 2^-90
 
-var<workgroup> shared_sums: array<vec4<f32>, 256>;
-
 // One step of Newton's method, as WGSL's sqrt may be off by several units in the last place.
 fn exact_sqrt(x: f32) -> f32 {
     let root = sqrt(x);
@@ -51,16 +49,9 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     for (var i = thread; i < params.count; i += 256u) {
         mine = join(mine, partials[i]);
     }
-    shared_sums[thread] = mine;
-    for (var half = 128u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if (thread < half) {
-            mine = join(mine, shared_sums[thread + half]);
-            shared_sums[thread] = mine;
-        }
-    }
+    let sums = join_workgroup(mine, thread);
     if (thread == 0u) {
-        let n = norm(mine);
+        let n = norm(sums);
         let finite = is_finite(n);
         control[0] = select(1.0, min(1.0, params.most / (n + params.eps)), finite);
         control[1] = select(0.0, 1.0, finite);
