@@ -124,6 +124,25 @@ def test_models_past_one_binding_limit_take_several_arenas(
         np.testing.assert_array_equal(a, b)
 
 
+def test_float16_steps_need_no_more_than_the_bindings_that_an_adapter_has(
+    make_optimizer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rumus.nn import Parameter
+
+    start = tensor(np.linspace(1, 2, 35, dtype=np.float16).reshape(7, 5)).to("gpu")
+    plain, narrow = Parameter(start), Parameter(start)
+    one = make_optimizer([plain])
+    real = gpu.limits
+    fewest = {"max-storage-buffers-per-shader-stage": 5}
+    monkeypatch.setattr(gpu, "limits", lambda index=0: {**real(index), **fewest})
+    other = make_optimizer([narrow])
+    monkeypatch.undo()
+    for _ in range(3):
+        one.step((plain * plain).sum().backward())
+        other.step((narrow * narrow).sum().backward())
+    np.testing.assert_array_equal(plain.numpy(), narrow.numpy())
+
+
 GUARDS = [(False, False), (True, False), (False, True), (True, True)]
 VARIANTS: list[Callable[..., Any]] = [
     lambda p, **o: optim.SGD(p, 0.1, **o),

@@ -166,12 +166,18 @@ class GpuStep:
             stored: whether states are written.
             extras: what the formula gathers from.
         """
-        pipeline = _shaders.update_pass(self.formula, grads=grads, stored=stored)
-        places = [self.room.arena.data, *self._states(), *self._master()]
+        room, formula = self.room, self.formula
+        at_once = not room.half or _shaders.fits(formula, grads, room.most_bindings)
+        pipeline = _shaders.update_pass(formula, grads=grads, stored=stored, rounded=at_once)
+        places = [*self._states(), *([room.states[MASTER]] if room.half else [])]
+        if at_once:
+            places = [room.arena.data, *places]
         for run in self.runs:
             given = [combined] if combined is not None else []
             given += [run.grads] if grads else []
             self._over_tiles(pipeline, [*given, *self.controls(), *extras, *places], run)
+        if not at_once:
+            room.round_masters()
 
     def measure(self, extras: Sequence[GpuArray] = ()) -> GpuArray:
         """Change the states and sum two quantities, in one pass: a pair for each tile."""
@@ -208,9 +214,6 @@ class GpuStep:
 
     def _states(self) -> list[GpuArray]:
         return [self.room.states[name] for name in self.formula.kept]
-
-    def _master(self) -> list[GpuArray]:
-        return [self.room.states[MASTER]] if self.room.half else []
 
 
 def scaled(grad: GpuArray, scale: GpuArray | float | None) -> GpuArray:

@@ -33,6 +33,7 @@ class Room:
         first: the number of the first of them among all of the optimizer's, as it ordered them.
         groups: each one's parameter group.
         strides: each one's strides where it is contiguous.
+        most_bindings: storage buffers that one kernel can have.
         tiles: on the device, one row a tile: first vector of four, elements, slot, group.
         slots: on the device, one row a slot: first tile, one past the last, elements, group.
         edges: the first tile of each slot, and the number of tiles at the end.
@@ -56,6 +57,7 @@ class Room:
         self._shapes = [state_shapes(rule, p) for p in params]
         table, self.edges = tile_table([(s.offset, s.size) for s in arena.slots], groups)
         index = arena.data.device_index
+        self.most_bindings = gpu.limits(index)["max-storage-buffers-per-shader-stage"]
         self.tiles = gpu.persist(gpu.from_host(table, index))
         sizes = [p.size for p in params]
         rows = np.array([self.edges[:-1], self.edges[1:], sizes, groups], np.int32).T
@@ -82,6 +84,10 @@ class Room:
         """Give float32 masters the values of their float16 parameters."""
         if self.half:
             Tensor.from_array(self.states[MASTER]).copy_(Tensor.from_array(self.arena.data))
+
+    def round_masters(self) -> None:
+        """Give float16 parameters the values of their float32 masters."""
+        Tensor.from_array(self.arena.data).copy_(Tensor.from_array(self.states[MASTER]))
 
     def read(self) -> list[dict[str, F32]]:
         """Each parameter's state arrays, on the host."""

@@ -25,6 +25,9 @@ from importlib.resources import files
 
 from rumus.gpu import Kernel, Pipeline
 
+Arrays = list[tuple[str, str]]
+"""Names and element types of bindings."""
+
 
 @dataclass(frozen=True, slots=True)
 class Formula:
@@ -71,32 +74,36 @@ def words(half: bool) -> tuple[str, str]:
 
 
 @cache
-def update_pass(formula: Formula, *, grads: bool = True, stored: bool = True) -> Pipeline:
+def update_pass(
+    formula: Formula, *, grads: bool = True, stored: bool = True, rounded: bool = True
+) -> Pipeline:
     """A pass that changes the parameters.
 
     Bindings: tiles, table, combined (if the formula reads it), grads (if read), control (if any),
-    extras (if it gathers), parameters, states, master (if half).
+    extras (if it gathers), parameters (unless not rounded), states, master (if half).
 
     Args:
         formula: the optimizer's.
         grads: whether gradients are read.
         stored: whether states are written.
+        rounded: whether float16 parameters are written too, beside their masters.
     """
-    combined = reads_combined(formula)
-    read = _inputs(formula, grads, combined)
-    written = [("params_out", _word(formula.half))] + [
-        (f"{s}_state", "vec4<f32>") for s in formula.kept
-    ]
-    written += [("master", "vec4<f32>")] if formula.half else []
+    read, written = _update_arrays(formula, grads, rounded)
     values = "master" if formula.half else "params_out"
     body = [
         f"let p = select(vec4<f32>(), update(h, c, {values}[i], g, &s), inside);",
         *_stores(formula, stored),
         f"{values}[i] = p;",
-        "params_out[i] = pack_half(p);" if formula.half else "",
+        "params_out[i] = pack_half(p);" if formula.half and rounded else "",
     ]
     lines = [*structs(formula), *bindings(read, written), *_tile_loop(formula, grads, body)]
     return _build(formula, lines)
+
+
+def fits(formula: Formula, grads: bool, most: int) -> bool:
+    """Whether :func:`update_pass` with rounding needs at most ``most`` storage buffers."""
+    read, written = _update_arrays(formula, grads, rounded=True)
+    return len(read) + len(written) <= most
 
 
 @cache
@@ -187,6 +194,15 @@ def structs(formula: Formula) -> list[str]:
 
 def _kept(formula: Formula) -> list[tuple[str, str]]:
     return [(f"{name}_state", "vec4<f32>") for name in formula.kept]
+
+
+def _update_arrays(formula: Formula, grads: bool, rounded: bool) -> tuple[Arrays, Arrays]:
+    written = _kept(formula)
+    if rounded or not formula.half:
+        written = [("params_out", _word(formula.half)), *written]
+    if formula.half:
+        written = [*written, ("master", "vec4<f32>")]
+    return _inputs(formula, grads, reads_combined(formula)), written
 
 
 def _inputs(formula: Formula, grads: bool, combined: bool) -> list[tuple[str, str]]:
