@@ -70,34 +70,26 @@ class Gradients:
         self.runs = [self._find(room, held, mixed) for room in rooms]
 
     def _find(self, room: Room, held: Borrowed, mixed: bool) -> list[Run]:
-        arena, edges = room.arena, room.edges
-        place, whole = arena.grads.storage, arena.grads
+        if room.all_trained() and not mixed:
+            grads = [held.grad(p) for p in room.params]
+            if room.in_slots(grads):
+                self.found += grads
+                run = Run(0, room.edges[-1], 0, room.arena.grads, 0, len(grads))
+                return [run] if run.last else []
         runs: list[Run] = []
-        start = -1  # the slot where a run of gradients in their places began
-        for k, (parameter, slot) in enumerate(zip(room.params, arena.slots, strict=True)):
-            grad = held.grad(parameter) if parameter.requires_grad else None
-            if grad is not None and mixed:
+        for k, parameter in enumerate(room.params):
+            if not parameter.requires_grad:
+                continue
+            grad = held.grad(parameter)
+            if mixed:
                 grad = scaled(grad, held.scale(parameter))
-            in_slot = (
-                grad is not None
-                and grad.storage is place
-                and grad.offset == slot.offset
-                and (grad.strides == room.strides[k] or grad.is_contiguous)
-            )
-            if in_slot and start < 0:
-                start = k
-            if not in_slot and start >= 0:
-                runs.append(Run(edges[start], edges[k], 0, whole, start, k))
-                start = -1
-            if grad is not None:
-                if not in_slot:
-                    grad = aligned(grad)
-                    shift = (grad.offset - slot.offset) // 4
-                    runs.append(Run(edges[k], edges[k + 1], shift, grad, k, k + 1))
-                self.found.append(grad)
-        if start >= 0:
-            runs.append(Run(edges[start], edges[-1], 0, whole, start, len(room.params)))
-        return [run for run in runs if run.first < run.last]
+            run = _run_of_one(room, k, grad)
+            self.found.append(grad)
+            if runs and _joins(runs[-1], run):
+                runs[-1] = runs[-1]._replace(last=run.last, last_slot=run.last_slot)
+            elif run.first < run.last:
+                runs.append(run)
+        return runs
 
     def guard(self, skip: GpuArray) -> GpuArray:
         """Decide on the device whether the step is left out, count it, and pass on the scale.
@@ -214,6 +206,25 @@ class GpuStep:
 
     def _states(self) -> list[GpuArray]:
         return [self.room.states[name] for name in self.formula.kept]
+
+
+def _run_of_one(room: Room, k: int, grad: GpuArray) -> Run:
+    """The run of one parameter, whose gradient is copied if it cannot be read as it lies."""
+    slot, edges = room.arena.slots[k], room.edges
+    whole = room.arena.grads
+    if grad.storage is whole.storage and grad.offset == slot.offset and grad.is_contiguous:
+        return Run(edges[k], edges[k + 1], 0, whole, k, k + 1)
+    readable = aligned(grad)
+    shift = (readable.offset - slot.offset) // 4
+    return Run(edges[k], edges[k + 1], shift, readable, k, k + 1)
+
+
+def _joins(left: Run, right: Run) -> bool:
+    return (
+        left.last == right.first
+        and left.shift == right.shift
+        and left.grads.storage is right.grads.storage
+    )
 
 
 def scaled(grad: GpuArray, scale: GpuArray | float | None) -> GpuArray:

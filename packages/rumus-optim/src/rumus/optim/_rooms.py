@@ -32,7 +32,6 @@ class Room:
         params: the arena's parameters, in order.
         first: the number of the first of them among all of the optimizer's, as it ordered them.
         groups: each one's parameter group.
-        strides: each one's strides where it is contiguous.
         most_bindings: storage buffers that one kernel can have.
         tiles: on the device, one row a tile: first vector of four, elements, slot, group.
         slots: on the device, one row a slot: first tile, one past the last, elements, group.
@@ -52,7 +51,8 @@ class Room:
         self.params = list(params)
         self.first = first
         self.groups = list(groups)
-        self.strides = [contiguous_strides(p.shape) for p in params]
+        self._strides = [contiguous_strides(p.shape) for p in params]
+        self._offsets = [slot.offset for slot in arena.slots]
         self._rule = rule
         self._shapes = [state_shapes(rule, p) for p in params]
         table, self.edges = tile_table([(s.offset, s.size) for s in arena.slots], groups)
@@ -79,6 +79,18 @@ class Room:
     def is_current(self) -> bool:
         """Whether every parameter is still where it was packed."""
         return all(p.slot is s for p, s in zip(self.params, self.arena.slots, strict=True))
+
+    def all_trained(self) -> bool:
+        """Whether no parameter is frozen."""
+        return all(p.requires_grad for p in self.params)
+
+    def in_slots(self, grads: Sequence[GpuArray]) -> bool:
+        """Whether the gradients of all parameters lie where a backward pass puts them."""
+        place = self.arena.grads.storage
+        return all(
+            g.storage is place and g.offset == offset and g.strides == strides
+            for g, offset, strides in zip(grads, self._offsets, self._strides, strict=True)
+        )
 
     def start_masters(self) -> None:
         """Give float32 masters the values of their float16 parameters."""
