@@ -360,3 +360,31 @@ def test_buffers_of_integers_are_allowed_and_parameters_of_integers_are_not():
     assert module.state_dict()["count"].dtype == np.int32
     with pytest.raises(DTypeError):
         nn.Parameter(tensor(0))
+
+
+def test_a_sequential_with_attributes_of_its_own_has_their_parameters_too() -> None:
+    class Headed(nn.Sequential):
+        def __init__(self) -> None:
+            super().__init__(nn.Linear(2, 3), nn.ReLU())
+            self.head = nn.Linear(3, 1, bias=False)
+            self.scale = nn.Parameter(ones(1))
+
+    names = {name for name, _ in Headed().named_parameters()}
+    assert names == {"0.weight", "0.bias", "head.weight", "scale"}
+
+
+def test_another_number_or_layer_in_a_module_makes_recorded_steps_stale() -> None:
+    dropout, tied = nn.Dropout(0.5), nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    first, second = tied
+    assert isinstance(first, nn.Linear)
+    assert isinstance(second, nn.Linear)
+
+    before = structure_version()
+    dropout.p = 0.5
+    second.weight = second.weight
+    assert structure_version() == before
+    dropout.p = 0.25
+    after_p = structure_version()
+    assert after_p != before
+    second.weight = first.weight
+    assert structure_version() != after_p

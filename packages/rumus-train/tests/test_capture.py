@@ -1,11 +1,13 @@
 """Captured training on the GPU: the numbers of the plain loop, whatever changes between steps."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from rumus import gpu, nn
 from rumus.optim import SGD, AdamW, clip_grad_norm_
-from rumus.tensor import Tensor, manual_seed, tensor
+from rumus.tensor import Tensor, manual_seed, tensor, zeros
 from rumus.train import Trainer
 
 pytestmark = pytest.mark.gpu
@@ -78,6 +80,104 @@ def test_a_number_that_a_closure_holds_is_not_frozen() -> None:
         loss = trainer.train_step(lambda x, y: nn.cross_entropy_loss(model(x), y) * factor, x, y)  # noqa: B023
         losses.append(loss.item())
     assert losses == pytest.approx([losses[0], 2 * losses[0], losses[0]], rel=1e-6)
+
+
+FACTOR = 1.0
+
+
+class Scaled:
+    """A loss with a number of its own, called in three ways."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.factor = 1.0
+
+    def loss(self, x: Tensor, y: Tensor) -> Tensor:
+        return nn.cross_entropy_loss(self.model(x), y) * self.factor
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.loss(x, y) * self.factor / self.factor
+
+
+def test_numbers_that_a_step_finds_around_itself_are_not_frozen() -> None:
+    model = make_model()
+    trainer = Trainer(SGD(model.parameters(), lr=0.0), capture=True)
+    ((x, y),) = batches(1)
+    scaled = Scaled(model)
+
+    def one_list(factor: float) -> list[float]:
+        return [factor]
+
+    def scaled_by(factor: float, x: Tensor, y: Tensor) -> Tensor:
+        return nn.cross_entropy_loss(model(x), y) * factor
+
+    losses: dict[str, list[float]] = {}
+    for factor in (1.0, 2.0, 3.0):
+        globals()["FACTOR"] = scaled.factor = factor
+        held = one_list(factor)
+        forwards = {
+            "global": lambda x, y: nn.cross_entropy_loss(model(x), y) * FACTOR,
+            "attribute": lambda x, y: nn.cross_entropy_loss(model(x), y) * scaled.factor,
+            "new list": lambda x, y: nn.cross_entropy_loss(model(x), y) * held[0],  # noqa: B023
+            "method": scaled.loss,
+            "callable": scaled,
+            "partial": partial(scaled_by, factor),
+            "inner function": lambda x, y: scaled_by(factor, x, y),  # noqa: B023
+            "default": lambda x, y, *, by=factor: nn.cross_entropy_loss(model(x), y) * by,
+        }
+        for name, forward in forwards.items():
+            losses.setdefault(name, []).append(trainer.train_step(forward, x, y).item())
+    for name, found in losses.items():
+        assert found == pytest.approx([found[0], 2 * found[0], 3 * found[0]], rel=1e-6), name
+
+
+def test_a_dropout_with_another_probability_is_not_frozen() -> None:
+    results = []
+    for capture in (False, True):
+        model = make_model(0.9)
+        trainer = Trainer(SGD(model.parameters(), lr=0.1), capture=capture)
+        ((x, y),) = batches(1)
+        losses = []
+        for p in (0.9, 0.0, 0.5):
+            (dropout,) = (m for m in model.modules() if isinstance(m, nn.Dropout))
+            dropout.p = p
+            step = lambda x, y: nn.cross_entropy_loss(model(x), y)  # noqa: B023, E731
+            losses.append(trainer.train_step(step, x, y).item())
+        results.append(losses)
+    assert results[0] == results[1]
+
+
+def test_a_buffer_that_a_step_replaces_is_refused_by_name() -> None:
+    class Averaging(nn.Module):
+        def __init__(self) -> None:
+            self.linear = nn.Linear(8, 3)
+            self.register_buffer("mean", zeros(8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.mean = self.mean * 0.9 + x.mean(0).detach() * 0.1
+            return self.linear(x - self.mean)
+
+    model = Averaging().to_gpu()
+    trainer = Trainer(SGD(model.parameters(), lr=0.1), capture=True)
+    ((x, y),) = batches(1)
+    with pytest.raises(gpu.CaptureError, match=r"replaces the buffer 'mean'.*copy_\(\)"):
+        trainer.train_step(lambda x, y: nn.cross_entropy_loss(model(x), y), x, y)
+    assert model.mean.tolist() == [0.0] * 8
+
+
+def test_training_goes_on_when_the_model_comes_back_to_the_gpu() -> None:
+    losses = []
+    for capture in (False, True):
+        model = make_model()
+        trainer = Trainer(AdamW(model.parameters(), lr=1e-2), capture=capture)
+        seen = []
+        for place, (x, y) in zip(("gpu", "cpu", "gpu", "gpu"), batches(4), strict=True):
+            model.to(place)
+            step = lambda x, y: nn.cross_entropy_loss(model(x), y)  # noqa: B023, E731
+            seen.append(trainer.train_step(step, x.to(place), y.to(place)).item())
+        assert trainer.optimizer.steps == 4
+        losses.append(seen)
+    assert losses[0] == losses[1]
 
 
 def test_a_batch_that_a_closure_picks_up_is_refused_by_name() -> None:

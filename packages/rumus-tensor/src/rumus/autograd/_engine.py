@@ -63,6 +63,11 @@ def _seed(loss: TensorBase, grad: TensorBase | None) -> Any:
                 "a loss is usually reduced with .mean() or .sum() first"
             )
         return be.full(loss.shape, 1.0, loss.dtype)
+    if not isinstance(grad, TensorBase):
+        raise AutogradError(
+            f"backward() takes a tensor as grad, not a {type(grad).__name__}; "
+            "to scale the gradients, scale the loss"
+        )
     if grad.shape != loss.shape:
         raise ShapeError(f"grad has shape {grad.shape}, the tensor has {loss.shape}")
     if grad.device is not loss.device:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rumus.tensor._base import TensorBase
 from rumus.tensor._elementwise import is_float
-from rumus.tensor._errors import ArgumentError, AutogradError, DeviceError
+from rumus.tensor._errors import ArgumentError, AutogradError, DeviceError, DTypeError
 
 from ._mode import is_grad_enabled
 from ._node import Node
@@ -79,6 +79,7 @@ class Function:
 
         Raises:
             DeviceError: The tensors are on different devices.
+            DTypeError: An input is neither a tensor nor a Python number.
             AutogradError: The instance was called and recorded before.
             BorrowError: An optimizer step holds one of the parameters.
         """
@@ -88,6 +89,11 @@ class Function:
         needed = False
         for x in inputs:
             if not isinstance(x, TensorBase):
+                if not isinstance(x, (float, int)):
+                    raise DTypeError(
+                        f"{self.name} takes tensors and Python numbers, not a {type(x).__name__}; "
+                        "make a tensor of it with rumus.tensor.tensor(...)"
+                    )
                 arrays.append(x)
                 edges.append(None)
                 continue

@@ -7,7 +7,9 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from rumus.tensor._base import TensorBase
 from rumus.tensor._errors import (
+    ArgumentError,
     BorrowError,
     DeviceError,
     DTypeError,
@@ -37,7 +39,9 @@ class GradientStore:
     """The result of a backward pass: a gradient for each parameter that the loss depends on.
 
     Can also be built by hand. Safe to use from several threads; while an optimizer step holds it,
-    every use raises :class:`~rumus.tensor.BorrowError`.
+    every use raises :class:`~rumus.tensor.BorrowError`. A key that is no ``ParamId``, such as the
+    parameter itself, raises :class:`~rumus.tensor.ArgumentError`, and a gradient that is no tensor
+    :class:`~rumus.tensor.DTypeError`.
 
     Example:
         >>> from rumus.nn import Parameter
@@ -58,19 +62,19 @@ class GradientStore:
         """The gradient of a parameter, or None."""
         with self._lock:
             self._open()
-            return self._scaled(id)
+            return self._scaled(_checked_id(id))
 
     def pop(self, id: ParamId) -> Tensor | None:
         """Take a gradient out of the store; None if there is none."""
         with self._lock:
             self._open()
-            self._scaled(id)
+            self._scaled(_checked_id(id))
             return self._grads.pop(id, None)
 
     def replace(self, id: ParamId, grad: Tensor) -> None:
         """Set the gradient of a parameter, whatever was there."""
         with self._lock:
-            self._open()[id] = grad.detach()
+            self._open()[_checked_id(id)] = _checked_grad(grad)
             self._scales.pop(id, None)
 
     def accumulate(self, id: ParamId, grad: Tensor) -> None:
@@ -83,7 +87,7 @@ class GradientStore:
         """
         with self._lock:
             grads = self._open()
-            grads[id] = _sum(id, self._scaled(id), grad.detach())
+            grads[id] = _sum(id, self._scaled(_checked_id(id)), _checked_grad(grad))
 
     def merge_from(self, other: GradientStore) -> None:
         """Add all gradients of another store, which stays as it is; all of them or none.
@@ -136,7 +140,7 @@ class GradientStore:
         return len(self._open())
 
     def __contains__(self, id: ParamId) -> bool:
-        return id in self._open()
+        return _checked_id(id) in self._open()
 
     def __repr__(self) -> str:
         state = "held by an optimizer step" if self._borrowed else f"{len(self._grads)} gradients"
@@ -162,6 +166,20 @@ class GradientStore:
             product = be.elementwise("cast", product, dtype=grad.dtype)
         self._grads[id] = grad._wrap(product, grad.device)
         return self._grads[id]
+
+
+def _checked_id(id: ParamId) -> ParamId:
+    if not isinstance(id, ParamId):
+        raise ArgumentError(
+            f"gradients are stored by parameter.id, a ParamId, and this is a {type(id).__name__}"
+        )
+    return id
+
+
+def _checked_grad(grad: Tensor) -> Tensor:
+    if not isinstance(grad, TensorBase):
+        raise DTypeError(f"a gradient is a tensor, not a {type(grad).__name__}")
+    return grad.detach()
 
 
 def _sum(id: ParamId, old: Tensor | None, new: Tensor) -> Tensor:

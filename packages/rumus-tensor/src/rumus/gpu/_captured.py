@@ -75,8 +75,8 @@ class Captured(Generic[P, R]):
                 recording.finish(self._fuse)
                 return made
         raise CaptureError(
-            "the captured step changes modules each time it runs (moves parameters, calls train() or "
-            "eval(), or sets a number among their attributes): do this outside of it"
+            "the captured step changes modules each time it runs (moves parameters, calls train() "
+            "or eval(), or sets a number among their attributes): do this outside of it"
         )
 
     def _trace(self, recording: Recording, structure: Any, inputs: list[GpuArray]) -> _Step:

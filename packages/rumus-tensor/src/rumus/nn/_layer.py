@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+from rumus.tensor._errors import ArgumentError
 from rumus.tensor._tensor import Tensor
 
 from ._module import Module
@@ -27,6 +29,9 @@ class Sequential(Layer):
     Args:
         layers: Each takes the result of the one before.
 
+    Raises:
+        ArgumentError: One of them is no module.
+
     Example:
         >>> from rumus.nn import Linear, ReLU
         >>> model = Sequential(Linear(4, 8), ReLU(), Linear(8, 2))
@@ -35,6 +40,12 @@ class Sequential(Layer):
     """
 
     def __init__(self, *layers: Module) -> None:
+        for i, layer in enumerate(layers):
+            if not isinstance(layer, Module):
+                raise ArgumentError(
+                    f"Sequential takes modules, as in Sequential(a, b); number {i} is a "
+                    f"{type(layer).__name__}"
+                )
         self.layers = list(layers)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,9 +54,9 @@ class Sequential(Layer):
             x = layer(x)
         return x
 
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The layers, named by position."""
-        return ((str(i), layer) for i, layer in enumerate(self.layers))
+    def _attributes(self) -> Iterator[tuple[str, Any]]:
+        """As every module's, with the layers named by position alone."""
+        return ((name.removeprefix("layers."), value) for name, value in super()._attributes())
 
     def __getitem__(self, i: int) -> Module:
         return self.layers[i]

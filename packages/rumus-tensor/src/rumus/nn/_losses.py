@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from rumus.tensor._elementwise import int32, is_float
+from rumus.tensor._base import TensorBase
+from rumus.tensor._elementwise import float32, int32, is_float
 from rumus.tensor._errors import ArgumentError, DTypeError, ShapeError
 from rumus.tensor._joining import where
 from rumus.tensor._operand import apply
@@ -41,11 +42,12 @@ def cross_entropy_loss(
 
     Raises:
         ShapeError: The shapes do not fit.
-        DTypeError: The logits are no floats, or the target is of bool.
+        DTypeError: The logits are no floats, the target is of bool, or one is no tensor.
         ArgumentError: A class id is outside [0, C) (on the GPU, raised when results are next read),
             a float class id is no whole number, or an option is out of range.
     """
     _check_reduction("cross_entropy_loss", reduction)
+    _check_tensors("cross_entropy_loss", logits, target)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ArgumentError(f"label_smoothing is from 0 to 1, not {label_smoothing}")
     if not is_float(logits.dtype):
@@ -133,16 +135,26 @@ def _class_ids(target: Tensor) -> Tensor:
 def _soft_cross_entropy(logits: Tensor, target: Tensor, reduction: str, smoothing: float) -> Tensor:
     classes = logits.shape[1]
     q = target * (1.0 - smoothing) + smoothing / classes if smoothing else target
-    losses = -(q * logits.log_softmax(1)).sum(1)
+    losses = -(q * logits.to(float32).log_softmax(1)).sum(1)
     return _reduced("cross_entropy_loss", losses, reduction)
 
 
 def _check_same_shape(name: str, prediction: Tensor, target: Tensor) -> None:
+    _check_tensors(name, prediction, target)
     if prediction.shape != target.shape:
         raise ShapeError(
             f"{name}: the prediction has shape {prediction.shape}, the target {target.shape}; "
             "they must be equal"
         )
+
+
+def _check_tensors(name: str, *tensors: Tensor) -> None:
+    for given in tensors:
+        if not isinstance(given, TensorBase):
+            raise DTypeError(
+                f"{name} takes tensors, not a {type(given).__name__}; "
+                "make one of it with rumus.tensor.tensor(...)"
+            )
 
 
 def _check_reduction(name: str, reduction: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from rumus.autograd._mode import no_grad
 from rumus.tensor import _structure
+from rumus.tensor._base import TensorBase
 from rumus.tensor._device import CPU, Device
 from rumus.tensor._elementwise import is_float
 from rumus.tensor._errors import ArgumentError, DTypeError, StateDictError
@@ -49,6 +50,15 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The result of :meth:`forward`."""
         return self.forward(*args, **kwargs)
+
+    if not TYPE_CHECKING:  # else type checkers would let any name be assigned
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name in self._buffers and isinstance(value, Tensor):
+                _settle(name, value)
+            if isinstance(value, _BAKED_IN) and _differ(getattr(self, name, None), value):
+                _structure.bump()
+            super().__setattr__(name, value)
 
     # What is inside
 
@@ -118,10 +128,9 @@ class Module:
         """
         if not name.isidentifier():
             raise ArgumentError(f"a buffer's name is a Python name, not {name!r}")
-        keep(value.array, value.device)
-        setattr(self, name, value)
         if name not in self._buffers:
             self._buffers = (*self._buffers, name)
+        setattr(self, name, value)
         _structure.bump()
 
     # Mode and place
@@ -131,8 +140,6 @@ class Module:
         changing = [module for module in self.modules() if module.training != mode]
         for module in changing:
             module.training = mode
-        if changing:
-            _structure.bump()
         return self
 
     def eval(self) -> Self:
@@ -210,13 +217,16 @@ class Module:
                 left out; shapes and dtypes must match in any case.
 
         Raises:
-            StateDictError: Keys, shapes or dtypes do not match; the message lists all of them.
+            StateDictError: Keys, shapes or dtypes do not match, or a value is no tensor; the
+                message lists all of them.
         """
         own = self.state_dict()
         problems = [f"missing {key!r}" for key in own if key not in state] if strict else []
         problems += [f"unexpected {key!r}" for key in state if key not in own] if strict else []
         for key, mine in own.items():
-            if key in state and (state[key].shape, state[key].dtype) != (mine.shape, mine.dtype):
+            if key in state and not isinstance(state[key], TensorBase):
+                problems.append(f"{key!r} is a {type(state[key]).__name__} and no tensor")
+            elif key in state and (state[key].shape, state[key].dtype) != (mine.shape, mine.dtype):
                 theirs = state[key]
                 problems.append(
                     f"{key!r} is {mine.dtype} of shape {mine.shape} in the module, "
@@ -250,6 +260,22 @@ class Module:
         return f"{type(self).__name__}({self.extra_repr()}\n  {inside}\n)"
 
 
+def _settle(name: str, buffer: Tensor) -> None:
+    """Let captured steps use a buffer; inside of one it cannot become another tensor."""
+    if buffer.device.kind == "gpu":
+        from rumus.gpu import _capture
+
+        _capture.refuse(f"replaces the buffer {name!r}, where copy_() would write into it")
+        keep(buffer.array, buffer.device)
+
+
+def _differ(before: object, after: object) -> bool:
+    """Whether two attributes differ: modules and tensors by identity, the rest by value."""
+    if isinstance(after, (Module, Tensor)) or isinstance(before, (Module, Tensor)):
+        return before is not after
+    return bool(before != after)
+
+
 def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, (list, tuple)):
         for i, item in enumerate(value):
@@ -263,6 +289,10 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
+
+
+# Attributes that a captured step takes over as they are when it is recorded.
+_BAKED_IN = (bool, int, float, str, np.generic, type(None), Module, Parameter)
 
 
 def _moved(tensor: Tensor, target: Device | np.dtype[Any]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy.typing as npt
 from ._base import TensorBase
 from ._device import CPU, Device
 from ._elementwise import bool_, check_dtype, check_scalar, float32, int32
-from ._errors import ShapeError
+from ._errors import ArgumentError
+from ._ops._shapes import shape_of
 from ._random import default_generator
 from ._tensor import Tensor
 
@@ -49,7 +51,8 @@ def full(
     checked = check_dtype(np.dtype(dtype))
     check_scalar("full", value, checked)
     device = Device(device)
-    return Tensor._wrap(device.backend.full(_shape(shape), value, checked), device)
+    lengths = shape_of("a new tensor", shape)
+    return Tensor._wrap(device.backend.full(lengths, value, checked), device)
 
 
 def zeros(shape: ShapeLike, dtype: npt.DTypeLike = float32, device: Device | str = CPU) -> Tensor:
@@ -82,9 +85,16 @@ def arange(
     """Evenly spaced numbers from ``start`` (0 if one number is given) to before ``stop``.
 
     int32 if all arguments are ints, else float32.
+
+    Raises:
+        ArgumentError: The step is zero, or a number is not finite.
     """
-    values = np.arange(start, step=step) if stop is None else np.arange(start, stop, step)
-    return Tensor(values, dtype, device)
+    first, end = (0, start) if stop is None else (start, stop)
+    if step == 0 or not all(math.isfinite(number) for number in (first, end, step)):
+        raise ArgumentError(
+            f"arange takes finite numbers and a step that is not zero, not {first}, {end}, {step}"
+        )
+    return Tensor(np.arange(first, end, step), dtype, device)
 
 
 def rand(shape: ShapeLike, device: Device | str = CPU) -> Tensor:
@@ -99,11 +109,5 @@ def randn(shape: ShapeLike, device: Device | str = CPU) -> Tensor:
 
 def _drawn(kind: str, shape: ShapeLike, device: Device | str) -> Tensor:
     device = Device(device)
-    return Tensor._wrap(device.backend.random(kind, _shape(shape), default_generator), device)
-
-
-def _shape(shape: ShapeLike) -> tuple[int, ...]:
-    result = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
-    if any(n < 0 for n in result):
-        raise ShapeError(f"a length is negative in shape {result}")
-    return result
+    lengths = shape_of("a new tensor", shape)
+    return Tensor._wrap(device.backend.random(kind, lengths, default_generator), device)

@@ -40,7 +40,7 @@ def resolve(index: Any, shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tupl
             slices.extend(slice(0, n, 1) for n in rest)
             kept.extend(rest)
         elif isinstance(item, slice):
-            resolved = slice(*item.indices(shape[axis]))
+            resolved = _resolved(item, shape[axis])
             slices.append(resolved)
             kept.append(len(range(resolved.start, resolved.stop, resolved.step)))
         else:
@@ -50,6 +50,13 @@ def resolve(index: Any, shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tupl
 
 def _is_int(item: object) -> bool:
     return isinstance(item, (int, np.integer)) and not isinstance(item, bool)
+
+
+def _resolved(item: slice, length: int) -> slice:
+    try:
+        return slice(*item.indices(length))
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"{item} cannot cut an axis of length {length}: {error}") from None
 
 
 def _one(i: int, axis: int, shape: tuple[int, ...]) -> slice:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ._base import TensorBase
 from ._elementwise import common_dtype
-from ._errors import ArgumentError, ShapeError
+from ._errors import ArgumentError, DTypeError, ShapeError
 from ._operand import Operand, operand
 from ._ops._elementwise import Elementwise
 from ._ops._shapes import axis_of
@@ -19,10 +19,10 @@ def cat(tensors: Sequence[TensorBase], axis: int = 0) -> Tensor:
 
     Raises:
         ArgumentError: There are no tensors, or no such axis.
+        DTypeError: One is something else than a tensor.
         ShapeError: The other axes differ.
     """
-    if not tensors:
-        raise ArgumentError("cat needs at least one tensor")
+    _check_tensors("cat", tensors)
     first = tensors[0].shape
     axis = axis_of("cat", axis, len(first))
     for t in tensors:
@@ -38,10 +38,10 @@ def stack(tensors: Sequence[TensorBase], axis: int = 0) -> Tensor:
 
     Raises:
         ArgumentError: There are no tensors, or no such axis.
+        DTypeError: One is something else than a tensor.
         ShapeError: The shapes differ.
     """
-    if not tensors:
-        raise ArgumentError("stack needs at least one tensor")
+    _check_tensors("stack", tensors)
     first = tensors[0].shape
     axis = axis_of("stack", axis, len(first) + 1)
     for i, t in enumerate(tensors):
@@ -63,3 +63,11 @@ def maximum(a: TensorBase, b: Operand) -> Tensor:
 def minimum(a: TensorBase, b: Operand) -> Tensor:
     """The smaller of two elements, NaN if one is; equal ones share the gradient."""
     return Elementwise("minimum")(a, operand(a, b))
+
+
+def _check_tensors(name: str, tensors: Sequence[TensorBase]) -> None:
+    if not tensors:
+        raise ArgumentError(f"{name} needs at least one tensor")
+    for i, t in enumerate(tensors):
+        if not isinstance(t, TensorBase):
+            raise DTypeError(f"{name} takes tensors; number {i} is a {type(t).__name__}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from ._base import TensorBase
@@ -39,7 +40,7 @@ def matmul(a: Any, b: Any) -> Tensor:
     b = Reshape((*right, 1))(b) if b.ndim == 1 else b
     if b.ndim == 2:
         # One large product instead of a batch of small ones with the same right side.
-        flat = a if a.ndim == 2 else Reshape((_rows(a.shape), a.shape[-1]))(a)
+        flat = a if a.ndim == 2 else Reshape((math.prod(a.shape[:-1]), a.shape[-1]))(a)
         result = MatMul()(flat, b)
         shape = (*a.shape[:-2], *rows, *columns)
     else:
@@ -54,13 +55,6 @@ def transpose(a: TensorBase, axis0: int, axis1: int) -> Tensor:
     axes = list(range(a.ndim))
     axes[axis0], axes[axis1] = axis1, axis0
     return Permute(tuple(axes))(a)
-
-
-def _rows(shape: tuple[int, ...]) -> int:
-    count = 1
-    for n in shape[:-1]:
-        count *= n
-    return count
 
 
 def _expanded(a: TensorBase, batch: tuple[int, ...]) -> TensorBase:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rumus.autograd._mode import is_grad_enabled, no_grad
 
 from ._base import TensorBase
-from ._errors import AutogradError, DeviceError, ShapeError
+from ._elementwise import check_scalar
+from ._errors import ArgumentError, AutogradError, DeviceError, ShapeError
 from ._indexing import Index, resolve
 from ._operand import Operand, apply, operand
 from ._ops._shapes import broadcast_shape
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 class Mutation(TensorBase):
     """Writing into a tensor's memory, which its views share.
+
+    An expanded view has elements that share memory, and cannot be written to.
 
     Changes are not recorded: what requires a gradient can be changed, or written into another
     tensor, under ``no_grad()`` only. A graph that saved the memory before notices the change and
@@ -40,7 +43,11 @@ class Mutation(TensorBase):
         return self._assign("copy_", source)
 
     def fill_(self, value: float) -> Tensor:
-        """Set all elements to a number."""
+        """Set all elements to a number.
+
+        Raises:
+            ArgumentError: The number does not fit the dtype.
+        """
         return self._assign("fill_", value)
 
     def zero_(self) -> Tensor:
@@ -66,6 +73,7 @@ class Mutation(TensorBase):
     def __setitem__(self, index: Index, value: Operand) -> None:
         self._check_mutable("item assignment", value)
         slices, shape = resolve(index, self.shape)
+        _check_writable("item assignment", self.array)
         be = self._device.backend
         part = be.slice(self.array, slices)
         cut = part.shape
@@ -86,9 +94,11 @@ class Mutation(TensorBase):
 
     def _assign(self, name: str, value: Operand) -> Tensor:
         self._check_mutable(name, value)
+        _check_writable(name, self.array)
         be = self._device.backend
         source = operand(self, value)
         if not isinstance(source, TensorBase):
+            check_scalar(name, source, self.dtype)
             array = be.expand(be.full((), source, self.dtype), self.shape)
         else:
             if source.device is not self._device:
@@ -115,3 +125,14 @@ class Mutation(TensorBase):
                 f"{name}: the value requires a gradient, which a change in place does not record; "
                 "build a new tensor (cat, stack, where), or write value.detach()"
             )
+
+
+def _check_writable(name: str, array: Any) -> None:
+    shared = any(
+        n > 1 and stride == 0 for n, stride in zip(array.shape, array.strides, strict=True)
+    )
+    if shared or not getattr(getattr(array, "flags", None), "writeable", True):
+        raise ArgumentError(
+            f"{name}: this tensor of shape {array.shape} is an expanded view or wraps a read-only "
+            "array, and cannot be written to; take a copy first, with .contiguous()"
+        )

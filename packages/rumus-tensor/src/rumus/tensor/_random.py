@@ -31,6 +31,7 @@ from __future__ import annotations
 import threading
 
 from ._errors import ArgumentError
+from ._ops._shapes import whole_number
 
 _SEEDS = 1 << 64
 _POSITIONS = 1 << 32
@@ -52,12 +53,13 @@ class Generator:
         """Restart from a seed, at a position.
 
         Raises:
-            ArgumentError: The seed is negative or longer than 64 bits.
+            ArgumentError: The seed is no whole number, negative, or longer than 64 bits.
         """
+        seed, position = whole_number("seed", seed), whole_number("position", position)
         if not 0 <= seed < _SEEDS:
             raise ArgumentError(f"a seed is a whole number from 0 to 2**64 - 1, not {seed}")
         with self._lock:
-            self._seed, self._position = int(seed), int(position) % _POSITIONS
+            self._seed, self._position = seed, position % _POSITIONS
 
     def state(self) -> tuple[int, int]:
         """The seed and the position of the next call."""
@@ -82,6 +84,6 @@ def manual_seed(seed: int) -> None:
         seed: From 0 to 2**64 - 1.
 
     Raises:
-        ArgumentError: The seed is negative or longer than 64 bits.
+        ArgumentError: The seed is no whole number, negative, or longer than 64 bits.
     """
     default_generator.set_state(seed)

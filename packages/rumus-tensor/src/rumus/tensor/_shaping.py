@@ -10,7 +10,7 @@ from ._base import TensorBase
 from ._errors import ArgumentError, ShapeError
 from ._indexing import Index, resolve
 from ._matrix import transpose
-from ._ops._shapes import axis_of, broadcast_shape, resolved_shape
+from ._ops._shapes import axis_of, broadcast_shape, resolved_shape, shape_of, whole_numbers
 from ._ops._views import Copy, Expand, Permute, Reshape, Slice
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Shaping(TensorBase):
         Raises:
             ShapeError: The elements do not fit the shape.
         """
-        return Reshape(resolved_shape("reshape", _unpacked(shape), self.size))(self)
+        return Reshape(resolved_shape("reshape", _unpacked("reshape", shape), self.size))(self)
 
     def flatten(self, start_axis: int = 0, end_axis: int = -1) -> Tensor:
         """Join neighbouring axes into one, both ends included."""
@@ -68,7 +68,7 @@ class Shaping(TensorBase):
         Raises:
             ArgumentError: An axis is missing, unknown or given twice.
         """
-        listed = _unpacked(axes)
+        listed = _unpacked("permute", axes)
         found = tuple(axis_of("permute", axis, self.ndim) for axis in listed)
         if sorted(found) != list(range(self.ndim)):
             raise ArgumentError(f"permute: {listed} are not the {self.ndim} axes, each once")
@@ -88,9 +88,9 @@ class Shaping(TensorBase):
         """Broadcast to a shape by numpy's rules.
 
         Raises:
-            ShapeError: The tensor does not broadcast to the shape.
+            ShapeError: The tensor does not broadcast to the shape, or a length is negative.
         """
-        wanted = _unpacked(shape)
+        wanted = shape_of("expand", _unpacked("expand", shape))
         if broadcast_shape("expand", self.shape, wanted) != wanted:
             raise ShapeError(f"expand: shape {self.shape} does not broadcast to {wanted}")
         return Expand(wanted)(self)
@@ -105,8 +105,6 @@ class Shaping(TensorBase):
         return cut if cut.shape == shape else Reshape(shape)(cut)
 
 
-def _unpacked(values: Sequence[Any]) -> tuple[int, ...]:
+def _unpacked(name: str, values: Sequence[Any]) -> tuple[int, ...]:
     """The numbers of ``f(2, 3)`` and of ``f((2, 3))``."""
-    if len(values) == 1 and not isinstance(values[0], int):
-        values = values[0]
-    return tuple(int(n) for n in values)
+    return whole_numbers(name, values[0] if len(values) == 1 else values)

@@ -1,7 +1,8 @@
 """A number that changes when recorded GPU steps become stale.
 
 A captured step bakes in where parameters live and which of them take part. Whatever changes that
-(moving a parameter, freezing it, ``train()`` and ``eval()``) bumps the number.
+(moving a parameter, freezing it, ``train()`` and ``eval()``, another number among a module's
+attributes) bumps the number.
 """
 
 from __future__ import annotations

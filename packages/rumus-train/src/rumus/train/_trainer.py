@@ -45,7 +45,10 @@ class Trainer(Generic[O]):
             ``AdamW``.
         capture: Whether a step on a GPU is recorded once for each shape of its inputs and then
             replayed as one submission, see :func:`rumus.gpu.capture`. What changes from step to
-            step, the batch above all, must then be among the inputs of :meth:`train_step`. On the
+            step, the batch above all, must then be among the inputs of :meth:`train_step`. Numbers
+            and strings that ``forward`` and the hook take from variables around them, or from
+            attributes of these, may change too: the step is then recorded anew. What they read out
+            of a list or a dict, and from files or clocks, stays as it was at the recording. On the
             CPU steps run as they do without.
 
     Example:

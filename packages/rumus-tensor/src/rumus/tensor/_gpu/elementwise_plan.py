@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rumus.gpu import GpuArray, Pipeline, empty
-from rumus.tensor._elementwise import KINDS, dtypes_of
+from rumus.tensor._elementwise import KINDS, check_scalar, dtypes_of
 
 from .elementwise import FRESH, Input, Step, build_source
 from .fusion import ElementwiseChain, operands_of
@@ -97,8 +97,13 @@ def _run(
         if mode is not Mode.PARAM:
             words[position] = argument.offset
         else:
-            words[position] = as_f32(argument) if kind == "float32" else int(argument)
+            words[position] = as_f32(argument) if kind == "float32" else _whole(plan, argument)
     plan.pipeline.dispatch([*arrays, output], plan.packing.pack(*words), plan.groups, chain)
+
+
+def _whole(plan: _Plan, argument: Any) -> int:
+    check_scalar(plan.step.op, argument, np.dtype(plan.step.compute))
+    return int(argument)
 
 
 def _key(argument: Argument) -> Any:

@@ -17,7 +17,10 @@ from .wgsl import declare_loads, read_shader
 
 MOST_CACHED = 8
 """Vectors of a row that an invocation keeps in registers."""
-_OUTSIDE = "cross_entropy_loss: target[{0}] is {1}, outside the classes of the logits"
+_OUTSIDE = (
+    "cross_entropy_loss: target[{0}] is {1}, outside the classes of the logits "
+    "(-2147483648 stands for a float that is no whole number)"
+)
 
 
 def softmax(a: GpuArray, log: bool) -> GpuArray:

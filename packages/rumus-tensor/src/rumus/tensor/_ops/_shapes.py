@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 
 from .._errors import ArgumentError, ShapeError
 
@@ -30,12 +31,48 @@ def broadcast_shape(name: str, *shapes: Shape) -> Shape:
     return tuple(reversed(result))
 
 
+def whole_number(name: str, value: object) -> int:
+    """An integer of Python or numpy as a Python integer.
+
+    Raises:
+        ArgumentError: It is something else.
+    """
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise ArgumentError(f"{name}: {value!r} is no whole number") from None
+
+
+def whole_numbers(name: str, values: object) -> Shape:
+    """One integer, or several.
+
+    Raises:
+        ArgumentError: One is something else.
+    """
+    listed = values if isinstance(values, Iterable) else (values,)
+    return tuple([whole_number(name, value) for value in listed])
+
+
+def shape_of(name: str, lengths: object) -> Shape:
+    """A shape given as one length or several.
+
+    Raises:
+        ArgumentError: A length is no whole number.
+        ShapeError: A length is negative.
+    """
+    shape = whole_numbers(name, lengths)
+    if any(n < 0 for n in shape):
+        raise ShapeError(f"{name}: a length is negative in shape {shape}")
+    return shape
+
+
 def axis_of(name: str, axis: int, ndim: int) -> int:
     """An axis counted from the front.
 
     Raises:
         ArgumentError: There is no such axis.
     """
+    axis = whole_number(name, axis)
     if not -ndim <= axis < ndim:
         raise ArgumentError(f"{name}: axis {axis} of a tensor with {ndim} axes")
     return axis % ndim
@@ -49,7 +86,7 @@ def axes_of(name: str, axes: Axes, ndim: int) -> Shape:
     """
     if axes is None:
         return tuple(range(ndim))
-    listed = (axes,) if isinstance(axes, int) else tuple(axes)
+    listed = whole_numbers(name, axes)
     found = sorted(axis_of(name, axis, ndim) for axis in listed)
     if len(set(found)) != len(found):
         raise ArgumentError(f"{name}: an axis is given twice in {listed}")
