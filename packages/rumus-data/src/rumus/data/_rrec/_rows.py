@@ -40,19 +40,32 @@ class RowBuffer:
         self._filled = 0  # of the open rows
         self.count = 0
 
+    def takes(self, input: npt.NDArray[Any], target: npt.NDArray[Any]) -> bool:
+        """Whether a record has the layout of the one before it."""
+        layout = self._layout
+        return (
+            layout is not None
+            and input.shape == layout.input.shape
+            and target.shape == layout.target.shape
+            and input.dtype == layout.input.dtype
+            and target.dtype == layout.target.dtype
+        )
+
     def append(self, input: npt.NDArray[Any], target: npt.NDArray[Any]) -> None:
-        """Add one record."""
-        self._open_for(input.dtype, input.shape, target.dtype, target.shape)
+        """Add a record of the layout of the one before it."""
+        if self._filled == len(self._rows):
+            self.drain()
         self._inputs[self._filled] = input
         self._targets[self._filled] = target
         self._filled += 1
         self.count += 1
 
     def extend(self, inputs: npt.NDArray[Any], targets: npt.NDArray[Any]) -> None:
-        """Add records, which lie along the first axis."""
+        """Add records of the layout of the one before them; they lie along the first axis."""
         done = 0
         while done < len(inputs):
-            self._open_for(inputs.dtype, inputs.shape[1:], targets.dtype, targets.shape[1:])
+            if self._filled == len(self._rows):
+                self.drain()
             step = min(len(inputs) - done, len(self._rows) - self._filled)
             filled = slice(self._filled, self._filled + step)
             self._inputs[filled] = inputs[done : done + step]
@@ -64,37 +77,28 @@ class RowBuffer:
     def drain(self) -> None:
         """Give everything to the file."""
         self._seal()
+        layout, self._layout = self._layout, None  # if writing fails, no record is taken any more
         used, self._used = self._used, 0
         self._sink.write(self._memory[:used])
-        if self._layout is not None:
-            self._open_rows(self._layout)
+        self._layout = layout
+        if layout is not None:
+            self._open_rows(layout)
+
+    def close(self) -> None:
+        """Take no more records."""
+        self._layout = None
 
     def runs(self) -> RunTable:
         """The runs of neighbouring records of one layout."""
         return np.frombuffer(self._runs, np.uint64).reshape(-1, 3)
 
-    def _open_for(
-        self,
-        input_dtype: np.dtype[Any],
-        input_shape: tuple[int, ...],
-        target_dtype: np.dtype[Any],
-        target_shape: tuple[int, ...],
-    ) -> None:
-        """Make room for a record of these dtypes and shapes."""
-        layout = self._layout
-        if (
-            layout is None
-            or input_shape != layout.input.shape
-            or target_shape != layout.target.shape
-            or input_dtype != layout.input.dtype
-            or target_dtype != layout.target.dtype
-        ):
-            input, target = Field(input_dtype, input_shape), Field(target_dtype, target_shape)
-            self._begin_run(self._format.layout(input, target))
-        elif self._filled == len(self._rows):
-            self.drain()
+    def begin_run(self, input: Field, target: Field) -> None:
+        """Make room for records of another layout.
 
-    def _begin_run(self, layout: Layout) -> None:
+        Raises:
+            DTypeError: The format cannot hold a dtype.
+        """
+        layout = self._format.layout(input, target)
         head, tag = self._format.begin_run(layout, self.count)
         self._seal()
         if self._used + len(head) + layout.stride > len(self._memory):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from .._errors import RecordWriteError
 from ._lock import lock_for_writing
+
+_SYNC_EVERY = 1 << 24  # bytes
 
 
 class Sink:
@@ -26,6 +30,8 @@ class Sink:
     def __init__(self, path: str | os.PathLike[str], overwrite: bool) -> None:
         self.path = Path(path)
         self.position = 0
+        self._begun = 0  # the position when the latest early sync began
+        self._syncing: threading.Thread | None = None
         self.failed: RecordWriteError | None = None
         if overwrite and self.path.is_file():
             self.path.unlink()
@@ -48,6 +54,8 @@ class Sink:
                 rest = rest[written:]
         except OSError as error:
             self._fail(error)
+        if self.position - self._begun >= _SYNC_EVERY:
+            self._sync_early()
 
     def rewrite(self, offset: int, data: bytes) -> None:
         """Replace bytes that were written before."""
@@ -61,6 +69,7 @@ class Sink:
 
     def sync(self) -> None:
         """Return only when everything written is on the disk."""
+        self._wait()
         self._check()
         try:
             os.fsync(self._file.fileno())
@@ -73,12 +82,36 @@ class Sink:
 
     def close(self) -> None:
         """Close the file; what was written stays."""
+        self._wait()
         self._file.close()
 
     @property
     def closed(self) -> bool:
         """Whether the file was closed."""
         return self._file.closed
+
+    def _sync_early(self) -> None:
+        """Let a thread bring what was written to the disk, so that the last sync has less to do."""
+        if not hasattr(os, "fdatasync") or (self._syncing and self._syncing.is_alive()):
+            return
+        self._wait()
+        self._begun = self.position
+        self._syncing = threading.Thread(
+            target=self._sync_in_thread, name="rumus-data-sync", daemon=True
+        )
+        self._syncing.start()
+
+    def _sync_in_thread(self) -> None:
+        try:
+            os.fdatasync(self._file.fileno())
+        except OSError as error:  # the system reports it once, so it must not be lost
+            with suppress(RecordWriteError):
+                self._fail(error)
+
+    def _wait(self) -> None:
+        if self._syncing is not None:
+            self._syncing.join()
+            self._syncing = None
 
     def _check(self) -> None:
         if self.failed is not None:

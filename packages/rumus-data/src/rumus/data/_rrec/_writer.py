@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from rumus.tensor import ArgumentError, DTypeError, ShapeError
@@ -14,6 +15,7 @@ from rumus.tensor import ArgumentError, DTypeError, ShapeError
 from .._errors import RecordError
 from .._item import TensorLike, as_array
 from ._format import Format, Version1Format
+from ._layout import Field
 from ._rows import RowBuffer
 from ._sink import Sink
 from ._v2_format import Version2Format
@@ -68,8 +70,14 @@ class RecordWriter:
             DTypeError: The version cannot hold the dtype.
             RecordWriteError: The system refuses to write.
         """
-        self._check_open()
-        self._rows.append(self._stored(input, "input"), self._stored(target, "target"))
+        x = input if type(input) is np.ndarray else as_array(input)
+        y = target if type(target) is np.ndarray else as_array(target)
+        if not self._rows.takes(x, y):
+            self._check_open()
+            x, y = self._stored(x, "input"), self._stored(y, "target")
+            if not self._rows.takes(x, y):
+                self._rows.begin_run(Field(x.dtype, x.shape), Field(y.dtype, y.shape))
+        self._rows.append(x, y)
 
     def append_batch(self, inputs: TensorLike, targets: TensorLike) -> None:
         """Add many records of one shape.
@@ -84,15 +92,18 @@ class RecordWriter:
             RecordWriteError: The system refuses to write.
         """
         self._check_open()
-        xs = self._stored(inputs, "inputs")
-        ys = self._stored(targets, "targets")
+        xs = self._stored(as_array(inputs), "inputs")
+        ys = self._stored(as_array(targets), "targets")
         if not xs.ndim or not ys.ndim or len(xs) != len(ys):
             raise ShapeError(
                 f"inputs of shape {xs.shape} and targets of shape {ys.shape} must have the same "
                 "number of samples along their first axis"
             )
-        if len(xs):
-            self._rows.extend(xs, ys)
+        if not len(xs):
+            return
+        if not self._rows.takes(xs[0, ...], ys[0, ...]):
+            self._rows.begin_run(Field(xs.dtype, xs.shape[1:]), Field(ys.dtype, ys.shape[1:]))
+        self._rows.extend(xs, ys)
 
     def flush(self) -> None:
         """Return only when every record appended so far is on the disk.
@@ -115,7 +126,7 @@ class RecordWriter:
         self._format.finish(self._sink, self._rows.runs(), self._rows.count)
         self._sink.sync()
         self._sink.sync_folder()
-        self._sink.close()
+        self._close()
 
     def __enter__(self) -> RecordWriter:
         return self
@@ -136,10 +147,13 @@ class RecordWriter:
         except RecordError:  # the error that is on its way matters more
             pass
         finally:
-            self._sink.close()
+            self._close()
 
-    def _stored(self, value: TensorLike, what: str) -> npt.NDArray[Any]:
-        array = as_array(value)
+    def _close(self) -> None:
+        self._rows.close()
+        self._sink.close()
+
+    def _stored(self, array: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:
         if array.dtype.hasobject or not array.dtype.itemsize:
             raise DTypeError(
                 f"the {what} has dtype {array.dtype}; record files hold dtypes of a fixed size"
