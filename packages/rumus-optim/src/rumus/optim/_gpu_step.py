@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -107,7 +108,7 @@ class Gradients:
         return skip
 
 
-@dataclass(slots=True)
+@dataclass
 class GpuStep:
     """What an optimizer's formula runs on.
 
@@ -127,7 +128,7 @@ class GpuStep:
     rule: Optimizer
     skip: bool
 
-    @property
+    @cached_property
     def formula(self) -> Formula:
         """The optimizer's WGSL, as this step needs it."""
         rule = self.rule

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rumus.autograd import GradientStore, borrow
@@ -246,7 +247,7 @@ class Optimizer(ABC):
         """The formula's numbers, one row a group, as they are now."""
         return [self.row(group.options) for group in self._groups]
 
-    @property
+    @cached_property
     def fields(self) -> tuple[str, ...]:
         """The names of a row's numbers."""
         row: Any = self.rows()[0]
