@@ -124,6 +124,33 @@ def test_models_past_one_binding_limit_take_several_arenas(
         np.testing.assert_array_equal(a, b)
 
 
+def test_what_lies_between_the_slots_of_an_arena_stays_zero(
+    make_optimizer: Callable[..., Any],
+) -> None:
+    from rumus import nn
+
+    layers = [nn.Linear(7, 5, bias=False), nn.Tanh(), nn.Linear(5, 3, bias=False)]
+    model = nn.Sequential(*layers)
+    model.to_gpu()
+    params = model.parameters()
+    optimizer = make_optimizer(params)
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        x = tensor(rng.standard_normal((9, 7)).astype(np.float32)).to("gpu")
+        grads = (model(x) * model(x)).sum().backward()
+        gradients: list[Any] = [grads.get(p.id) for p in params]
+        expected = np.linalg.norm(np.concatenate([g.numpy().reshape(-1) for g in gradients]))
+        norm = float(optim.clip_grad_norm_(grads, params, 1.0))
+        assert norm == pytest.approx(expected, rel=1e-6)
+        optimizer.step(grads)
+    slots: list[Any] = [p.slot for p in params]
+    for array in (slots[0].arena.data, slots[0].arena.grads):
+        values = gpu.to_host(array).copy()
+        for slot in slots:
+            values[slot.offset : slot.offset + slot.size] = 0
+        assert not values.any()
+
+
 def test_float16_steps_need_no_more_than_the_bindings_that_an_adapter_has(
     make_optimizer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
