@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rumus.tensor._base import TensorBase, Version
+from rumus.tensor._elementwise import float32
 from rumus.tensor._errors import AutogradError, DeviceError, ShapeError
 
 from ._node import Node
@@ -62,6 +63,8 @@ def _seed(loss: TensorBase, grad: TensorBase | None) -> Any:
                 f"backward() of a tensor of shape {loss.shape} needs grad, a tensor of that shape; "
                 "a loss is usually reduced with .mean() or .sum() first"
             )
+        if loss.shape == () and loss.dtype == float32:
+            return be.one()
         return be.full(loss.shape, 1.0, loss.dtype)
     if not isinstance(grad, TensorBase):
         raise AutogradError(

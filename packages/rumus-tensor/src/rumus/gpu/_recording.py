@@ -167,6 +167,11 @@ class Recording:
             for launch in self.launches:
                 self._commands.append(self._prepare(launch))
             self.launches.clear()
+            for array in self._inputs:
+                # Else they and the recording hold each other, and device memory waits for Python's
+                # garbage collector.
+                array.storage.owner = None
+                self._owned.remove(array.storage.buffer)
 
     def _plan_memory(self) -> None:
         """Let arrays whose lifetimes do not meet share a buffer, in one pass over the launches."""

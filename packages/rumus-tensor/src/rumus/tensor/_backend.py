@@ -45,6 +45,10 @@ class Backend(Protocol[A]):
         """An array of one value."""
         ...
 
+    def one(self) -> A:
+        """The float32 scalar 1, where backward passes begin: always the same array."""
+        ...
+
     def random(self, kind: str, shape: Shape, generator: Generator) -> A:
         """Float32 numbers, ``"uniform"`` in [0, 1) or ``"normal"``.
 

@@ -12,7 +12,8 @@ from ._errors import DeviceError
 class Device:
     """Where a tensor lives.
 
-    Equal devices are the same object. Naming a GPU does not touch it.
+    Equal devices are the same object, and equal to their names: ``x.device == "gpu"`` is as good as
+    ``x.device is Device("gpu:0")``. Naming a GPU does not touch it.
 
     Args:
         name: ``"cpu"``; ``"gpu"`` (the best adapter, the same as ``"gpu:0"``); ``"gpu:N"``;
@@ -64,6 +65,14 @@ class Device:
 
     def __reduce__(self) -> tuple[type[Device], tuple[str]]:
         return Device, (self._name,)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            return other == self._name or (other == "gpu" and self._name == "gpu:0")
+        return self is other
+
+    def __hash__(self) -> int:
+        return hash(self._name)
 
     def __str__(self) -> str:
         return self._name

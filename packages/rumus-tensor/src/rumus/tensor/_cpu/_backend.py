@@ -14,6 +14,9 @@ from . import _elementwise, _matmul, _movement, _random, _reduce, _rows
 
 Array = npt.NDArray[Any]
 
+_ONE: Array = np.ones((), np.float32)
+_ONE.flags.writeable = False
+
 
 class CpuBackend:
     """Implements :class:`rumus.tensor._backend.Backend` for ``numpy.ndarray``."""
@@ -26,6 +29,9 @@ class CpuBackend:
 
     def full(self, shape: Shape, value: Scalar, dtype: np.dtype[Any]) -> Array:
         return np.full(shape, value, dtype)
+
+    def one(self) -> Array:
+        return _ONE
 
     def random(self, kind: str, shape: Shape, generator: Generator) -> Array:
         return _random.random(kind, shape, *generator.next())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,14 @@ class GpuBackend:
 
     def full(self, shape: Shape, value: Scalar, dtype: np.dtype[Any]) -> GpuArray:
         return gpu.full(shape, value, dtype, self.index)
+
+    def one(self) -> GpuArray:
+        return self._one
+
+    @cached_property
+    def _one(self) -> GpuArray:
+        with gpu.outside_capture():
+            return gpu.persist(gpu.full((), 1.0, np.float32, self.index))
 
     def random(self, kind: str, shape: Shape, generator: Generator) -> GpuArray:
         return random.random(kind, shape, generator, self.index)

@@ -45,7 +45,8 @@ class MeanCrossEntropy(Function):
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
         """Gradient of the logits: every row that counts has the same weight."""
         logits, target = self.saved
-        grads = be.expand(be.elementwise("mul", grad, self.weight), target.shape)
+        weight = self.weight if grad is be.one() else be.elementwise("mul", grad, self.weight)
+        grads = be.expand(weight, target.shape)
         return (
             be.cross_entropy_backward(logits, target, grads, self.ignore_index, self.smoothing),
             None,
