@@ -9,7 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from rumus.data import ArrayDataset, DataItem, DataLoader, DatasetError, RecordDataset, RecordWriter
+from rumus.data import (
+    ArrayDataset,
+    ConcatDataset,
+    DataItem,
+    DataLoader,
+    DatasetError,
+    RecordCorruptError,
+    RecordDataset,
+    RecordWriter,
+    Subset,
+)
 from rumus.tensor import ArgumentError, DTypeError, ShapeError, Tensor
 
 Contents = list[tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]]
@@ -178,6 +188,49 @@ def test_no_batch_changes_while_somebody_can_see_it(tmp_path: Path) -> None:
             gc.collect()
             for view, wanted in kept:
                 np.testing.assert_array_equal(view.numpy(), wanted)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_gathered_together_are_those_gathered_alone(tmp_path: Path, workers: int) -> None:
+    values = np.random.default_rng(0).normal(size=(300, 7)).astype(np.float32)
+    with RecordWriter(tmp_path / "a.rrec") as writer:
+        writer.append_batch(values, np.arange(300))
+
+    class Alone(RecordDataset):
+        """A subclass is asked batch by batch."""
+
+        def __getitems__(self, indices: npt.NDArray[np.intp]) -> DataItem:  # type: ignore[override]
+            assert len(indices) <= 16
+            return super().__getitems__(indices)
+
+    records = RecordDataset(tmp_path / "a.rrec")
+    arrays = ArrayDataset(values, np.arange(300))
+    whole = Subset(ConcatDataset([records, arrays]), range(300))
+    expected = contents(DataLoader(Alone(tmp_path / "a.rrec"), 16, shuffle=True))
+    for dataset in (records, arrays, whole):
+        loader = DataLoader(dataset, 16, shuffle=True, num_workers=workers, prefetch_factor=4)
+        assert_same(contents(loader), expected)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_damaged_record_comes_out_behind_the_batches_before_it(
+    tmp_path: Path, workers: int
+) -> None:
+    path = tmp_path / "a.rrec"
+    with RecordWriter(path) as writer:
+        writer.append_batch(np.zeros((300, 7), np.float32), np.arange(300))
+    data = bytearray(path.read_bytes())
+    data[128 + 128 * 77] ^= 1
+    path.write_bytes(data)
+    seen: list[int] = []
+    loader = DataLoader(RecordDataset(path), 10, num_workers=workers, prefetch_factor=4)
+    with pytest.raises(RecordCorruptError, match="record 77"):
+        for batch in loader:
+            seen.extend(batch.target.numpy().tolist())
+    assert seen == list(range(70))
+    skipping = DataLoader(RecordDataset(path), 10, num_workers=workers, on_error="skip")
+    kept = [n for batch in skipping for n in batch.target.numpy().tolist()]
+    assert kept == [n for n in range(300) if n != 77]
 
 
 def test_memory_is_used_again_when_nobody_sees_it() -> None:

@@ -253,6 +253,37 @@ def test_a_full_disk_inside_of_a_block_comes_out_as_itself(
     assert recover(path).records == 1
 
 
+def test_nothing_follows_a_write_that_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.rrec"
+    writer = RecordWriter(path)
+    for k in range(10):
+        writer.append(np.zeros(100), k)
+    writer.flush()
+
+    class Interrupting:
+        def __init__(self, file: object) -> None:
+            self.file = file
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.file, name)
+
+        def write(self, data: bytes) -> int:
+            self.file.write(data[:700])  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(writer._sink, "_file", Interrupting(writer._sink._file))
+    writer.append(np.zeros(100), 10)
+    with pytest.raises(KeyboardInterrupt):
+        writer.flush()
+    for again in (lambda: writer.append(np.zeros(100), 11), writer.flush, writer.finish):
+        with pytest.raises(RecordWriteError, match="interrupted"):
+            again()
+    writer._sink.close()
+    assert recover(path).records == 10
+
+
 def test_finish_is_durable_before_it_returns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,22 @@ def test_many_loops_at_once_do_not_disturb_each_other(loader_threads: Threads) -
     assert loader_threads() == []
 
 
+def test_a_system_without_threads_is_an_error_that_leaves_none(
+    loader_threads: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def third_fails(thread: threading.Thread) -> None:
+        if thread.name == "rumus-data-2":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", third_fails)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        iter(loader())
+    assert loader_threads() == []
+
+
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_an_exception_of_the_data_set_comes_out_at_its_place(
     workers: int, loader_threads: Threads

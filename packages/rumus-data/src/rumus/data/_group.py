@@ -16,7 +16,9 @@ def gathers(dataset: Dataset) -> bool:
 
     Data sets of the user are asked once for each batch, as they were promised.
     """
-    if type(dataset) in (ArrayDataset, RecordDataset):
+    if type(dataset) is RecordDataset:
+        return dataset.is_regular()
+    if type(dataset) is ArrayDataset:
         return True
     return isinstance(dataset, (Subset, ConcatDataset)) and all(map(gathers, dataset.parts))
 

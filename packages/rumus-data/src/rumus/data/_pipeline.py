@@ -52,13 +52,16 @@ class Pipeline:
         lock = threading.RLock()  # a finalizer may stop the pipeline inside of its own methods
         self._arrived = threading.Condition(lock)
         self._has_room = threading.Condition(lock)
-        self._threads = [
-            threading.Thread(target=self._work, name=f"rumus-data-{k}", daemon=True)
-            for k in range(min(workers, end - first))
-        ]
+        self._threads: list[threading.Thread] = []
         _running.add(self)
-        for thread in self._threads:
-            thread.start()
+        try:
+            for k in range(min(workers, end - first)):
+                thread = threading.Thread(target=self._work, name=f"rumus-data-{k}", daemon=True)
+                thread.start()
+                self._threads.append(thread)
+        except BaseException:  # the system has no more threads, or Ctrl-C
+            self.stop()
+            raise
 
     def take(self, number: int) -> Fetched:
         """The batch of a number, waiting until it is there; numbers are taken in order."""

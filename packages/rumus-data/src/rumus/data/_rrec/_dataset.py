@@ -92,6 +92,10 @@ class RecordDataset:
             targets.pop() if len(targets) == 1 else None,
         )
 
+    def is_regular(self) -> bool:
+        """Whether the records of each file are equally long, so that a batch is one gather."""
+        return all(reader.is_regular() for reader in self._shards())
+
     def __len__(self) -> int:
         return self._starts[-1]
 

@@ -37,6 +37,10 @@ class Reader(Protocol):
         """How every record is divided, if all of them are alike; else None."""
         ...
 
+    def is_regular(self) -> bool:
+        """Whether all records are equally long and lie behind each other."""
+        ...
+
     def gather(
         self, numbers: npt.NDArray[np.intp], pool: BufferPool
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]] | None:

@@ -54,6 +54,10 @@ class Sink:
                 rest = rest[written:]
         except OSError as error:
             self._fail(error)
+        except BaseException:  # Ctrl-C: nothing may follow what was written in part
+            with suppress(RecordWriteError):
+                self._fail(InterruptedError(errno.EINTR, "writing was interrupted"))
+            raise
         if self.position - self._begun >= _SYNC_EVERY:
             self._sync_early()
 

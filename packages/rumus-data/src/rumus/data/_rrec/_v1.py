@@ -85,6 +85,10 @@ class Version1Reader:
             return None
         return found[0]
 
+    def is_regular(self) -> bool:
+        """Whether all records are equally long and lie behind each other."""
+        return self._regular_rows() is not None
+
     def gather(
         self, numbers: npt.NDArray[np.intp], pool: BufferPool
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]] | None:

@@ -78,6 +78,10 @@ class Version2Reader:
         """How every record is divided, if the file has one run; else None."""
         return self._only.layout if self._only else None
 
+    def is_regular(self) -> bool:
+        """Whether all records are in one run."""
+        return self._only is not None
+
     def read(self, number: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """The input and the target of one record, as views of the file."""
         run = self._only or self._run(self._run_of(number))
