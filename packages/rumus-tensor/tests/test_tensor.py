@@ -121,6 +121,15 @@ def test_devices_are_values():
     assert Device("auto") in (Device("cpu"), Device("gpu"))
 
 
+def test_a_device_is_equal_to_its_names():
+    assert Device("cpu") == "cpu"
+    assert Device("gpu") == "gpu:0"
+    assert Device("gpu:0") == "gpu"
+    assert Device("gpu:1") != "gpu"
+    assert zeros(1).device != "gpu"
+    assert {Device("cpu"): 1}["cpu"] == 1
+
+
 def test_creation_functions_equal_numpys(device):
     for t, wanted in [
         (zeros((2, 3), device=device), np.zeros((2, 3))),

@@ -7,7 +7,7 @@ import pytest
 
 from rumus import gpu, nn
 from rumus.nn import Parameter
-from rumus.tensor import Tensor, manual_seed, no_grad, tensor
+from rumus.tensor import Tensor, manual_seed, no_grad, tensor, zeros
 
 pytestmark = pytest.mark.gpu
 
@@ -175,15 +175,28 @@ def test_memory_inside_a_recording_is_shared_between_arrays_that_do_not_meet() -
     np.testing.assert_allclose(result.numpy(), chain(x).numpy(), rtol=1e-5, atol=1e-30)
 
 
-def test_dropping_a_captured_step_frees_its_memory() -> None:
+def test_dropping_a_captured_step_frees_its_memory_at_once() -> None:
     (x,) = batches((256, 256), 1)
     gc.collect()
     before = gpu.memory_stats()["live"]
     captured = gpu.capture(lambda x: (x * 2.0 + 1.0).exp())
     captured(x)
     del captured
-    gc.collect()
     assert gpu.memory_stats()["live"] == before
+
+
+def test_recordings_beyond_those_that_are_kept_free_their_memory() -> None:
+    captured = gpu.capture(lambda x: (x @ x.T).sum())
+    gc.collect()
+    gc.disable()
+    try:
+        live = []
+        for rows in range(3 * 16):
+            captured(zeros((64 + rows % 24, 64), device="gpu"))
+            live.append(gpu.memory_stats()["live"])
+    finally:
+        gc.enable()
+    assert max(live[32:]) <= 1.25 * max(live[:32])
 
 
 def test_backward_writes_the_gradients_that_it_gives_without_capture() -> None:

@@ -31,7 +31,7 @@ class OptimizerLike(Protocol):
 
 O = TypeVar("O", bound=OptimizerLike)  # noqa: E741  one letter, like every type variable here
 Ts = TypeVarTuple("Ts")
-GradHook = Callable[[GradientStore, Sequence[Parameter]], object]
+GradHook = Callable[[GradientStore, list[Parameter]], object]
 
 
 class Trainer(Generic[O]):
@@ -160,7 +160,7 @@ class Trainer(Generic[O]):
         """All that happens on the device in a step."""
         loss = _checked(forward(*inputs))
         grads = loss.backward()
-        grad_hook(grads, self._optimizer.params)
+        grad_hook(grads, list(self._optimizer.params))
         self._optimizer.step(grads)
         loss = loss.detach()
         self._sum(loss.device).add_(loss.to(float32))
