@@ -141,3 +141,18 @@ def test_a_model_that_moves_within_an_epoch_keeps_one_mean(device: str) -> None:
     model.to(device)
     trainer.train_step(lambda: (model(tensor.tensor(X, device=device)) * 0.0).sum() + 2.0)
     assert trainer.epoch_avg_loss() == 1.5
+
+
+def test_what_is_no_optimizer_is_refused_at_once() -> None:
+    with pytest.raises(ArgumentError, match="takes an optimizer.*not a Linear"):
+        Trainer(nn.Linear(1, 1))  # type: ignore[type-var]
+
+
+def test_a_loss_in_place_of_a_function_is_refused() -> None:
+    w = weight("cpu")
+    trainer = Trainer(SGD([w], lr=0.1))
+    with pytest.raises(ArgumentError, match="forward is a function, and a Tensor was given"):
+        trainer.train_step(w.sum())  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="grad_hook is a function"):
+        trainer.train_step_with(None, w.sum)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(w.numpy(), W)

@@ -51,6 +51,9 @@ class Trainer(Generic[O]):
             of a list or a dict, and from files or clocks, stays as it was at the recording. On the
             CPU steps run as they do without.
 
+    Raises:
+        ArgumentError: ``optimizer`` has no ``params`` and ``step``.
+
     Example:
         >>> from rumus import nn, tensor
         >>> from rumus.optim import SGD
@@ -66,6 +69,11 @@ class Trainer(Generic[O]):
     """
 
     def __init__(self, optimizer: O, *, capture: bool = False) -> None:
+        if not (hasattr(optimizer, "params") and callable(getattr(optimizer, "step", None))):
+            raise ArgumentError(
+                f"a Trainer takes an optimizer, such as AdamW(model.parameters(), lr=1e-3), not a "
+                f"{type(optimizer).__name__}"
+            )
         self._optimizer = optimizer
         self._replay = CapturedSteps(self._step) if capture else None
         self._steps = 0
@@ -88,7 +96,7 @@ class Trainer(Generic[O]):
             The loss, cut off from the graph. Reading it (``item()``) waits for the device.
 
         Raises:
-            ArgumentError: ``forward`` returned something else than a tensor.
+            ArgumentError: ``forward`` is no function, or returned something else than a tensor.
             ShapeError: The loss is not a scalar.
             MissingGradError: A parameter of the optimizer has no part in the loss; nothing has
                 changed then, and the step does not count.
@@ -115,6 +123,8 @@ class Trainer(Generic[O]):
             MissingGradError: A parameter of the optimizer has no part in the loss.
             CaptureError: With ``capture``, if the step cannot be replayed as it stands.
         """
+        _check_callable("forward", forward)
+        _check_callable("grad_hook", grad_hook)
         device = self._optimizer.params[0].device
         if self._replay is not None and device.kind == "gpu":
             self._sum(device)
@@ -178,6 +188,14 @@ class Trainer(Generic[O]):
 
 def _leave(grads: GradientStore, params: Sequence[Parameter]) -> None:
     """Leave the gradients as they are."""
+
+
+def _check_callable(name: str, given: object) -> None:
+    if not callable(given):
+        raise ArgumentError(
+            f"{name} is a function, and a {type(given).__name__} was given; as in "
+            "trainer.train_step(lambda: nn.mse_loss(model(x), y))"
+        )
 
 
 def _checked(loss: Any) -> Tensor:
