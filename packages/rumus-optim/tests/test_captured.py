@@ -100,11 +100,10 @@ def test_a_step_is_one_dispatch_and_clipping_two_whatever_the_number_of_tensors(
     assert names[2:] == ["optim/adam.wgsl"]
 
 
+@pytest.mark.parametrize("device", ["gpu"])
 def test_models_past_one_binding_limit_take_several_arenas(
     make_optimizer: Callable[..., Any], make_batch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if make_batch().device == "cpu":
-        pytest.skip("arenas are on the GPU")
     whole, parts = make_batch(), make_batch()
     one = make_optimizer(whole.params)
     real = gpu.limits
