@@ -81,7 +81,12 @@ def neighbours(arrays: Iterable[GpuArray], arenas: Collection[int]) -> list[Rang
     readable = [aligned(a) for a in arrays if a.size]
     ranges = _join(readable, arenas)
     if len(ranges) > 1:
-        ranges = _join(sorted(readable, key=lambda a: (id(a.storage), a.offset)), arenas)
+        # In the order in which storages first come, so that sums do not depend on addresses.
+        first: dict[int, int] = {}
+        for position, array in enumerate(readable):
+            first.setdefault(id(array.storage), position)
+        readable.sort(key=lambda a: (first[id(a.storage)], a.offset))
+        ranges = _join(readable, arenas)
     return ranges
 
 
