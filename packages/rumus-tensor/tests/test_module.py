@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from rumus import nn
-from rumus.autograd import borrow
+from rumus.autograd import borrow, no_grad
 from rumus.tensor import (
     ArgumentError,
+    AutogradError,
     BorrowError,
     Device,
     DeviceError,
@@ -388,3 +389,52 @@ def test_another_number_or_layer_in_a_module_makes_recorded_steps_stale() -> Non
     assert after_p != before
     second.weight = first.weight
     assert structure_version() != after_p
+
+
+def test_a_tensor_does_not_take_the_place_of_a_parameter() -> None:
+    layer = nn.Linear(2, 2)
+    with pytest.raises(ArgumentError, match=r"weight is a parameter.*copy_\(\)"):
+        layer.weight = zeros((2, 2))
+    with pytest.raises(ArgumentError, match="weight is a parameter"):
+        layer.register_buffer("weight", zeros((2, 2)))
+    layer.weight = nn.Parameter(zeros((2, 2)))
+    layer.bias = None
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+
+
+def test_a_parameter_that_a_loop_updates_with_an_operator_is_changed_in_place(device: str) -> None:
+    layer = nn.Linear(2, 1, bias=False, device=device)
+    weight = layer.weight
+    before = weight.numpy()
+    with pytest.raises(AutogradError, match="no_grad"):
+        weight += 1.0
+    with no_grad():
+        for p in layer.parameters():
+            p += 2.0
+            p *= 4.0
+            p -= tensor([[1.0, 2.0]], device=device)
+            p /= 2.0
+    assert layer.weight is weight
+    np.testing.assert_allclose(
+        weight.numpy(), ((before + 2) * 4 - np.array([[1, 2]])) / 2, rtol=1e-6
+    )
+
+
+def test_a_buffer_is_a_tensor() -> None:
+    with pytest.raises(DTypeError, match="'mean' is a tensor, not a ndarray"):
+        nn.Module().register_buffer("mean", np.zeros(2))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"a": np.ones(3)}, "'a' is a ndarray"),
+        ({"__metadata__": ones(3)}, "the format reserves it"),
+    ],
+)
+def test_what_the_file_format_cannot_hold_is_refused_before_a_file_exists(
+    tmp_path, state, message
+) -> None:
+    with pytest.raises(StateDictError, match=message):
+        nn.save_file(state, tmp_path / "weights.safetensors")
+    assert not list(tmp_path.iterdir())

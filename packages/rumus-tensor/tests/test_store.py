@@ -283,3 +283,11 @@ def test_only_one_of_many_threads_steps_at_a_time():
         thread.join()
     assert outcomes.count("stepped") == 1
     assert all(np.array_equal(p.numpy(), [-1, -1, -1]) for p in params)
+
+
+@pytest.mark.parametrize("factor", [2, np.float32(2.0)])
+def test_any_number_scales_gradients(factor: float, device: str) -> None:
+    store, id = GradientStore(), ParamId()
+    store.accumulate(id, ones(2, device=device))
+    store.scale_by([id], factor)
+    assert store.get(id).tolist() == [2.0, 2.0]

@@ -1,5 +1,6 @@
 """Captured training on the GPU: the numbers of the plain loop, whatever changes between steps."""
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -62,7 +63,7 @@ def test_captured_training_is_plain_training_bit_for_bit(dropout: float) -> None
 def test_a_lambda_made_anew_in_every_round_is_recorded_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    calls = []
+    calls: list[int] = []
     model = make_model()
     trainer = Trainer(SGD(model.parameters(), lr=0.1, momentum=0.9), capture=True)
     for x, y in batches(5):
@@ -115,7 +116,7 @@ def test_numbers_that_a_step_finds_around_itself_are_not_frozen() -> None:
     for factor in (1.0, 2.0, 3.0):
         globals()["FACTOR"] = scaled.factor = factor
         held = one_list(factor)
-        forwards = {
+        forwards: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
             "global": lambda x, y: nn.cross_entropy_loss(model(x), y) * FACTOR,
             "attribute": lambda x, y: nn.cross_entropy_loss(model(x), y) * scaled.factor,
             "new list": lambda x, y: nn.cross_entropy_loss(model(x), y) * held[0],  # noqa: B023
@@ -123,7 +124,7 @@ def test_numbers_that_a_step_finds_around_itself_are_not_frozen() -> None:
             "callable": scaled,
             "partial": partial(scaled_by, factor),
             "inner function": lambda x, y: scaled_by(factor, x, y),  # noqa: B023
-            "default": lambda x, y, *, by=factor: nn.cross_entropy_loss(model(x), y) * by,
+            "default": lambda x, y, *, by=factor: nn.cross_entropy_loss(model(x), y) * by,  # type: ignore[misc]
         }
         for name, forward in forwards.items():
             losses.setdefault(name, []).append(trainer.train_step(forward, x, y).item())
@@ -149,6 +150,8 @@ def test_a_dropout_with_another_probability_is_not_frozen() -> None:
 
 def test_a_buffer_that_a_step_replaces_is_refused_by_name() -> None:
     class Averaging(nn.Module):
+        mean: Tensor
+
         def __init__(self) -> None:
             self.linear = nn.Linear(8, 3)
             self.register_buffer("mean", zeros(8))

@@ -144,7 +144,7 @@ def test_a_model_that_moves_within_an_epoch_keeps_one_mean(device: str) -> None:
 
 
 def test_what_is_no_optimizer_is_refused_at_once() -> None:
-    with pytest.raises(ArgumentError, match="takes an optimizer.*not a Linear"):
+    with pytest.raises(ArgumentError, match=r"takes an optimizer.*not a Linear"):
         Trainer(nn.Linear(1, 1))  # type: ignore[type-var]
 
 

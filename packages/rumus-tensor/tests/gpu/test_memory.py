@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rumus import gpu
+from rumus.gpu import GpuOutOfMemoryError
+from rumus.gpu._device import get_device
 from rumus.gpu._memory import RESERVE_FACTOR, Buffer, Pool, size_class
 
 
@@ -71,6 +73,36 @@ def test_an_array_that_dies_in_a_garbage_cycle_returns_a_buffer_that_works() -> 
         del cycle
         gc.collect()
         assert (gpu.to_host(gpu.full((3000,), 2.0)) == 2.0).all()
+
+
+@pytest.mark.gpu
+def test_room_that_garbage_cycles_hold_is_found_before_memory_runs_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    device = get_device(0)
+    gc.collect()
+    gpu.memory_stats()
+    real, most = device.gpu, device.pool.live + 5_000_000
+
+    class Full:
+        """The device, with room for one of the two arrays."""
+
+        @staticmethod
+        def create_buffer(size: int, usage: int) -> object:
+            if device.pool.live > most:
+                raise GpuOutOfMemoryError("full")
+            return real.create_buffer(size=size, usage=usage)
+
+    monkeypatch.setattr(device, "gpu", Full)
+    gc.disable()
+    try:
+        cycle: list[object] = [gpu.empty((1_000_000,), np.float32)]
+        cycle.append(cycle)
+        del cycle
+        other = gpu.empty((1_100_000,), np.float32)
+    finally:
+        gc.enable()
+    assert other.size == 1_100_000
 
 
 @pytest.mark.gpu

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterable, Iterator
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from rumus.tensor._base import TensorBase
@@ -110,11 +111,12 @@ class GradientStore:
 
         Args:
             ids: Parameters that have a gradient in the store.
-            scale: A Python float, or a float32 device array whose first element is the factor.
+            scale: A number, or a float32 device array whose first element is the factor.
 
         Raises:
             MissingGradError: A parameter has no gradient; none has been scaled then.
         """
+        scale = float(scale) if isinstance(scale, Real) else scale
         with self._lock:
             grads = self._open()
             listed = list(dict.fromkeys(ids))

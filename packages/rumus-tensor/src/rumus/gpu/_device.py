@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -203,6 +204,8 @@ class GpuDevice:
         try:
             return self._checked(self.gpu.create_buffer, size=nbytes, usage=usage)
         except GpuOutOfMemoryError:
+            # Arrays in garbage cycles, such as those of a trainer that was dropped, hold buffers.
+            gc.collect()
             self.flush()
             self.pool.trim()
         try:

@@ -38,8 +38,12 @@ def save_file(weights: Module | Mapping[str, Tensor], path: str | os.PathLike[st
     Args:
         weights: A module, or tensors by name.
         path: The file, usually ``….safetensors``.
+
+    Raises:
+        StateDictError: A value is no tensor, or a name is the format's own ``__metadata__``.
     """
     state = weights.state_dict() if isinstance(weights, Module) else weights
+    _check(state)
     target = os.fspath(path)
     folder, name = os.path.split(target)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
@@ -53,6 +57,14 @@ def save_file(weights: Module | Mapping[str, Tensor], path: str | os.PathLike[st
         if os.path.exists(temporary):
             os.remove(temporary)
         raise
+
+
+def _check(state: Mapping[str, Tensor]) -> None:
+    for name, value in state.items():
+        if not isinstance(value, Tensor):
+            raise StateDictError(f"{name!r} is a {type(value).__name__} and no tensor")
+        if name == "__metadata__":
+            raise StateDictError("'__metadata__' is no name for a tensor: the format reserves it")
 
 
 def _write(file: BinaryIO, state: Mapping[str, Tensor]) -> None:

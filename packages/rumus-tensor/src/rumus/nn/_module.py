@@ -24,7 +24,8 @@ class Module:
 
     Parameters and modules are found in the attributes, also inside lists, tuples and dicts; there
     is nothing to register and no ``super().__init__()`` to call. Their names are the paths to them,
-    such as ``layers.0.weight``.
+    such as ``layers.0.weight``. A plain tensor does not take the place of a parameter: that raises
+    :class:`~rumus.tensor.ArgumentError`.
 
     Attributes:
         training: Whether layers like :class:`Dropout` act as in training; see :meth:`train`.
@@ -54,9 +55,12 @@ class Module:
     if not TYPE_CHECKING:  # else type checkers would let any name be assigned
 
         def __setattr__(self, name: str, value: Any) -> None:
-            if name in self._buffers and isinstance(value, Tensor):
-                _settle(name, value)
-            if isinstance(value, _BAKED_IN) and _differ(getattr(self, name, None), value):
+            before = getattr(self, name, None)
+            if isinstance(value, Tensor):
+                _check_kind(name, before, value)
+                if name in self._buffers:
+                    _settle(name, value)
+            if isinstance(value, _BAKED_IN) and _differ(before, value):
                 _structure.bump()
             super().__setattr__(name, value)
 
@@ -124,10 +128,14 @@ class Module:
             value: The tensor.
 
         Raises:
-            ArgumentError: The name is no Python name.
+            ArgumentError: The name is no Python name, or that of a parameter.
+            DTypeError: The value is no tensor.
         """
         if not name.isidentifier():
             raise ArgumentError(f"a buffer's name is a Python name, not {name!r}")
+        if not isinstance(value, Tensor):
+            raise DTypeError(f"buffer {name!r} is a tensor, not a {type(value).__name__}")
+        _check_kind(name, getattr(self, name, None), value)
         if name not in self._buffers:
             self._buffers = (*self._buffers, name)
         setattr(self, name, value)
@@ -258,6 +266,14 @@ class Module:
             return f"{type(self).__name__}({self.extra_repr()})"
         inside = "\n".join(lines).replace("\n", "\n  ")
         return f"{type(self).__name__}({self.extra_repr()}\n  {inside}\n)"
+
+
+def _check_kind(name: str, before: object, after: Tensor) -> None:
+    if isinstance(before, Parameter) and not isinstance(after, Parameter):
+        raise ArgumentError(
+            f"{name} is a parameter and would no longer be trained as a tensor; write into it with "
+            "copy_() under no_grad(), or assign a Parameter"
+        )
 
 
 def _settle(name: str, buffer: Tensor) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy.typing as npt
 
@@ -12,6 +12,7 @@ from rumus.tensor._base import TensorBase, Version
 from rumus.tensor._device import CPU, Device
 from rumus.tensor._elementwise import is_float
 from rumus.tensor._errors import BorrowError, DTypeError
+from rumus.tensor._operand import Operand
 from rumus.tensor._tensor import Tensor
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class Parameter(Tensor):
     """A tensor whose gradient a backward pass gives, and which an optimizer changes in place.
 
     It keeps its identity, and its place in every optimizer, when it moves to another device.
+    ``+=``, ``-=``, ``*=`` and ``/=`` change it in place, which takes ``no_grad()``.
 
     Args:
         data: The first values, a tensor or array-like; copied.
@@ -95,6 +97,24 @@ class Parameter(Tensor):
         if value != self._requires_grad:
             self._requires_grad = bool(value)
             _structure.bump()
+
+    # A loop over parameters that writes `p -= lr * grad` means the parameter, not its own variable.
+
+    def __iadd__(self, other: Operand) -> Self:
+        self.add_(other)
+        return self
+
+    def __isub__(self, other: Operand) -> Self:
+        self.sub_(other)
+        return self
+
+    def __imul__(self, other: Operand) -> Self:
+        self.mul_(other)
+        return self
+
+    def __itruediv__(self, other: Operand) -> Self:
+        self.div_(other)
+        return self
 
     def _edge(self) -> Parameter | None:
         return self if self._requires_grad else None
