@@ -1,5 +1,6 @@
 """What the driver reports, in our own types."""
 
+import gc
 from typing import Any
 
 import pytest
@@ -32,7 +33,9 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> li
 def test_out_of_memory_names_the_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu.zeros((4,))
     failing(monkeypatch, GPUOutOfMemoryError("not enough memory left"), times=2)
-    with pytest.raises(gpu.GpuOutOfMemoryError, match=r"no room for a buffer of 41,\d\d\d,\d\d\d by"):
+    with pytest.raises(
+        gpu.GpuOutOfMemoryError, match=r"no room for a buffer of 41,\d\d\d,\d\d\d by"
+    ):
         gpu.zeros((10_123_457,))
 
 
@@ -51,6 +54,7 @@ def test_out_of_memory_gives_free_buffers_back_and_tries_again(
 
 def test_after_out_of_memory_the_accounts_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu.zeros((4,))
+    gc.collect()
     before = gpu.memory_stats()["live"]
     failing(monkeypatch, GPUOutOfMemoryError("not enough memory left"), times=2)
     with pytest.raises(gpu.GpuOutOfMemoryError):
