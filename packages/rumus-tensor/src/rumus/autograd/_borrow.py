@@ -68,7 +68,7 @@ def borrow(store: GradientStore, params: Sequence[Parameter]) -> Iterator[Borrow
         pairs = _checked(store, params)
         store._borrowed = True
         for parameter in pairs:
-            parameter._version.borrower = parameter.label
+            parameter._version.borrower = parameter
     done = False
     try:
         yield Borrowed(pairs, store._scales)
@@ -79,8 +79,8 @@ def borrow(store: GradientStore, params: Sequence[Parameter]) -> Iterator[Borrow
                 parameter._version.borrower = None
                 parameter._version.count += 1
                 if done:
-                    del store._grads[parameter.id]
-                    store._scales.pop(parameter.id, None)
+                    del store._grads[parameter._id]
+                    store._scales.pop(parameter._id, None)
             store._borrowed = False
             pairs.clear()
 
@@ -91,17 +91,17 @@ def _checked(store: GradientStore, params: Sequence[Parameter]) -> dict[Paramete
     for p in params:
         if p._version.borrower is not None:
             raise BorrowError(f"{p.label} is held by another optimizer step")
-        grad = grads.get(p.id)
+        grad = grads.get(p._id)
         if grad is None:
             raise MissingGradError(
                 f"{p.label} of shape {p.shape} has no gradient in the store; the loss does not "
                 "depend on it, or the gradient was taken out by an earlier step"
             )
-        if grad.shape != p.shape:
+        if grad._array.shape != p._array.shape:
             raise ShapeError(f"{p.label} has shape {p.shape}, its gradient {grad.shape}")
-        if grad.dtype != p.dtype:
+        if grad._array.dtype != p._array.dtype:
             raise DTypeError(f"{p.label} is {p.dtype}, its gradient {grad.dtype}")
-        if grad.device is not p.device:
+        if grad._device is not p._device:
             raise DeviceError(f"{p.label} is on {p.device}, its gradient on {grad.device}")
         pairs[p] = grad
     return pairs

@@ -60,7 +60,7 @@ class Node:
             )
         for what, version, count in self.versions:
             if version.borrower is not None:
-                raise BorrowError(f"{version.borrower} is held by an optimizer step")
+                raise BorrowError(f"{version.borrower.label} is held by an optimizer step")
             if version.count != count:
                 raise AutogradError(
                     f"{function.name} saved its {what} for the backward pass, and it was changed "

@@ -21,14 +21,14 @@ class Version:
 
     Attributes:
         count: How often the memory was changed in place.
-        borrower: While an optimizer step holds the memory, the name of what it holds.
+        borrower: While an optimizer step holds the memory, the parameter that it holds.
     """
 
     __slots__ = ("__weakref__", "borrower", "count")
 
     def __init__(self) -> None:
         self.count = 0
-        self.borrower: str | None = None
+        self.borrower: Parameter | None = None
 
 
 class TensorBase:
@@ -47,9 +47,10 @@ class TensorBase:
         Raises:
             BorrowError: An optimizer step holds the parameter.
         """
-        if self._version.borrower is not None:
+        borrower = self._version.borrower
+        if borrower is not None:
             raise BorrowError(
-                f"{self._version.borrower} is held by an optimizer step; use it after the step"
+                f"{borrower.label} is held by an optimizer step; use it after the step"
             )
         return self._array
 
