@@ -258,18 +258,15 @@ def test_no_more_batches_than_asked_are_made_ahead(workers: int, prefetch: int) 
         assert dataset.begun <= taken + workers * prefetch + workers
 
 
-def test_workers_share_slow_reading() -> None:
-    class Slow(Squares):
+def test_workers_read_at_the_same_time() -> None:
+    together = threading.Barrier(4, timeout=30)
+
+    class Waiting(Squares):
         def __getitem__(self, index: int) -> DataItem:
-            time.sleep(0.002)
+            together.wait()  # breaks unless four threads are here at once
             return super().__getitem__(index)
 
-    def seconds(workers: int) -> float:
-        started = time.perf_counter()
-        contents(DataLoader(Slow(160), 5, num_workers=workers))
-        return time.perf_counter() - started
-
-    assert seconds(8) < seconds(0) / 3
+    assert len(contents(DataLoader(Waiting(40), 2, num_workers=4))) == 20
 
 
 @pytest.mark.parametrize("workers", [0, 2])
