@@ -391,6 +391,26 @@ def test_another_number_or_layer_in_a_module_makes_recorded_steps_stale() -> Non
     assert structure_version() != after_p
 
 
+def test_attributes_of_a_module_may_be_anything_and_change_their_kind() -> None:
+    class Odd(nn.Module):
+        @property
+        def rate(self) -> float:
+            return self.rates["now"]
+
+        @rate.setter
+        def rate(self, value: float) -> None:
+            self.rates = {"now": value}
+
+    odd = Odd()
+    odd.rate = 0.5
+    odd.scale = np.ones(3)
+    odd.scale = 1.0
+    odd.scale = None
+    odd.scale = np.float32(2.0)
+    odd.scale = np.ones(2)
+    assert (odd.rate, odd.parameters()) == (0.5, [])
+
+
 def test_a_tensor_does_not_take_the_place_of_a_parameter() -> None:
     layer = nn.Linear(2, 2)
     with pytest.raises(ArgumentError, match=r"weight is a parameter.*copy_\(\)"):

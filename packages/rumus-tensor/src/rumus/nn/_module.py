@@ -55,7 +55,7 @@ class Module:
     if not TYPE_CHECKING:  # else type checkers would let any name be assigned
 
         def __setattr__(self, name: str, value: Any) -> None:
-            before = getattr(self, name, None)
+            before = self.__dict__.get(name)
             if isinstance(value, Tensor):
                 _check_kind(name, before, value)
                 if name in self._buffers:
@@ -135,7 +135,7 @@ class Module:
             raise ArgumentError(f"a buffer's name is a Python name, not {name!r}")
         if not isinstance(value, Tensor):
             raise DTypeError(f"buffer {name!r} is a tensor, not a {type(value).__name__}")
-        _check_kind(name, getattr(self, name, None), value)
+        _check_kind(name, self.__dict__.get(name), value)
         if name not in self._buffers:
             self._buffers = (*self._buffers, name)
         setattr(self, name, value)
@@ -287,7 +287,7 @@ def _settle(name: str, buffer: Tensor) -> None:
 
 def _differ(before: object, after: object) -> bool:
     """Whether two attributes differ: modules and tensors by identity, the rest by value."""
-    if isinstance(after, (Module, Tensor)) or isinstance(before, (Module, Tensor)):
+    if type(before) is not type(after) or isinstance(after, (Module, Tensor)):
         return before is not after
     return bool(before != after)
 
