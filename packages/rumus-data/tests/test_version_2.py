@@ -221,6 +221,9 @@ def test_paths_that_hold_no_records_are_named(tmp_path: Path) -> None:
         RecordDataset(tmp_path / "none.rrec")
     with pytest.raises(RecordFormatError, match="is a folder"):
         RecordDataset(tmp_path)
+    for overwrite in (False, True):
+        with pytest.raises(RecordFormatError, match="is a folder"):
+            RecordWriter(tmp_path, overwrite=overwrite)
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY" + bytes(100))
     with pytest.raises(RecordFormatError, match=r"a\.npy is no record file: it begins with"):
         RecordDataset(tmp_path / "a.npy")

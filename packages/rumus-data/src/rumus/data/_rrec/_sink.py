@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .._errors import RecordWriteError
+from .._errors import RecordFormatError, RecordWriteError
 from ._lock import lock_for_writing
 
 _SYNC_EVERY = 1 << 24  # bytes
@@ -25,6 +25,7 @@ class Sink:
 
     Raises:
         FileExistsError: The file exists and ``overwrite`` is False.
+        RecordFormatError: The path is a folder.
     """
 
     def __init__(self, path: str | os.PathLike[str], overwrite: bool) -> None:
@@ -33,6 +34,8 @@ class Sink:
         self._begun = 0  # the position when the latest early sync began
         self._syncing: threading.Thread | None = None
         self.failed: RecordWriteError | None = None
+        if self.path.is_dir():
+            raise RecordFormatError(f"{self.path} is a folder; give the name of a file in it")
         if overwrite and self.path.is_file():
             self.path.unlink()
         try:

@@ -36,6 +36,7 @@ class RecordWriter:
 
     Raises:
         FileExistsError: The file exists and ``overwrite`` is False.
+        RecordFormatError: The path is a folder.
         RecordWriteError: The disk is full, or refuses for another reason.
 
     Example:
