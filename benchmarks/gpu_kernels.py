@@ -17,12 +17,12 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from _timing import cuda_torch, per_call
 
 from rumus import gpu
 from rumus.gpu import GpuArray
@@ -73,37 +73,14 @@ SMOKE_PRODUCTS = (Product(1, 33, 40, 20), Product(2, 16, 64, 24, "a"), Product(1
 
 def seconds(call: Callable[[], object], wait: Callable[[], object]) -> float:
     """Median seconds of a call."""
-
-    def timed(n: int) -> float:
-        wait()
-        start = time.perf_counter()
-        for _ in range(n):
-            call()
-        wait()
-        return time.perf_counter() - start
-
-    timed(2)
-    count = max(1, min(200, int(TARGET / max((timed(9) - timed(3)) / 6, 1e-6))))
-    return statistics.median((timed(3 * count) - timed(count)) / (2 * count) for _ in range(ROUNDS))
-
-
-def peer() -> Any:
-    """PyTorch with a CUDA device, or None."""
-    try:
-        import torch
-    except ImportError:
-        return None
-    if not torch.cuda.is_available():
-        return None
-    torch.backends.cuda.matmul.allow_tf32 = False
-    return torch
+    return statistics.median(per_call(call, wait, TARGET, ROUNDS))
 
 
 class Bench:
     """Runs cases, prints a line for each, and keeps the rows."""
 
     def __init__(self) -> None:
-        self.torch = peer()
+        self.torch = cuda_torch()
         self.backend = get_gpu_backend(0)
         self.rows: list[dict[str, Any]] = []
         self.rng = np.random.default_rng(0)

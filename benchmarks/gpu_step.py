@@ -20,11 +20,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _timing import cuda_torch, per_call
 
 from rumus import gpu, nn
 from rumus.optim import AdamW, clip_grad_norm_
@@ -35,21 +37,6 @@ SIZES = (784, 512, 512, 10)
 BATCH = 128
 LEARNING_RATE = 1e-3
 ROUNDS = 7
-
-
-def per_call(call: Callable[[], object], wait: Callable[[], object], count: int) -> list[float]:
-    """Seconds of a call, by the difference between 3 × count and count calls and one wait."""
-
-    def timed(n: int) -> float:
-        wait()
-        start = time.perf_counter()
-        for _ in range(n):
-            call()
-        wait()
-        return time.perf_counter() - start
-
-    timed(count)
-    return [(timed(3 * count) - timed(count)) / (2 * count) for _ in range(ROUNDS)]
 
 
 def make_model() -> nn.Sequential:
@@ -156,7 +143,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--smoke", action="store_true", help="few repetitions, to try the script")
     options = parser.parse_args()
-    count = 3 if options.smoke else 300
+    budget, count = (0.0, 3) if options.smoke else (0.15, 300)
     manual_seed(0)
     weights = make_model().state_dict()
     rows: dict[str, Any] = {}
@@ -166,27 +153,23 @@ def main() -> None:
     for name, capture in (("rumus eager", False), ("rumus captured", True)):
         step = ours(weights, capture)
         step(x, y)
-        rows[name] = per_call(lambda step=step: step(x, y), gpu.synchronize, count)  # type: ignore[misc]
+        rows[name] = per_call(partial(step, x, y), gpu.synchronize, budget, ROUNDS)
     start = time.perf_counter()
     for _ in range(count):
         step(x, y)
     rows["rumus captured, CPU time"] = [(time.perf_counter() - start) / count]
     gpu.synchronize()
 
-    try:
-        import torch
-    except ImportError:
-        torch = None
-    if torch is None or not torch.cuda.is_available():
+    torch = cuda_torch()
+    if torch is None:
         print("peer missing: PyTorch with CUDA is not installed here")
     else:
-        torch.backends.cuda.matmul.allow_tf32 = False
         print(f"largest relative difference of 20 losses: {check(torch, weights):.2e}")
         for name, graph in (("PyTorch eager", False), ("PyTorch CUDA graph", True)):
             run, tx, ty = theirs(torch, weights, graph)
             tx.copy_(torch.from_numpy(inputs))
             ty.copy_(torch.from_numpy(classes))
-            rows[name] = per_call(run, torch.cuda.synchronize, count)
+            rows[name] = per_call(run, torch.cuda.synchronize, budget, ROUNDS)
     rows["import rumus.tensor"] = [import_seconds("import rumus.tensor")]
     rows["import numpy"] = [import_seconds("import numpy")]
 

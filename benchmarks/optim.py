@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _timing import per_call
 
 from rumus import gpu, optim
 from rumus.autograd import GradientStore
@@ -33,6 +34,8 @@ from rumus.nn import Parameter
 from rumus.tensor import Tensor, from_numpy, pack, zeros
 
 ROUNDS = 5
+BUDGET = 15e-3
+"""Seconds of work that are timed at once."""
 Shapes = Sequence[tuple[int, ...]]
 
 
@@ -73,25 +76,6 @@ class Model:
         for parameter, grad in zip(self.params, self.grads, strict=True):
             store.replace(parameter.id, grad)
         return store
-
-
-def per_call(call: Callable[[], object], wait: Callable[[], object], quick: bool) -> list[float]:
-    """Seconds of a call, by the difference between 3 x N and N calls and one wait.
-
-    N makes about 15 ms of work.
-    """
-
-    def timed(n: int) -> float:
-        wait()
-        start = time.perf_counter()
-        for _ in range(n):
-            call()
-        wait()
-        return time.perf_counter() - start
-
-    timed(2)
-    count = 1 if quick else min(200, max(1, int(15e-3 / (timed(3) / 3))))
-    return [(timed(3 * count) - timed(count)) / (2 * count) for _ in range(ROUNDS)]
 
 
 class Report:
@@ -170,7 +154,7 @@ def time_ours(
 
     nbytes = bytes_an_element * model.size
     for who, call in (("rumus captured", gpu.capture(step)), ("rumus eager", step)):
-        times = per_call(call, gpu.synchronize, quick)
+        times = per_call(call, gpu.synchronize, 0.0 if quick else BUDGET, ROUNDS)
         rate = nbytes / statistics.median(times) / 1e12
         report.add(work, who, times, tbps=rate, of_copy=rate / copy)
 
@@ -180,13 +164,13 @@ def copy_rate(report: Report, torch: Any, quick: bool) -> float:
     size = 1 << (20 if quick else 27)
     source, target = (Parameter(zeros((size,), device="gpu")) for _ in range(2))
     a, b = source.detach(), target.detach()
-    times = per_call(lambda: b.copy_(a), gpu.synchronize, quick)
+    times = per_call(lambda: b.copy_(a), gpu.synchronize, 0.0 if quick else BUDGET, ROUNDS)
     rate = 8 * size / statistics.median(times) / 1e12
     report.add("device copy", "rumus", times, tbps=rate)
     if torch is None:
         return rate
     x, y = (torch.randn(size, device="cuda") for _ in range(2))
-    times = per_call(lambda: y.copy_(x), torch.cuda.synchronize, quick)
+    times = per_call(lambda: y.copy_(x), torch.cuda.synchronize, 0.0 if quick else BUDGET, ROUNDS)
     theirs = 8 * size / statistics.median(times) / 1e12
     report.add("device copy", "torch", times, tbps=theirs)
     return theirs
@@ -210,7 +194,7 @@ def time_torch(
                 torch.nn.utils.clip_grad_norm_(params, clip)
             optimizer.step()
 
-        times = per_call(step, torch.cuda.synchronize, quick)
+        times = per_call(step, torch.cuda.synchronize, 0.0 if quick else BUDGET, ROUNDS)
         report.add(work, f"torch {who}", times)
         del params, optimizer, step
         torch.cuda.empty_cache()
