@@ -168,6 +168,31 @@ def test_a_buffer_that_a_step_replaces_is_refused_by_name() -> None:
     assert model.mean.tolist() == [0.0] * 8
 
 
+def test_a_buffer_that_is_replaced_between_steps_is_not_frozen() -> None:
+    class Shifted(nn.Module):
+        shift: Tensor
+
+        def __init__(self) -> None:
+            self.linear = nn.Linear(8, 3)
+            self.register_buffer("shift", zeros(8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.linear(x + self.shift)
+
+    results = []
+    for capture in (False, True):
+        manual_seed(2)
+        model = Shifted().to_gpu()
+        trainer = Trainer(SGD(model.parameters(), lr=0.1), capture=capture)
+        losses = []
+        for k, (x, y) in enumerate(batches(3)):
+            model.shift = zeros(8, device="gpu") + float(k)
+            step = lambda x, y: nn.cross_entropy_loss(model(x), y)  # noqa: B023, E731
+            losses.append(trainer.train_step(step, x, y).item())
+        results.append(losses)
+    assert results[0] == results[1]
+
+
 def test_training_goes_on_when_the_model_comes_back_to_the_gpu() -> None:
     losses = []
     for capture in (False, True):

@@ -14,6 +14,7 @@ from rumus.tensor._base import TensorBase
 from rumus.tensor._device import CPU, Device
 from rumus.tensor._elementwise import is_float
 from rumus.tensor._errors import ArgumentError, DTypeError, StateDictError
+from rumus.tensor._random import Generator
 from rumus.tensor._tensor import Tensor, device_or_dtype
 
 from ._parameter import Parameter, keep
@@ -139,7 +140,6 @@ class Module:
         if name not in self._buffers:
             self._buffers = (*self._buffers, name)
         setattr(self, name, value)
-        _structure.bump()
 
     # Mode and place
 
@@ -205,7 +205,8 @@ class Module:
     def state_dict(self) -> dict[str, Tensor]:
         """All parameters and buffers by path; they share the module's memory.
 
-        A parameter that is shared comes under each of its paths.
+        A parameter that several modules hold comes under each of its paths; a module that several
+        modules hold, under its first one alone.
         """
         state: dict[str, Tensor] = {}
         for path, module in self.named_modules():
@@ -277,7 +278,8 @@ def _check_kind(name: str, before: object, after: Tensor) -> None:
 
 
 def _settle(name: str, buffer: Tensor) -> None:
-    """Let captured steps use a buffer; inside of one it cannot become another tensor."""
+    """Let captured steps use a buffer, recorded anew; inside of one it cannot become another."""
+    _structure.bump()
     if buffer.device.kind == "gpu":
         from rumus.gpu import _capture
 
@@ -286,8 +288,8 @@ def _settle(name: str, buffer: Tensor) -> None:
 
 
 def _differ(before: object, after: object) -> bool:
-    """Whether two attributes differ: modules and tensors by identity, the rest by value."""
-    if type(before) is not type(after) or isinstance(after, (Module, Tensor)):
+    """Whether two attributes differ: numbers and strings by value, the rest by identity."""
+    if type(before) is not type(after) or isinstance(after, Tensor):
         return before is not after
     return bool(before != after)
 
@@ -308,7 +310,7 @@ def _join(path: str, name: str) -> str:
 
 
 # Attributes that a captured step takes over as they are when it is recorded.
-_BAKED_IN = (bool, int, float, str, np.generic, type(None), Module, Parameter)
+_BAKED_IN = (bool, int, float, str, np.generic, type(None), Generator, Module, Parameter)
 
 
 def _moved(tensor: Tensor, target: Device | np.dtype[Any]) -> Tensor:
