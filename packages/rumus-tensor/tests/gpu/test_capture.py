@@ -7,7 +7,7 @@ import pytest
 
 from rumus import gpu, nn
 from rumus.nn import Parameter
-from rumus.tensor import Tensor, manual_seed, no_grad, tensor, zeros
+from rumus.tensor import AutogradError, Tensor, manual_seed, no_grad, tensor, zeros
 
 pytestmark = pytest.mark.gpu
 
@@ -134,6 +134,25 @@ def test_a_parameter_that_is_changed_in_place_is_seen() -> None:
     with no_grad():
         weight.copy_(tensor([5.0, 6.0], device="gpu"))
     assert captured(x).numpy().tolist() == [5.0, 6.0]
+
+
+def test_a_replay_that_changes_a_parameter_makes_graphs_that_saved_it_invalid() -> None:
+    weight = nn.Parameter(tensor([1.0, 2.0], device="gpu"))
+
+    def step(x: Tensor) -> None:
+        with no_grad():
+            weight.add_(x)
+
+    captured = gpu.capture(step)
+    for _ in range(2):
+        captured(tensor([1.0, 1.0], device="gpu"))
+        squares = (weight * weight).sum()
+    assert squares.backward().get(weight.id).tolist() == [6.0, 8.0]
+
+    squares = (weight * weight).sum()
+    captured(tensor([1.0, 1.0], device="gpu"))
+    with pytest.raises(AutogradError, match="changed in place"):
+        squares.backward()
 
 
 def test_a_parameter_that_has_moved_is_seen() -> None:

@@ -77,7 +77,7 @@ def borrow(store: GradientStore, params: Sequence[Parameter]) -> Iterator[Borrow
         with _lock, store._lock:
             for parameter in pairs:
                 parameter._version.borrower = None
-                parameter._version.count += 1
+                parameter._version.bump()
                 if done:
                     del store._grads[parameter._id]
                     store._scales.pop(parameter._id, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
@@ -12,6 +13,7 @@ from rumus.gpu._errors import CaptureError
 from rumus.gpu._recording import Recording
 from rumus.gpu._tree import flatten, unflatten
 from rumus.tensor import Tensor, structure_version
+from rumus.tensor._base import Version, watch_changes
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,6 +27,8 @@ class _Step(NamedTuple):
     recording: Recording
     outputs: list[GpuArray]
     structure: Any
+    changes: list[weakref.ref[Version]]
+    """What the step writes in place: graphs that saved it are invalid after a replay too."""
 
 
 class Captured(Generic[P, R]):
@@ -61,6 +65,9 @@ class Captured(Generic[P, R]):
                 self._steps.popitem(last=False)
         self._steps.move_to_end(key)
         copies = found.recording.replay([_contiguous(a) for a in inputs], found.outputs)
+        for change in found.changes:
+            if (version := change()) is not None:
+                version.bump()
         return cast(R, unflatten(found.structure, copies))
 
     def _record(self, structure: Any, inputs: list[GpuArray]) -> _Step:
@@ -81,10 +88,10 @@ class Captured(Generic[P, R]):
 
     def _trace(self, recording: Recording, structure: Any, inputs: list[GpuArray]) -> _Step:
         args, kwargs = unflatten(structure, [recording.input_like(array) for array in inputs])
-        with _capture.recording_into(recording):
+        with _capture.recording_into(recording), watch_changes() as changes:
             arrays, result_structure = flatten(self._step(*args, **kwargs))
             outputs = [_contiguous(_on_gpu(array)) for array in arrays]
-        return _Step(recording, outputs, result_structure)
+        return _Step(recording, outputs, result_structure, changes)
 
 
 def capture(step: Callable[P, R], *, fuse: bool = False) -> Captured[P, R]:

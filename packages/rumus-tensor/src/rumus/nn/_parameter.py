@@ -127,7 +127,7 @@ class Parameter(Tensor):
         """
         if self._version.borrower is not None:
             raise BorrowError(f"{self.label} is held by an optimizer step; move it after the step")
-        self._version.count += 1
+        self._version.bump()
         self._array, self._device, self._version = array, device, Version()
         self.slot = None
         keep(array, device)

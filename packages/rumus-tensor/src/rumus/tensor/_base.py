@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +33,29 @@ class Version:
     def __init__(self) -> None:
         self.count = 0
         self.borrower: Parameter | None = None
+
+    def bump(self) -> None:
+        """Count a change in place."""
+        self.count += 1
+        if _watched.changes is not None:
+            _watched.changes.append(weakref.ref(self))
+
+
+class _Watched(threading.local):
+    changes: list[weakref.ref[Version]] | None = None
+
+
+_watched = _Watched()
+
+
+@contextmanager
+def watch_changes() -> Iterator[list[weakref.ref[Version]]]:
+    """Collect what this thread changes in place: a replay of it changes the same again."""
+    before, _watched.changes = _watched.changes, []
+    try:
+        yield _watched.changes
+    finally:
+        _watched.changes = before
 
 
 class TensorBase:

@@ -110,7 +110,7 @@ class Mutation(TensorBase):
                 array = be.copy(array)
             array = be.expand(array, self.shape)
         be.assign(self.array, array)
-        self._version.count += 1
+        self._version.bump()
         return self  # type: ignore[return-value]
 
     def _check_mutable(self, name: str, *sources: Operand) -> None:
