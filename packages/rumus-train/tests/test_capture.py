@@ -1,5 +1,6 @@
 """Captured training on the GPU: the numbers of the plain loop, whatever changes between steps."""
 
+import copy
 from collections.abc import Callable
 from functools import partial
 
@@ -191,6 +192,24 @@ def test_a_buffer_that_is_replaced_between_steps_is_not_frozen() -> None:
             losses.append(trainer.train_step(step, x, y).item())
         results.append(losses)
     assert results[0] == results[1]
+
+
+def test_a_copied_model_may_be_captured_with_its_buffers() -> None:
+    class Shifted(nn.Module):
+        shift: Tensor
+
+        def __init__(self) -> None:
+            self.linear = nn.Linear(8, 3)
+            self.register_buffer("shift", zeros(8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.linear(x + self.shift)
+
+    model = copy.deepcopy(Shifted().to_gpu())
+    trainer = Trainer(SGD(model.parameters(), lr=0.1), capture=True)
+    for x, y in batches(2):
+        loss = trainer.train_step(lambda x, y: nn.cross_entropy_loss(model(x), y), x, y)
+    assert np.isfinite(loss.item())
 
 
 def test_training_goes_on_when_the_model_comes_back_to_the_gpu() -> None:

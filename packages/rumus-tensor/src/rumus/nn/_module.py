@@ -65,6 +65,11 @@ class Module:
                 _structure.bump()
             super().__setattr__(name, value)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for name in self._buffers:
+            _settle(name, getattr(self, name))
+
     # What is inside
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
