@@ -12,7 +12,7 @@ from ._format import Format, RunTable
 from ._layout import Field, Layout
 from ._sink import Sink
 
-_SIZE = 1 << 20  # bytes; stays in the processor's cache between copy, checksum and write
+_BLOCK = 1 << 21  # bytes; whole aligned blocks get large pages in the page cache: faster to map
 
 
 class RowBuffer:
@@ -30,7 +30,7 @@ class RowBuffer:
         self._sink = sink
         self._format = format
         self._runs = array("Q")
-        self._memory = np.empty(_SIZE, np.uint8)
+        self._memory = np.empty(_BLOCK, np.uint8)
         self._used = 0  # bytes of the memory in front of the open rows
         self._layout: Layout | None = None
         self._tag = 0
@@ -54,7 +54,7 @@ class RowBuffer:
     def append(self, input: npt.NDArray[Any], target: npt.NDArray[Any]) -> None:
         """Add a record of the layout of the one before it."""
         if self._filled == len(self._rows):
-            self.drain()
+            self._write_blocks()
         self._inputs[self._filled] = input
         self._targets[self._filled] = target
         self._filled += 1
@@ -65,7 +65,7 @@ class RowBuffer:
         done = 0
         while done < len(inputs):
             if self._filled == len(self._rows):
-                self.drain()
+                self._write_blocks()
             step = min(len(inputs) - done, len(self._rows) - self._filled)
             filled = slice(self._filled, self._filled + step)
             self._inputs[filled] = inputs[done : done + step]
@@ -77,12 +77,7 @@ class RowBuffer:
     def drain(self) -> None:
         """Give everything to the file."""
         self._seal()
-        layout, self._layout = self._layout, None  # if writing fails, no record is taken any more
-        used, self._used = self._used, 0
-        self._sink.write(self._memory[:used])
-        self._layout = layout
-        if layout is not None:
-            self._open_rows(layout)
+        self._write(self._used)
 
     def close(self) -> None:
         """Take no more records."""
@@ -100,26 +95,50 @@ class RowBuffer:
         """
         layout = self._format.layout(input, target)
         head, tag = self._format.begin_run(layout, self.count)
-        self._seal()
-        if self._used + len(head) + layout.stride > len(self._memory):
-            self._layout = None
-            self.drain()
-        if len(head) + layout.stride > len(self._memory):
-            self._memory = np.empty(len(head) + layout.stride, np.uint8)
-        self._runs.extend((self.count, self._sink.position + self._used, tag))
+        self._write_blocks()
+        self._runs.extend((self.count, self._place(), tag))
+        self._reserve(len(head))
         self._memory[self._used : self._used + len(head)] = np.frombuffer(head, np.uint8)
         self._used += len(head)
         self._layout, self._tag = layout, tag
         self._open_rows(layout)
 
     def _open_rows(self, layout: Layout) -> None:
-        """Use the free memory as records of a layout."""
-        free = len(self._memory) - self._used
-        rows = free // layout.stride
+        """Make room for the records that begin before the end of the file's block."""
+        rows = max(-(-(_BLOCK - self._place() % _BLOCK) // layout.stride), 1)
+        self._reserve(rows * layout.stride)
         end = self._used + rows * layout.stride
         self._rows = self._memory[self._used : end].reshape(rows, layout.stride)
         self._inputs, self._targets = layout.split(self._rows)
         self._filled = 0
+
+    def _place(self) -> int:
+        """Where the next byte belongs in the file."""
+        return self._sink.position + self._used
+
+    def _reserve(self, nbytes: int) -> None:
+        """Make the memory large enough for further bytes."""
+        if self._used + nbytes > len(self._memory):
+            memory = np.empty(self._used + nbytes, np.uint8)
+            memory[: self._used] = self._memory[: self._used]
+            self._memory = memory
+
+    def _write_blocks(self) -> None:
+        """Give the file's complete blocks to the file, and keep what is behind them."""
+        self._seal()
+        complete = self._place() // _BLOCK * _BLOCK - self._sink.position
+        if complete > 0:
+            self._write(complete)
+
+    def _write(self, nbytes: int) -> None:
+        layout, self._layout = self._layout, None  # if writing fails, no record is taken any more
+        self._sink.write(self._memory[:nbytes])
+        rest = self._used - nbytes
+        self._memory[:rest] = self._memory[nbytes : self._used]
+        self._used = rest
+        self._layout = layout
+        if layout is not None:
+            self._open_rows(layout)
 
     def _seal(self) -> None:
         """Complete the open rows that are filled."""
