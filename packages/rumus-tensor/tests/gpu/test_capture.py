@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rumus import gpu, nn
+from rumus.gpu._device import get_device
 from rumus.nn import Parameter
 from rumus.tensor import AutogradError, Tensor, manual_seed, no_grad, tensor, zeros
 
@@ -231,3 +232,12 @@ def test_backward_writes_the_gradients_that_it_gives_without_capture() -> None:
     for x in batches((7, 6), 3):
         for ours, theirs in zip(captured(x), gradients(x), strict=True):
             assert ours.numpy().tobytes() == theirs.numpy().tobytes()
+
+
+def test_recordings_that_are_dropped_leave_no_bind_groups_behind() -> None:
+    device = get_device(0)
+    (x,) = batches((64,), 1)
+    before = len(device._groups)
+    for number in range(5):
+        gpu.capture(lambda x, factor: (x * factor).exp(), fuse=False)(x, float(number))
+    assert len(device._groups) - before <= 2

@@ -126,14 +126,18 @@ class GpuDevice:
         key = (compiled.uid, *[buffer.uid for buffer in buffers])
         group = self._groups.get(key)
         if group is None:
-            entries = [(b.handle, b.offset, min(b.nbytes, self._max_binding)) for b in buffers]
-            group = self._checked(self.encoder.bind_group, compiled.layout, entries)
+            group = self.make_group(compiled, buffers)
             if len(self._groups) >= CACHED_GROUPS:
                 self._groups.clear()
             self._groups[key] = group
             for buffer in buffers:
-                buffer.groups.append(key)
+                buffer.groups.add(key)
         return group
+
+    def make_group(self, compiled: Compiled, buffers: list[Buffer]) -> Any:
+        """A bind group of its own, which keeps the buffers' memory for as long as it lives."""
+        entries = [(b.handle, b.offset, min(b.nbytes, self._max_binding)) for b in buffers]
+        return self._checked(self.encoder.bind_group, compiled.layout, entries)
 
     def dispatch(self, pipeline: Any, group: Any, x: int, y: int, z: int) -> None:
         """Record a dispatch into the open batch."""

@@ -185,23 +185,19 @@ class Pipeline:
                     )
                 storage.buffer.last_use = batch
                 buffers.append(storage.buffer)
-            group = self.bind(device, compiled, buffers, params)
+            group = device.bind_group(compiled, self.bound(device, buffers, params))
             device.dispatch(compiled.handle, group, x, y, z)
 
-    def bind(
-        self,
-        device: GpuDevice,
-        compiled: Compiled,
-        buffers: list[Buffer],
-        params: Sequence[float] | bytes,
-    ) -> Any:
-        """The bind group of one dispatch: the arrays' buffers, the fault buffer, the params."""
+    def bound(
+        self, device: GpuDevice, buffers: Sequence[Buffer], params: Sequence[float] | bytes
+    ) -> list[Buffer]:
+        """All that a dispatch binds: the arrays' buffers, the fault buffer, the params."""
+        everything = list(buffers)
         if self._takes_fault:
-            buffers.append(device.faults.array.storage.buffer)
+            everything.append(device.faults.array.storage.buffer)
         if self._takes_params:
-            packed = params if isinstance(params, bytes) else pack(params)
-            buffers.append(device.uniform(packed))
-        return device.bind_group(compiled, buffers)
+            everything.append(device.uniform(params if isinstance(params, bytes) else pack(params)))
+        return everything
 
     def compile(self, device: GpuDevice) -> Compiled:
         """Compile for a device now instead of at the first dispatch.

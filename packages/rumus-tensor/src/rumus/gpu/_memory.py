@@ -35,7 +35,7 @@ class Buffer:
         self.uid = next(Buffer._uids)
         self.last_use = -1
         """The batch that last touched it."""
-        self.groups: list[tuple[int, ...]] = []
+        self.groups: set[tuple[int, ...]] = set()
         """Keys of the cached bind groups that hold it."""
 
 

@@ -204,8 +204,8 @@ class Recording:
     def _prepare(self, launch: Launch) -> Command:
         pipeline, device = launch.pipeline, self.device
         compiled = pipeline.compile(device)
-        group = pipeline.bind(device, compiled, list(launch.buffers), launch.params)
-        return (compiled.handle, group, *launch.groups)
+        buffers = pipeline.bound(device, launch.buffers, launch.params)
+        return (compiled.handle, device.make_group(compiled, buffers), *launch.groups)
 
     # Replay
 
