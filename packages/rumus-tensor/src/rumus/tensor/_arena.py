@@ -147,11 +147,6 @@ def _parts(
 
 
 def _view(flat: GpuArray, shape: tuple[int, ...], offset: int) -> GpuArray:
-    from rumus.gpu import GpuArray as Array
+    from rumus.gpu._array import GpuArray, contiguous_strides
 
-    strides: list[int] = []
-    step = 1
-    for length in reversed(shape):
-        strides.append(step)
-        step *= length
-    return Array(flat.storage, shape, tuple(reversed(strides)), offset, flat.dtype)
+    return GpuArray(flat.storage, shape, contiguous_strides(shape), offset, flat.dtype)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rumus.gpu import GpuArray, Pipeline, empty
+from rumus.gpu._array import contiguous_strides
 from rumus.tensor._elementwise import KINDS, check_scalar, dtypes_of
 
 from .elementwise import FRESH, Input, Step, build_source
@@ -22,7 +23,6 @@ from .layout import (
     broadcast_strides,
     collapse,
     load_mode,
-    row_major,
     store_mode,
 )
 from .params import params_of
@@ -119,7 +119,7 @@ def _make_plan(
     arrays = [a for a in args if isinstance(a, GpuArray)]
     shape = np.broadcast_shapes(*[a.shape for a in arrays])
     wide = [broadcast_strides(a.shape, a.strides, shape) for a in arrays]
-    wide.append(row_major(shape) if target is None else target.strides)
+    wide.append(contiguous_strides(shape) if target is None else target.strides)
     dims, strides = collapse(shape, wide)
     remaining = iter(strides)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
 from rumus.gpu import GpuArray, Pipeline
+from rumus.gpu._array import contiguous_strides
 
 from .elementwise import FRESH, Input, Step, build_source
 from .kernels import WORKGROUP, grid, kernel
-from .layout import Mode, Shape, Strides, broadcast_strides, collapse, load_mode, row_major
+from .layout import Mode, Shape, Strides, broadcast_strides, collapse, load_mode
 from .params import params_of
 from .wgsl import as_f32
 
@@ -55,7 +56,7 @@ class ElementwiseChain:
             return None
         number = self._views()[position]
         read = self.operands[number]
-        whole = View(self.shape, row_major(self.shape), 0, producer.steps[-1].dtype)
+        whole = View(self.shape, contiguous_strides(self.shape), 0, producer.steps[-1].dtype)
         if read != whole:
             return None
         kept = self.operands[:number] + self.operands[number + 1 :]
@@ -81,7 +82,7 @@ class ElementwiseChain:
         """See :class:`rumus.gpu._fusion.Chain`."""
         views = [o for o in self.operands if isinstance(o, View)]
         wide = [broadcast_strides(v.shape, v.strides, self.shape) for v in views]
-        dims, strides = collapse(self.shape, [*wide, row_major(self.shape)])
+        dims, strides = collapse(self.shape, [*wide, contiguous_strides(self.shape)])
         remaining = iter(strides)
         inputs: list[Input] = []
         walks: list[Strides] = []
@@ -110,8 +111,7 @@ class ElementwiseChain:
         return [number for number, o in enumerate(self.operands) if isinstance(o, View)]
 
 
-def _renumber(step: Step, number: object) -> Step:
-    assert callable(number)
+def _renumber(step: Step, number: Callable[[int], int]) -> Step:
     return step._replace(operands=tuple(number(k) for k in step.operands))
 
 

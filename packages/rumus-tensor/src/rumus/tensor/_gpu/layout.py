@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from enum import Enum
 from math import prod
 
+from rumus.gpu._array import contiguous_strides
+
 Shape = tuple[int, ...]
 Strides = tuple[int, ...]
 
@@ -41,15 +43,6 @@ class Mode(Enum):
     def walks(self) -> bool:
         """Whether the input's strides are needed."""
         return self in (Mode.ROW, Mode.SPLAT, Mode.STEP, Mode.STRIDED)
-
-
-def row_major(shape: Sequence[int]) -> Strides:
-    """Strides of a contiguous array."""
-    strides, step = [], 1
-    for length in reversed(shape):
-        strides.append(step)
-        step *= length
-    return tuple(reversed(strides))
 
 
 def broadcast_strides(shape: Shape, strides: Strides, to: Shape) -> Strides:
@@ -91,7 +84,7 @@ def load_mode(dims: Shape, strides: Strides, offset: int) -> Mode:
     if not any(strides) or prod(dims) == 1:
         return Mode.SCALAR
     aligned = offset % 4 == 0
-    if aligned and strides == row_major(dims):
+    if aligned and strides == contiguous_strides(dims):
         return Mode.VECTOR
     if dims[-1] % 4:
         return Mode.STRIDED
@@ -105,7 +98,7 @@ def load_mode(dims: Shape, strides: Strides, offset: int) -> Mode:
 def store_mode(dims: Shape, strides: Strides, offset: int) -> Mode:
     """The cheapest way to store into a view without touching the elements around it."""
     aligned = offset % 4 == 0
-    if aligned and prod(dims) % 4 == 0 and strides == row_major(dims):
+    if aligned and prod(dims) % 4 == 0 and strides == contiguous_strides(dims):
         return Mode.VECTOR
     if dims[-1] % 4 == 0:
         if aligned and strides[-1] == 1 and not any(s % 4 for s in strides[:-1]):
@@ -117,7 +110,7 @@ def store_mode(dims: Shape, strides: Strides, offset: int) -> Mode:
 def reshaped_strides(shape: Shape, strides: Strides, to: Shape) -> Strides | None:
     """Strides that show the same elements under another shape, or None where data must move."""
     if prod(shape) == 0:
-        return row_major(to)
+        return contiguous_strides(to)
     dims, (steps,) = collapse(shape, [strides])
     result: list[int] = []
     axis, left = len(dims) - 1, dims[-1]

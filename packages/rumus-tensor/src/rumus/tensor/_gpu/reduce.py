@@ -13,11 +13,12 @@ from math import inf, nan, prod
 from typing import Any, NamedTuple
 
 from rumus.gpu import GpuArray, Pipeline, empty, full
+from rumus.gpu._array import contiguous_strides
 from rumus.tensor._elementwise import DType, float32, int32
 
 from .elementwise_plan import elementwise
 from .kernels import WORKGROUP, kernel, plane, remember, shares
-from .layout import Shape, reduction, row_major
+from .layout import Shape, reduction
 from .movement import assign, copy
 from .reduce_layout import (
     LONG_SHARE,
@@ -117,7 +118,7 @@ def _make_plan(op: str, a: GpuArray, axes: Sequence[int], keepdims: bool) -> _Pl
     found = single_layout(*reduction(a.shape, a.strides, axes))
     if found is None:
         copies = True
-        layouts = sequence_of_layouts(*reduction(a.shape, row_major(a.shape), axes))
+        layouts = sequence_of_layouts(*reduction(a.shape, contiguous_strides(a.shape), axes))
     else:
         layouts = [found]
     count = float(prod(a.shape[axis] for axis in axes))
