@@ -15,14 +15,12 @@ from rumus.gpu._array import contiguous_strides
 from rumus.tensor._elementwise import KINDS, check_scalar, dtypes_of
 
 from .elementwise import FRESH, Input, Step, build_source
-from .fusion import ElementwiseChain, operands_of
+from .fusion import ElementwiseChain, Number, View, lay_out, operands_of
 from .kernels import WORKGROUP, grid, kernel, remember
 from .layout import (
     Mode,
     Shape,
-    broadcast_strides,
     collapse,
-    load_mode,
     store_mode,
 )
 from .params import params_of
@@ -118,24 +116,12 @@ def _make_plan(
     compute, answer = _dtypes(op, args, dtype)
     arrays = [a for a in args if isinstance(a, GpuArray)]
     shape = np.broadcast_shapes(*[a.shape for a in arrays])
-    wide = [broadcast_strides(a.shape, a.strides, shape) for a in arrays]
-    wide.append(contiguous_strides(shape) if target is None else target.strides)
-    dims, strides = collapse(shape, wide)
-    remaining = iter(strides)
-
-    inputs: list[Input] = []
-    walks: list[tuple[int, ...]] = []
-    for argument in args:
-        if isinstance(argument, GpuArray):
-            steps = next(remaining)
-            mode = load_mode(dims, steps, argument.offset)
-            inputs.append(Input(str(argument.dtype), mode))
-            walks.append(steps if mode.walks else ())
-        else:
-            whole = compute.kind != "f" or (KINDS[op] == "logical" and type(argument) is not float)
-            inputs.append(Input("int32" if whole else "float32", Mode.PARAM))
-            walks.append(())
-    steps = next(remaining)
+    operands = [
+        View.of(a) if isinstance(a, GpuArray) else Number(0.0, _number_dtype(op, a, compute))
+        for a in args
+    ]
+    layout = contiguous_strides(shape) if target is None else target.strides
+    inputs, walks, dims, steps = lay_out(operands, shape, layout)
     stores = FRESH if target is None else store_mode(dims, steps, target.offset)
     walks.append(steps if stores.walks else ())
     step = Step(op, tuple(range(len(args))), str(compute), str(answer))
@@ -150,6 +136,12 @@ def _make_plan(
         grid(-(-size // 4), WORKGROUP, arrays[0].device_index),
         *params_of(size, dims, [*inputs, Input(str(answer), stores)], walks),
     )
+
+
+def _number_dtype(op: str, number: float, compute: DType) -> str:
+    """The dtype in which a kernel gets a Python number."""
+    whole = compute.kind != "f" or (KINDS[op] == "logical" and type(number) is not float)
+    return "int32" if whole else "float32"
 
 
 def _dtypes(op: str, args: Sequence[Argument], dtype: DType | None) -> tuple[DType, DType]:

@@ -80,19 +80,7 @@ class ElementwiseChain:
 
     def prepare(self) -> tuple[Pipeline, bytes, tuple[int, int, int]]:
         """See :class:`rumus.gpu._fusion.Chain`."""
-        views = [o for o in self.operands if isinstance(o, View)]
-        wide = [broadcast_strides(v.shape, v.strides, self.shape) for v in views]
-        dims, strides = collapse(self.shape, [*wide, contiguous_strides(self.shape)])
-        remaining = iter(strides)
-        inputs: list[Input] = []
-        walks: list[Strides] = []
-        for operand in self.operands:
-            steps = next(remaining) if isinstance(operand, View) else ()
-            mode = (
-                load_mode(dims, steps, operand.offset) if isinstance(operand, View) else Mode.PARAM
-            )
-            inputs.append(Input(operand.dtype, mode))
-            walks.append(steps if mode.walks else ())
+        inputs, walks, dims, _ = lay_out(self.operands, self.shape, contiguous_strides(self.shape))
         size = prod(self.shape)
         output = Input(self.steps[-1].dtype, FRESH)
         values = [o.offset if isinstance(o, View) else o.value for o in self.operands]
@@ -113,6 +101,32 @@ class ElementwiseChain:
 
 def _renumber(step: Step, number: Callable[[int], int]) -> Step:
     return step._replace(operands=tuple(number(k) for k in step.operands))
+
+
+def lay_out(
+    operands: Sequence[Operand], shape: Shape, target: Strides
+) -> tuple[list[Input], list[Strides], Shape, Strides]:
+    """How a kernel takes operands, broadcast to a shape, for an output with given strides.
+
+    Returns:
+        Each operand's dtype and mode, the strides of each that walks (else ()), the collapsed
+        lengths, and the output's strides over them.
+    """
+    views = [o for o in operands if isinstance(o, View)]
+    wide = [broadcast_strides(v.shape, v.strides, shape) for v in views]
+    dims, strides = collapse(shape, [*wide, target])
+    remaining = iter(strides)
+    inputs: list[Input] = []
+    walks: list[Strides] = []
+    for operand in operands:
+        if isinstance(operand, View):
+            steps = next(remaining)
+            mode = load_mode(dims, steps, operand.offset)
+        else:
+            steps, mode = (), Mode.PARAM
+        inputs.append(Input(operand.dtype, mode))
+        walks.append(steps if mode.walks else ())
+    return inputs, walks, dims, next(remaining)
 
 
 def operands_of(args: Sequence[object], inputs: Sequence[Input]) -> tuple[Operand, ...]:
