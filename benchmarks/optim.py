@@ -211,7 +211,7 @@ def others() -> dict[str, tuple[Callable[[Any], optim.Optimizer], float]]:
         "Adagrad": (lambda p: optim.Adagrad(p), 20),
         "Lion": (lambda p: optim.Lion(p), 20),
         "LAMB": (lambda p: optim.LAMB(p), 40),
-        "Adafactor": (lambda p: optim.Adafactor(p), 28),
+        "Adafactor": (lambda p: optim.Adafactor(p), 24),
     }
 
 

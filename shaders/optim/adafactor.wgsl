@@ -1,6 +1,7 @@
-// Adafactor: the formula of rumus.optim.Adafactor, once the second moments are up to date.
+// Adafactor: the formula of rumus.optim.Adafactor, once rows and columns are up to date.
 
 // A parameter: where it lies in the arena, the size of its matrices, and its moments in `factors`.
+// One that is not factored is a column that is its whole second moment.
 struct Shape {
     start: u32,
     rows: u32,
@@ -8,13 +9,33 @@ struct Shape {
     row_at: u32,
     column_at: u32,
     mean_at: u32,
-    v_at: u32,
     factored: u32,
 }
 
-// The relative step of update t.
+// The relative step of update t, and the share of its squares in a moving average, 1 - β.
 fn prepare(h: Row, t: f32) -> vec2<f32> {
-    return vec2<f32>(min(h.lr, inverseSqrt(t)), 0.0);
+    return vec2<f32>(min(h.lr, inverseSqrt(t)), pow(t, h.beta2_decay));
+}
+
+fn factor(i: u32) -> f32 {
+    return factors[i / 4u][i % 4u];
+}
+
+fn four_factors(i: u32) -> vec4<f32> {
+    if (i % 4u == 0u) { return factors[i / 4u]; }
+    return vec4<f32>(factor(i), factor(i + 1u), factor(i + 2u), factor(i + 3u));
+}
+
+// The matrix of a parameter that a line belongs to.
+fn matrix_of(shape: Shape, line: u32) -> u32 {
+    if (line < shape.rows) { return 0u; }
+    return line / shape.rows;
+}
+
+// What the elements of a line share in V.
+fn left(h: Row, shape: Shape, line: u32) -> f32 {
+    let mean = factor(shape.mean_at + matrix_of(shape, line));
+    return factor(shape.row_at + line) / max(mean, h.eps1);
 }
 
 // The second moments V of four elements: a row times a column, or as they are.
@@ -22,28 +43,39 @@ fn gather(h: Row, slot: u32, i: u32) -> vec4<f32> {
     let shape = shapes[slot];
     let first = 4u * i - shape.start;
     if (shape.factored == 0u) {
-        let at = shape.v_at + first;
-        return vec4<f32>(factors[at], factors[at + 1u], factors[at + 2u], factors[at + 3u]);
+        return factors[(shape.column_at + first) / 4u];
     }
     var line = first / shape.columns;
     var column = first - line * shape.columns;
+    var across = shape.column_at + matrix_of(shape, line) * shape.columns;
+    if (column + 4u <= shape.columns) {
+        return left(h, shape, line) * four_factors(across + column);
+    }
     var v: vec4<f32>;
     for (var k = 0u; k < 4u; k++) {
-        let matrix = line / shape.rows;
-        let mean = max(factors[shape.mean_at + matrix], h.eps1);
-        let across = factors[shape.column_at + matrix * shape.columns + column];
-        v[k] = factors[shape.row_at + line] / mean * across;
+        v[k] = left(h, shape, line) * factor(across + column);
         column++;
         if (column == shape.columns) {
             column = 0u;
             line++;
+            across = shape.column_at + matrix_of(shape, line) * shape.columns;
         }
     }
     return v;
 }
 
+// The same, after V of what is not factored has moved.
+fn advance(h: Row, c: vec2<f32>, slot: u32, i: u32, g: vec4<f32>) -> vec4<f32> {
+    let shape = shapes[slot];
+    if (shape.factored == 0u) {
+        let at = (shape.column_at + 4u * i - shape.start) / 4u;
+        factors[at] += c.y * (g * g - factors[at]);
+    }
+    return gather(h, slot, i);
+}
+
 fn direction(h: Row, g: vec4<f32>, v: vec4<f32>) -> vec4<f32> {
-    return g / sqrt(max(v, vec4<f32>(h.eps1 * h.eps1)));
+    return g * inverseSqrt(max(v, vec4<f32>(h.eps1 * h.eps1)));
 }
 
 fn measure(

@@ -1,5 +1,23 @@
-// Adafactor: the moving mean of squares of each column, from sums over blocks of rows, and the mean
-// over a matrix's rows, once for each matrix.
+// Adafactor: the moving means of a matrix's rows, or of its columns, from the partial sums of its
+// blocks; and what the new means of each workgroup add up to.
+// A block is factor, first element, number of elements, place of their sum in `partials`.
+
+struct Factor {
+    at: u32,        // in `factors`
+    length: u32,
+    first: u32,     // of its partial sums, `count` times `stride` of them
+    count: u32,
+    stride: u32,
+    over: u32,      // elements that each mean is taken over
+    group: u32,
+}
+
+var<workgroup> shared_sums: array<f32, 256>;
+
+// The share of the newest squares in a moving average, 1 - β.
+fn new_share(h: Row, t: f32) -> f32 {
+    return pow(t, h.beta2_decay);
+}
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>,
@@ -7,28 +25,35 @@ fn main(@builtin(workgroup_id) group: vec3<u32>,
         @builtin(num_workgroups) groups: vec3<u32>) {
     if (skipped()) { return; }
     for (var k = params.first + group.x; k < params.last; k += groups.x) {
-        let strip = blocks[k];
-        let matrix = matrices[strip.x];
-        let column = strip.y + thread;
-        if (column < matrix.columns) {
-            var sum = 0.0;
-            for (var j = 0u; j < strip.w; j++) {
-                sum += partials[(strip.z + j) * 256u + thread];
+        let block = blocks[k];
+        let factor = joined[block.x];
+        let width = block.z;
+        let i = block.y + thread % width;
+        var sum = 0.0;
+        if (i < factor.length) {
+            for (var j = thread / width; j < factor.count; j += 256u / width) {
+                sum += partials[factor.first + j * factor.stride + i];
             }
-            let h = table[matrix.group];
-            let mean = sum * scale() * scale() / f32(matrix.rows);
-            let at = matrix.column_at + column;
-            factors[at] += new_share(h, step_of(h)) * (mean - factors[at]);
         }
-        if (strip.y == 0u) {
-            var mine = 0.0;
-            for (var row = thread; row < matrix.rows; row += 256u) {
-                mine += factors[matrix.row_at + row];
+        workgroupBarrier();
+        shared_sums[thread] = sum;
+        for (var half = 128u; half >= width; half /= 2u) {
+            workgroupBarrier();
+            if (thread < half) {
+                shared_sums[thread] += shared_sums[thread + half];
             }
-            let sum = sum_workgroup(vec2<f32>(mine, 0.0), thread).x;
-            if (thread == 0u) {
-                factors[matrix.mean_at] = sum / f32(matrix.rows);
-            }
+        }
+        var mean = 0.0;
+        if (thread < width && i < factor.length) {
+            let h = table[factor.group];
+            let newest = shared_sums[thread] * scale() * scale() / f32(factor.over);
+            mean = factors[factor.at + i];
+            mean += new_share(h, step_of(h)) * (newest - mean);
+            factors[factor.at + i] = mean;
+        }
+        let total = sum_workgroup(vec2<f32>(mean, 0.0), thread).x;
+        if (thread == 0u) {
+            partials[block.w] = total;
         }
     }
 }

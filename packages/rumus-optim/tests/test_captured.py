@@ -100,6 +100,27 @@ def test_a_step_is_one_dispatch_and_clipping_two_whatever_the_number_of_tensors(
     assert names[2:] == ["optim/adam.wgsl"]
 
 
+@pytest.mark.parametrize("tensors", [1, 40])
+def test_adafactor_takes_six_dispatches_whatever_the_number_of_matrices(
+    tensors: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rumus.nn import Parameter
+
+    params = [Parameter(tensor(np.ones((3, 5), np.float32)).to("gpu")) for _ in range(tensors)]
+    optimizer = optim.Adafactor(params)
+    grads = sum((p * p).sum() for p in params).backward()  # type: ignore[union-attr]
+    names = count_dispatches(monkeypatch)
+    optimizer.step(grads)
+    assert names == [
+        "optim/adafactor_squares.wgsl",
+        "optim/adafactor_join.wgsl",
+        "optim/adafactor_means.wgsl",
+        "optim/adafactor.wgsl",
+        "optim/adafactor.wgsl",
+        "optim/adafactor.wgsl",
+    ]
+
+
 @pytest.mark.parametrize("device", ["gpu"])
 def test_models_past_one_binding_limit_take_several_arenas(
     make_optimizer: Callable[..., Any], make_batch: Any, monkeypatch: pytest.MonkeyPatch

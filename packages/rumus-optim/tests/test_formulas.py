@@ -175,6 +175,47 @@ def test_a_trajectory_follows_the_paper_s_formula(name: str, device: str) -> Non
         np.testing.assert_allclose(p.numpy(), wanted, rtol=2e-5, atol=1e-5)
 
 
+MATRICES = [
+    (1, 1),
+    (5, 1),
+    (1, 300),
+    (65, 257),
+    (64, 256),
+    (9000, 3),
+    (3, 2, 4, 8),
+    (7, 31, 9),
+    (0, 4),
+]
+VECTORS = [(), (3,), (5000,), (0,)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("shapes", [MATRICES, VECTORS, MATRICES + VECTORS])
+def test_adafactor_s_factors_are_right_for_any_shape(
+    shapes: list[tuple[int, ...]], dtype: Any, device: str
+) -> None:
+    rng = np.random.default_rng(3)
+    starts = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+    params = [Parameter(tensor(s).to(device), name=str(i)) for i, s in enumerate(starts)]
+    expected = [start.astype(np.float64) for start in starts]
+    states: list[State] = [{} for _ in shapes]
+    optimizer = optim.Adafactor(params, 0.05, weight_decay=0.1)
+    for t in range(1, 4):
+        store = GradientStore()
+        for i, p in enumerate(params):
+            g = np.asarray(rng.standard_normal(p.shape) * rng.uniform(0.1, 9, p.shape[-1:]), dtype)
+            store.accumulate(p.id, tensor(g).to(device))
+            if p.size:
+                expected[i] = adafactor(expected[i], g.astype(np.float64), states[i], t)
+        optimizer.step(store)
+    saved = optimizer.state_dict()["state"]
+    for p, wanted, state in zip(params, expected, states, strict=True):
+        arrays = saved[p.name]
+        np.testing.assert_allclose(arrays.get("master", p.numpy()), wanted, rtol=2e-5, atol=1e-5)
+        for name, moment in state.items():
+            np.testing.assert_allclose(arrays[name], moment, rtol=2e-6)
+
+
 def test_muon_brings_all_singular_values_near_one(device: str) -> None:
     rng = np.random.default_rng(0)
     start = tensor(np.zeros((20, 50), np.float32)).to(device)

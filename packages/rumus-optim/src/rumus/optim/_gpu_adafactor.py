@@ -1,104 +1,138 @@
-"""Adafactor's passes on the GPU: the same seven dispatches for any number of matrices."""
+"""Adafactor's passes on the GPU: the same six dispatches for any number of matrices."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
+from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 
 from rumus import gpu
 from rumus.gpu import GpuArray, Pipeline
 from rumus.optim import _shaders
 from rumus.optim._gpu_step import MOST_GROUPS, GpuStep, Run
-from rumus.optim._rooms import TILE, Room
+from rumus.optim._rooms import Room
 
-_ROWS_A_GROUP = 8
-_ROWS_A_BLOCK = 128
+_ROWS = 64
 _COLUMNS = 256
+"""A block of a matrix, as adafactor_squares.wgsl takes it."""
+_GROUP = 256
+"""Threads of a workgroup."""
+_MOST_THREADS = 32
+_SUMS_A_THREAD = 8
+"""Partial sums of an element are added up by one thread, by more of them from twice as many on."""
 
 Table = list[tuple[int, ...]]
 
 
 class Blocks:
-    """Pieces of work in the order of the slots, with the first one of each slot."""
+    """Work of a pass, a workgroup a row, in the order of the slots.
 
-    def __init__(self, per_slot: Iterable[Table], index: int) -> None:
-        rows: Table = []
+    Attributes:
+        rows: of one slot after the other.
+        edges: the first row of each slot, and the number of rows.
+        array: the rows on the device, once they are complete.
+    """
+
+    def __init__(self) -> None:
+        self.rows: Table = []
         self.edges = [0]
-        for table in per_slot:
-            rows += table
-            self.edges.append(len(rows))
-        self.array = _upload(rows, index)
+        self.array: GpuArray
 
 
 class Layout:
-    """How Adafactor cuts a room's parameters into work."""
+    """How Adafactor cuts a room's parameters into work.
+
+    Attributes:
+        squares: blocks of matrices to be read.
+        joins: parts of rows and columns whose partial sums are complete then.
+        means: matrices.
+        matrices: where each matrix and its partial sums lie.
+        joined: where each row and column factor and its partial sums lie.
+        shapes: where each parameter's factors lie.
+        partials: room for the partial sums.
+    """
 
     def __init__(self, room: Room) -> None:
-        index = room.tiles.device_index
-        self.means_at = room.states["means"].offset
+        self.squares, self.joins, self.means = Blocks(), Blocks(), Blocks()
         self._matrices: Table = []
-        self._shapes: Table = []
-        self._places = 0
-        slots = range(len(room.params))
-        firsts = [self._add(room, k) for k in slots]
-        per_slot = [self._matrices[a:b] for a, b in zip(firsts, [*firsts[1:], None], strict=True)]
-        numbered = [list(enumerate(m, a)) for a, m in zip(firsts, per_slot, strict=True)]
-        self.rows = Blocks(([b for m in ms for b in _row_blocks(*m)] for ms in numbered), index)
-        self._strips: list[Table] = []
-        self.columns = Blocks([self._column_blocks(ms) for ms in numbered], index)
-        self.strips = Blocks(self._strips, index)
-        self.vectors = Blocks((_vector_blocks(room, k) for k in slots), index)
+        self._factors: Table = []
+        self._reserved = 0
+        shapes = [self._add(room, k) for k in range(len(room.params))]
+        index = room.tiles.device_index
+        for blocks in (self.squares, self.joins, self.means):
+            blocks.array = _upload(blocks.rows, index)
         self.matrices = _upload(self._matrices, index)
-        self.shapes = _upload(self._shapes, index)
-        partials = gpu.empty((max(self._places, 1) * _COLUMNS,), np.float32, index)
-        self.partials = gpu.persist(partials)
+        self.joined = _upload(self._factors, index)
+        self.shapes = _upload(shapes, index)
+        self.partials = gpu.persist(gpu.empty((max(self._reserved, 4),), np.float32, index))
 
-    def _add(self, room: Room, k: int) -> int:
-        """Note a parameter and its matrices; the number of the first of them."""
-        first, shape, slot = len(self._matrices), room.params[k].shape, room.arena.slots[k]
-        if len(shape) < 2 or not room.params[k].size:
-            v_at = room.place("v", k) if len(shape) < 2 else 0
-            self._shapes.append((slot.offset, 1, 1, 0, 0, 0, v_at, 0))
-            return first
-        rows, columns = shape[-2:]
-        row_at, column_at = room.place("row", k), room.place("column", k)
-        mean_at = self.means_at + first
-        self._shapes.append((slot.offset, rows, columns, row_at, column_at, mean_at, 0, 1))
-        for b in range(room.params[k].size // (rows * columns)):
-            start = slot.offset + b * rows * columns
-            at = (row_at + b * rows, column_at + b * columns, mean_at + b)
-            self._matrices.append((start, rows, columns, *at, room.groups[k], 0))
+    def _add(self, room: Room, k: int) -> tuple[int, ...]:
+        """Note the work for a parameter's matrices; its row of `shapes`."""
+        start, parameter = room.arena.slots[k].offset, room.params[k]
+        if parameter.ndim < 2:
+            shape = (start, 1, max(parameter.size, 1), 0, room.place("v", k), 0, 0)
+        else:
+            rows, columns = parameter.shape[-2:]
+            row_at, column_at = room.place("row", k), room.place("column", k)
+            mean_at = room.states["means"].offset + len(self._matrices)
+            shape = (start, rows, columns, row_at, column_at, mean_at, 1)
+            for b in range(parameter.size // max(rows * columns, 1)):
+                factors = (row_at + b * rows, column_at + b * columns, mean_at + b)
+                self._add_matrix(start + b * rows * columns, rows, columns, factors, room.groups[k])
+        for blocks in (self.squares, self.joins, self.means):
+            blocks.edges.append(len(blocks.rows))
+        return shape
+
+    def _add_matrix(
+        self, start: int, rows: int, columns: int, factors: tuple[int, int, int], group: int
+    ) -> None:
+        row_at, column_at, mean_at = factors
+        number = len(self._matrices)
+        tops, lefts = range(0, rows, _ROWS), range(0, columns, _COLUMNS)
+        self.squares.rows += [(number, top, left, 0) for top, left in product(tops, lefts)]
+        across, sums = self._add_factor(row_at, rows, len(lefts), columns, group)
+        down, _ = self._add_factor(column_at, columns, len(tops), rows, group)
+        self.means.rows.append((sums.start, len(sums), rows, mean_at))
+        self._matrices.append((start, rows, columns, across // 4, down // 4))
+
+    def _add_factor(
+        self, at: int, length: int, count: int, over: int, group: int
+    ) -> tuple[int, range]:
+        """Note how ``count`` partial sums become a factor.
+
+        Returns:
+            The place of the partial sums, and the places of what the blocks of the factor add up
+            to.
+        """
+        stride = -(-length // 4) * 4
+        first = self._reserve(count * stride)
+        threads = min(_MOST_THREADS, 1 << max(count // _SUMS_A_THREAD, 1).bit_length() - 1)
+        width = _GROUP // threads
+        starts = range(0, length, width)
+        total = self._reserve(len(starts))
+        number = len(self._factors)
+        self._factors.append((at, length, first, count, stride, over, group))
+        self.joins.rows += [(number, i, width, total + j) for j, i in enumerate(starts)]
+        return first, range(total, total + len(starts))
+
+    def _reserve(self, count: int) -> int:
+        """The place of that many partial sums, at a whole vector."""
+        first = self._reserved
+        self._reserved += -(-count // 4) * 4
         return first
-
-    def _column_blocks(self, matrices: list[tuple[int, tuple[int, ...]]]) -> Table:
-        blocks: Table = []
-        strips: Table = []
-        for number, (_, rows, columns, *_) in matrices:
-            tops = range(0, rows, _ROWS_A_BLOCK)
-            for left in range(0, columns, _COLUMNS):
-                strips.append((number, left, self._places, len(tops)))
-                blocks += [(number, top, left, self._places + j) for j, top in enumerate(tops)]
-                self._places += len(tops)
-        self._strips.append(strips)
-        return blocks
 
 
 def move(step: GpuStep) -> None:
     """Update every parameter of a room."""
     room = step.room
     layout = room.layout(Layout)
-    factors = room.states["row"]
+    factors, partials, control = room.states["means"], layout.partials, step.controls()
     for run in step.runs:
-        grads = [step.table, run.grads, *step.controls()]
-        matrices = layout.matrices
-        _dispatch(step, "vectors", layout.vectors, run, [*grads, factors])
-        _dispatch(step, "rows", layout.rows, run, [matrices, *grads, factors])
-        _dispatch(step, "columns", layout.columns, run, [matrices, run.grads, layout.partials])
-        join = [matrices, step.table, *step.controls(), layout.partials, factors]
-        _dispatch(step, "join", layout.strips, run, join)
+        _dispatch(step, "squares", layout.squares, run, [layout.matrices, run.grads, partials])
+        join = [layout.joined, step.table, *control, partials, factors]
+        _dispatch(step, "join", layout.joins, run, join)
+        _dispatch(step, "means", layout.means, run, [partials, factors])
     extras = [layout.shapes, factors]
     combined = step.combine(step.measure(extras), extras)
     step.update(combined, extras=extras, stored=False)
@@ -106,42 +140,33 @@ def move(step: GpuStep) -> None:
 
 def _dispatch(step: GpuStep, name: str, blocks: Blocks, run: Run, arrays: list[GpuArray]) -> None:
     first, last = blocks.edges[run.first_slot], blocks.edges[run.last_slot]
-    pipeline = _pass(name, step.formula)
     groups = min(last - first, MOST_GROUPS)
-    pipeline.dispatch([blocks.array, *arrays], (first, last, 4 * run.shift, 0.0), groups)
+    pipeline = _pass(name, step.formula)
+    pipeline.dispatch([blocks.array, *arrays], (first, last, run.shift, 0.0), groups)
 
 
 @cache
 def _pass(name: str, formula: _shaders.Formula) -> Pipeline:
     """One of the passes that are not a frame around the formula."""
-    file = f"adafactor_{name}.wgsl"
-    word = "u32" if formula.half else "f32"
     control = [("control", "f32")] if formula.control else []
-    table, grads, matrices = ("table", "Row"), ("grads", word), ("matrices", "Matrix")
-    partials, factors = ("partials", "f32"), ("factors", "f32")
-    width = "vec2<u32>" if name == "rows" else "vec4<u32>"
-    read = {
-        "vectors": [table, grads, *control],
-        "rows": [matrices, table, grads, *control],
-        "columns": [matrices, grads],
-        "join": [matrices, table, *control, partials],
+    read, written = {
+        "squares": ([("matrices", "Matrix"), ("grads", "Word")], [("partials", "vec4<f32>")]),
+        "join": (
+            [("joined", "Factor"), ("table", "Row"), *control],
+            [("partials", "f32"), ("factors", "f32")],
+        ),
+        "means": ([("partials", "f32")], [("factors", "f32")]),
     }[name]
-    written = [partials if name == "columns" else factors]
+    words, word = _shaders.words(formula.half)
     lines = [
         *_shaders.structs(formula),
-        *_shaders.bindings([("blocks", width), *read], written),
-        _shaders.text("adafactor_common.wgsl"),
-        *(_element(formula.half) if name != "join" else []),
-        *(_controls(formula) if name != "columns" else []),
+        *_shaders.bindings([("blocks", "vec4<u32>"), *read], written),
+        words,
+        *(_controls(formula) if name == "join" else []),
         _shaders.text("sum_workgroup.wgsl"),
     ]
-    constants = {"ROWS": _ROWS_A_BLOCK} if name == "columns" else {}
-    return _shaders.kernel(file).variant(prelude="\n".join(lines) + "\n", **constants)
-
-
-def _element(half: bool) -> list[str]:
-    value = "unpack2x16float(grads[i / 2u])[i % 2u]" if half else "grads[i]"
-    return [f"fn element(i: u32) -> f32 {{ return {value}; }}"]
+    kernel = _shaders.kernel(f"adafactor_{name}.wgsl")
+    return kernel.variant(prelude="\n".join(lines) + "\n", Word=word)
 
 
 def _controls(formula: _shaders.Formula) -> list[str]:
@@ -155,20 +180,5 @@ def _controls(formula: _shaders.Formula) -> list[str]:
     ]
 
 
-def _row_blocks(number: int, matrix: tuple[int, ...]) -> Table:
-    return [(number, row) for row in range(0, matrix[1], _ROWS_A_GROUP)]
-
-
-def _vector_blocks(room: Room, k: int) -> Table:
-    if room.params[k].ndim > 1:
-        return []
-    start, size = room.arena.slots[k].offset, room.params[k].size
-    v_at = room.place("v", k)
-    return [
-        (start + at, min(TILE, size - at), v_at + at, room.groups[k]) for at in range(0, size, TILE)
-    ]
-
-
 def _upload(rows: Table, index: int) -> GpuArray:
-    table: npt.NDArray[np.int32] = np.array(rows or [(0,) * 8], np.int32)
-    return gpu.persist(gpu.from_host(table, index))
+    return gpu.persist(gpu.from_host(np.array(rows or [(0,) * 8], np.int32), index))

@@ -179,7 +179,7 @@ class GpuStep:
         sums = gpu.empty((max(room.edges[-1], 1), 2), np.float32, room.tiles.device_index)
         values = room.states[MASTER] if room.half else room.arena.data
         for run in self.runs:
-            arrays = [run.grads, *self.controls(), *extras, values, sums, *self._states()]
+            arrays = [run.grads, *self.controls(), values, *extras, sums, *self._states()]
             self._over_tiles(pipeline, arrays, run)
         return sums
 

@@ -10,6 +10,8 @@ A formula is made of functions of one vector of four elements, or of one paramet
     fn combine(h: Row, c: vec2<f32>, sums: vec2<f32>, size: f32)
         -> f32                                          from those sums, optional
     fn gather(h: Row, slot: u32, i: u32) -> vec4<f32>   State's field ``gathered``, optional
+    fn advance(h: Row, c: vec2<f32>, slot: u32, i: u32, g: vec4<f32>)
+        -> vec4<f32>                                    the same in the pass that measures
 
 ``Row`` holds the numbers of a parameter group, ``t`` is the number of the update, from 1, ``c`` is
 what ``prepare`` gave, and ``State`` has a field for every state array, and one for what ``combine``
@@ -110,11 +112,11 @@ def fits(formula: Formula, grads: bool, most: int) -> bool:
 def measure_pass(formula: Formula) -> Pipeline:
     """A pass that changes the states and sums two quantities over each tile.
 
-    Bindings: tiles, table, grads, control (if any), extras (if it gathers), parameters (masters if
-    half), sums, states.
+    Bindings: tiles, table, grads, control (if any), parameters (masters if half), extras (if it
+    gathers), sums, states.
     """
-    read = [*_inputs(formula, True, False), ("values", "vec4<f32>")]
-    written = [("sums", "vec2<f32>"), *_kept(formula)]
+    read = [*_inputs(formula, True, False), ("values", "vec4<f32>"), *_shapes(formula)]
+    written = [*_factors(formula), ("sums", "vec2<f32>"), *_kept(formula)]
     body = [
         "let both = measure(h, c, values[i], g, &s);",
         "total[0] += select(vec4<f32>(), both[0], inside);",
@@ -138,18 +140,26 @@ def combine_pass(formula: Formula) -> Pipeline:
     """
     read = [("slots", "vec4<u32>"), ("table", "Row"), ("sums", "vec2<f32>")]
     read += [("control", "f32")] if formula.skip else []
-    read += _extras(formula)
+    read += _shapes(formula)
     lines = [
         *structs(formula),
         text("sum_workgroup.wgsl"),
-        *bindings(read, [("combined", "f32")]),
+        *bindings(read, [*_factors(formula), ("combined", "f32")]),
+        "fn sum_at(i: u32, end: u32) -> vec2<f32> {",
+        "    return select(vec2<f32>(), sums[min(i, end - 1u)], i < end);",
+        "}",
         *_opening(skip=False),
         "    for (var k = params.first + group.x; k < params.last; k += groups.x) {",
         "        let slot = slots[k];",
         "        let h = table[slot.w];",
-        "        var mine = vec2<f32>();",
-        "        for (var i = slot.x + thread; i < slot.y; i += 256u) { mine += sums[i]; }",
-        "        let sum = sum_workgroup(mine, thread);",
+        "        var mine = mat4x2<f32>();",
+        "        for (var i = slot.x + thread; i < slot.y; i += 1024u) {",
+        "            mine += mat4x2<f32>(",
+        "                sum_at(i, slot.y), sum_at(i + 256u, slot.y),",
+        "                sum_at(i + 512u, slot.y), sum_at(i + 768u, slot.y)",
+        "            );",
+        "        }",
+        "        let sum = sum_workgroup(mine * vec4<f32>(1.0, 1.0, 1.0, 1.0), thread);",
         f"        let c = prepare(h, {_step(formula)});",
         "        if (thread == 0u) { combined[k] = combine(h, c, sum, f32(slot.z)); }",
         "    }",
@@ -163,7 +173,7 @@ def reads_combined(formula: Formula) -> bool:
     return "(*s).combined" in text(formula.file)
 
 
-def gathers(formula: Formula) -> bool:
+def _gathers(formula: Formula) -> bool:
     """Whether the formula finds a part of its state by itself."""
     return "fn gather(" in text(formula.file)
 
@@ -192,29 +202,33 @@ def structs(formula: Formula) -> list[str]:
     ]
 
 
-def _kept(formula: Formula) -> list[tuple[str, str]]:
+def _kept(formula: Formula) -> Arrays:
     return [(f"{name}_state", "vec4<f32>") for name in formula.kept]
 
 
 def _update_arrays(formula: Formula, grads: bool, rounded: bool) -> tuple[Arrays, Arrays]:
-    written = _kept(formula)
+    written = _factors(formula)
     if rounded or not formula.half:
-        written = [("params_out", _word(formula.half)), *written]
+        written += [("params_out", _word(formula.half))]
+    written += _kept(formula)
     if formula.half:
-        written = [*written, ("master", "vec4<f32>")]
-    return _inputs(formula, grads, reads_combined(formula)), written
+        written += [("master", "vec4<f32>")]
+    return [*_inputs(formula, grads, reads_combined(formula)), *_shapes(formula)], written
 
 
-def _inputs(formula: Formula, grads: bool, combined: bool) -> list[tuple[str, str]]:
+def _inputs(formula: Formula, grads: bool, combined: bool) -> Arrays:
     read = [("tiles", "vec4<u32>"), ("table", "Row")]
     read += [("combined", "f32")] if combined else []
     read += [("grads", _word(formula.half))] if grads else []
-    read += [("control", "f32")] if formula.control else []
-    return read + _extras(formula)
+    return read + ([("control", "f32")] if formula.control else [])
 
 
-def _extras(formula: Formula) -> list[tuple[str, str]]:
-    return [("shapes", "Shape"), ("factors", "f32")] if gathers(formula) else []
+def _shapes(formula: Formula) -> Arrays:
+    return [("shapes", "Shape")] if _gathers(formula) else []
+
+
+def _factors(formula: Formula) -> Arrays:
+    return [("factors", "vec4<f32>")] if _gathers(formula) else []
 
 
 def bindings(read: Sequence[tuple[str, str]], written: Sequence[tuple[str, str]]) -> list[str]:
@@ -249,7 +263,8 @@ def _tile_loop(
     unpack = "unpack_half" if formula.half else ""
     scale = "params.sign * control[0]" if formula.control else "params.sign"
     raw = f"{unpack}(grads[i + params.shift]) * ({scale})" if grads else "vec4<f32>()"
-    loads = [_load(formula, name) for name in formula.states]
+    gather = "advance(h, c, tile.z, i, g)" if before else "gather(h, tile.z, i)"
+    loads = [gather if s == "gathered" else _load(formula, s) for s in formula.states]
     combined = "combined[tile.z]" if reads_combined(formula) and not before else "0.0"
     return [
         *_opening(formula.skip),
@@ -272,8 +287,6 @@ def _tile_loop(
 
 
 def _load(formula: Formula, name: str) -> str:
-    if name == "gathered":
-        return "gather(h, tile.z, i)"
     return f"{name}_state[i]" if name in formula.kept else "vec4<f32>()"
 
 
