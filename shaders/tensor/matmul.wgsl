@@ -18,15 +18,10 @@
 // Loops marked `unroll` are written out by _gpu/unroll.py: registers cannot be indexed by a
 // variable, and the loop guards that WebGPU adds keep drivers from doing it.
 //
-// The prelude gives the alias T, the bindings a, b, (bias), c, their loads and stores, and `mad`.
-
-struct Params {
-  m: u32, n: u32, k: u32, share: u32,
-  tiles_m: u32, tiles_n: u32, batches: u32, splits: u32,
-  a_offset: u32, a_batch: u32, a_step: u32,
-  b_offset: u32, b_batch: u32, b_step: u32,
-  c_offset: u32, bias_offset: u32,
-}
+// The prelude gives the alias T; the bindings a, b, (bias), c and params; the loads; c_store(row, n,
+// v), which stores four neighbours of a row, maybe after further operations; and `mad`. The params:
+//   m, n, k, share, tiles_m, tiles_n, batches, splits   sizes
+//   a_offset, a_batch, a_step, b_offset, b_batch, b_step, c_offset, bias_offset   in elements
 
 const TEAM = TX * TY;
 const THREADS = TEAM * TEAMS;

@@ -156,6 +156,23 @@ def test_a_replay_that_changes_a_parameter_makes_graphs_that_saved_it_invalid() 
         squares.backward()
 
 
+def test_no_change_is_forgotten_when_recordings_come_and_go() -> None:
+    state = tensor([0.0], device="gpu")
+    gpu.persist(state.array)
+
+    def step(x: Tensor) -> None:
+        state.add_(x.sum())
+
+    counts = [state._version.count]
+    for _ in range(3):
+        captured = gpu.capture(step)
+        for length in range(1, 20):  # more kinds of input than one captured step keeps
+            captured(zeros((length,), device="gpu"))
+            counts.append(state._version.count)
+    assert counts == sorted(set(counts))
+    assert len(state._version._replays) <= 20
+
+
 def test_a_parameter_that_has_moved_is_seen() -> None:
     layer = nn.Linear(2, 2, bias=False).to_gpu()
     captured = gpu.capture(lambda x: layer(x))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
@@ -13,7 +12,7 @@ from rumus.gpu._errors import CaptureError
 from rumus.gpu._recording import Recording
 from rumus.gpu._tree import flatten, unflatten
 from rumus.tensor import Tensor, structure_version
-from rumus.tensor._base import Version, watch_changes
+from rumus.tensor._base import changes_follow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,8 +26,6 @@ class _Step(NamedTuple):
     recording: Recording
     outputs: list[GpuArray]
     structure: Any
-    changes: list[weakref.ref[Version]]
-    """What the step writes in place: graphs that saved it are invalid after a replay too."""
 
 
 class Captured(Generic[P, R]):
@@ -65,9 +62,6 @@ class Captured(Generic[P, R]):
                 self._steps.popitem(last=False)
         self._steps.move_to_end(key)
         copies = found.recording.replay([_contiguous(a) for a in inputs], found.outputs)
-        for change in found.changes:
-            if (version := change()) is not None:
-                version.bump()
         return cast(R, unflatten(found.structure, copies))
 
     def _record(self, structure: Any, inputs: list[GpuArray]) -> _Step:
@@ -88,10 +82,10 @@ class Captured(Generic[P, R]):
 
     def _trace(self, recording: Recording, structure: Any, inputs: list[GpuArray]) -> _Step:
         args, kwargs = unflatten(structure, [recording.input_like(array) for array in inputs])
-        with _capture.recording_into(recording), watch_changes() as changes:
+        with _capture.recording_into(recording), changes_follow(recording.replays):
             arrays, result_structure = flatten(self._step(*args, **kwargs))
             outputs = [_contiguous(_on_gpu(array)) for array in arrays]
-        return _Step(recording, outputs, result_structure, changes)
+        return _Step(recording, outputs, result_structure)
 
 
 def capture(step: Callable[P, R], *, fuse: bool = False) -> Captured[P, R]:
@@ -107,9 +101,10 @@ def capture(step: Callable[P, R], *, fuse: bool = False) -> Captured[P, R]:
         step: takes tensors on one GPU (also inside tuples, lists and dicts) and hashable values,
             and returns tensors, or nothing. What it computes from them on the host is computed
             once, when it is recorded.
-        fuse: whether neighbouring elementwise operations become one kernel. Faster, and within one
-            unit in the last place an operation of the step itself; without it the results are those
-            of the step bit for bit.
+        fuse: whether every elementwise operation becomes part of the kernel that makes its operand,
+            if nothing else reads that. Faster, and within one unit in the last place an operation
+            of the step itself. Without it this is done with operations that only choose among
+            values, such as ReLU and comparisons, and the results are those of the step bit for bit.
 
     Raises:
         CaptureError: from a call, if the step reads a tensor back, uploads one, or uses a tensor

@@ -1,4 +1,4 @@
-"""Fusion: neighbouring elementwise launches of a recording become one.
+"""Fusion: a launch of a recording and the elementwise launch behind it become one.
 
 A launch goes into the one that reads its result if nobody else does: no other launch, and no tensor
 that outlives the recording. The intermediate array is then never written.
@@ -18,15 +18,20 @@ if TYPE_CHECKING:
 
 
 class Chain(Protocol):
-    """What an elementwise launch computes, in a form that takes in other ones.
+    """What a launch computes, in a form that can be joined to another one.
 
     Its arrays are the launch's, in order; the last one is the result, written whole.
     """
 
-    def take_in(self, producer: Chain, position: int) -> Chain | None:
-        """This chain with ``producer`` in place of its array at ``position``.
+    @property
+    def exact(self) -> bool:
+        """Whether it only chooses among values, so that joining it to others changes no bit."""
+        ...
 
-        The arrays of the new chain are the producer's without its result, then this one's without
+    def then(self, consumer: Chain, position: int) -> Chain | None:
+        """The consumer, with this chain in place of the consumer's array at ``position``.
+
+        The arrays of the new chain are this one's without its result, then the consumer's without
         ``position``. None where the two do not fit.
         """
         ...
@@ -36,24 +41,32 @@ class Chain(Protocol):
         ...
 
 
-def fuse(launches: Sequence[Launch], free: Collection[Buffer], most_buffers: int) -> list[Launch]:
+def fuse(
+    launches: Sequence[Launch], free: Collection[Buffer], most_buffers: int, exactly: bool
+) -> list[Launch]:
     """The launches with each producer moved into its only consumer.
 
     Args:
         launches: a recording's, in order; those with a ``chain`` can be fused.
         free: buffers that nothing outside of the launches looks at.
         most_buffers: storage buffers that one launch may bind.
+        exactly: whether only consumers whose chain is exact take producers in.
     """
-    return _Fusion(launches, free, most_buffers).run()
+    return _Fusion(launches, free, most_buffers, exactly).run()
 
 
 class _Fusion:
     def __init__(
-        self, launches: Sequence[Launch], free: Collection[Buffer], most_buffers: int
+        self,
+        launches: Sequence[Launch],
+        free: Collection[Buffer],
+        most_buffers: int,
+        exactly: bool,
     ) -> None:
         self._launches: list[Launch | None] = list(launches)
         self._free = set(free)
         self._most_buffers = most_buffers
+        self._exactly = exactly
         self._readers: dict[Buffer, list[int]] = defaultdict(list)
         self._writers: dict[Buffer, list[int]] = defaultdict(list)
         for position, launch in enumerate(launches):
@@ -62,7 +75,7 @@ class _Fusion:
 
     def run(self) -> list[Launch]:
         for position, launch in enumerate(self._launches):
-            if launch is not None and launch.chain is not None:
+            if launch is not None:
                 self._fill(position, launch)
         return [launch for launch in self._launches if launch is not None]
 
@@ -81,6 +94,8 @@ class _Fusion:
     def _producer_for(
         self, position: int, consumer: Launch
     ) -> tuple[int, Launch, int, Chain] | None:
+        if consumer.chain is None or (self._exactly and not consumer.chain.exact):
+            return None
         for index, buffer in enumerate(consumer.buffers[:-1]):
             if buffer not in self._free or self._readers[buffer] != [position]:
                 continue
@@ -88,13 +103,13 @@ class _Fusion:
                 continue
             at = self._writers[buffer][0]
             producer = self._launches[at]
-            if producer is None or producer.chain is None or consumer.chain is None:
+            if producer is None or producer.chain is None:
                 continue
             if len(producer.buffers) + len(consumer.buffers) - 2 > self._most_buffers:
                 continue
             if self._overwritten(producer.buffers[:-1], at, position):
                 continue
-            chain = consumer.chain.take_in(producer.chain, index)
+            chain = producer.chain.then(consumer.chain, index)
             if chain is not None:
                 return at, producer, index, chain
         return None

@@ -21,6 +21,7 @@ from rumus.gpu._array import GpuArray, Storage, contiguous_strides
 from rumus.gpu._errors import CaptureError
 from rumus.gpu._fusion import Chain, fuse
 from rumus.gpu._memory import Buffer, size_class
+from rumus.tensor._base import Replays
 
 if TYPE_CHECKING:
     from rumus.gpu._device import GpuDevice
@@ -78,6 +79,7 @@ class Recording:
         self._inputs: list[GpuArray] = []
         self.returned: deque[Buffer] = deque()
         """Placeholders whose arrays died."""
+        self.replays = Replays()
 
     # While recording
 
@@ -157,12 +159,15 @@ class Recording:
 
     # Once complete
 
-    def finish(self, fused: bool) -> None:
-        """Fuse elementwise launches if wanted, plan the memory and prepare the dispatches."""
+    def finish(self, fuse_all: bool) -> None:
+        """Fuse launches, plan the memory and prepare the dispatches.
+
+        Args:
+            fuse_all: whether to fuse also where the last bit of a result may change.
+        """
         with self.device.lock:
-            if fused:
-                most = self.device.limits["max-storage-buffers-per-shader-stage"]
-                self.launches = fuse(self.launches, self.returned, min(most, _MOST_BUFFERS))
+            most = min(self.device.limits["max-storage-buffers-per-shader-stage"], _MOST_BUFFERS)
+            self.launches = fuse(self.launches, self.returned, most, exactly=not fuse_all)
             self._plan_memory()
             for launch in self.launches:
                 self._commands.append(self._prepare(launch))
@@ -226,6 +231,7 @@ class Recording:
             device.encoder.dispatch_all(self._commands)
             copies = [self._copy_out(output) for output in outputs]
             device.submit_replay(writes)
+            self.replays.count += 1
         return copies
 
     def _copy_out(self, output: GpuArray) -> GpuArray:
@@ -237,6 +243,7 @@ class Recording:
         return copy
 
     def __del__(self) -> None:
+        self.replays.ended = True
         self.device.pool.returned.extend(self._owned)
 
 

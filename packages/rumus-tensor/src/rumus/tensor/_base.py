@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,42 +19,70 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
-class Version:
-    """The state of a piece of memory, shared by a tensor and its views.
+class Replays:
+    """How often a recorded step was replayed.
 
     Attributes:
-        count: How often the memory was changed in place.
-        borrower: While an optimizer step holds the memory, the parameter that it holds.
+        count: So far.
+        ended: Whether it cannot be replayed any more.
     """
 
-    __slots__ = ("__weakref__", "borrower", "count")
+    __slots__ = ("count", "ended")
 
     def __init__(self) -> None:
         self.count = 0
+        self.ended = False
+
+
+class Version:
+    """The state of a piece of memory, shared by a tensor and its views.
+
+    A replay of a step changes all that the step changed when it was recorded, at once for any
+    number of tensors: the memory follows the count of its replays.
+
+    Attributes:
+        borrower: While an optimizer step holds the memory, the parameter that it holds.
+    """
+
+    __slots__ = ("__weakref__", "_changes", "_replays", "borrower")
+
+    def __init__(self) -> None:
+        self._changes = 0
+        self._replays: tuple[Replays, ...] = ()
         self.borrower: Parameter | None = None
+
+    @property
+    def count(self) -> int:
+        """How often the memory was changed in place."""
+        count = self._changes
+        for replays in self._replays:
+            count += replays.count
+        return count
 
     def bump(self) -> None:
         """Count a change in place."""
-        self.count += 1
-        if _watched.changes is not None:
-            _watched.changes.append(weakref.ref(self))
+        self._changes += 1
+        replays = _recorded.replays
+        if replays is not None and replays not in self._replays:
+            self._changes += sum(r.count for r in self._replays if r.ended)
+            self._replays = (*(r for r in self._replays if not r.ended), replays)
 
 
-class _Watched(threading.local):
-    changes: list[weakref.ref[Version]] | None = None
+class _Recorded(threading.local):
+    replays: Replays | None = None
 
 
-_watched = _Watched()
+_recorded = _Recorded()
 
 
 @contextmanager
-def watch_changes() -> Iterator[list[weakref.ref[Version]]]:
-    """Collect what this thread changes in place: a replay of it changes the same again."""
-    before, _watched.changes = _watched.changes, []
+def changes_follow(replays: Replays) -> Iterator[None]:
+    """What this thread changes in place meanwhile, each of the replays will change again."""
+    before, _recorded.replays = _recorded.replays, replays
     try:
-        yield _watched.changes
+        yield
     finally:
-        _watched.changes = before
+        _recorded.replays = before
 
 
 class TensorBase:

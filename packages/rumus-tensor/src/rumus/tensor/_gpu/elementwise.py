@@ -94,6 +94,13 @@ EXPRESSIONS: dict[str, str] = {
 }
 
 
+EXACT = frozenset(
+    "abs cast clamp clamp_backward eq floor ge gt isfinite isnan le logical_and logical_not "
+    "logical_or lt maximum minimum ne neg relu relu_backward sign where".split()
+)
+"""Operations that only choose among values, or round them as a store does."""
+
+
 class Input(NamedTuple):
     """An array or a number that a kernel reads."""
 
@@ -131,33 +138,52 @@ def build_source(
         rank: the number of axes that strided inputs and outputs walk.
         target: how the output is written; ``STEP`` and ``STRIDED`` take 4-byte dtypes only.
     """
+    answer = steps[-1].dtype
+    binding = sum(mode.bound for _, mode in inputs)
+    declare = declare_output if target.vectors else declare_element_output
+    return "\n".join(
+        [
+            compute_source(inputs, steps, rank, 0),
+            declare(binding, "output", answer),
+            declare_params(binding + 1, param_fields([*inputs, Input(answer, target)], rank)),
+            _store(len(inputs), answer, target, rank),
+        ]
+    )
+
+
+def compute_source(inputs: Sequence[Input], steps: Sequence[Step], rank: int, binding: int) -> str:
+    """The bindings of the inputs from ``binding`` on, and ``compute(i)`` of a chain.
+
+    An input of the mode ``GIVEN``, of which there is one at most, is a second argument.
+    """
     parts = [read_shader("math.wgsl")]
-    binding = 0
     for k, (dtype, mode) in enumerate(inputs):
-        if mode is not Mode.PARAM:
+        if mode.bound:
             declare = declare_vectors if mode.vectors else declare_elements
             parts.append(declare(binding, f"input{k}", dtype))
             binding += 1
         parts.append(_load(k, dtype, mode, rank))
-    declare = declare_output if target.vectors else declare_element_output
-    parts.append(declare(binding, "output", steps[-1].dtype))
-    parts.append(_params(binding + 1, [*inputs, Input(steps[-1].dtype, target)], rank))
     parts.append(_compute(inputs, steps))
-    parts.append(_store(len(inputs), steps[-1].dtype, target, rank))
     return "\n".join(parts)
 
 
-def _params(binding: int, inputs: Sequence[Input], rank: int) -> str:
+def param_fields(values: Sequence[Input], rank: int) -> list[str]:
+    """The uniform block of a chain: its values are the inputs, and the output last."""
     fields = ["size: u32"]
-    if any(mode.walks for _, mode in inputs):
+    if any(mode.walks for _, mode in values):
         fields += [f"d{axis}: u32" for axis in range(rank)]
-    for k, (dtype, mode) in enumerate(inputs):
+    for k, (dtype, mode) in enumerate(values):
         if mode is Mode.PARAM:
             fields.append(f"value{k}: {REGISTER[dtype]}")
-            continue
-        fields.append(f"offset{k}: u32")
+        elif mode is not Mode.GIVEN:
+            fields.append(f"offset{k}: u32")
         if mode.walks:
             fields += [f"s{k}_{axis}: u32" for axis in range(rank)]
+    return fields
+
+
+def declare_params(binding: int, fields: Sequence[str]) -> str:
+    """The uniform block ``params``."""
     return (
         "struct Params { " + ", ".join(fields) + " }\n"
         f"@group(0) @binding({binding}) var<uniform> params: Params;\n"
@@ -167,6 +193,8 @@ def _params(binding: int, inputs: Sequence[Input], rank: int) -> str:
 def _load(k: int, dtype: str, mode: Mode, rank: int) -> str:
     """``load{k}(i)``: the elements of input k for outputs 4*i to 4*i + 3."""
     name, vector = f"input{k}", f"vec4<{REGISTER[dtype]}>"
+    if mode is Mode.GIVEN:
+        return ""
     if mode is Mode.PARAM:
         body = f"return {vector}(params.value{k});"
     elif mode is Mode.VECTOR:
@@ -203,9 +231,11 @@ def _index(k: int, rank: int) -> str:
 
 
 def _compute(inputs: Sequence[Input], steps: Sequence[Step]) -> str:
-    """The steps' functions, ``compute(i)`` that runs them all, and ``store(i, v)``."""
+    """The steps' functions, and ``compute(i)`` that runs them all."""
     functions: list[str] = []
-    body = [f"  let v{k} = load{k}(i);" for k in range(len(inputs))]
+    given = [k for k, (_, mode) in enumerate(inputs) if mode is Mode.GIVEN]
+    taken = "".join(f", v{k}: vec4<{REGISTER[inputs[k].dtype]}>" for k in given)
+    body = [f"  let v{k} = load{k}(i);" for k in range(len(inputs)) if k not in given]
     registers = [REGISTER[dtype] for dtype, _ in inputs]
     for number, step in enumerate(steps):
         wanted = _operand_registers(step)
@@ -228,7 +258,7 @@ def _compute(inputs: Sequence[Input], steps: Sequence[Step]) -> str:
         registers.append(result)
     stored = REGISTER[steps[-1].dtype]
     value = convert(f"v{len(registers) - 1}", registers[-1], stored)
-    functions.append(f"fn compute(i: u32) -> vec4<{stored}> {{\n" + "\n".join(body))
+    functions.append(f"fn compute(i: u32{taken}) -> vec4<{stored}> {{\n" + "\n".join(body))
     functions.append(f"  return {value};\n}}\n")
     return "\n".join(functions)
 

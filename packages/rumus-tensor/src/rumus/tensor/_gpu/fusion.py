@@ -9,7 +9,7 @@ from math import prod
 from rumus.gpu import GpuArray, Pipeline
 from rumus.gpu._array import contiguous_strides
 
-from .elementwise import FRESH, Input, Step, build_source
+from .elementwise import EXACT, FRESH, Input, Step, build_source
 from .kernels import WORKGROUP, grid, kernel
 from .layout import Mode, Shape, Strides, broadcast_strides, collapse, load_mode
 from .params import params_of
@@ -50,50 +50,66 @@ class ElementwiseChain:
     steps: tuple[Step, ...]
     shape: Shape
 
-    def take_in(self, producer: object, position: int) -> ElementwiseChain | None:
+    @property
+    def exact(self) -> bool:
         """See :class:`rumus.gpu._fusion.Chain`."""
-        if not isinstance(producer, ElementwiseChain) or producer.shape != self.shape:
+        # What a kernel keeps of a float16 is wider than the float16 that it would have stored.
+        return all(step.op in EXACT for step in self.steps) and all(
+            operand.dtype != "float16" for operand in self.operands
+        )
+
+    def then(self, consumer: object, position: int) -> ElementwiseChain | None:
+        """See :class:`rumus.gpu._fusion.Chain`."""
+        if not isinstance(consumer, ElementwiseChain) or consumer.shape != self.shape:
             return None
-        number = self._views()[position]
-        read = self.operands[number]
-        whole = View(self.shape, contiguous_strides(self.shape), 0, producer.steps[-1].dtype)
-        if read != whole:
+        number = consumer._views()[position]
+        whole = View(self.shape, contiguous_strides(self.shape), 0, self.steps[-1].dtype)
+        if consumer.operands[number] != whole:
             return None
-        kept = self.operands[:number] + self.operands[number + 1 :]
-        before, inside = len(producer.operands), len(producer.steps)
-        operands = producer.operands + kept
+        kept = consumer.operands[:number] + consumer.operands[number + 1 :]
+        before, inside = len(self.operands), len(self.steps)
+        operands = self.operands + kept
         result = len(operands) + inside - 1
 
-        def renumbered_producer(k: int) -> int:
+        def renumbered_own(k: int) -> int:
             return k if k < before else k + len(kept)
 
         def renumbered(k: int) -> int:
             if k == number:
                 return result
-            if k < len(self.operands):
+            if k < len(consumer.operands):
                 return before + k - (k > number)
-            return k - len(self.operands) + result + 1
+            return k - len(consumer.operands) + result + 1
 
-        steps = [_renumber(step, renumbered_producer) for step in producer.steps]
-        steps += [_renumber(step, renumbered) for step in self.steps]
+        steps = [_renumber(step, renumbered_own) for step in self.steps]
+        steps += [_renumber(step, renumbered) for step in consumer.steps]
         return ElementwiseChain(operands, tuple(steps), self.shape)
 
     def prepare(self) -> tuple[Pipeline, bytes, tuple[int, int, int]]:
         """See :class:`rumus.gpu._fusion.Chain`."""
+        inputs, rank, words = self.laid_out()
+        source = build_source(inputs, self.steps, rank)
+        groups = grid(-(-prod(self.shape) // 4), WORKGROUP)
+        return kernel("elementwise").variant(prelude=source), words, (groups, 1, 1)
+
+    def laid_out(self, given: int | None = None) -> tuple[tuple[Input, ...], int, bytes]:
+        """How a kernel takes the operands, the axes that it walks, and its params.
+
+        Args:
+            given: the operand that the kernel has already, if any.
+        """
         inputs, walks, dims, _ = lay_out(self.operands, self.shape, contiguous_strides(self.shape))
-        size = prod(self.shape)
+        if given is not None:
+            inputs[given], walks[given] = Input(inputs[given].dtype, Mode.GIVEN), ()
         output = Input(self.steps[-1].dtype, FRESH)
+        packing, words, holes = params_of(prod(self.shape), dims, [*inputs, output], [*walks, ()])
         values = [o.offset if isinstance(o, View) else o.value for o in self.operands]
-        packing, words, holes = params_of(size, dims, [*inputs, output], [*walks, ()])
         filled: list[float] = list(words)
         for at, number, mode, kind in holes:
             value = [*values, 0][number]
             number_is_float = mode is Mode.PARAM and kind == "float32"
             filled[at] = as_f32(value) if number_is_float else int(value)
-        pipeline = kernel("elementwise").variant(
-            prelude=build_source(inputs, self.steps, len(dims), FRESH)
-        )
-        return pipeline, packing.pack(*filled), (grid(-(-size // 4), WORKGROUP), 1, 1)
+        return tuple(inputs), len(dims), packing.pack(*filled)
 
     def _views(self) -> list[int]:
         return [number for number, o in enumerate(self.operands) if isinstance(o, View)]

@@ -33,6 +33,13 @@ class Mode(Enum):
     """Anywhere: 4 divisions an axis, 4 loads."""
     PARAM = "param"
     """No array, but a number in the uniform block."""
+    GIVEN = "given"
+    """No array, but a value that the kernel has computed before."""
+
+    @property
+    def bound(self) -> bool:
+        """Whether the input is an array."""
+        return self not in (Mode.PARAM, Mode.GIVEN)
 
     @property
     def vectors(self) -> bool:

@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-import struct
-from functools import cache
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from rumus.gpu import GpuArray, Kernel, Pipeline, empty, full, limits
+from rumus.gpu import GpuArray, Pipeline, empty, full, limits
 from rumus.tensor._elementwise import DType, float32, int32
 
 from .elementwise_plan import elementwise
-from .kernels import WORKGROUP, grid, kernel, plane, remember, shares
+from .kernels import WORKGROUP, grid, plane, remember, shares
 from .layout import Shape, Strides, collapse
+from .matmul_chain import ProductChain
+from .matmul_source import (
+    A_OFFSET,
+    B_OFFSET,
+    BIAS_OFFSET,
+    C_OFFSET,
+    PARAMS,
+    SPLITS,
+    N,
+    Operand,
+    Variant,
+    parts_pipeline,
+    product_pipeline,
+)
 from .movement import assign, contiguous, copy
-from .tiles import Choice, Tile, choose
-from .unroll import unroll
-from .wgsl import REGISTER, declare_elements, declare_loads, read_shader
-
-_PARAMS = struct.Struct("<16I")
-A_OFFSET, B_OFFSET, C_OFFSET, BIAS_OFFSET = 8, 11, 14, 15
-
-
-class Operand(NamedTuple):
-    """How one operand lies: ``batch * batches + step * (its other axis) + (its unit axis)``."""
-
-    along_k: bool
-    batch: int
-    step: int
-    vectors: bool
+from .tiles import Choice, choose
 
 
 class Plan(NamedTuple):
     """The kernels of a product, their grid, and their params with 0 for the offsets."""
 
     copies: tuple[bool, bool]
+    variant: Variant
     pipeline: Pipeline
     groups: tuple[int, int]
     words: tuple[int, ...]
@@ -96,14 +96,15 @@ def run_plan(plan: Plan, a: GpuArray, b: GpuArray, bias: GpuArray | None, result
         if bias is not None:
             words[BIAS_OFFSET] = bias.offset
             given.insert(2, bias)
-        plan.pipeline.dispatch(given, _PARAMS.pack(*words), plan.groups)
+        chain = partial(ProductChain.of, plan.variant, words, plan.groups, result)
+        plan.pipeline.dispatch(given, PARAMS.pack(*words), plan.groups, chain)
         return
-    splits = words[7]
+    splits = words[SPLITS]
     parts = empty((splits, result.size), result.dtype, a.device_index)
-    plan.pipeline.dispatch([a, b, parts], _PARAMS.pack(*words), plan.groups)
+    plan.pipeline.dispatch([a, b, parts], PARAMS.pack(*words), plan.groups)
     given = [parts, result] if bias is None else [parts, bias, result]
-    tail = (result.size, splits, words[1], result.offset, bias.offset if bias else 0)
-    plan.parts.dispatch(given, tail, grid(result.size, WORKGROUP, a.device_index))
+    sizes = (result.size, splits, words[N], result.offset, bias.offset if bias else 0)
+    plan.parts.dispatch(given, sizes, grid(result.size, WORKGROUP, a.device_index))
 
 
 def _key(a: GpuArray) -> tuple[Any, ...]:
@@ -146,9 +147,11 @@ def make_plan(
     bias_dtype = str(bias.dtype) if bias is not None else None
     dtypes = str(a.dtype), str(b.dtype)
     fused = bias_dtype if splits == 1 else None
+    variant = Variant(tile, dtypes, fused, first, second, c_vectors, k_edge)
     return Plan(
         copies,
-        product_pipeline(tile, dtypes, fused, first, second, c_vectors, k_edge),
+        variant,
+        product_pipeline(variant),
         plane(tiles_m * tiles_n * batches * splits, a.device_index),
         words,
         parts_pipeline(str(result.dtype), bias_dtype) if splits > 1 else None,
@@ -179,99 +182,3 @@ def describe(shape: Shape, strides: Strides, offset: int, k_axis: int) -> Operan
         vectors = not (other % 4 or k_step % 4 or batch % 4 or offset % 4)
         return Operand(False, batch, k_step, vectors)
     return None
-
-
-@cache
-def product_pipeline(
-    tile: Tile,
-    dtypes: tuple[str, str],
-    bias: str | None,
-    first: Operand,
-    second: Operand,
-    c_vectors: bool,
-    k_edge: bool,
-) -> Pipeline:
-    """The variant of ``matmul.wgsl`` for a tile, dtypes and ways to load and store."""
-    return _product_kernel(tile).variant(
-        prelude=_product_prelude(dtypes, bias, first.vectors, second.vectors, c_vectors),
-        T=REGISTER[dtypes[0]],
-        TX=tile.tx,
-        TY=tile.ty,
-        A_CHUNKS=tile.a_chunks,
-        B_CHUNKS=tile.b_chunks,
-        BK=tile.bk,
-        TEAMS=tile.teams,
-        WARP_X=tile.warp_x,
-        BUFFERS=tile.buffers,
-        A_ALONG_K=first.along_k,
-        B_ALONG_K=second.along_k,
-        A_VECTORS=first.vectors,
-        B_VECTORS=second.vectors,
-        K_EDGE=k_edge,
-    )
-
-
-@cache
-def _product_kernel(tile: Tile) -> Kernel:
-    sums = 4 * tile.a_chunks * tile.b_chunks
-    lent = min(sums, tile.bm * tile.bk // 4 // (tile.tx * tile.ty))
-    counts = {
-        "K4_OF_TEAM": tile.bk // 4 // tile.teams,
-        "LENT": lent,
-        "LENDINGS": sums // lent,
-        "A_CHUNKS": tile.a_chunks,
-        "B_CHUNKS": tile.b_chunks,
-        "A_LOADS": tile.bm * tile.bk // 4 // tile.threads,
-        "B_LOADS": tile.bn * tile.bk // 4 // tile.threads,
-    }
-    return Kernel(unroll(read_shader("matmul.wgsl"), counts), name="matmul", trusted=True)
-
-
-def _product_prelude(
-    dtypes: tuple[str, str], bias: str | None, a_vectors: bool, b_vectors: bool, c_vectors: bool
-) -> str:
-    multiply_add = "fma(vec4<T>(x), y, z)" if REGISTER[dtypes[0]] == "f32" else "x * y + z"
-    c_binding = 2 if bias is None else 3
-    if c_vectors:
-        words, store = "vec4<T>", "if (n < params.n) { c[(row + n) / 4u] = v; }"
-    else:
-        words = "T"
-        store = " ".join(
-            f"if (n + {j}u < params.n) {{ c[row + n + {j}u] = v[{j}]; }}" for j in range(4)
-        )
-    return (
-        declare_loads(0, "a", dtypes[0], a_vectors)
-        + declare_loads(1, "b", dtypes[1], b_vectors)
-        + _bias_source(2, bias)
-        + f"@group(0) @binding({c_binding}) var<storage, read_write> c: array<{words}>;\n"
-        + f"@group(0) @binding({c_binding + 1}) var<uniform> params: Params;\n"
-        + f"fn c_store(row: u32, n: u32, v: vec4<T>) {{ {store} }}\n"
-        + f"fn mad(x: T, y: vec4<T>, z: vec4<T>) -> vec4<T> {{ return {multiply_add}; }}\n"
-    )
-
-
-def _bias_source(binding: int, dtype: str | None) -> str:
-    if dtype is None:
-        return "fn bias_load(n: u32) -> vec4<T> { return vec4<T>(); }\n"
-    at = ", ".join(
-        f"bias_element(params.bias_offset + min(n + {j}u, params.n - 1u))" for j in range(4)
-    )
-    return (
-        declare_elements(binding, "bias", dtype)
-        + f"fn bias_load(n: u32) -> vec4<T> {{ return vec4<T>({at}); }}\n"
-    )
-
-
-@cache
-def parts_pipeline(dtype: str, bias: str | None) -> Pipeline:
-    """The variant of ``matmul_parts.wgsl`` for an accumulated dtype and a bias's."""
-    value = "T()" if bias is None else "bias_element(params.bias_offset + e % params.n)"
-    binding = 1 if bias is None else 2
-    source = (
-        "@group(0) @binding(0) var<storage, read> parts: array<T>;\n"
-        + ("" if bias is None else declare_elements(1, "bias", bias))
-        + f"@group(0) @binding({binding}) var<storage, read_write> c: array<T>;\n"
-        + f"@group(0) @binding({binding + 1}) var<uniform> params: Params;\n"
-        + f"fn bias_of(e: u32) -> T {{ return {value}; }}\n"
-    )
-    return kernel("matmul_parts").variant(prelude=source, T=REGISTER[dtype])

@@ -27,6 +27,8 @@ def params_of(
     kinds = ["I"] * len(words)
     holes = []
     for number, (value, steps) in enumerate(zip(values, walks, strict=True)):
+        if value.mode is Mode.GIVEN:
+            continue
         holes.append((len(words), number, value.mode, value.dtype))
         parameter = "f" if value.dtype == "float32" else "i"
         kinds.append(parameter if value.mode is Mode.PARAM else "I")

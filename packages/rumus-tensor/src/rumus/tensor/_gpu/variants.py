@@ -9,11 +9,11 @@ from itertools import product
 from rumus.gpu import Pipeline
 from rumus.tensor._elementwise import KINDS, LATTICE
 
-from . import arg_reduce, matmul, random, reduce, rows
+from . import arg_reduce, random, reduce, rows
 from .elementwise import EXPRESSIONS, Input, Step, build_source
 from .kernels import WORKGROUP, kernel
 from .layout import Mode
-from .matmul import Operand
+from .matmul_source import Operand, Tail, Variant, parts_pipeline, product_pipeline
 from .tiles import TILES
 from .wgsl import REGISTER
 
@@ -64,7 +64,7 @@ def _elementwise_modes() -> Iterator[tuple[str, Pipeline]]:
             _elementwise([Input(source, Mode.VECTOR)], step, 1, Mode.VECTOR),
         )
     for dtype, mode, rank in product(DTYPES, Mode, (1, 2, 5)):
-        if mode is Mode.PARAM and dtype not in ("float32", "int32"):
+        if mode is Mode.GIVEN or (mode is Mode.PARAM and dtype not in ("float32", "int32")):
             continue
         step = Step("maximum", (0, 1), dtype, dtype)
         inputs = [Input(dtype, Mode.VECTOR), Input(dtype, mode)]
@@ -104,7 +104,7 @@ def _products() -> Iterator[tuple[str, Pipeline]]:
         a, b = Operand(a_along_k, 0, 0, True), Operand(b_along_k, 0, 0, True)
         yield (
             f"matmul {tile} {a_along_k} {b_along_k}",
-            matmul.product_pipeline(tile, f32, None, a, b, True, False),
+            product_pipeline(Variant(tile, f32, None, a, b, True, False)),
         )
     for dtype, vectors, along_k, edge, bias in product(
         DTYPES, (False, True), (False, True), (False, True), (False, True)
@@ -112,13 +112,22 @@ def _products() -> Iterator[tuple[str, Pipeline]]:
         side = Operand(along_k, 0, 0, vectors)
         yield (
             f"matmul {dtype} {vectors} {along_k} edge={edge} bias={bias}",
-            matmul.product_pipeline(
-                TILES[-1], (dtype, dtype), dtype if bias else None, side, side, vectors, edge
+            product_pipeline(
+                Variant(
+                    TILES[-1], (dtype, dtype), dtype if bias else None, side, side, vectors, edge
+                )
             ),
         )
-    for added in (None, *DTYPES):
-        for dtype in ("float32", "int32") if added is None else (ACCUMULATOR[added],):
-            yield f"matmul_parts {dtype} {added}", matmul.parts_pipeline(dtype, added)
+    a, b = Operand(True, 0, 0, True), Operand(False, 0, 0, True)
+    for dtype, added in product(DTYPES, (None, "float32")):
+        inputs = Input("float32", Mode.GIVEN), Input(dtype, Mode.ROW), Input(dtype, Mode.STRIDED)
+        steps = Step("add", (0, 1), "float32", "float32"), Step("ge", (3, 2), "float32", "bool")
+        tail = Tail(inputs, steps, 2)
+        variant = Variant(TILES[-1], f32, added, a, b, True, False)
+        yield f"matmul {added}, then {dtype}", product_pipeline(variant, tail)
+    for bias_dtype in (None, *DTYPES):
+        for dtype in ("float32", "int32") if bias_dtype is None else (ACCUMULATOR[bias_dtype],):
+            yield f"matmul_parts {dtype} {bias_dtype}", parts_pipeline(dtype, bias_dtype)
 
 
 def _row_kernels() -> Iterator[tuple[str, Pipeline]]:

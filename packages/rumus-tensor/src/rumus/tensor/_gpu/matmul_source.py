@@ -1,0 +1,164 @@
+"""The variants of the WGSL of matrix products."""
+
+from __future__ import annotations
+
+import struct
+from functools import cache
+from typing import NamedTuple
+
+from rumus.gpu import Kernel, Pipeline
+
+from .elementwise import FRESH, Input, Step, compute_source, declare_params, param_fields
+from .kernels import kernel
+from .tiles import Tile
+from .unroll import unroll
+from .wgsl import REGISTER, declare_elements, declare_loads, declare_output, read_shader
+
+_NAMES = (
+    "m n k share tiles_m tiles_n batches splits a_offset a_batch a_step b_offset b_batch b_step "
+    "c_offset bias_offset"
+).split()
+_FIELDS = [f"{name}: u32" for name in _NAMES]
+PARAMS = struct.Struct(f"<{len(_NAMES)}I")
+"""The uniform block of ``matmul.wgsl``."""
+N, SPLITS = _NAMES.index("n"), _NAMES.index("splits")
+A_OFFSET, B_OFFSET = _NAMES.index("a_offset"), _NAMES.index("b_offset")
+C_OFFSET, BIAS_OFFSET = _NAMES.index("c_offset"), _NAMES.index("bias_offset")
+
+
+class Operand(NamedTuple):
+    """How one operand lies: ``batch * batches + step * (its other axis) + (its unit axis)``."""
+
+    along_k: bool
+    batch: int
+    step: int
+    vectors: bool
+
+
+class Variant(NamedTuple):
+    """A tile, dtypes, and ways to load and store."""
+
+    tile: Tile
+    dtypes: tuple[str, str]
+    bias: str | None
+    first: Operand
+    second: Operand
+    c_vectors: bool
+    k_edge: bool
+
+
+class Tail(NamedTuple):
+    """A chain of elementwise operations on the product, which is among its inputs as ``GIVEN``."""
+
+    inputs: tuple[Input, ...]
+    steps: tuple[Step, ...]
+    rank: int
+
+
+@cache
+def product_pipeline(variant: Variant, tail: Tail | None = None) -> Pipeline:
+    """The variant of ``matmul.wgsl``, which may go on with elementwise operations."""
+    tile, first, second = variant.tile, variant.first, variant.second
+    return _product_kernel(tile).variant(
+        prelude=_product_prelude(variant, tail),
+        T=REGISTER[variant.dtypes[0]],
+        TX=tile.tx,
+        TY=tile.ty,
+        A_CHUNKS=tile.a_chunks,
+        B_CHUNKS=tile.b_chunks,
+        BK=tile.bk,
+        TEAMS=tile.teams,
+        WARP_X=tile.warp_x,
+        BUFFERS=tile.buffers,
+        A_ALONG_K=first.along_k,
+        B_ALONG_K=second.along_k,
+        A_VECTORS=first.vectors,
+        B_VECTORS=second.vectors,
+        K_EDGE=variant.k_edge,
+    )
+
+
+@cache
+def _product_kernel(tile: Tile) -> Kernel:
+    sums = 4 * tile.a_chunks * tile.b_chunks
+    lent = min(sums, tile.bm * tile.bk // 4 // (tile.tx * tile.ty))
+    counts = {
+        "K4_OF_TEAM": tile.bk // 4 // tile.teams,
+        "LENT": lent,
+        "LENDINGS": sums // lent,
+        "A_CHUNKS": tile.a_chunks,
+        "B_CHUNKS": tile.b_chunks,
+        "A_LOADS": tile.bm * tile.bk // 4 // tile.threads,
+        "B_LOADS": tile.bn * tile.bk // 4 // tile.threads,
+    }
+    return Kernel(unroll(read_shader("matmul.wgsl"), counts), name="matmul", trusted=True)
+
+
+def _product_prelude(variant: Variant, tail: Tail | None) -> str:
+    first, second = variant.dtypes
+    multiply_add = "fma(vec4<T>(x), y, z)" if REGISTER[first] == "f32" else "x * y + z"
+    binding = 2 if variant.bias is None else 3
+    return (
+        declare_loads(0, "a", first, variant.first.vectors)
+        + declare_loads(1, "b", second, variant.second.vectors)
+        + _bias_source(2, variant.bias)
+        + (_store(binding, variant.c_vectors) if tail is None else _tail_store(binding, tail))
+        + f"fn mad(x: T, y: vec4<T>, z: vec4<T>) -> vec4<T> {{ return {multiply_add}; }}\n"
+    )
+
+
+def _store(binding: int, vectors: bool) -> str:
+    """``c_store(row, n, v)``: four neighbours of a row, where they are inside of it."""
+    if vectors:
+        words, store = "vec4<T>", "if (n < params.n) { c[(row + n) / 4u] = v; }"
+    else:
+        words = "T"
+        store = " ".join(
+            f"if (n + {j}u < params.n) {{ c[row + n + {j}u] = v[{j}]; }}" for j in range(4)
+        )
+    return (
+        f"@group(0) @binding({binding}) var<storage, read_write> c: array<{words}>;\n"
+        + declare_params(binding + 1, _FIELDS)
+        + f"fn c_store(row: u32, n: u32, v: vec4<T>) {{ {store} }}\n"
+    )
+
+
+def _tail_store(binding: int, tail: Tail) -> str:
+    """The same for what the tail makes of four neighbours; rows are whole vectors."""
+    inputs, steps, rank = tail
+    answer = Input(steps[-1].dtype, FRESH)
+    last = binding + sum(mode.bound for _, mode in inputs)
+    return (
+        compute_source(inputs, steps, rank, binding)
+        + declare_output(last, "output", answer.dtype)
+        + declare_params(last + 1, [*_FIELDS, *param_fields([*inputs, answer], rank)])
+        + "fn c_store(row: u32, n: u32, v: vec4<T>) {\n"
+        "  if (n < params.n) { let i = (row + n) / 4u; output_store(i, compute(i, v)); }\n}\n"
+    )
+
+
+def _bias_source(binding: int, dtype: str | None) -> str:
+    if dtype is None:
+        return "fn bias_load(n: u32) -> vec4<T> { return vec4<T>(); }\n"
+    at = ", ".join(
+        f"bias_element(params.bias_offset + min(n + {j}u, params.n - 1u))" for j in range(4)
+    )
+    return (
+        declare_elements(binding, "bias", dtype)
+        + f"fn bias_load(n: u32) -> vec4<T> {{ return vec4<T>({at}); }}\n"
+    )
+
+
+@cache
+def parts_pipeline(dtype: str, bias: str | None) -> Pipeline:
+    """The variant of ``matmul_parts.wgsl`` for an accumulated dtype and a bias's."""
+    value = "T()" if bias is None else "bias_element(params.bias_offset + e % params.n)"
+    binding = 1 if bias is None else 2
+    source = (
+        "@group(0) @binding(0) var<storage, read> parts: array<T>;\n"
+        + ("" if bias is None else declare_elements(1, "bias", bias))
+        + f"@group(0) @binding({binding}) var<storage, read_write> c: array<T>;\n"
+        + f"@group(0) @binding({binding + 1}) var<uniform> params: Params;\n"
+        + f"fn bias_of(e: u32) -> T {{ return {value}; }}\n"
+    )
+    return kernel("matmul_parts").variant(prelude=source, T=REGISTER[dtype])
