@@ -115,6 +115,14 @@ class Backend(Protocol[A]):
         """
         ...
 
+    def update(self, op: str, target: A, other: A | Scalar) -> None:
+        """One row of two arguments, written into its first one, which may be a view.
+
+        ``other`` broadcasts to the shape of ``target`` and uses other memory. The row computes as
+        in :meth:`elementwise`, and its result is cast to the dtype of ``target``.
+        """
+        ...
+
     def reduce(self, op: str, a: A, axes: Sequence[int], keepdims: bool, out: A | None = None) -> A:
         """``"sum"``, ``"mean"``, ``"max"`` or ``"min"`` over axes (sorted, not negative).
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rumus.autograd._mode import is_grad_enabled, no_grad
+from rumus.autograd._mode import is_grad_enabled
 
 from ._base import TensorBase
 from ._elementwise import check_scalar
 from ._errors import ArgumentError, AutogradError, DeviceError, ShapeError
 from ._indexing import Index, resolve
-from ._operand import Operand, apply, operand
+from ._operand import Operand, operand
 from ._ops._shapes import broadcast_shape
 from ._ops._views import Move
 
@@ -85,33 +85,34 @@ class Mutation(TensorBase):
         self._wrap(part, self._device, None, self._version)._assign("item assignment", source)
 
     def _update(self, op: str, other: Operand) -> Tensor:
-        self._check_mutable(f"{op}_", other)
-        with no_grad():
-            result = apply(op, self, other)
-            if result.shape != self.shape:
-                raise ShapeError(f"{op}_: {self.shape} cannot take a result of {result.shape}")
-            return self._assign(f"{op}_", result)
-
-    def _assign(self, name: str, value: Operand) -> Tensor:
-        self._check_mutable(name, value)
-        _check_writable(name, self.array)
-        be = self._device.backend
-        source = operand(self, value)
-        if not isinstance(source, TensorBase):
-            check_scalar(name, source, self.dtype)
-            array = be.expand(be.full((), source, self.dtype), self.shape)
-        else:
-            if source.device is not self._device:
-                raise DeviceError(f"{name}: tensors are on {self._device} and {source.device}")
-            array = source.array
-            if broadcast_shape(name, self.shape, source.shape) != self.shape:
-                raise ShapeError(f"{name}: shape {source.shape} does not fit {self.shape}")
-            if be.shares(array, self.array):
-                array = be.copy(array)
-            array = be.expand(array, self.shape)
-        be.assign(self.array, array)
+        value = self._taken(f"{op}_", other)
+        self._device.backend.update(op, self.array, value)
         self._version.bump()
         return self  # type: ignore[return-value]
+
+    def _assign(self, name: str, value: Operand) -> Tensor:
+        taken = self._taken(name, value)
+        be = self._device.backend
+        if isinstance(taken, (bool, int, float)):
+            check_scalar(name, taken, self.dtype)
+            taken = be.full((), taken, self.dtype)
+        be.assign(self.array, be.expand(taken, self.shape))
+        self._version.bump()
+        return self  # type: ignore[return-value]
+
+    def _taken(self, name: str, value: Operand) -> Any:
+        """A number, or an array of other memory that broadcasts to this shape."""
+        self._check_mutable(name, value)
+        _check_writable(name, self.array)
+        source = operand(self, value)
+        if not isinstance(source, TensorBase):
+            return source
+        if source.device is not self._device:
+            raise DeviceError(f"{name}: tensors are on {self._device} and {source.device}")
+        if broadcast_shape(name, self.shape, source.shape) != self.shape:
+            raise ShapeError(f"{name}: shape {source.shape} does not fit {self.shape}")
+        be = self._device.backend
+        return be.copy(source.array) if be.shares(source.array, self.array) else source.array
 
     def _check_mutable(self, name: str, *sources: Operand) -> None:
         if not is_grad_enabled():

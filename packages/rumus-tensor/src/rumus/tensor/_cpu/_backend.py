@@ -71,6 +71,10 @@ class CpuBackend:
     ) -> Array:
         return _elementwise.elementwise(op, args, dtype)
 
+    def update(self, op: str, target: Array, other: Array | Scalar) -> None:
+        if not _elementwise.updated(op, target, other):
+            self.assign(target, self.elementwise(op, target, other))
+
     def reduce(
         self, op: str, a: Array, axes: Sequence[int], keepdims: bool, out: Array | None = None
     ) -> Array:

@@ -34,6 +34,17 @@ def elementwise(op: str, args: tuple[Array | Scalar, ...], dtype: np.dtype[Any] 
         return _computed(ROWS[op], arrays, answer)
 
 
+def updated(op: str, target: Array, other: Array | Scalar) -> bool:
+    """Compute a row of two arguments into the first one, if numpy does so without a temporary."""
+    row = ROWS[op]
+    compute, answer = dtypes_of(op, [_kind(target), _kind(other)])
+    if not isinstance(row, np.ufunc) or answer != target.dtype or compute == _HALF:
+        return False
+    with np.errstate(all="ignore"):
+        row(target, _converted(op, other, compute, compute), out=target)
+    return True
+
+
 def _kind(a: Array | Scalar) -> Any:
     return a.dtype if isinstance(a, np.ndarray) else type(a)
 

@@ -15,7 +15,7 @@ from rumus.tensor._backend import Scalar, Shape, Slices
 from rumus.tensor._random import Generator
 
 from . import arg_reduce, matmul, movement, random, reduce, rows
-from .elementwise_plan import elementwise
+from .elementwise_plan import elementwise, updated
 from .kernels import shares
 from .layout import broadcast_strides, reshaped_strides
 
@@ -86,6 +86,10 @@ class GpuBackend:
         self, op: str, *args: GpuArray | Scalar, dtype: np.dtype[Any] | None = None
     ) -> GpuArray:
         return elementwise(op, args, dtype)
+
+    def update(self, op: str, target: GpuArray, other: GpuArray | Scalar) -> None:
+        if not updated(op, target, other):
+            self.assign(target, self.elementwise(op, target, other))
 
     def reduce(
         self,

@@ -19,7 +19,9 @@ from .wgsl import (
     declare_elements,
     declare_output,
     declare_vectors,
+    element_load,
     read_shader,
+    vector_load,
 )
 
 EXPRESSIONS: dict[str, str] = {
@@ -130,25 +132,32 @@ def build_source(
     """The prelude of ``elementwise.wgsl`` for a chain over inputs of given dtypes and modes.
 
     Declares the bindings (arrays in order, the output, the params), a load function an input, a
-    function a step, ``compute(i)`` and ``store(i, v)``, where ``i`` counts vectors of 4 elements.
+    function a step, ``compute(i)``, ``store(i, v)`` and ``run(i)``, where ``i`` counts vectors of 4
+    elements.
 
     Args:
-        inputs: values 0 to len(inputs) - 1.
+        inputs: values 0 to len(inputs) - 1. One that is ``GIVEN`` is what the output held before.
         steps: the values after them; the last one is stored.
         rank: the number of axes that strided inputs and outputs walk.
         target: how the output is written; ``STEP`` and ``STRIDED`` take 4-byte dtypes only.
     """
-    answer = steps[-1].dtype
+    output, answer = len(inputs), steps[-1].dtype
     binding = sum(mode.bound for _, mode in inputs)
     declare = declare_output if target.vectors else declare_element_output
-    return "\n".join(
-        [
-            compute_source(inputs, steps, rank, 0),
-            declare(binding, "output", answer),
-            declare_params(binding + 1, param_fields([*inputs, Input(answer, target)], rank)),
-            _store(len(inputs), answer, target, rank),
-        ]
-    )
+    parts = [
+        compute_source(inputs, steps, rank, 0),
+        declare(binding, "output", answer),
+        declare_params(binding + 1, param_fields([*inputs, Input(answer, target)], rank)),
+        _index(output, rank) if target.walks else "",
+        _store(output, answer, target, rank),
+    ]
+    given = ""
+    if any(mode is Mode.GIVEN for _, mode in inputs):
+        load = vector_load if target.vectors else element_load
+        parts += [load("output", answer), _load(output, "output", answer, target, rank)]
+        given = f", load{output}(i)"
+    parts.append(f"fn run(i: u32) {{ store(i, compute(i{given})); }}\n")
+    return "\n".join(parts)
 
 
 def compute_source(inputs: Sequence[Input], steps: Sequence[Step], rank: int, binding: int) -> str:
@@ -162,7 +171,10 @@ def compute_source(inputs: Sequence[Input], steps: Sequence[Step], rank: int, bi
             declare = declare_vectors if mode.vectors else declare_elements
             parts.append(declare(binding, f"input{k}", dtype))
             binding += 1
-        parts.append(_load(k, dtype, mode, rank))
+        if mode.walks:
+            parts.append(_index(k, rank))
+        if mode is not Mode.GIVEN:
+            parts.append(_load(k, f"input{k}", dtype, mode, rank))
     parts.append(_compute(inputs, steps))
     return "\n".join(parts)
 
@@ -190,11 +202,9 @@ def declare_params(binding: int, fields: Sequence[str]) -> str:
     )
 
 
-def _load(k: int, dtype: str, mode: Mode, rank: int) -> str:
-    """``load{k}(i)``: the elements of input k for outputs 4*i to 4*i + 3."""
-    name, vector = f"input{k}", f"vec4<{REGISTER[dtype]}>"
-    if mode is Mode.GIVEN:
-        return ""
+def _load(k: int, name: str, dtype: str, mode: Mode, rank: int) -> str:
+    """``load{k}(i)``: the elements of value k, bound by a name, for outputs 4*i to 4*i + 3."""
+    vector = f"vec4<{REGISTER[dtype]}>"
     if mode is Mode.PARAM:
         body = f"return {vector}(params.value{k});"
     elif mode is Mode.VECTOR:
@@ -213,8 +223,7 @@ def _load(k: int, dtype: str, mode: Mode, rank: int) -> str:
             f"{name}_element(index{k}(min(4u * i + {j}u, params.size - 1u)))" for j in range(4)
         )
         body = f"return {vector}({at});"
-    index = _index(k, rank) if mode.walks else ""
-    return f"{index}fn load{k}(i: u32) -> {vector} {{ {body} }}\n"
+    return f"fn load{k}(i: u32) -> {vector} {{ {body} }}\n"
 
 
 def _index(k: int, rank: int) -> str:
@@ -279,8 +288,7 @@ def _store(k: int, dtype: str, mode: Mode, rank: int) -> str:
             f"{{ output_store(index{k}(4u * i + {j}u), v[{j}]); }}\n"
             for j in range(4)
         )
-    index = _index(k, rank) if mode.walks else ""
-    return f"{index}fn store(i: u32, v: vec4<{REGISTER[dtype]}>) {{\n{body}}}\n"
+    return f"fn store(i: u32, v: vec4<{REGISTER[dtype]}>) {{\n{body}}}\n"
 
 
 def _operand_registers(step: Step) -> tuple[str, ...]:

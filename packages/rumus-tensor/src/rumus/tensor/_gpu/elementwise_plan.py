@@ -69,6 +69,21 @@ def write(value: GpuArray, target: GpuArray) -> None:
     _run(plan, [value], [value], target)
 
 
+def updated(op: str, target: GpuArray, other: Argument) -> bool:
+    """Compute a row of two arguments into the first one in one pass, if that can be done.
+
+    It cannot where the row's dtype is another one, or where the target is a view of 1- or 2-byte
+    elements that :func:`writes_whole_words` excludes.
+    """
+    args = [target, other]
+    if _dtypes(op, args, None)[1] != target.dtype or not writes_whole_words(target, target):
+        return False
+    key = ("update", op, *map(_key, args))
+    plan = _plans.get(key) or remember(_plans, key, _make_plan(op, args, None, target))
+    _run(plan, [other] if isinstance(other, GpuArray) else [], args, target)
+    return True
+
+
 def writes_whole_words(value: GpuArray, target: GpuArray) -> bool:
     """Whether :func:`write` can store into a view without touching its neighbours' bytes."""
     dims, (_, steps) = collapse(target.shape, [value.strides, target.strides])
@@ -123,6 +138,8 @@ def _make_plan(
     layout = contiguous_strides(shape) if target is None else target.strides
     inputs, walks, dims, steps = lay_out(operands, shape, layout)
     stores = FRESH if target is None else store_mode(dims, steps, target.offset)
+    if args[0] is target:
+        inputs[0], walks[0] = Input(str(target.dtype), Mode.GIVEN), ()
     walks.append(steps if stores.walks else ())
     step = Step(op, tuple(range(len(args))), str(compute), str(answer))
     source = build_source(inputs, [step], len(dims), stores)

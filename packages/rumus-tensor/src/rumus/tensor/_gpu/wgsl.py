@@ -57,21 +57,28 @@ def read_shader(name: str) -> str:
 
 def declare_vectors(binding: int, name: str, dtype: str) -> str:
     """An input read by vectors: ``NAME_vector(i)`` is elements 4*i to 4*i + 3."""
-    return (
-        f"@group(0) @binding({binding}) var<storage, read> {name}: array<{_VECTOR_WORDS[dtype]}>;\n"
-        f"fn {name}_vector(i: u32) -> vec4<{REGISTER[dtype]}> "
-        f"{{ return {_LOAD_VECTOR[dtype].format(name)}; }}\n"
-    )
+    words = _VECTOR_WORDS[dtype]
+    binds = f"@group(0) @binding({binding}) var<storage, read> {name}: array<{words}>;\n"
+    return binds + vector_load(name, dtype)
+
+
+def vector_load(name: str, dtype: str) -> str:
+    """``NAME_vector(i)`` of a binding of vectors."""
+    loaded = _LOAD_VECTOR[dtype].format(name)
+    return f"fn {name}_vector(i: u32) -> vec4<{REGISTER[dtype]}> {{ return {loaded}; }}\n"
 
 
 def declare_elements(binding: int, name: str, dtype: str) -> str:
     """An input read by elements: ``NAME_element(e)``."""
     words = _ELEMENT_WORDS.get(dtype, "u32")
-    return (
-        f"@group(0) @binding({binding}) var<storage, read> {name}: array<{words}>;\n"
-        f"fn {name}_element(e: u32) -> {REGISTER[dtype]} "
-        f"{{ return {_LOAD_ELEMENT[dtype].format(name)}; }}\n"
-    )
+    binds = f"@group(0) @binding({binding}) var<storage, read> {name}: array<{words}>;\n"
+    return binds + element_load(name, dtype)
+
+
+def element_load(name: str, dtype: str) -> str:
+    """``NAME_element(e)`` of a binding of elements."""
+    loaded = _LOAD_ELEMENT[dtype].format(name)
+    return f"fn {name}_element(e: u32) -> {REGISTER[dtype]} {{ return {loaded}; }}\n"
 
 
 def declare_loads(binding: int, name: str, dtype: str, vectors: bool) -> str:
