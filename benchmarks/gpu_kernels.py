@@ -30,8 +30,10 @@ from rumus.tensor import Tensor, tensor
 from rumus.tensor._gpu import get_gpu_backend, tiles
 
 ROUNDS = 5
-REPEAT = 10
-"""Calls in a capture or a CUDA graph."""
+STEP = 1e-3
+"""Seconds of work in a capture or a CUDA graph: a training step's, so that starting it is no part
+of what is measured."""
+MOST_CALLS = 60
 TARGET = 4e-3
 """Seconds of GPU work that N repetitions should make."""
 
@@ -76,6 +78,11 @@ def seconds(call: Callable[[], object], wait: Callable[[], object]) -> float:
     return statistics.median(per_call(call, wait, TARGET, ROUNDS))
 
 
+def calls_of(duration: float) -> int:
+    """Calls that make a step, of a call that takes some seconds."""
+    return max(5, min(MOST_CALLS, round(STEP / duration)))
+
+
 class Bench:
     """Runs cases, prints a line for each, and keeps the rows."""
 
@@ -96,17 +103,17 @@ class Bench:
         """A copy on the GPU that captures may use."""
         return gpu.persist(self.backend.from_host(host))
 
-    def captured(self, call: Callable[..., object]) -> float:
+    def captured(self, call: Callable[..., object], calls: int) -> float:
         """Seconds of a call among others of a captured step."""
 
         def step(token: Tensor) -> None:
-            for _ in range(REPEAT):
+            for _ in range(calls):
                 call()
 
         replay = gpu.capture(step)
-        return seconds(lambda: replay(self.token), gpu.synchronize) / REPEAT
+        return seconds(lambda: replay(self.token), gpu.synchronize) / calls
 
-    def graph(self, call: Callable[[], object]) -> float:
+    def graph(self, call: Callable[[], object], calls: int) -> float:
         """Seconds of the peer's call in a CUDA graph."""
         torch = self.torch
         stream = torch.cuda.Stream()
@@ -115,9 +122,9 @@ class Bench:
         torch.cuda.synchronize()
         recorded = torch.cuda.CUDAGraph()
         with torch.cuda.graph(recorded):
-            for _ in range(REPEAT):
+            for _ in range(calls):
                 call()
-        return seconds(recorded.replay, torch.cuda.synchronize) / REPEAT
+        return seconds(recorded.replay, torch.cuda.synchronize) / calls
 
     def add(
         self,
@@ -133,12 +140,13 @@ class Bench:
     ) -> None:
         """Time a case beside the peer's."""
         times: dict[str, float] = {"called": seconds(call, gpu.synchronize)}
+        calls = calls_of(times["called"])
         if captures:
-            times["captured"] = self.captured(call)
+            times["captured"] = self.captured(call, calls)
         if self.torch is not None and torch_call is not None:
             theirs = torch_call(self.torch)
             times["torch"] = seconds(theirs, self.torch.cuda.synchronize)
-            times["graph"] = self.graph(theirs)
+            times["graph"] = self.graph(theirs, calls)
         best = times.get("captured", times["called"])
         unit = "TFLOP/s" if flops else "TB/s"
         pairs = []

@@ -17,7 +17,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gpu_kernels import PRODUCTS, SMOKE_PRODUCTS, Bench, Product, operands, product_error
+from gpu_kernels import (
+    PRODUCTS,
+    SMOKE_PRODUCTS,
+    Bench,
+    Product,
+    calls_of,
+    operands,
+    product_error,
+    seconds,
+)
 
 from rumus import gpu
 from rumus.tensor._gpu import matmul, tiles
@@ -55,9 +64,11 @@ def sweep(bench: Bench, p: Product) -> list[dict[str, Any]]:
         def call(plan: matmul.Plan = plan) -> None:
             matmul.run_plan(plan, left, right, None, result)
 
-        call()
+        calls = calls_of(seconds(call, gpu.synchronize))
         error = product_error(bench, a, b, result)
-        rows.append({"product": p, "choice": choice, "error": error, "s": bench.captured(call)})
+        rows.append(
+            {"product": p, "choice": choice, "error": error, "s": bench.captured(call, calls)}
+        )
     rows.sort(key=lambda row: row["s"])
     print(p)
     for place, row in enumerate(rows):
@@ -67,7 +78,7 @@ def sweep(bench: Bench, p: Product) -> list[dict[str, Any]]:
             slower = f"chosen, {row['s'] / rows[0]['s']:.2f} of the best" if is_chosen else ""
             print(
                 f"  {row['s'] * 1e6:9.1f} us  {tile.bm}x{tile.bn}x{tile.bk} threads "
-                f"{tile.tx}x{tile.ty} buffers {tile.buffers} splits {splits} "
+                f"{tile.tx}x{tile.ty}x{tile.teams} buffers {tile.buffers} splits {splits} "
                 f"err {row['error']:.0e}  {slower}"
             )
     return rows
