@@ -239,6 +239,18 @@ def test_memory_is_used_again_when_nobody_sees_it() -> None:
     assert len(addresses) <= 3
 
 
+@pytest.mark.parametrize("shift", [0, 16, 36])
+def test_a_large_batch_begins_within_a_cache_line_as_the_samples_do(shift: int) -> None:
+    memory = np.zeros(64 * 4096 + 128, np.uint8)
+    start = -memory.ctypes.data % 64 + shift
+    samples = memory[start : start + 64 * 4096].view(np.float32).reshape(64, 1024)
+    samples[:] = np.arange(64)[:, None]
+    for workers in (0, 2):
+        for batch in DataLoader(ArrayDataset(samples, np.arange(64)), 32, num_workers=workers):
+            assert batch.input.array.ctypes.data % 64 == shift
+            np.testing.assert_array_equal(batch.input.array[:, 9], batch.target.array)
+
+
 @pytest.mark.parametrize(("workers", "prefetch"), [(1, 1), (2, 2), (3, 1), (4, 3)])
 def test_no_more_batches_than_asked_are_made_ahead(workers: int, prefetch: int) -> None:
     class Counted(Squares):

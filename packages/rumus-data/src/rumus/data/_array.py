@@ -61,7 +61,7 @@ class ArrayDataset:
             rows: npt.NDArray[Any] = array[np.asarray(indices, np.intp)]
             return rows
         numbers = checked_indices(indices, len(array))
-        batch = self._pool.empty((len(numbers), *array.shape[1:]), array.dtype)
+        batch = self._pool.empty((len(numbers), *array.shape[1:]), array.dtype, array)
         # mode="clip" because numpy copies `out` first in its default mode
         np.take(array, numbers, axis=0, out=batch, mode="clip")
         return batch

@@ -83,7 +83,7 @@ def take_rows(rows: Bytes, numbers: npt.NDArray[np.intp], pool: BufferPool) -> B
         numbers: Which of them; all are inside.
         pool: Where the memory of the result comes from.
     """
-    batch = pool.empty((len(numbers), rows.shape[1]), np.uint8)
+    batch = pool.empty((len(numbers), rows.shape[1]), np.uint8, rows)
     wide = _WORDS[rows.shape[1] % 8]
     # mode="clip" because numpy copies `out` first in its default mode
     rows.view(wide).take(numbers, axis=0, out=batch.view(wide), mode="clip")
