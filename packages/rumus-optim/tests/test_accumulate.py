@@ -10,7 +10,7 @@ import pytest
 from rumus.autograd import GradientStore
 from rumus.nn import Parameter
 from rumus.optim import SGD, GradientAccumulator, clip_grad_norm_
-from rumus.tensor import ShapeError, tensor
+from rumus.tensor import ShapeError, Tensor, tensor
 
 
 def store_of(weight: Parameter, value: float, device: str) -> GradientStore:
@@ -61,3 +61,54 @@ def test_a_gradient_that_does_not_fit_is_refused_and_not_counted() -> None:
     with pytest.raises(ShapeError):
         accumulator.add(other)
     assert accumulator.added == 1
+
+
+def losses(params: list[Parameter], weights: list[float]) -> Tensor:
+    """A loss with gradient ``weight`` for each parameter of a weight that is not 0."""
+    used = [(p * w).sum() for p, w in zip(params, weights, strict=True) if w]
+    return sum(used[1:], start=used[0])
+
+
+@pytest.mark.parametrize(
+    "passes",
+    [
+        [[1.0, 2.0, 3.0], [5.0, 6.0, 7.0], [9.0, 1.0, 2.0]],
+        [[1.0, 2.0, 3.0], [5.0, 0.0, 7.0], [9.0, 1.0, 2.0]],
+        [[0.0, 2.0, 3.0], [5.0, 6.0, 7.0], [9.0, 1.0, 2.0]],
+        [[1.0, 0.0, 0.0], [0.0, 6.0, 7.0], [9.0, 0.0, 2.0]],
+        [[0.0, 2.0, 3.0], [0.0, 6.0, 7.0], [9.0, 1.0, 2.0]],
+    ],
+)
+@pytest.mark.parametrize("kept", [False, True])
+def test_gradients_in_an_optimizer_s_arena_add_up_whichever_a_pass_has(
+    passes: list[list[float]], kept: bool, device: str
+) -> None:
+    params = [Parameter(tensor(np.zeros(n, np.float32)).to(device)) for n in (40, 3, 70)]
+    SGD(params, lr=1.0)
+    accumulator = GradientAccumulator(3)
+    alive = []
+    for weights in passes:
+        grads = losses(params, weights).backward()
+        alive += [grads.get(p.id) for p in params if kept]
+        window = accumulator.add(grads)
+        assert len(grads) == 0
+    assert window is not None
+    for p, *values in zip(params, *passes, strict=True):
+        grad = window.get(p.id)
+        assert grad is not None
+        np.testing.assert_allclose(grad.numpy(), np.full(p.shape, sum(values) / 3), rtol=1e-6)
+    total = sum(p.size * (sum(v) / 3) ** 2 for p, *v in zip(params, *passes, strict=True))
+    assert float(clip_grad_norm_(window, params, 1e9)) == pytest.approx(math.sqrt(total), rel=1e-6)
+
+
+def test_a_finished_window_stays_as_it_is_while_the_next_one_is_added(device: str) -> None:
+    params = [Parameter(tensor(np.zeros(n, np.float32)).to(device)) for n in (40, 3)]
+    SGD(params, lr=1.0)
+    accumulator = GradientAccumulator(2)
+    windows = [accumulator.add(losses(params, [w, 2 * w]).backward()) for w in (1.0, 3.0, 5.0, 9.0)]
+    for window, mean in ((windows[1], 2.0), (windows[3], 7.0)):
+        assert window is not None
+        for p, factor in zip(params, (1, 2), strict=True):
+            grad = window.get(p.id)
+            assert grad is not None
+            np.testing.assert_allclose(grad.numpy(), np.full(p.shape, factor * mean))

@@ -60,6 +60,36 @@ def test_a_captured_step_follows_the_eager_one_with_its_rates_and_counters(
         np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-7)
 
 
+def run_window(captured: bool) -> list[Any]:
+    from rumus.nn import Parameter
+
+    rng = np.random.default_rng(0)
+    params = [
+        Parameter(tensor(rng.standard_normal(s).astype(np.float32)).to("gpu"))
+        for s in ((6, 5), (70, 33))
+    ]
+    optimizer = optim.AdamW(params, 0.01)
+    accumulator = optim.GradientAccumulator(3)
+
+    def step(xs: list[Tensor]) -> None:
+        for x in xs:
+            window = accumulator.add(loss_of(params, x).backward())
+        assert window is not None
+        optim.clip_grad_norm_(window, params, 0.5)
+        optimizer.step(window)
+
+    call = gpu.capture(step) if captured else step
+    for _ in range(4):
+        xs = rng.standard_normal((3, 4, 6)).astype(np.float32)
+        call([tensor(x).to("gpu") for x in xs])
+    return [p.numpy() for p in params]
+
+
+def test_a_captured_window_of_passes_follows_the_eager_one() -> None:
+    for a, b in zip(run_window(False), run_window(True), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-7)
+
+
 def test_a_captured_step_can_be_skipped(make_optimizer: Callable[..., Any]) -> None:
     eager, one, _ = run(make_optimizer, False, 0.5, skip_nonfinite=True)
     replayed, other, _ = run(make_optimizer, True, 0.5, skip_nonfinite=True)
@@ -98,6 +128,33 @@ def test_a_step_is_one_dispatch_and_clipping_two_whatever_the_number_of_tensors(
     assert names == ["optim/norm.wgsl", "optim/norm_finish.wgsl"]
     optimizer.step(grads)
     assert names[2:] == ["optim/adam.wgsl"]
+
+
+def test_accumulating_clamping_and_clipping_keep_a_step_at_one_dispatch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from rumus.nn import Parameter
+
+    def loss(params: list[Parameter]) -> Tensor:
+        return sum(((p * p).sum() for p in params[1:]), start=(params[0] * params[0]).sum())
+
+    params = [Parameter(tensor(np.ones((3, 5), np.float32)).to("gpu")) for _ in range(40)]
+    optimizer = optim.AdamW(params)
+    accumulator = optim.GradientAccumulator(3)
+    names = count_dispatches(monkeypatch)
+    for dispatches in (1, 1, 2):
+        grads = loss(params).backward()
+        names.clear()
+        window = accumulator.add(grads)
+        assert len(names) == dispatches
+        assert len(grads) == 0
+    assert window is not None
+    names.clear()
+    optim.clip_grad_value_(window, params, 1.5)
+    assert len(names) == 1
+    assert float(optim.clip_grad_norm_(window, params, 0.1)) == pytest.approx(1.5 * 600**0.5)
+    optimizer.step(window)
+    assert names[1:] == ["optim/norm.wgsl", "optim/norm_finish.wgsl", "optim/adam.wgsl"]
 
 
 @pytest.mark.parametrize("tensors", [1, 40])

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rumus.autograd import GradientStore
+from rumus.autograd import GradientStore, ParamId
 from rumus.optim import _checks
+from rumus.tensor import Tensor
+
+if TYPE_CHECKING:
+    from rumus.optim._gpu_flats import Flat, Layout
 
 
 class GradientAccumulator:
     """Averages the gradients of several backward passes, so that one step sees a larger batch.
 
     The average divides by the number of passes that were really added, so the last window of an
-    epoch, which may be shorter, is scaled right.
+    epoch, which may be shorter, is scaled right. On a GPU, gradients in an optimizer's arenas are
+    added in one dispatch for each arena.
 
     Args:
         steps: passes in a window, at least 1.
@@ -36,8 +42,13 @@ class GradientAccumulator:
 
     def __init__(self, steps: int) -> None:
         self.steps = _checks.count("steps", steps)
-        self._store = GradientStore()
+        self._start()
+
+    def _start(self) -> None:
         self._added = 0
+        self._sums = GradientStore()
+        self._totals: list[tuple[Layout, Tensor]] = []
+        """Buffers that are summed as a whole; the store has views of them."""
 
     @property
     def added(self) -> int:
@@ -45,19 +56,26 @@ class GradientAccumulator:
         return self._added
 
     def add(self, grads: GradientStore) -> GradientStore | None:
-        """Add the gradients of a pass.
-
-        Args:
-            grads: stays as it is.
+        """Add the gradients of a pass, and take them out of their store.
 
         Returns:
             The averaged gradients if this pass completes a window, for the optimizer; else None.
 
         Raises:
             ShapeError, DTypeError, DeviceError: a gradient differs from that of an earlier pass;
-                nothing was added then.
+                nothing was added or taken then.
         """
-        self._store.merge_from(grads)
+        given = dict(grads.items())
+        flats = [flat for flat in _flats(given) if self._fits(flat)]
+        apart = GradientStore()
+        for id in given.keys() - {id for flat in flats for id in flat.layout.places}:
+            apart.replace(id, given[id])
+        self._sums.merge_from(apart)
+        self._totals = [t for t in self._totals if not any(id in apart for id in t[0].places)]
+        for flat in flats:
+            self._add_whole(flat)
+        for id in given:
+            grads.pop(id)
         self._added += 1
         return self.flush() if self._added == self.steps else None
 
@@ -65,16 +83,48 @@ class GradientAccumulator:
         """The averaged gradients of a window that may be incomplete; None if it is empty."""
         if not self._added:
             return None
-        store, count = self._store, self._added
-        self._store, self._added = GradientStore(), 0
+        sums, totals, count = self._sums, self._totals, self._added
+        self._start()
         if count > 1:
-            by_device: dict[Any, list[Any]] = {}
-            for id, grad in store.items():
-                by_device.setdefault(grad.device, []).append(id)
-            for device, ids in by_device.items():
-                on_gpu = device.kind == "gpu"
-                store.scale_by(ids, _device_share(count, device.index) if on_gpu else 1 / count)
-        return store
+            for _, total in totals:
+                total.mul_(1 / count)
+            scaled = {id for layout, _ in totals for id in layout.places}
+            _scale(sums, [id for id in sums if id not in scaled], count)
+        return sums
+
+    def _fits(self, flat: Flat) -> bool:
+        """Whether a buffer can be added as a whole."""
+        known = any(layout == flat.layout for layout, _ in self._totals)
+        return known or not any(id in self._sums for id in flat.layout.places)
+
+    def _add_whole(self, flat: Flat) -> None:
+        for layout, total in self._totals:
+            if layout == flat.layout:
+                total.add_(flat.whole)
+                return
+        total = flat.whole * 1.0
+        self._totals.append((flat.layout, total))
+        for id, view in flat.views(total).items():
+            self._sums.replace(id, view)
+
+
+def _flats(grads: dict[ParamId, Tensor]) -> list[Flat]:
+    if not any(grad.device.kind == "gpu" for grad in grads.values()):
+        return []
+    from rumus.optim._gpu_flats import find_flats
+
+    return find_flats(grads)
+
+
+def _scale(store: GradientStore, ids: Iterable[ParamId], count: int) -> None:
+    """Divide gradients by a number, in the optimizer's step if they are on a GPU."""
+    by_device: dict[Any, list[ParamId]] = {}
+    for id in ids:
+        grad: Any = store.get(id)
+        by_device.setdefault(grad.device, []).append(id)
+    for device, group in by_device.items():
+        on_gpu = device.kind == "gpu"
+        store.scale_by(group, _device_share(count, device.index) if on_gpu else 1 / count)
 
 
 @cache

@@ -103,8 +103,15 @@ def clip_grad_value_(grads: GradientStore, params: Iterable[Parameter], clip_val
         ParameterListError: ``params`` holds something else, or the gradients are on two devices.
     """
     limit = _above_zero("clip_value", clip_value)
-    for parameter, grad in _gradients(grads, params).items():
-        grads.replace(parameter.id, grad.clamp(-limit, limit))
+    found = {p.id: grad for p, grad in _gradients(grads, params).items()}
+    if any(grad.device.kind == "gpu" for grad in found.values()):
+        from rumus.optim._gpu_clip import clamp
+
+        clamped = clamp(found, limit)
+    else:
+        clamped = {id: grad.clamp(-limit, limit) for id, grad in found.items()}
+    for id, grad in clamped.items():
+        grads.replace(id, grad)
 
 
 def host_norm(arrays: list[npt.NDArray[np.floating]], order: float) -> float:

@@ -1,4 +1,4 @@
-"""Norms of gradients that stay on the GPU."""
+"""Clipping on the GPU: norms that stay there, and clamping."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from functools import cache
 import numpy as np
 
 from rumus import gpu
+from rumus.autograd import ParamId
 from rumus.gpu import GpuArray, Pipeline
 from rumus.nn import Parameter
 from rumus.optim import _shaders
+from rumus.optim._gpu_flats import SLOT_BYTES, find_flats, origin
 from rumus.optim._rooms import aligned
 from rumus.tensor import Slot, Tensor
 
 EPS = 1e-6
 """Added to the norm before dividing by it, as in PyTorch."""
 
-_SLOT_BYTES = 256
-"""What an arena aligns its slots to."""
 _MOST_GROUPS = 1024
 _VECTORS_A_GROUP = 1024
 
@@ -48,6 +48,17 @@ def device_norm(
     arenas = {id(s.arena.grads.storage) for s in slots if isinstance(s, Slot)}
     control = measure([g.array for g in gradients.values()], arenas, most, order)
     return Tensor.from_array(GpuArray(control.storage, (), (), 2, control.dtype)), control
+
+
+def clamp(gradients: Mapping[ParamId, Tensor], limit: float) -> dict[ParamId, Tensor]:
+    """Gradients between ``-limit`` and ``limit``, those that share a buffer at once."""
+    clamped: dict[ParamId, Tensor] = {}
+    for flat in find_flats(gradients):
+        clamped |= flat.views(flat.whole.clamp(-limit, limit))
+    for id, grad in gradients.items():
+        if id not in clamped:
+            clamped[id] = grad.clamp(-limit, limit)
+    return clamped
 
 
 def measure(
@@ -97,11 +108,11 @@ def _join(arrays: Iterable[GpuArray], arenas: Collection[int]) -> list[Range]:
         if array.storage is storage and array.offset == expected:
             ranges[-1].count = array.offset + array.size - first
         else:
-            storage = array.storage if id(array.storage) in arenas else None
+            storage = array.storage if id(origin(array)) in arenas else None
             first = array.offset
             ranges.append(Range(array, first, array.size))
         end = array.offset + array.size
-        step = _SLOT_BYTES // array.dtype.itemsize
+        step = SLOT_BYTES // array.dtype.itemsize
         expected = -(-end // step) * step
     return ranges
 

@@ -73,9 +73,9 @@ class Gradients:
     def _find(self, room: Room, held: Borrowed, mixed: bool) -> list[Run]:
         if room.all_trained() and not mixed:
             grads = [held.grad(p) for p in room.params]
-            if room.in_slots(grads):
+            if room.in_layout(grads):
                 self.found += grads
-                run = Run(0, room.edges[-1], 0, room.arena.grads, 0, len(grads))
+                run = Run(0, room.edges[-1], 0, grads[0], 0, len(grads))
                 return [run] if run.last else []
         runs: list[Run] = []
         for k, parameter in enumerate(room.params):

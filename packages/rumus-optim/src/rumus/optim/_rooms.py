@@ -84,9 +84,9 @@ class Room:
         """Whether no parameter is frozen."""
         return all(p.requires_grad for p in self.params)
 
-    def in_slots(self, grads: Sequence[GpuArray]) -> bool:
-        """Whether the gradients of all parameters lie where a backward pass puts them."""
-        place = self.arena.grads.storage
+    def in_layout(self, grads: Sequence[GpuArray]) -> bool:
+        """Whether the gradients of all parameters lie in one buffer, like those of an arena."""
+        place = grads[0].storage
         return all(
             g.storage is place and g.offset == offset and g.strides == strides
             for g, offset, strides in zip(grads, self._offsets, self._strides, strict=True)

@@ -1,0 +1,88 @@
+"""Gradients that share a buffer, worked on as a whole: one dispatch for each buffer.
+
+What is computed from a whole buffer has its layout, so that whatever reads it next takes one
+dispatch too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rumus.autograd import ParamId
+from rumus.gpu import GpuArray
+from rumus.tensor import Tensor
+
+SLOT_BYTES = 256
+"""What an arena aligns its slots to."""
+
+
+class FlatView(GpuArray):
+    """A part of a buffer that was computed, element by element, from whole buffers of one layout.
+
+    Attributes:
+        origin: the storage that the layout is of. Where it holds zeros between its arrays, and they
+            stay zeros, so does this one's.
+    """
+
+    __slots__ = ("origin",)
+
+    def __init__(self, like: GpuArray, storage: Any) -> None:
+        super().__init__(storage, like.shape, like.strides, like.offset, like.dtype)
+        self.origin = origin(like)
+
+
+def origin(array: GpuArray) -> Any:
+    """The storage that says what lies between an array and its neighbours."""
+    return array.origin if isinstance(array, FlatView) else array.storage
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where gradients lie in a buffer.
+
+    Attributes:
+        origin: the storage that had the layout first.
+        places: shape, strides, offset and dtype by parameter.
+    """
+
+    origin: Any
+    places: Mapping[ParamId, tuple[Any, ...]]
+
+
+class Flat:
+    """Gradients that share a buffer.
+
+    Attributes:
+        whole: all of the buffer.
+        layout: where they lie in it.
+    """
+
+    def __init__(self, arrays: dict[ParamId, GpuArray]) -> None:
+        first = next(iter(arrays.values()))
+        size = first.storage.nbytes // first.dtype.itemsize
+        self.whole = Tensor.from_array(GpuArray(first.storage, (size,), (1,), 0, first.dtype))
+        places = {id: (a.shape, a.strides, a.offset, a.dtype) for id, a in arrays.items()}
+        self.layout = Layout(origin(first), places)
+        self._arrays = arrays
+
+    def views(self, computed: Tensor) -> dict[ParamId, Tensor]:
+        """The same places of a tensor that was computed from :attr:`whole`."""
+        storage = computed.array.storage
+        return {id: Tensor.from_array(FlatView(a, storage)) for id, a in self._arrays.items()}
+
+
+def find_flats(grads: Mapping[ParamId, Tensor]) -> list[Flat]:
+    """The buffers that two or more of some gradients fill at least half of, padding included."""
+    by_storage: dict[int, dict[ParamId, GpuArray]] = {}
+    for key, grad in grads.items():
+        if grad.device.kind == "gpu":
+            by_storage.setdefault(id(grad.array.storage), {})[key] = grad.array
+    return [Flat(arrays) for arrays in by_storage.values() if _fill(list(arrays.values()))]
+
+
+def _fill(arrays: list[GpuArray]) -> bool:
+    first = arrays[0]
+    slots = sum(-(-a.nbytes // SLOT_BYTES) for a in arrays if a.dtype == first.dtype)
+    return len(arrays) > 1 and 2 * slots * SLOT_BYTES >= first.storage.nbytes
