@@ -19,7 +19,8 @@
 // variable, and the loop guards that WebGPU adds keep drivers from doing it.
 //
 // The prelude gives the alias T; the bindings a, b, (bias), c and params; the loads; c_store(row, n,
-// v), which stores four neighbours of a row, maybe after further operations; and `mad`. The params:
+// v), which stores four neighbours of a row, maybe after further operations; sums_store(m, v), which
+// stores the sum of a row of a where ROW_SUMS is set; and `mad`. The params:
 //   m, n, k, share, tiles_m, tiles_n, batches, splits   sizes
 //   a_offset, a_batch, a_step, b_offset, b_batch, b_step, c_offset, bias_offset   in elements
 
@@ -215,6 +216,7 @@ fn main(
   let ty = warp / (TX / WARP_X) * (32u / WARP_X) + local % 32u / WARP_X;
 
   var sums: array<vec4<T>, SUMS>;
+  var row_sums: array<vec4<T>, A_CHUNKS>;
   var a_next: array<vec4<T>, A_LOADS>;
   var b_next: array<vec4<T>, B_LOADS>;
   var buffer = 0u;
@@ -255,6 +257,7 @@ fn main(
           var columns: array<vec4<T>, B_CHUNKS>;
           for (var p = 0u; p < A_CHUNKS; p++) {  // unroll
             rows[p] = a_tile[buffer][k4][j][p][y];
+            if (ROW_SUMS) { row_sums[p] += rows[p]; }
           }
           for (var q = 0u; q < B_CHUNKS; q++) {  // unroll
             columns[q] = b_tile[buffer][k4][j][q][x];
@@ -289,6 +292,20 @@ fn main(
         }
       }
     }
+    if (ROW_SUMS) {
+      workgroupBarrier();
+      if (team == other) {
+        for (var p = 0u; p < A_CHUNKS; p++) {  // unroll
+          lend(p * TEAM + local % TEAM, row_sums[p]);
+        }
+      }
+      workgroupBarrier();
+      if (team == 0u) {
+        for (var p = 0u; p < A_CHUNKS; p++) {  // unroll
+          row_sums[p] += lent(p * TEAM + local % TEAM);
+        }
+      }
+    }
   }
   if (team > 0u) { return; }
 
@@ -301,6 +318,15 @@ fn main(
         if (m < params.m) {
           c_store(tile.c_base + m * params.n, n, sums[(4u * p + c) * B_CHUNKS + q] + bias);
         }
+      }
+    }
+  }
+
+  if (ROW_SUMS && tile.n0 + tx == 0u) {
+    for (var p = 0u; p < A_CHUNKS; p++) {  // unroll
+      for (var c = 0u; c < 4u; c++) {  // unroll
+        let m = tile.m0 + (p * TY + ty) * 4u + c;
+        if (m < params.m) { sums_store(m, row_sums[p][c]); }
       }
     }
   }

@@ -171,3 +171,64 @@ def test_sums_over_nothing_are_the_bias(be):
 def test_more_matrices_than_a_grid_has_in_one_dimension(be):
     a, b = numbers((66_000, 2, 3)), numbers((66_000, 3, 2), 1)
     check(be.to_host(be.matmul(be.from_host(a), be.from_host(b))), a, b)
+
+
+@given(
+    st.integers(1, 130),
+    st.integers(1, 70),
+    st.integers(1, 150),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 3),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_product_and_the_sums_of_its_rows(m, n, k, turn_a, turn_b, gap):
+    be = get_gpu_backend(0)
+    a, b = numbers((m, k)), numbers((k, n), 1)
+    memory = be.full((m * n + gap + m + 5,), -7.0, np.dtype(np.float32))
+    out = GpuArray(memory.storage, (m, n), (n, 1), 0, memory.dtype)
+    sums_out = GpuArray(memory.storage, (m,), (1,), m * n + gap, memory.dtype)
+    left, right = operand(be, a, turn_a), operand(be, b, turn_b)
+    assert matmul.with_sums(left, right, out, sums_out)
+    check(be.to_host(out), a, b)
+    exact = a.astype(np.float64).sum(1)
+    assert (np.abs(be.to_host(sums_out) - exact) <= 1e-6 * np.abs(a).sum(1)).all()
+    whole = be.to_host(memory)
+    assert (whole[m * n : m * n + gap] == -7).all() and (whole[m * n + gap + m :] == -7).all()
+
+
+@pytest.mark.parametrize(
+    "tile",
+    [tile for tile in tiles.TILES if tile.a_chunks == 1],
+    ids=lambda t: f"{t.bm}x{t.bn}x{t.bk}_{t.tx}x{t.ty}",
+)
+def test_every_tile_that_makes_sums(be, tile):
+    m, n, k = tile.bm + 3, 2 * tile.bn + 4, 101
+    a, b = numbers((m, k)), numbers((k, n), 1)
+    memory = be.full((m * n + m,), 0.0, np.dtype(np.float32))
+    out = GpuArray(memory.storage, (m, n), (n, 1), 0, memory.dtype)
+    left, right = operand(be, a), operand(be, b)
+    plan = matmul.make_plan(left, right, None, out, tiles.parts(tile, 1, k))
+    words = list(plan.words)
+    plan.summing.dispatch([left, right, out], (*words, m * n), plan.groups)
+    check(be.to_host(out), a, b)
+    sums = be.to_host(memory)[m * n :]
+    assert (np.abs(sums - a.astype(np.float64).sum(1)) <= 1e-6 * np.abs(a).sum(1)).all()
+
+
+def test_sums_that_do_not_fit_one_pass_are_made_in_two(be):
+    a, b = numbers((6, 9)), numbers((9, 4), 1)
+    product, sums = be.matmul_and_sums(be.from_host(a), be.from_host(b))
+    check(be.to_host(product), a, b)
+    np.testing.assert_allclose(be.to_host(sums), a.sum(1), rtol=1e-5)
+    apart = [be.full((6, 4), 0.0, a.dtype), be.full((6,), 0.0, a.dtype)]
+    assert not matmul.with_sums(be.from_host(a), be.from_host(b), *apart)
+    half = [be.elementwise("cast", be.from_host(x), dtype=np.dtype(np.float16)) for x in (a, b)]
+    memory = be.full((40,), 0.0, half[0].dtype)
+    slots = [
+        GpuArray(memory.storage, (6, 4), (4, 1), 0, memory.dtype),
+        GpuArray(memory.storage, (6,), (1,), 32, memory.dtype),
+    ]
+    assert not matmul.with_sums(*half, *slots)
+    assert be.matmul_and_sums(*half, *slots)[0] is slots[0]
+    np.testing.assert_allclose(be.to_host(slots[1]), a.sum(1), rtol=5e-3, atol=5e-3)

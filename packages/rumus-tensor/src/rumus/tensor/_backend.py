@@ -144,6 +144,15 @@ class Backend(Protocol[A]):
         """
         ...
 
+    def matmul_and_sums(
+        self, a: A, b: A, out: A | None = None, sums_out: A | None = None
+    ) -> tuple[A, A]:
+        """``(m, k) @ (k, n)``, and the sums of the rows of ``a``, of shape ``(m,)``.
+
+        With ``out`` or ``sums_out`` that result is written there and given back.
+        """
+        ...
+
     # Rows: over the last axis of a 2-D array
 
     def softmax(self, a: A, log: bool) -> A:

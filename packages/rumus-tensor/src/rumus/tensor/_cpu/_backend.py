@@ -89,6 +89,11 @@ class CpuBackend:
     ) -> Array:
         return _matmul.matmul(a, b, bias, out)
 
+    def matmul_and_sums(
+        self, a: Array, b: Array, out: Array | None = None, sums_out: Array | None = None
+    ) -> tuple[Array, Array]:
+        return self.matmul(a, b, out=out), self.reduce("sum", a, (1,), False, sums_out)
+
     def softmax(self, a: Array, log: bool) -> Array:
         return _rows.softmax(a, log)
 

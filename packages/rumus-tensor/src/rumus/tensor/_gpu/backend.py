@@ -109,6 +109,17 @@ class GpuBackend:
     ) -> GpuArray:
         return matmul.matmul(a, b, bias, out)
 
+    def matmul_and_sums(
+        self,
+        a: GpuArray,
+        b: GpuArray,
+        out: GpuArray | None = None,
+        sums_out: GpuArray | None = None,
+    ) -> tuple[GpuArray, GpuArray]:
+        if out is not None and sums_out is not None and matmul.with_sums(a, b, out, sums_out):
+            return out, sums_out
+        return self.matmul(a, b, out=out), self.reduce("sum", a, (1,), False, sums_out)
+
     def softmax(self, a: GpuArray, log: bool) -> GpuArray:
         return rows.softmax(a, log)
 

@@ -21,6 +21,7 @@ from .matmul_source import (
     C_OFFSET,
     PARAMS,
     SPLITS,
+    SUMMING_PARAMS,
     N,
     Operand,
     Variant,
@@ -40,9 +41,14 @@ class Plan(NamedTuple):
     groups: tuple[int, int]
     words: tuple[int, ...]
     parts: Pipeline | None
+    summing: Pipeline | None
+    """What makes the sums of the rows of ``a`` as well."""
     dtype: DType
     shape: Shape
 
+
+MOST_SUMMED = 4096
+"""Values of a row that are added one after the other; longer ones are left to a reduction."""
 
 _plans: dict[tuple[Any, ...], Plan] = {}
 
@@ -63,7 +69,7 @@ def matmul(
     )
     result = out if out is not None and fits else empty(shape, accumulated, a.device_index)
     if result.size and a.shape[-1]:
-        _multiply(a, b, bias, result)
+        run_plan(_plan_of(a, b, bias, result), a, b, bias, result)
     elif result.size:
         empty_sum = full(shape, 0, accumulated, a.device_index)
         assign(result, empty_sum if bias is None else elementwise("add", [empty_sum, bias]))
@@ -74,12 +80,31 @@ def matmul(
     return result if dtype == accumulated else elementwise("cast", [result], dtype)
 
 
-def _multiply(a: GpuArray, b: GpuArray, bias: GpuArray | None, result: GpuArray) -> None:
+def with_sums(a: GpuArray, b: GpuArray, out: GpuArray, sums_out: GpuArray) -> bool:
+    """Write ``a @ b`` and the sums of the rows of ``a`` in one pass, if that pays.
+
+    Both must go into one storage, as gradients in an arena do, for a kernel binds each storage
+    once. Large tiles are busy enough: there the additions take as long as another pass.
+    """
+    if (
+        a.dtype != float32
+        or not (out.size and a.shape[-1] <= MOST_SUMMED)
+        or not (out.is_contiguous and sums_out.is_contiguous and shares(out, sums_out))
+        or any(shares(out, given) for given in (a, b))
+    ):
+        return False
+    plan = _plan_of(a, b, None, out)
+    if plan.summing is None:
+        return False
+    words = list(plan.words)
+    words[A_OFFSET], words[B_OFFSET], words[C_OFFSET] = a.offset, b.offset, out.offset
+    plan.summing.dispatch([a, b, out], SUMMING_PARAMS.pack(*words, sums_out.offset), plan.groups)
+    return True
+
+
+def _plan_of(a: GpuArray, b: GpuArray, bias: GpuArray | None, result: GpuArray) -> Plan:
     key = (_key(a), _key(b), bias and bias.dtype.num, result.offset & 3, result.dtype.num)
-    plan = _plans.get(key)
-    if plan is None:
-        plan = remember(_plans, key, make_plan(a, b, bias, result))
-    run_plan(plan, a, b, bias, result)
+    return _plans.get(key) or remember(_plans, key, make_plan(a, b, bias, result))
 
 
 def run_plan(plan: Plan, a: GpuArray, b: GpuArray, bias: GpuArray | None, result: GpuArray) -> None:
@@ -148,6 +173,8 @@ def make_plan(
     dtypes = str(a.dtype), str(b.dtype)
     fused = bias_dtype if splits == 1 else None
     variant = Variant(tile, dtypes, fused, first, second, c_vectors, k_edge)
+    sums_pay = splits == 1 and batches == 1 and tile.a_chunks == 1
+    sums_pay = sums_pay and bias is None and not any(copies)
     return Plan(
         copies,
         variant,
@@ -155,6 +182,7 @@ def make_plan(
         plane(tiles_m * tiles_n * batches * splits, a.device_index),
         words,
         parts_pipeline(str(result.dtype), bias_dtype) if splits > 1 else None,
+        product_pipeline(variant._replace(row_sums=True)) if sums_pay else None,
         result.dtype,
         result.shape,
     )

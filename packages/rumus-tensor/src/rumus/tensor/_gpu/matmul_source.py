@@ -21,6 +21,8 @@ _NAMES = (
 _FIELDS = [f"{name}: u32" for name in _NAMES]
 PARAMS = struct.Struct(f"<{len(_NAMES)}I")
 """The uniform block of ``matmul.wgsl``."""
+SUMMING_PARAMS = struct.Struct(f"<{len(_NAMES) + 1}I")
+"""The same with row sums, whose place comes last."""
 N, SPLITS = _NAMES.index("n"), _NAMES.index("splits")
 A_OFFSET, B_OFFSET = _NAMES.index("a_offset"), _NAMES.index("b_offset")
 C_OFFSET, BIAS_OFFSET = _NAMES.index("c_offset"), _NAMES.index("bias_offset")
@@ -45,6 +47,8 @@ class Variant(NamedTuple):
     second: Operand
     c_vectors: bool
     k_edge: bool
+    row_sums: bool = False
+    """Whether the sums of the rows of ``a`` go into the storage of ``c`` as well."""
 
 
 class Tail(NamedTuple):
@@ -75,6 +79,7 @@ def product_pipeline(variant: Variant, tail: Tail | None = None) -> Pipeline:
         A_VECTORS=first.vectors,
         B_VECTORS=second.vectors,
         K_EDGE=variant.k_edge,
+        ROW_SUMS=variant.row_sums,
     )
 
 
@@ -102,14 +107,16 @@ def _product_prelude(variant: Variant, tail: Tail | None) -> str:
         declare_loads(0, "a", first, variant.first.vectors)
         + declare_loads(1, "b", second, variant.second.vectors)
         + _bias_source(2, variant.bias)
-        + (_store(binding, variant.c_vectors) if tail is None else _tail_store(binding, tail))
+        + (_store(binding, variant) if tail is None else _tail_store(binding, tail))
+        + _sums_store(variant)
         + f"fn mad(x: T, y: vec4<T>, z: vec4<T>) -> vec4<T> {{ return {multiply_add}; }}\n"
     )
 
 
-def _store(binding: int, vectors: bool) -> str:
+def _store(binding: int, variant: Variant) -> str:
     """``c_store(row, n, v)``: four neighbours of a row, where they are inside of it."""
-    if vectors:
+    fields = [*_FIELDS, "sums_offset: u32"] if variant.row_sums else _FIELDS
+    if variant.c_vectors:
         words, store = "vec4<T>", "if (n < params.n) { c[(row + n) / 4u] = v; }"
     else:
         words = "T"
@@ -118,9 +125,17 @@ def _store(binding: int, vectors: bool) -> str:
         )
     return (
         f"@group(0) @binding({binding}) var<storage, read_write> c: array<{words}>;\n"
-        + declare_params(binding + 1, _FIELDS)
+        + declare_params(binding + 1, fields)
         + f"fn c_store(row: u32, n: u32, v: vec4<T>) {{ {store} }}\n"
     )
+
+
+def _sums_store(variant: Variant) -> str:
+    """``sums_store(m, v)``: the sum of a row of a."""
+    if not variant.row_sums:
+        return "fn sums_store(m: u32, v: T) {}\n"
+    at = "c[e / 4u][e % 4u]" if variant.c_vectors else "c[e]"
+    return f"fn sums_store(m: u32, v: T) {{ let e = params.sums_offset + m; {at} = v; }}\n"
 
 
 def _tail_store(binding: int, tail: Tail) -> str:

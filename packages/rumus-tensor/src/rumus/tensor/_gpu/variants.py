@@ -102,10 +102,13 @@ def _products() -> Iterator[tuple[str, Pipeline]]:
     f32 = "float32", "float32"
     for tile, a_along_k, b_along_k in product(TILES, (False, True), (False, True)):
         a, b = Operand(a_along_k, 0, 0, True), Operand(b_along_k, 0, 0, True)
-        yield (
-            f"matmul {tile} {a_along_k} {b_along_k}",
-            product_pipeline(Variant(tile, f32, None, a, b, True, False)),
-        )
+        alone = Variant(tile, f32, None, a, b, True, False)
+        yield f"matmul {tile} {a_along_k} {b_along_k}", product_pipeline(alone)
+        if tile.a_chunks == 1:
+            for summing in (alone, alone._replace(c_vectors=False)):
+                pipeline = product_pipeline(summing._replace(row_sums=True))
+                what = f"matmul and sums {tile} {a_along_k} {b_along_k} {summing.c_vectors}"
+                yield what, pipeline
     for dtype, vectors, along_k, edge, bias in product(
         DTYPES, (False, True), (False, True), (False, True), (False, True)
     ):

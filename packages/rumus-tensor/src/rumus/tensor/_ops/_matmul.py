@@ -41,15 +41,18 @@ class Linear(Function):
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
         """``g @ weight``, ``g.T @ x`` and the sum of g over rows."""
         x, weight = self.saved
-        needs = self.needs
-        grads = [
-            be.matmul(grad, weight) if needs[0] else None,
-            be.matmul(transposed(be, grad), x, out=self.slot(1)) if needs[1] else None,
-        ]
-        if len(needs) > 2:
-            bias = be.reduce("sum", grad, (0,), False, self.slot(2)) if needs[2] else None
-            grads.append(bias)
-        return tuple(grads)
+        for_x, for_weight, for_bias = (*self.needs, False)[:3]
+        turned = transposed(be, grad)
+        into_x = be.matmul(grad, weight) if for_x else None
+        into_weight = into_bias = None
+        if for_weight and for_bias:
+            slots = self.slot(1), self.slot(2)
+            into_weight, into_bias = be.matmul_and_sums(turned, x, *slots)
+        elif for_weight:
+            into_weight = be.matmul(turned, x, out=self.slot(1))
+        elif for_bias:
+            into_bias = be.reduce("sum", turned, (1,), False, self.slot(2))
+        return (into_x, into_weight, into_bias)[: len(self.needs)]
 
 
 def transposed(be: Backend[Any], a: Any) -> Any:
