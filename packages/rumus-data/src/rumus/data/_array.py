@@ -12,6 +12,7 @@ from rumus.tensor import ShapeError
 
 from ._buffers import BufferPool
 from ._dataset import Indices, checked_index, checked_indices
+from ._gather import gathered
 from ._item import DataItem, TensorLike, as_array
 
 _POOLED_FROM = 1 << 16  # bytes of a batch; smaller ones are cheaper to allocate anew
@@ -60,8 +61,4 @@ class ArrayDataset:
         if len(indices) * row < _POOLED_FROM or not array.flags.c_contiguous:
             rows: npt.NDArray[Any] = array[np.asarray(indices, np.intp)]
             return rows
-        numbers = checked_indices(indices, len(array))
-        batch = self._pool.empty((len(numbers), *array.shape[1:]), array.dtype, array)
-        # mode="clip" because numpy copies `out` first in its default mode
-        np.take(array, numbers, axis=0, out=batch, mode="clip")
-        return batch
+        return gathered(array, checked_indices(indices, len(array)), self._pool)

@@ -8,7 +8,7 @@ from ._item import as_array, raw_parts
 from ._rrec._dataset import RecordDataset
 from ._subset import ConcatDataset, Subset
 
-_BYTES = 1 << 21  # more would leave the processor's cache before it is used
+_BYTES = 1 << 22  # more would leave the processor's cache before it is used
 
 
 def gathers(dataset: Dataset) -> bool:

@@ -191,7 +191,7 @@ class DataLoader:
 
     def _source(self, fetcher: Fetcher, first: int, end: int, stop: StopFlag) -> Source:
         workers = self._num_workers
-        most = self._prefetch_factor if workers else _AT_ONCE
+        most = self._prefetch_factor + (workers > 1) if workers else _AT_ONCE
         single = self._collate is not None or not gathers(self.dataset)
         group = 1 if single else group_size(self.dataset, self._split.batch_size, most)
         if not workers or first >= end:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._buffers import BufferPool
+from .._gather import gathered
 from ._mapped import Bytes
 
 _WORDS = {rest: np.dtype({0: "u8", 4: "u4"}.get(rest, "u1")) for rest in range(8)}
@@ -83,11 +84,8 @@ def take_rows(rows: Bytes, numbers: npt.NDArray[np.intp], pool: BufferPool) -> B
         numbers: Which of them; all are inside.
         pool: Where the memory of the result comes from.
     """
-    batch = pool.empty((len(numbers), rows.shape[1]), np.uint8, rows)
-    wide = _WORDS[rows.shape[1] % 8]
-    # mode="clip" because numpy copies `out` first in its default mode
-    rows.view(wide).take(numbers, axis=0, out=batch.view(wide), mode="clip")
-    return batch
+    wide = _WORDS[(rows.shape[1] | rows.ctypes.data) % 8]
+    return gathered(rows.view(wide), numbers, pool).view(np.uint8)
 
 
 def _column(rows: Bytes, offset: int, field: Field) -> npt.NDArray[Any]:

