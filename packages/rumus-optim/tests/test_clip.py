@@ -18,6 +18,7 @@ from rumus.optim import (
     HyperparameterError,
     NonFiniteGradientError,
     ParameterListError,
+    _gpu_clip,
     clip_grad_norm_,
     clip_grad_value_,
 )
@@ -91,6 +92,21 @@ def test_a_large_gradient_s_norm_is_right_to_a_millionth(device: str) -> None:
     assert float(clip_grad_norm_(store, [weight], 1.0)) == pytest.approx(
         norm_of([values]), rel=2e-7
     )
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("order", [2.0, 1.0])
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_a_thread_s_share_of_500m_elements_is_summed_to_a_millionth(
+    spread: float, order: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 3_000_001
+    monkeypatch.setattr(_gpu_clip, "MOST_GROUPS", _gpu_clip.MOST_GROUPS * size // 500_000_000)
+    rng = np.random.default_rng(0)
+    values = np.abs(rng.standard_normal(size) * spread + 0.7).astype(np.float32)
+    weight = Parameter(tensor(np.zeros_like(values)).to("gpu"))
+    norm = clip_grad_norm_(fill([weight], [values], "gpu"), [weight], 1.0, order)
+    assert float(norm) == pytest.approx(norm_of([values], order), rel=1e-6)
 
 
 def test_float16_gradients_are_measured_in_float32(device: str) -> None:

@@ -21,7 +21,7 @@ from rumus.tensor import Slot, Tensor
 EPS = 1e-6
 """Added to the norm before dividing by it, as in PyTorch."""
 
-_MOST_GROUPS = 1024
+MOST_GROUPS = 1024
 _VECTORS_A_GROUP = 1024
 
 
@@ -37,7 +37,7 @@ class Range:
     @property
     def groups(self) -> int:
         """Workgroups to measure it with."""
-        return min(_MOST_GROUPS, -(-self.count // (4 * _VECTORS_A_GROUP)))
+        return min(MOST_GROUPS, -(-self.count // (4 * _VECTORS_A_GROUP)))
 
 
 def device_norm(
