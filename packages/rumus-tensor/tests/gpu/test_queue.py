@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from rumus import gpu
+from rumus.gpu import _readback
+from rumus.gpu._device import get_device
+from rumus.tensor import tensor
 
 pytestmark = pytest.mark.gpu
 
@@ -98,3 +101,16 @@ def test_threads_do_not_disturb_each_other() -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.parametrize("start", [0, 1, 6])
+def test_a_large_array_is_read_back_through_few_staging_buffers(
+    start: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_readback, "PIECE", 4096)
+    values = np.random.default_rng(0).integers(0, 256, 100_003, dtype=np.uint8)
+    x = tensor(values, device="gpu")
+    assert (x[start:].numpy() == values[start:]).all()
+    idle = get_device(0)._readback._idle
+    assert len(idle) <= _readback.STAGING
+    assert (x[start:].numpy() == values[start:]).all()

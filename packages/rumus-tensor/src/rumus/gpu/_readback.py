@@ -1,15 +1,16 @@
 """Read-back: copies to mappable staging buffers, and from there to numpy.
 
-A large array is cut into pieces whose copies are all submitted at once; a few threads empty the
-pieces while the GPU fills the next ones, because one thread alone is held up by the page faults of
-the new numpy array. Every read-back fetches the fault buffer as well.
+A large array goes through a few staging buffers piece by piece: some threads empty them while the
+GPU fills the others, because one thread alone is held up by the page faults of the new numpy array.
+Every read-back fetches the fault buffer as well.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +22,26 @@ if TYPE_CHECKING:
 
 PIECE = 8 << 20
 """Bytes of one staging buffer for large arrays."""
+STAGING = 8
+"""Staging buffers in use at a time; as many are kept for the next read-back."""
 THREADS = 4
 """Threads that empty staging buffers."""
-KEPT = 8
-"""Staging buffers that are kept for the next read-back."""
 _MAP_READ, _COPY_DST = 0x1, 0x8
 _FAULT_BYTES = 16
+
+Bytes = npt.NDArray[np.uint8]
+
+
+class _Piece(NamedTuple):
+    """A part of an array on its way."""
+
+    target: Bytes
+    """Where it goes."""
+    skipped: int
+    """Bytes in the staging buffer before it."""
+    buffer: Any
+    promise: Any
+    """Kept when the GPU has filled the buffer."""
 
 
 class Readback:
@@ -40,45 +55,57 @@ class Readback:
         """Wait for everything recorded and return the elements of a contiguous array."""
         result = np.empty(array.shape, array.dtype)
         target = result.reshape(-1).view(np.uint8)
-        first = array.offset * array.dtype.itemsize
-        # Copies are whole words: start at the word before the first byte, end after the last.
-        lead = first & 3
-        total = (lead + array.nbytes + 3) & ~3
-        pieces = [(at, min(PIECE, total - at)) for at in range(0, total, PIECE)] or [(0, 0)]
-        staged = [self._stage(array, first - lead + at, size) for at, size in pieces]
-        self._device.flush()
-        promises = [buffer.map_async("READ") for buffer in staged]
-        jobs = []
-        for (at, size), buffer, promise in zip(pieces, staged, promises, strict=True):
-            promise.sync_wait()
-            words = np.frombuffer(buffer.read_mapped(copy=False), np.uint8)
-            low, high = max(at, lead), min(at + size, lead + array.nbytes)
-            into, source = target[low - lead : high - lead], words[low - at : high - at]
-            if len(pieces) == 1:
-                np.copyto(into, source)
+        rest = deque(range(0, target.size, PIECE) or [0])
+        only = len(rest) == 1
+        copied: deque[_Piece] = deque()
+        emptied: deque[tuple[Any, Future[None]]] = deque()
+        while rest or copied or emptied:
+            if rest and len(copied) + len(emptied) < STAGING:
+                at = rest.popleft()
+                copied.append(self._copy(array, at, target[at : at + PIECE]))
+            elif copied and len(emptied) < THREADS:
+                piece = copied.popleft()
+                emptied.append((piece.buffer, self._empty(piece, at_once=only)))
             else:
-                jobs.append(self._threads.submit(np.copyto, into, source))
-        for job in jobs:
-            job.result()
-        self._device.faults.seen = words[size : size + _FAULT_BYTES].view(np.int32).copy()
-        del words, source
-        for buffer in staged:
-            buffer.unmap()
-        self._idle = (self._idle + staged)[-KEPT:]
+                buffer, job = emptied.popleft()
+                job.result()
+                buffer.unmap()
+                self._idle = [*self._idle, buffer][-STAGING:]
         return result
+
+    def _copy(self, array: GpuArray, at: int, target: Bytes) -> _Piece:
+        """Have the bytes from ``at`` on copied to a staging buffer, and the faults behind them."""
+        start = array.offset * array.dtype.itemsize + at
+        # Copies are whole words: start at the word before the first byte, end after the last.
+        skipped = start & 3
+        words = (skipped + target.size + 3) & ~3
+        buffer = self._staging(words + _FAULT_BYTES)
+        encoder = self._device.encoder
+        if words:
+            encoder.copy(array.storage.buffer.handle, start - skipped, buffer, 0, words)
+        fault = self._device.faults.array.storage.buffer.handle
+        encoder.copy(fault, 0, buffer, words, _FAULT_BYTES)
+        self._device.flush()
+        return _Piece(target, skipped, buffer, buffer.map_async("READ"))
+
+    def _empty(self, piece: _Piece, at_once: bool) -> Future[None]:
+        """Have a piece brought to its target, once the GPU has filled the buffer."""
+        target, skipped, buffer, promise = piece
+        promise.sync_wait()
+        mapped = np.frombuffer(buffer.read_mapped(copy=False), np.uint8)
+        faults = (skipped + target.size + 3) & ~3
+        self._device.faults.seen = mapped[faults : faults + _FAULT_BYTES].view(np.int32).copy()
+        source = mapped[skipped : skipped + target.size]
+        if not at_once:
+            return self._threads.submit(np.copyto, target, source)
+        done: Future[None] = Future()
+        np.copyto(target, source)
+        done.set_result(None)
+        return done
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(THREADS, "rumus-readback")
-
-    def _stage(self, array: GpuArray, start: int, size: int) -> Any:
-        buffer = self._staging(size + _FAULT_BYTES)
-        encoder = self._device.encoder
-        if size:
-            encoder.copy(array.storage.buffer.handle, start, buffer, 0, size)
-        fault = self._device.faults.array.storage.buffer.handle
-        encoder.copy(fault, 0, buffer, size, _FAULT_BYTES)
-        return buffer
 
     def _staging(self, size: int) -> Any:
         for position, buffer in enumerate(self._idle):
