@@ -19,7 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -34,15 +34,17 @@ from rumus.tensor import Tensor, manual_seed, tensor
 from rumus.train import Trainer
 
 SIZES = (784, 512, 512, 10)
+DEEP = (784, *[64] * 40, 10)
+"""Of a model whose step has many small dispatches, so that the processor is what it waits for."""
 BATCH = 128
 LEARNING_RATE = 1e-3
 ROUNDS = 7
 
 
-def make_model() -> nn.Sequential:
-    """The model, on the CPU."""
+def make_model(sizes: Sequence[int] = SIZES) -> nn.Sequential:
+    """A model with ReLU between its layers, on the CPU."""
     layers: list[nn.Module] = []
-    for wide, narrow in pairwise(SIZES):
+    for wide, narrow in pairwise(sizes):
         layers += [nn.Linear(wide, narrow), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -73,6 +75,28 @@ def ours(weights: dict[str, Tensor], capture: bool) -> Callable[[Tensor, Tensor]
         return nn.cross_entropy_loss(model(x), y)
 
     return lambda x, y: trainer.train_step_with(clip, forward, x, y)
+
+
+def dispatch_seconds(sizes: Sequence[int], x: Tensor, y: Tensor, count: int) -> float:
+    """The processor's time for a dispatch of a captured step, everything included."""
+    model = make_model(sizes).to_gpu()
+    optimizer = AdamW(model.parameters(), lr=LEARNING_RATE)
+
+    @gpu.capture
+    def step(x: Tensor, y: Tensor) -> None:
+        grads = nn.cross_entropy_loss(model(x), y).backward()
+        clip_grad_norm_(grads, optimizer.params, 1.0)
+        optimizer.step(grads)
+
+    for _ in range(10):
+        step(x, y)
+    gpu.synchronize()
+    start = time.perf_counter()
+    for _ in range(count):
+        step(x, y)
+    seconds = time.perf_counter() - start
+    gpu.synchronize()
+    return seconds / count / step.dispatches[0]
 
 
 def theirs(torch: Any, weights: dict[str, Tensor], graph: bool) -> tuple[Any, Any, Any]:
@@ -159,6 +183,8 @@ def main() -> None:
         step(x, y)
     rows["rumus captured, CPU time"] = [(time.perf_counter() - start) / count]
     gpu.synchronize()
+    rows["CPU time a dispatch"] = [dispatch_seconds(SIZES, x, y, count)]
+    rows["CPU time a dispatch, deep"] = [dispatch_seconds(DEEP, x, y, count)]
 
     torch = cuda_torch()
     if torch is None:
