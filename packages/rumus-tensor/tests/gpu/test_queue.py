@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from rumus import gpu
-from rumus.gpu import _readback
+from rumus.gpu import _device, _readback
 from rumus.gpu._device import get_device
 from rumus.tensor import tensor
 
@@ -114,3 +114,13 @@ def test_a_large_array_is_read_back_through_few_staging_buffers(
     idle = get_device(0)._readback._idle
     assert len(idle) <= _readback.STAGING
     assert (x[start:].numpy() == values[start:]).all()
+
+
+def test_the_gpu_begins_long_work_at_once() -> None:
+    device = get_device(0)
+    gpu.synchronize()
+    x = gpu.from_host(np.zeros(64, np.float32))
+    add(x, 1.0)
+    assert device.encoder.is_open
+    ADD_ONE.variant().dispatch([x, gpu.empty((64,))], (64, 1.0), _device.BATCH_WORKGROUPS)
+    assert not device.encoder.is_open

@@ -83,6 +83,8 @@ class GpuArray:
     @property
     def is_contiguous(self) -> bool:
         """Whether the elements lie in row-major order without gaps."""
+        if self.strides == contiguous_strides(self.shape):
+            return True
         expected = 1
         for length, stride in zip(reversed(self.shape), reversed(self.strides), strict=True):
             if length != 1 and stride != expected:

@@ -30,6 +30,8 @@ T = TypeVar("T")
 BATCH = 64
 """Dispatches that are recorded before they are submitted without being asked for: enough that a
 submission costs each of them about a microsecond, few enough that the GPU is not kept waiting."""
+BATCH_WORKGROUPS = 16384
+"""Workgroups after which a batch is submitted too: they take longer than a submission."""
 CACHED_GROUPS = 8192
 _STORAGE, _COPY_SRC, _COPY_DST = 0x80, 0x4, 0x8
 
@@ -56,7 +58,7 @@ class GpuDevice:
         self.pool = Pool(self._create_buffer, self._discard_buffer, self.limits["max-buffer-size"])
         self.batch = 0
         """The number of batches submitted so far, and so the name of the one being recorded."""
-        self._recorded = 0
+        self._recorded = self._workgroups = 0  # in the open batch
         self._groups: dict[tuple[int, ...], Any] = {}
         self._uniforms = Uniforms(self._checked, self.gpu, self.encoder, self._groups.clear)
         self._submitter = Submitter(self._submit)
@@ -143,7 +145,8 @@ class GpuDevice:
         """Record a dispatch into the open batch."""
         self.encoder.dispatch(pipeline, group, x, y, z)
         self._recorded += 1
-        if self._recorded >= BATCH:
+        self._workgroups += x * y * z
+        if self._recorded >= BATCH or self._workgroups >= BATCH_WORKGROUPS:
             self.flush()
 
     def flush(self) -> None:
@@ -162,7 +165,7 @@ class GpuDevice:
             self._submit(batch)
 
     def _take(self, writes: Sequence[tuple[Buffer, npt.NDArray[Any]]]) -> _Batch:
-        self._recorded = 0
+        self._recorded = self._workgroups = 0
         self.batch += 1
         return _Batch(writes, self.encoder.take())
 
