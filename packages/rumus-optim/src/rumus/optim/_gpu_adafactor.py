@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import product
 
@@ -148,36 +149,24 @@ def _dispatch(step: GpuStep, name: str, blocks: Blocks, run: Run, arrays: list[G
 @cache
 def _pass(name: str, formula: _shaders.Formula) -> Pipeline:
     """One of the passes that are not a frame around the formula."""
-    control = [("control", "f32")] if formula.control else []
+    matrices, joined, table = ("matrices", "Matrix"), ("joined", "Factor"), ("table", "Row")
+    partials, factors = ("partials", "f32"), ("factors", "f32")
     read, written = {
-        "squares": ([("matrices", "Matrix"), ("grads", "Word")], [("partials", "vec4<f32>")]),
-        "join": (
-            [("joined", "Factor"), ("table", "Row"), *control],
-            [("partials", "f32"), ("factors", "f32")],
-        ),
-        "means": ([("partials", "f32")], [("factors", "f32")]),
+        "squares": ([matrices, ("grads", "Word")], [("partials", "vec4<f32>")]),
+        "join": ([joined, table, *_shaders.control(formula)], [partials, factors]),
+        "means": ([partials], [factors]),
     }[name]
+    if name != "join":
+        formula = replace(formula, control=False, skip=False)
     words, word = _shaders.words(formula.half)
     lines = [
-        *_shaders.structs(formula),
+        *_shaders.header(formula),
         *_shaders.bindings([("blocks", "vec4<u32>"), *read], written),
         words,
-        *(_controls(formula) if name == "join" else []),
         _shaders.text("sum_workgroup.wgsl"),
     ]
     kernel = _shaders.kernel(f"adafactor_{name}.wgsl")
     return kernel.variant(prelude="\n".join(lines) + "\n", Word=word)
-
-
-def _controls(formula: _shaders.Formula) -> list[str]:
-    scale = "control[0]" if formula.control else "1.0"
-    skipped = "control[1] == 0.0" if formula.skip else "false"
-    step = "h.step - control[2]" if formula.skip else "h.step"
-    return [
-        f"fn scale() -> f32 {{ return {scale}; }}",
-        f"fn skipped() -> bool {{ return {skipped}; }}",
-        f"fn step_of(h: Row) -> f32 {{ return {step}; }}",
-    ]
 
 
 def _upload(rows: Table, index: int) -> GpuArray:

@@ -11,7 +11,7 @@ from rumus.gpu import GpuArray, Pipeline
 from rumus.nn import Parameter
 from rumus.optim import _shaders
 from rumus.optim._engine import F32
-from rumus.optim._rooms import contiguous_strides
+from rumus.optim._rooms import view
 from rumus.tensor import Arena, Slot, Tensor, from_numpy, no_grad, pack
 
 _MOST_GROUPS = 16384
@@ -48,11 +48,8 @@ class DeviceAverages:
     def tensors(self) -> list[Tensor]:
         """The averages, as they lie."""
         return [
-            Tensor.from_array(
-                GpuArray(flat.storage, p.shape, contiguous_strides(p.shape), s.offset, flat.dtype)
-            )
+            Tensor.from_array(view(self._averages[s.arena], p.shape, s.offset))
             for p, s in zip(self._params, self._slots, strict=True)
-            for flat in [self._averages[s.arena]]
         ]
 
     def read(self) -> list[F32]:

@@ -14,12 +14,10 @@ from rumus.autograd import ParamId
 from rumus.gpu import GpuArray, Pipeline
 from rumus.nn import Parameter
 from rumus.optim import _shaders
+from rumus.optim._clip import EPS
 from rumus.optim._gpu_flats import SLOT_BYTES, find_flats, origin
-from rumus.optim._rooms import aligned
+from rumus.optim._rooms import aligned, view
 from rumus.tensor import Slot, Tensor
-
-EPS = 1e-6
-"""Added to the norm before dividing by it, as in PyTorch."""
 
 MOST_GROUPS = 1024
 _VECTORS_A_GROUP = 1024
@@ -47,7 +45,7 @@ def device_norm(
     slots = [p.slot for p in gradients]
     arenas = {id(s.arena.grads.storage) for s in slots if isinstance(s, Slot)}
     control = measure([g.array for g in gradients.values()], arenas, most, order)
-    return Tensor.from_array(GpuArray(control.storage, (), (), 2, control.dtype)), control
+    return Tensor.from_array(view(control, (), 2)), control
 
 
 def clamp(gradients: Mapping[ParamId, Tensor], limit: float) -> dict[ParamId, Tensor]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from rumus.autograd import ParamId
 from rumus.gpu import GpuArray
+from rumus.optim._rooms import view
 from rumus.tensor import Tensor
 
 SLOT_BYTES = 256
@@ -62,7 +63,7 @@ class Flat:
     def __init__(self, arrays: dict[ParamId, GpuArray]) -> None:
         first = next(iter(arrays.values()))
         size = first.storage.nbytes // first.dtype.itemsize
-        self.whole = Tensor.from_array(GpuArray(first.storage, (size,), (1,), 0, first.dtype))
+        self.whole = Tensor.from_array(view(first, (size,), 0))
         places = {id: (a.shape, a.strides, a.offset, a.dtype) for id, a in arrays.items()}
         self.layout = Layout(origin(first), places)
         self._arrays = arrays

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rumus.gpu import GpuArray
-from rumus.nn import Parameter
-from rumus.optim._rooms import Room, contiguous_strides
+from rumus.optim._rooms import Room, view
 from rumus.tensor import Tensor, no_grad, stack
 
 _MOST_ELEMENTS = 1 << 24
@@ -51,9 +49,6 @@ def _batches(room: Room) -> Iterator[list[int]]:
 
 
 def _place(room: Room, k: int) -> Tensor:
-    parameter: Parameter = room.params[k]
-    slot, flat = room.arena.slots[k], room.states["d"]
-    strides = contiguous_strides(parameter.shape)
     return Tensor.from_array(
-        GpuArray(flat.storage, parameter.shape, strides, slot.offset, flat.dtype)
+        view(room.states["d"], room.params[k].shape, room.arena.slots[k].offset)
     )

@@ -14,7 +14,7 @@ from rumus.autograd import Borrowed
 from rumus.gpu import GpuArray, Pipeline
 from rumus.optim import _shaders
 from rumus.optim._engine import MASTER
-from rumus.optim._rooms import Room, aligned
+from rumus.optim._rooms import Room, aligned, view
 from rumus.optim._shaders import Formula
 from rumus.tensor import Tensor
 
@@ -187,8 +187,7 @@ class GpuStep:
         """One number for each slot from the sums over its tiles."""
         room, count = self.room, len(self.room.params)
         combined = gpu.empty((count,), np.float32, room.tiles.device_index)
-        control = self.controls() if self.skip else []
-        arrays = [room.slots, self.table, sums, *control, *extras, combined]
+        arrays = [room.slots, self.table, sums, *self.controls(), *extras, combined]
         groups = min(count, MOST_GROUPS)
         _shaders.combine_pass(self.formula).dispatch(arrays, (0, count, 0, 0.0), groups)
         return combined
@@ -236,7 +235,7 @@ def scaled(grad: GpuArray, scale: GpuArray | float | None) -> GpuArray:
     if isinstance(scale, float):
         factor = scale
     else:
-        factor = Tensor.from_array(GpuArray(scale.storage, (), (), scale.offset, scale.dtype))
+        factor = Tensor.from_array(view(scale, (), scale.offset))
     product = Tensor.from_array(grad) * factor
     return product.to(grad.dtype).array  # type: ignore[no-any-return]
 

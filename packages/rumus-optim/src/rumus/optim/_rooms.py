@@ -152,7 +152,7 @@ class Room:
             whole = gpu.persist(gpu.zeros((sum(together.values()) + 4,), np.float32, index))
             at = 0
             for name, size in together.items():
-                self.states[name] = GpuArray(whole.storage, (size,), (1,), at, whole.dtype)
+                self.states[name] = view(whole, (size,), at)
                 at += size
         for name, size in lengths.items():
             if name not in together:
@@ -180,6 +180,11 @@ class Room:
 def contiguous_strides(shape: Shape) -> Shape:
     """Row-major strides, in elements."""
     return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
+
+
+def view(flat: GpuArray, shape: Shape, offset: int) -> GpuArray:
+    """Elements of an array's storage, from ``offset`` on, under a shape."""
+    return GpuArray(flat.storage, shape, contiguous_strides(shape), offset, flat.dtype)
 
 
 def aligned(grad: GpuArray) -> GpuArray:

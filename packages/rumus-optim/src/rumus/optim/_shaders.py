@@ -30,6 +30,14 @@ from rumus.gpu import Kernel, Pipeline
 Arrays = list[tuple[str, str]]
 """Names and element types of bindings."""
 
+_OPENING = (
+    "@compute @workgroup_size(256)",
+    "fn main(@builtin(workgroup_id) group: vec3<u32>,",
+    "        @builtin(local_invocation_index) thread: u32,",
+    "        @builtin(num_workgroups) groups: vec3<u32>) {",
+    "    if (skipped()) { return; }",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Formula:
@@ -98,7 +106,7 @@ def update_pass(
         f"{values}[i] = p;",
         "params_out[i] = pack_half(p);" if formula.half and rounded else "",
     ]
-    lines = [*structs(formula), *bindings(read, written), *_tile_loop(formula, grads, body)]
+    lines = [*header(formula), *bindings(read, written), *_tile_loop(formula, grads, body)]
     return _build(formula, lines)
 
 
@@ -128,7 +136,7 @@ def measure_pass(formula: Formula) -> Pipeline:
         "if (thread == 0u) { sums[k] = sum; }",
     ]
     loop = _tile_loop(formula, True, body, ["var total = mat2x4<f32>();"], after)
-    lines = [*structs(formula), text("sum_workgroup.wgsl"), *bindings(read, written), *loop]
+    lines = [*header(formula), text("sum_workgroup.wgsl"), *bindings(read, written), *loop]
     return _build(formula, lines)
 
 
@@ -136,19 +144,18 @@ def measure_pass(formula: Formula) -> Pipeline:
 def combine_pass(formula: Formula) -> Pipeline:
     """A pass that turns each slot's sums into one number, a workgroup a slot.
 
-    Bindings: slots, table, sums, control (if steps can be skipped), extras, combined.
+    Bindings: slots, table, sums, control (if any), extras, combined.
     """
     read = [("slots", "vec4<u32>"), ("table", "Row"), ("sums", "vec2<f32>")]
-    read += [("control", "f32")] if formula.skip else []
-    read += _shapes(formula)
+    read += [*control(formula), *_shapes(formula)]
     lines = [
-        *structs(formula),
+        *header(formula),
         text("sum_workgroup.wgsl"),
         *bindings(read, [*_factors(formula), ("combined", "f32")]),
         "fn sum_at(i: u32, end: u32) -> vec2<f32> {",
         "    return select(vec2<f32>(), sums[min(i, end - 1u)], i < end);",
         "}",
-        *_opening(skip=False),
+        *_OPENING,
         "    for (var k = params.first + group.x; k < params.last; k += groups.x) {",
         "        let slot = slots[k];",
         "        let h = table[slot.w];",
@@ -160,7 +167,7 @@ def combine_pass(formula: Formula) -> Pipeline:
         "            );",
         "        }",
         "        let sum = sum_workgroup(mine * vec4<f32>(1.0, 1.0, 1.0, 1.0), thread);",
-        f"        let c = prepare(h, {_step(formula)});",
+        "        let c = prepare(h, step_of(h));",
         "        if (thread == 0u) { combined[k] = combine(h, c, sum, f32(slot.z)); }",
         "    }",
         "}",
@@ -187,19 +194,26 @@ def _word(half: bool) -> str:
     return "vec2<u32>" if half else "vec4<f32>"
 
 
-def _step(formula: Formula) -> str:
-    return "h.step - control[2]" if formula.skip else "h.step"
-
-
-def structs(formula: Formula) -> list[str]:
-    """The structs of a row, of the state of four elements, and of a dispatch's parameters."""
+def header(formula: Formula) -> list[str]:
+    """Structs (a row, the state of four elements, a dispatch's parameters), and the control."""
+    scale = "control[0]" if formula.control else "1.0"
+    skipped = "control[1] == 0.0" if formula.skip else "false"
+    step = "h.step - control[2]" if formula.skip else "h.step"
     rows = " ".join(f"{name}: f32," for name in (*formula.fields, "step"))
     states = " ".join(f"{name}: vec4<f32>," for name in formula.states)
     return [
         f"struct Row {{ {rows} }}",
         f"struct State {{ {states} combined: f32 }}",
         "struct Params { first: u32, last: u32, shift: u32, sign: f32 }",
+        f"fn scale() -> f32 {{ return {scale}; }}",
+        f"fn skipped() -> bool {{ return {skipped}; }}",
+        f"fn step_of(h: Row) -> f32 {{ return {step}; }}",
     ]
+
+
+def control(formula: Formula) -> Arrays:
+    """The control's binding, if there is one."""
+    return [("control", "f32")] if formula.control else []
 
 
 def _kept(formula: Formula) -> Arrays:
@@ -220,7 +234,7 @@ def _inputs(formula: Formula, grads: bool, combined: bool) -> Arrays:
     read = [("tiles", "vec4<u32>"), ("table", "Row")]
     read += [("combined", "f32")] if combined else []
     read += [("grads", _word(formula.half))] if grads else []
-    return read + ([("control", "f32")] if formula.control else [])
+    return read + control(formula)
 
 
 def _shapes(formula: Formula) -> Arrays:
@@ -243,16 +257,6 @@ def bindings(read: Sequence[tuple[str, str]], written: Sequence[tuple[str, str]]
     return lines
 
 
-def _opening(skip: bool) -> list[str]:
-    return [
-        "@compute @workgroup_size(256)",
-        "fn main(@builtin(workgroup_id) group: vec3<u32>,",
-        "        @builtin(local_invocation_index) thread: u32,",
-        "        @builtin(num_workgroups) groups: vec3<u32>) {",
-        "    if (control[1] == 0.0) { return; }" if skip else "",
-    ]
-
-
 def _tile_loop(
     formula: Formula,
     grads: bool,
@@ -261,17 +265,17 @@ def _tile_loop(
     after: Sequence[str] = (),
 ) -> list[str]:
     unpack = "unpack_half" if formula.half else ""
-    scale = "params.sign * control[0]" if formula.control else "params.sign"
-    raw = f"{unpack}(grads[i + params.shift]) * ({scale})" if grads else "vec4<f32>()"
+    read = f"{unpack}(grads[i + params.shift]) * (params.sign * scale())"
+    raw = read if grads else "vec4<f32>()"
     gather = "advance(h, c, tile.z, i, g)" if before else "gather(h, tile.z, i)"
     loads = [gather if s == "gathered" else _load(formula, s) for s in formula.states]
     combined = "combined[tile.z]" if reads_combined(formula) and not before else "0.0"
     return [
-        *_opening(formula.skip),
+        *_OPENING,
         "    for (var k = params.first + group.x; k < params.last; k += groups.x) {",
         "        let tile = tiles[k];",
         "        let h = table[tile.w];",
-        f"        let c = prepare(h, {_step(formula)});",
+        "        let c = prepare(h, step_of(h));",
         *(f"        {line}" for line in before),
         "        let end = tile.x + (tile.y + 3u) / 4u;",
         "        for (var i = tile.x + thread; i < end; i += 256u) {",
