@@ -101,12 +101,13 @@ def update_pass(
     read, written = _update_arrays(formula, grads, rounded)
     values = "master" if formula.half else "params_out"
     body = [
-        f"let p = select(vec4<f32>(), update(h, c, {values}[i], g, &s), inside);",
+        "let moved = select(vec4<f32>(), update(h, c, p, g, &s), inside);",
         *_stores(formula, stored),
-        f"{values}[i] = p;",
-        "params_out[i] = pack_half(p);" if formula.half and rounded else "",
+        f"{values}[i] = moved;",
+        "params_out[i] = pack_half(moved);" if formula.half and rounded else "",
     ]
-    lines = [*header(formula), *bindings(read, written), *_tile_loop(formula, grads, body)]
+    loop = _tile_loop(formula, grads, values, body)
+    lines = [*header(formula), *bindings(read, written), *loop]
     return _build(formula, lines)
 
 
@@ -126,7 +127,7 @@ def measure_pass(formula: Formula) -> Pipeline:
     read = [*_inputs(formula, True, False), ("values", "vec4<f32>"), *_shapes(formula)]
     written = [*_factors(formula), ("sums", "vec2<f32>"), *_kept(formula)]
     body = [
-        "let both = measure(h, c, values[i], g, &s);",
+        "let both = measure(h, c, p, g, &s);",
         "total[0] += select(vec4<f32>(), both[0], inside);",
         "total[1] += select(vec4<f32>(), both[1], inside);",
         *_stores(formula, True),
@@ -135,7 +136,7 @@ def measure_pass(formula: Formula) -> Pipeline:
         "let sum = sum_workgroup(vec2<f32>(sum4(total[0]), sum4(total[1])), thread);",
         "if (thread == 0u) { sums[k] = sum; }",
     ]
-    loop = _tile_loop(formula, True, body, ["var total = mat2x4<f32>();"], after)
+    loop = _tile_loop(formula, True, "values", body, ["var total = mat2x4<f32>();"], after)
     lines = [*header(formula), text("sum_workgroup.wgsl"), *bindings(read, written), *loop]
     return _build(formula, lines)
 
@@ -260,6 +261,7 @@ def bindings(read: Sequence[tuple[str, str]], written: Sequence[tuple[str, str]]
 def _tile_loop(
     formula: Formula,
     grads: bool,
+    values: str,
     body: Sequence[str],
     before: Sequence[str] = (),
     after: Sequence[str] = (),
@@ -281,6 +283,7 @@ def _tile_loop(
         "        for (var i = tile.x + thread; i < end; i += 256u) {",
         "            let inside = lanes_inside(tile, i);",
         f"            let g = select(vec4<f32>(), {raw}, inside);",
+        f"            let p = {values}[i];",
         f"            var s = State({', '.join([*loads, combined])});",
         *(f"            {line}" for line in body if line),
         "        }",
