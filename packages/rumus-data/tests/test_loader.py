@@ -135,6 +135,33 @@ def test_samples_of_different_shape_are_named() -> None:
             contents(DataLoader(Ragged(12), 4, num_workers=workers))
 
 
+class Stored(Squares):
+    """Samples as they are given."""
+
+    def __init__(self, samples: list[npt.NDArray[np.generic]]) -> None:
+        super().__init__(len(samples))
+        self.samples = samples
+
+    def __getitem__(self, index: int) -> DataItem:
+        return DataItem(self.samples[index], self.samples[index].size)
+
+
+@pytest.mark.parametrize("size", [0, 3, 90])  # 90 × 90 numbers are copied array by array
+@pytest.mark.parametrize("dtype", ["f4", "f2", "u1", "?", ">i4", "i8"])
+def test_samples_of_any_memory_layout_are_stacked(size: int, dtype: str) -> None:
+    values = np.random.default_rng(0).integers(2, size=(6, size, size)).astype(dtype)
+    contiguous = list(values)
+    for samples in (contiguous, [x.T for x in contiguous], [x[::-1] for x in contiguous]):
+        (batch,) = DataLoader(Stored(samples), 6)
+        np.testing.assert_array_equal(batch.input.numpy(), samples)
+
+
+@pytest.mark.parametrize("dtype", ["O", "M8[s]", "U4", "V0"])
+def test_samples_that_are_no_numbers_are_refused(dtype: str) -> None:
+    with pytest.raises(DTypeError, match="fits no tensor"):
+        contents(DataLoader(Stored([np.empty(2, dtype)] * 4), 4))
+
+
 def test_a_collate_of_the_user_gets_samples() -> None:
     def pad(items: list[DataItem]) -> DataItem:
         longest = max(item.input.shape[0] for item in items)

@@ -13,6 +13,8 @@ from rumus.tensor import ShapeError
 from ._buffers import BufferPool
 from ._item import DataItem, TensorLike, as_array, raw_parts
 
+_JOINED_BELOW = 1 << 14  # bytes of a sample; larger ones are worth a turn of another thread
+
 Collate: TypeAlias = Callable[[list[DataItem]], DataItem]
 
 
@@ -47,11 +49,28 @@ def _stacked(
     dtype = dtypes.pop() if len(dtypes) == 1 else np.result_type(*arrays)
     (shape,) = shapes
     batch = pool.empty((len(arrays), *shape), dtype)
+    if not dtypes and arrays[0].nbytes < _JOINED_BELOW and _joined(arrays, batch):
+        return batch
     if shape:
         np.concatenate(arrays, out=batch.reshape(-1, *shape[1:]))
     else:
         batch[...] = arrays
     return batch
+
+
+def _joined(arrays: Sequence[Any], batch: npt.NDArray[Any]) -> bool:
+    """Copy arrays of one dtype as bytes; False if they are not contiguous, or are no mere bytes.
+
+    Numpy would let another thread run at each array, and with threads that all run Python, the
+    turns cost more than the copies.
+    """
+    if batch.dtype.hasobject:
+        return False
+    try:
+        batch.reshape(-1).view(np.uint8).data[:] = b"".join(arrays)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _difference(arrays: Sequence[npt.NDArray[Any]], indices: Sequence[int], what: str) -> str:

@@ -113,7 +113,7 @@ class DataLoader:
         self._sampler = sampler
         self._collate = collate
         self._on_error = on_error
-        self._pool = BufferPool()
+        self._pool = BufferPool(keep=num_workers * (prefetch_factor + 1) + 2)
         self._start = Position()  # of the next iteration
         self._position: Position | None = None  # of the latest iteration
         self._stats = LoaderStats()

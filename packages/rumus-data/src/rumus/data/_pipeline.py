@@ -70,7 +70,8 @@ class Pipeline:
                 self._arrived.wait(_WAKE_UP)
             result = self._finished.pop(number)
             self._taken = number + 1
-            self._has_room.notify()
+            if self._next():
+                self._has_room.notify()
         return result
 
     def waiting(self) -> int:
@@ -100,13 +101,16 @@ class Pipeline:
         """The next batches to make, as soon as there is room for them; none at the end."""
         with self._has_room:
             while not self._stop.raised and self._begun < self._end:
-                end = min(self._begun + self._group, self._end)
-                if end <= self._taken + self._room:
-                    numbers = range(self._begun, end)
-                    self._begun = end
+                if numbers := self._next():
+                    self._begun = numbers.stop
                     return numbers
                 self._has_room.wait()
         return range(0)
+
+    def _next(self) -> range:
+        """The next batches to make; none if there is no room for them, or at the end."""
+        end = min(self._begun + self._group, self._end)
+        return range(self._begun, end) if end <= self._taken + self._room else range(0)
 
     def _finish(self, numbers: range, results: list[Fetched]) -> None:
         with self._arrived:
