@@ -157,18 +157,20 @@ def test_accumulating_clamping_and_clipping_keep_a_step_at_one_dispatch(
     assert names[1:] == ["optim/norm.wgsl", "optim/norm_finish.wgsl", "optim/adam.wgsl"]
 
 
-@pytest.mark.parametrize("tensors", [1, 40])
-def test_adafactor_takes_six_dispatches_whatever_the_number_of_matrices(
-    tensors: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("tensors", "small"), [(1, 0), (40, 0), (1, 1), (20, 20)])
+def test_adafactor_takes_six_dispatches_and_one_for_small_matrices_however_many_there_are(
+    tensors: int, small: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from rumus.nn import Parameter
 
-    params = [Parameter(tensor(np.ones((3, 5), np.float32)).to("gpu")) for _ in range(tensors)]
+    params = [Parameter(tensor(np.ones((9, 15), np.float32)).to("gpu")) for _ in range(tensors)]
+    params += [Parameter(tensor(np.ones((4, 3, 5), np.float32)).to("gpu")) for _ in range(small)]
     optimizer = optim.Adafactor(params)
     grads = sum((p * p).sum() for p in params).backward()  # type: ignore[union-attr]
     names = count_dispatches(monkeypatch)
     optimizer.step(grads)
     assert names == [
+        *["optim/adafactor_small.wgsl"] * (small > 0),
         "optim/adafactor_squares.wgsl",
         "optim/adafactor_join.wgsl",
         "optim/adafactor_means.wgsl",

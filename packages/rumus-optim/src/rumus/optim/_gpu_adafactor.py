@@ -1,4 +1,9 @@
-"""Adafactor's passes on the GPU: the same six dispatches for any number of matrices."""
+"""Adafactor's passes on the GPU: the same six dispatches for any number of matrices.
+
+Sums of squares over blocks of matrices (``squares``) are joined to rows and columns (``join``) and
+to each matrix's mean (``means``); then the frames of :mod:`rumus.optim._shaders` measure, combine
+and update. Stacks of matrices too small for blocks take one more (``small``).
+"""
 
 from __future__ import annotations
 
@@ -19,52 +24,58 @@ _COLUMNS = 256
 """A block of a matrix, as adafactor_squares.wgsl takes it."""
 _GROUP = 256
 """Threads of a workgroup."""
+_SMALL = 64
+"""Elements up to which a matrix is left to one thread."""
 _MOST_THREADS = 32
 _SUMS_A_THREAD = 8
 """Partial sums of an element are added up by one thread, by more of them from twice as many on."""
 
 Table = list[tuple[int, ...]]
 
+_THINGS = {
+    "small": ("stacks", "Stack"),
+    "squares": ("matrices", "Matrix"),
+    "join": ("joined", "Factor"),
+}
+"""What the blocks of a pass belong to: the binding, and its WGSL struct."""
 
-class Blocks:
-    """Work of a pass, a workgroup a row, in the order of the slots.
+
+class Work:
+    """What a pass goes through.
 
     Attributes:
-        rows: of one slot after the other.
-        edges: the first row of each slot, and the number of rows.
-        array: the rows on the device, once they are complete.
+        things: stacks, matrices or factors.
+        blocks: parts of them, a workgroup each, in the order of the slots.
+        edges: the first block of each slot, and the number of blocks.
     """
 
     def __init__(self) -> None:
-        self.rows: Table = []
+        self.things: Table = []
+        self.blocks: Table = []
         self.edges = [0]
-        self.array: GpuArray
+
+    def upload(self, name: str, index: int) -> list[GpuArray]:
+        """The tables on the device, as the pass binds them."""
+        return [_upload(t, index) for t in (self.blocks, self.things)[: 1 + (name in _THINGS)]]
 
 
 class Layout:
     """How Adafactor cuts a room's parameters into work.
 
     Attributes:
-        squares: blocks of matrices to be read.
-        joins: parts of rows and columns whose partial sums are complete then.
-        means: matrices.
-        matrices: where each matrix and its partial sums lie.
-        joined: where each row and column factor and its partial sums lie.
-        shapes: where each parameter's factors lie.
-        partials: room for the partial sums.
+        works: by pass.
+        tables: the works' tables on the device.
+        shapes: where each parameter's factors lie, on the device.
+        partials: room for partial sums.
     """
 
     def __init__(self, room: Room) -> None:
-        self.squares, self.joins, self.means = Blocks(), Blocks(), Blocks()
-        self._matrices: Table = []
-        self._factors: Table = []
+        self.works = {name: Work() for name in ("small", "squares", "join", "means")}
+        self._mean_at = room.states["means"].offset
         self._reserved = 0
         shapes = [self._add(room, k) for k in range(len(room.params))]
         index = room.tiles.device_index
-        for blocks in (self.squares, self.joins, self.means):
-            blocks.array = _upload(blocks.rows, index)
-        self.matrices = _upload(self._matrices, index)
-        self.joined = _upload(self._factors, index)
+        self.tables = {name: work.upload(name, index) for name, work in self.works.items()}
         self.shapes = _upload(shapes, index)
         self.partials = gpu.persist(gpu.empty((max(self._reserved, 4),), np.float32, index))
 
@@ -72,49 +83,66 @@ class Layout:
         """Note the work for a parameter's matrices; its row of `shapes`."""
         start, parameter = room.arena.slots[k].offset, room.params[k]
         if parameter.ndim < 2:
-            shape = (start, 1, max(parameter.size, 1), 0, room.place("v", k), 0, 0)
+            shape = [start, 1, max(parameter.size, 1), 0, room.place("v", k), 0, 0]
         else:
             rows, columns = parameter.shape[-2:]
-            row_at, column_at = room.place("row", k), room.place("column", k)
-            mean_at = room.states["means"].offset + len(self._matrices)
-            shape = (start, rows, columns, row_at, column_at, mean_at, 1)
-            for b in range(parameter.size // max(rows * columns, 1)):
-                factors = (row_at + b * rows, column_at + b * columns, mean_at + b)
-                self._add_matrix(start + b * rows * columns, rows, columns, factors, room.groups[k])
-        for blocks in (self.squares, self.joins, self.means):
-            blocks.edges.append(len(blocks.rows))
-        return shape
+            factors = [room.place("row", k), room.place("column", k), self._mean_at]
+            shape = [start, rows, columns, *factors, 1]
+            count = parameter.size // max(rows * columns, 1)
+            self._mean_at += count
+            self._add_stack(start, count, (rows, columns), factors, room.groups[k])
+        for work in self.works.values():
+            work.edges.append(len(work.blocks))
+        return tuple(shape)
+
+    def _add_stack(
+        self, start: int, count: int, shape: tuple[int, int], factors: list[int], group: int
+    ) -> None:
+        """Note the work for matrices of one shape that follow each other."""
+        rows, columns = shape
+        if rows * columns <= _SMALL:
+            small = self.works["small"]
+            small.blocks += [(len(small.things), b, 0, 0) for b in range(0, count, _GROUP)]
+            small.things.append((start, count, rows, columns, *factors, group))
+            return
+        row_at, column_at, mean_at = factors
+        for b in range(count):
+            places = (row_at + b * rows, column_at + b * columns, mean_at + b)
+            self._add_matrix(start + b * rows * columns, shape, places, group)
 
     def _add_matrix(
-        self, start: int, rows: int, columns: int, factors: tuple[int, int, int], group: int
+        self, start: int, shape: tuple[int, int], factors: tuple[int, int, int], group: int
     ) -> None:
+        rows, columns = shape
         row_at, column_at, mean_at = factors
-        number = len(self._matrices)
+        squares = self.works["squares"]
+        number = len(squares.things)
         tops, lefts = range(0, rows, _ROWS), range(0, columns, _COLUMNS)
-        self.squares.rows += [(number, top, left, 0) for top, left in product(tops, lefts)]
+        squares.blocks += [(number, top, left, 0) for top, left in product(tops, lefts)]
         across, sums = self._add_factor(row_at, rows, len(lefts), columns, group)
         down, _ = self._add_factor(column_at, columns, len(tops), rows, group)
-        self.means.rows.append((sums.start, len(sums), rows, mean_at))
-        self._matrices.append((start, rows, columns, across // 4, down // 4))
+        squares.things.append((start, rows, columns, across // 4, down // 4))
+        self.works["means"].blocks.append((sums.start, len(sums), rows, mean_at))
 
     def _add_factor(
         self, at: int, length: int, count: int, over: int, group: int
     ) -> tuple[int, range]:
-        """Note how ``count`` partial sums become a factor.
+        """Note how ``count`` partial sums of each element become a factor.
 
         Returns:
             The place of the partial sums, and the places of what the blocks of the factor add up
             to.
         """
+        join = self.works["join"]
         stride = -(-length // 4) * 4
         first = self._reserve(count * stride)
         threads = min(_MOST_THREADS, 1 << max(count // _SUMS_A_THREAD, 1).bit_length() - 1)
         width = _GROUP // threads
         starts = range(0, length, width)
         total = self._reserve(len(starts))
-        number = len(self._factors)
-        self._factors.append((at, length, first, count, stride, over, group))
-        self.joins.rows += [(number, i, width, total + j) for j, i in enumerate(starts)]
+        number = len(join.things)
+        join.blocks += [(number, i, width, total + j) for j, i in enumerate(starts)]
+        join.things.append((at, length, first, count, stride, over, group))
         return first, range(total, total + len(starts))
 
     def _reserve(self, count: int) -> int:
@@ -126,42 +154,46 @@ class Layout:
 
 def move(step: GpuStep) -> None:
     """Update every parameter of a room."""
-    room = step.room
-    layout = room.layout(Layout)
-    factors, partials, control = room.states["means"], layout.partials, step.controls()
+    layout = step.room.layout(Layout)
+    factors, partials = step.room.states["means"], layout.partials
+    moving = [step.table, *step.controls()]
     for run in step.runs:
-        _dispatch(step, "squares", layout.squares, run, [layout.matrices, run.grads, partials])
-        join = [layout.joined, step.table, *control, partials, factors]
-        _dispatch(step, "join", layout.joins, run, join)
-        _dispatch(step, "means", layout.means, run, [partials, factors])
+        _dispatch(step, layout, "small", run, [*moving, run.grads, factors])
+        _dispatch(step, layout, "squares", run, [run.grads, partials])
+        _dispatch(step, layout, "join", run, [*moving, partials, factors])
+        _dispatch(step, layout, "means", run, [partials, factors])
     extras = [layout.shapes, factors]
     combined = step.combine(step.measure(extras), extras)
     step.update(combined, extras=extras, stored=False)
 
 
-def _dispatch(step: GpuStep, name: str, blocks: Blocks, run: Run, arrays: list[GpuArray]) -> None:
-    first, last = blocks.edges[run.first_slot], blocks.edges[run.last_slot]
-    groups = min(last - first, MOST_GROUPS)
-    pipeline = _pass(name, step.formula)
-    pipeline.dispatch([blocks.array, *arrays], (first, last, run.shift, 0.0), groups)
+def _dispatch(step: GpuStep, layout: Layout, name: str, run: Run, arrays: list[GpuArray]) -> None:
+    edges = layout.works[name].edges
+    first, last = edges[run.first_slot], edges[run.last_slot]
+    if first < last:
+        groups = min(last - first, MOST_GROUPS)
+        params = (first, last, run.shift, 0.0)
+        _pass(name, step.formula).dispatch([*layout.tables[name], *arrays], params, groups)
 
 
 @cache
 def _pass(name: str, formula: _shaders.Formula) -> Pipeline:
     """One of the passes that are not a frame around the formula."""
-    matrices, joined, table = ("matrices", "Matrix"), ("joined", "Factor"), ("table", "Row")
-    partials, factors = ("partials", "f32"), ("factors", "f32")
+    moving = [("table", "Row"), *_shaders.control(formula)]
+    grads, partials, factors = ("grads", "Word"), ("partials", "f32"), ("factors", "f32")
     read, written = {
-        "squares": ([matrices, ("grads", "Word")], [("partials", "vec4<f32>")]),
-        "join": ([joined, table, *_shaders.control(formula)], [partials, factors]),
+        "small": ([*moving, grads], [factors]),
+        "squares": ([grads], [("partials", "vec4<f32>")]),
+        "join": (moving, [partials, factors]),
         "means": ([partials], [factors]),
     }[name]
-    if name != "join":
+    if moving[0] not in read:
         formula = replace(formula, control=False, skip=False)
+    things = [_THINGS[name]] if name in _THINGS else []
     words, word = _shaders.words(formula.half)
     lines = [
         *_shaders.header(formula),
-        *_shaders.bindings([("blocks", "vec4<u32>"), *read], written),
+        *_shaders.bindings([("blocks", "vec4<u32>"), *things, *read], written),
         words,
         _shaders.text("sum_workgroup.wgsl"),
     ]
