@@ -200,19 +200,16 @@ def writing(folder: Path, x: Array, y: Array, rounds: int) -> dict[str, float]:
 
 def large_order(count: int) -> dict[str, float]:
     """A shuffled order: seconds to its first batch and to its end, and MiB at most."""
-    import resource
-
     from rumus.data._order import shuffled_order
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = memory("VmHWM")
     started = time.perf_counter()
     order = shuffled_order(count, 0, 0)
     order.take(slice(0, 128))
     first = time.perf_counter() - started
     order.take(slice(0, count))
     whole = time.perf_counter() - started
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    return {"first batch, s": first, "whole, s": whole, "memory, MiB": peak}
+    return {"first batch, s": first, "whole, s": whole, "memory, MiB": memory("VmHWM") - before}
 
 
 def large_file(folder: Path, count: int) -> dict[str, float]:
@@ -226,29 +223,29 @@ def large_file(folder: Path, count: int) -> dict[str, float]:
     with open(path, "r+b") as file:
         file.seek(128 + 128 * count)
         file.write(index + pack_footer(count, 1, 128 + 128 * count))
-    before = own_memory()
+    before = memory()
     started = time.perf_counter()
     dataset = RecordDataset(path)
     dataset[0]
     seconds = time.perf_counter() - started
-    return {"open, ms": 1000 * seconds, "memory, MiB": own_memory() - before}
+    return {"open, ms": 1000 * seconds, "memory, MiB": memory() - before}
 
 
 def epoch_memory(path: Path) -> dict[str, float]:
     """MiB of its own that a process gains over an epoch with 2 workers, beyond the page cache."""
     loader = DataLoader(RecordDataset(path), 128, shuffle=True, num_workers=2)
-    before = own_memory()
+    before = memory()
     most = 0.0
     for number, _ in enumerate(loader):
         if number % 20 == 0:
-            most = max(most, own_memory() - before)
+            most = max(most, memory() - before)
     return {"memory, MiB": most}
 
 
-def own_memory() -> float:
-    """MiB of this process that are not the page cache (Linux)."""
+def memory(field: str = "RssAnon") -> float:
+    """MiB of this process now that are not the page cache, or another field of Linux's status."""
     fields = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
-    return int(fields["RssAnon"].split()[0]) / 1024
+    return int(fields[field].split()[0]) / 1024
 
 
 def apart(work: Callable[..., dict[str, float]], *arguments: Any) -> dict[str, float]:

@@ -71,6 +71,23 @@ def test_a_very_large_shuffle_is_a_permutation_and_depends_on_no_reading_order()
     assert len(shuffled_order(BUCKETED_FROM + 1, 0, 0)) == BUCKETED_FROM + 1
 
 
+def test_a_very_large_shuffle_shuffles_the_buckets_of_random_bytes() -> None:
+    length = 600_000
+    buckets = np.random.Generator(np.random.PCG64(np.random.SeedSequence([3, 5]))).integers(
+        256, size=length, dtype=np.uint8
+    )
+    start = 0
+    order = BucketedOrder(length, 3, 5)
+    for bucket in range(256):
+        expected = np.flatnonzero(buckets == bucket).astype(np.int32)
+        sequence = np.random.SeedSequence([3, 5], spawn_key=(bucket,))
+        np.random.Generator(np.random.PCG64(sequence)).shuffle(expected)
+        part = slice(start, start + len(expected))
+        np.testing.assert_array_equal(order.take(part), expected)
+        start = part.stop
+    assert start == length
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     samples=st.integers(1, 200),

@@ -15,8 +15,7 @@ IndexArray = npt.NDArray[np.integer[Any]]
 
 BUCKETED_FROM = 1 << 22
 _BUCKETS = 256
-_CHUNK_BITS = 20
-_CHUNK = 1 << _CHUNK_BITS
+_CHUNK = 1 << 18  # samples; what is done with them stays within a processor's cache
 
 
 class Order(Protocol):
@@ -166,13 +165,9 @@ def _scattered(
     starts = np.concatenate([[0], np.cumsum(counts.sum(axis=0))])
     places = starts[:-1].tolist()
     indices = np.empty(length, np.int32 if length <= 1 << 31 else np.int64)
-    within = np.arange(_CHUNK, dtype=np.uint32)
     for chunk, chunk_counts in zip(chunks, counts.tolist(), strict=True):
-        part = buckets[chunk : chunk + _CHUNK]
-        # bucket and position in one number: sorting those is faster than sorting by bucket
-        keys = part.astype(np.uint32) << np.uint32(_CHUNK_BITS) | within[: len(part)]
-        keys.sort()
-        samples = (keys & np.uint32(_CHUNK - 1)).astype(indices.dtype)
+        # a stable sort of bytes is one counting pass
+        samples = buckets[chunk : chunk + _CHUNK].argsort(kind="stable").astype(indices.dtype)
         samples += indices.dtype.type(chunk)
         begin = 0
         for bucket, count in enumerate(chunk_counts):
