@@ -58,7 +58,7 @@ def adapter(index: int) -> Any:
 def open_device(index: int) -> Any:
     """Open a device on an adapter with all its limits, but for those lowered on purpose."""
     chosen = adapter(index)
-    limits = {**chosen.limits, **_lowered_limits(chosen.limits)}
+    limits = lowered(dict(chosen.limits))
     features = [name for name in _FEATURES if name in chosen.features]
     return chosen.request_device_sync(
         label="rumus", required_features=features, required_limits=limits
@@ -95,14 +95,21 @@ def _position(ranked: list[Any], wanted: str) -> int:
     raise GpuUnavailableError(f"RUMUS_GPU={wanted!r} fits no adapter; there are {names}")
 
 
-def _lowered_limits(limits: dict[str, int]) -> dict[str, int]:
-    lowered = {}
+def lowered(limits: dict[str, int]) -> dict[str, int]:
+    """Limits, with those of ``RUMUS_GPU_LIMITS`` where they are lower.
+
+    Dawn gives a device no less than WebGPU's default limits, whatever is asked for.
+
+    Raises:
+        GpuError: if the variable names no limit, or gives no number.
+    """
+    result = dict(limits)
     for item in filter(None, os.environ.get("RUMUS_GPU_LIMITS", "").split(",")):
         name, _, value = item.partition("=")
         if name not in limits or not value.isdigit():
             raise GpuError(f"RUMUS_GPU_LIMITS: {item!r} is not NAME=NUMBER with a known limit")
-        lowered[name] = min(int(value), limits[name])
-    return lowered
+        result[name] = min(int(value), limits[name])
+    return result
 
 
 def _is_compute_limit(name: str) -> bool:

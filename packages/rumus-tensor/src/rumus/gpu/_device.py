@@ -50,7 +50,7 @@ class GpuDevice:
         self.index = index
         self.lock: Any = threading.RLock()
         self.gpu = _adapter.open_device(index)
-        self.limits: dict[str, int] = dict(self.gpu.limits)
+        self.limits: dict[str, int] = _adapter.lowered(dict(self.gpu.limits))
         self.max_groups = self.limits["max-compute-workgroups-per-dimension"]
         self._max_binding = self.limits["max-storage-buffer-binding-size"]
         self._largest = min(self._max_binding, self.limits["max-buffer-size"])
@@ -98,14 +98,17 @@ class GpuDevice:
             self._write(buffer, data)
 
     def _write(self, buffer: Buffer, data: npt.NDArray[Any]) -> None:
+        whole = data.nbytes & ~3
+        if whole == data.nbytes:
+            if whole:
+                self.encoder.write(buffer.handle, 0, data)
+            return
         raw = data.reshape(-1).view(np.uint8)
-        whole = raw.size & ~3
         if whole:
-            self.encoder.write(buffer.handle, 0, raw[:whole].data)
-        if whole < raw.size:
-            tail = np.zeros(4, np.uint8)
-            tail[: raw.size - whole] = raw[whole:]
-            self.encoder.write(buffer.handle, whole, tail.data)
+            self.encoder.write(buffer.handle, 0, raw[:whole])
+        tail = np.zeros(4, np.uint8)
+        tail[: raw.size - whole] = raw[whole:]
+        self.encoder.write(buffer.handle, whole, tail)
 
     def uniform(self, data: bytes) -> Buffer:
         """The immutable uniform buffer with these bytes; the same bytes share one."""

@@ -10,16 +10,20 @@ found, :class:`PublicEncoder` does the same through the Python API.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from typing import Any, Protocol
 
+import numpy.typing as npt
+
 from rumus.tensor import GpuUnavailableError
 
 Command = tuple[Any, Any, int, int, int]
 """A prepared dispatch: pipeline handle, bind group handle, workgroups in x, y and z."""
+Words = npt.NDArray[Any] | memoryview
 
 _NO_RUNTIME_CHECKS = 0
 _BACKENDS = {"wgpu": "wgpu.backends.wgpu_native", "wgpudawn": "wgpudawn.backends.dawn"}
@@ -110,8 +114,8 @@ class Encoder(Protocol):
         """Hand a batch to the GPU."""
         ...
 
-    def write(self, buffer: Any, at: int, data: memoryview) -> None:
-        """Write host bytes to a buffer, before everything that is not submitted yet."""
+    def write(self, buffer: Any, at: int, data: Words) -> None:
+        """Write whole words to a buffer, before everything that is not submitted yet."""
         ...
 
     def bind_group(self, layout: Any, parts: Sequence[tuple[Any, int, int]]) -> Any:
@@ -161,6 +165,9 @@ class NativeEncoder:
         self._submission = new("WGPUCommandBuffer[1]")
         self._encoder: Any = None
         self._pass: Any = None
+        # To be released by who records: the thread that submits has to wait for Python's global
+        # lock after every call.
+        self._submitted: deque[tuple[Any, Any]] = deque()
 
     def shader_module(self, name: str, code: str, trusted: bool) -> Any:
         if not trusted or self._create_trusted is None:
@@ -210,21 +217,24 @@ class NativeEncoder:
 
     def take(self) -> Any:
         self._close_pass()
+        while self._submitted:
+            encoder, commands = self._submitted.popleft()
+            self._release_encoder(encoder)
+            if commands is not None:
+                self._release_commands(commands)
         taken, self._encoder = self._encoder, None
         return taken
 
     def submit(self, taken: Any) -> None:
+        commands = None
         try:
             commands = self._finish(taken, self._finish_descriptor)
-        finally:
-            self._release_encoder(taken)
-        self._submission[0] = commands
-        try:
+            self._submission[0] = commands
             self._submit(self._queue, 1, self._submission)
         finally:
-            self._release_commands(commands)
+            self._submitted.append((taken, commands))
 
-    def write(self, buffer: Any, at: int, data: memoryview) -> None:
+    def write(self, buffer: Any, at: int, data: Words) -> None:
         pointer = self._ffi.from_buffer(data)
         self._write(self._queue, buffer._internal, at, pointer, data.nbytes)
 
@@ -304,7 +314,7 @@ class PublicEncoder:
     def submit(self, taken: Any) -> None:
         self._device.queue.submit([taken.finish()])
 
-    def write(self, buffer: Any, at: int, data: memoryview) -> None:
+    def write(self, buffer: Any, at: int, data: Words) -> None:
         self._device.queue.write_buffer(buffer, at, data)
 
     def bind_group(self, layout: Any, parts: Sequence[tuple[Any, int, int]]) -> Any:
