@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ from ._layout import Field, Layout
 from ._sink import Sink
 
 _BLOCK = 1 << 21  # bytes; whole aligned blocks get large pages in the page cache: faster to map
+
+
+Element: TypeAlias = npt.NDArray[Any] | np.generic
 
 
 class RowBuffer:
@@ -33,6 +36,7 @@ class RowBuffer:
         self._memory = np.empty(_BLOCK, np.uint8)
         self._used = 0  # bytes of the memory in front of the open rows
         self._layout: Layout | None = None
+        self._kind: tuple[object, ...] | None = None  # what ``takes`` compares a record with
         self._tag = 0
         self._rows = np.empty((0, 0), np.uint8)
         self._inputs: npt.NDArray[Any] = self._rows
@@ -40,18 +44,11 @@ class RowBuffer:
         self._filled = 0  # of the open rows
         self.count = 0
 
-    def takes(self, input: npt.NDArray[Any], target: npt.NDArray[Any]) -> bool:
+    def takes(self, input: Element, target: Element) -> bool:
         """Whether a record has the layout of the one before it."""
-        layout = self._layout
-        return (
-            layout is not None
-            and input.shape == layout.input.shape
-            and target.shape == layout.target.shape
-            and input.dtype == layout.input.dtype
-            and target.dtype == layout.target.dtype
-        )
+        return (input.shape, target.shape, input.dtype, target.dtype) == self._kind
 
-    def append(self, input: npt.NDArray[Any], target: npt.NDArray[Any]) -> None:
+    def append(self, input: Element, target: Element) -> None:
         """Add a record of the layout of the one before it."""
         if self._filled == len(self._rows):
             self._write_blocks()
@@ -81,7 +78,7 @@ class RowBuffer:
 
     def close(self) -> None:
         """Take no more records."""
-        self._layout = None
+        self._layout = self._kind = None
 
     def runs(self) -> RunTable:
         """The runs of neighbouring records of one layout."""
@@ -101,6 +98,7 @@ class RowBuffer:
         self._memory[self._used : self._used + len(head)] = np.frombuffer(head, np.uint8)
         self._used += len(head)
         self._layout, self._tag = layout, tag
+        self._kind = (input.shape, target.shape, input.dtype, target.dtype)
         self._open_rows(layout)
 
     def _open_rows(self, layout: Layout) -> None:
@@ -131,12 +129,13 @@ class RowBuffer:
             self._write(complete)
 
     def _write(self, nbytes: int) -> None:
-        layout, self._layout = self._layout, None  # if writing fails, no record is taken any more
+        layout, kind = self._layout, self._kind
+        self._layout = self._kind = None  # if writing fails, no record is taken any more
         self._sink.write(self._memory[:nbytes])
         rest = self._used - nbytes
         self._memory[:rest] = self._memory[nbytes : self._used]
         self._used = rest
-        self._layout = layout
+        self._layout, self._kind = layout, kind
         if layout is not None:
             self._open_rows(layout)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from .._errors import RecordError
 from .._item import TensorLike, as_array
 from ._format import Format, Version1Format
 from ._layout import Field
-from ._rows import RowBuffer
+from ._rows import Element, RowBuffer
 from ._sink import Sink
 from ._v2_format import Version2Format
 
@@ -71,11 +71,11 @@ class RecordWriter:
             DTypeError: The version cannot hold the dtype.
             RecordWriteError: The system refuses to write.
         """
-        x = input if type(input) is np.ndarray else as_array(input)
-        y = target if type(target) is np.ndarray else as_array(target)
+        x = input if _is_element(input) else as_array(input)
+        y = target if _is_element(target) else as_array(target)
         if not self._rows.takes(x, y):
             self._check_open()
-            x, y = self._stored(x, "input"), self._stored(y, "target")
+            x, y = self._stored(np.asarray(x), "input"), self._stored(np.asarray(y), "target")
             if not self._rows.takes(x, y):
                 self._rows.begin_run(Field(x.dtype, x.shape), Field(y.dtype, y.shape))
         self._rows.append(x, y)
@@ -166,6 +166,11 @@ class RecordWriter:
             raise self._sink.failed
         if self._sink.closed:
             raise RecordError(f"the writer of {self._sink.path} is closed")
+
+
+def _is_element(value: TensorLike) -> TypeGuard[Element]:
+    """Whether numpy can put the value into a row as it is, without making an array of it first."""
+    return type(value) is np.ndarray or isinstance(value, np.generic)
 
 
 def new_format(version: int, metadata: Mapping[str, Any] | None) -> Format:
