@@ -12,7 +12,7 @@ from typing import Any
 from .._errors import RecordFormatError, RecordWriteError
 from ._lock import lock_for_writing
 
-_SYNC_EVERY = 1 << 24  # bytes
+_SYNC_EVERY = 1 << 23  # bytes
 
 
 class Sink:
