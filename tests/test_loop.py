@@ -1,12 +1,13 @@
 """The loop that this project exists for, as a user writes it, on both devices."""
 
+import gc
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from rumus import nn, tensor
+from rumus import gpu, nn, tensor
 from rumus.data import DataItem, DataLoader
 from rumus.optim import AdamW, clip_grad_norm_
 from rumus.optim.lr_scheduler import CosineAnnealingLR
@@ -115,3 +116,26 @@ def test_a_loop_over_saved_weights_goes_on_where_it_was(device: str, tmp_path: P
     nn.save_file(model, tmp_path / "weights.safetensors")
     copy.load_state_dict(nn.load_file(tmp_path / "weights.safetensors"))
     np.testing.assert_array_equal(copy(x).numpy(), before)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("capture", [False, True], ids=["eager", "captured"])
+def test_a_model_that_is_dropped_gives_its_memory_back_at_once(capture: bool) -> None:
+    def train() -> None:
+        model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3)).to_gpu()
+        trainer = Trainer(AdamW(model.parameters(), lr=1e-3), capture=capture)
+        x = tensor.zeros((8, 64), device="gpu")
+        y = tensor.zeros((8,), dtype=tensor.int32, device="gpu")
+        for _ in range(3):
+            trainer.train_step(lambda x, y: nn.cross_entropy_loss(model(x), y), x, y)
+        gpu.synchronize()
+
+    train()
+    gc.collect()
+    before = gpu.memory_stats()["live"]
+    gc.disable()
+    try:
+        train()
+        assert gpu.memory_stats()["live"] == before
+    finally:
+        gc.enable()

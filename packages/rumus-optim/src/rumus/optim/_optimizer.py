@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -284,8 +285,10 @@ class Optimizer(ABC):
             raise ParameterListError(
                 f"the parameters of one optimizer must be on one device, got {', '.join(devices)}"
             )
+        # No cycle: an optimizer that is dropped gives its memory back at once.
+        rule = weakref.proxy(self)
         if devices == ["cpu"]:
-            return CpuEngine(self, self._params)
+            return CpuEngine(rule, self._params)
         from rumus.optim._gpu_engine import GpuEngine
 
-        return GpuEngine(self, self._params)
+        return GpuEngine(rule, self._params)

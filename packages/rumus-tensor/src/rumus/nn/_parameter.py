@@ -17,6 +17,7 @@ from rumus.tensor._tensor import Tensor
 
 if TYPE_CHECKING:
     from rumus.autograd._slots import GradSlot
+    from rumus.tensor._arena import Arena
 
 
 class Parameter(Tensor):
@@ -41,7 +42,7 @@ class Parameter(Tensor):
     """
 
     __hash__ = object.__hash__
-    __slots__ = ("_id", "_name", "_path", "_requires_grad", "slot")
+    __slots__ = ("_id", "_name", "_path", "_requires_grad", "arena", "slot")
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Parameter(Tensor):
         self._name = name
         self._path: str | None = None
         self.slot: GradSlot | None = None
+        self.arena: Arena | None = None
         keep(self._array, self._device)
         self._requires_grad = False
         self.requires_grad = requires_grad
@@ -129,7 +131,7 @@ class Parameter(Tensor):
             raise BorrowError(f"{self.label} is held by an optimizer step; move it after the step")
         self._version.bump()
         self._array, self._device, self._version = array, device, Version()
-        self.slot = None
+        self.slot = self.arena = None
         keep(array, device)
         _structure.bump()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -28,27 +29,37 @@ ALIGNMENT = 256
 class Slot(GradSlot):
     """The place of one parameter in an arena, and of its gradient.
 
+    Arenas hold their slots, and parameters their slot and its arena; nothing holds them back, so
+    that the memory of a model goes with its last parameter.
+
     Attributes:
-        arena: the arena.
         offset: the first element's position in ``arena.data`` and ``arena.grads``.
         size: the parameter's number of elements.
     """
 
     def __init__(self, arena: Arena, parameter: Parameter, offset: int) -> None:
-        super().__init__(self._grad_view)
-        self.arena = arena
+        super().__init__(partial(_view, arena.grads, parameter.shape, offset))
+        self._arena = weakref.ref(arena)
         self.offset = offset
         self.size = parameter.size
-        self._shape = parameter.shape
         self._parameter = weakref.ref(parameter)
+
+    @property
+    def arena(self) -> Arena:
+        """The arena, for as long as a parameter of it is alive.
+
+        Raises:
+            ReferenceError: none is.
+        """
+        arena = self._arena()
+        if arena is None:
+            raise ReferenceError("the arena of this slot is gone with its parameters")
+        return arena
 
     @property
     def parameter(self) -> Parameter | None:
         """The parameter, while it is alive."""
         return self._parameter()
-
-    def _grad_view(self) -> GpuArray:
-        return _view(self.arena.grads, self._shape, self.offset)
 
 
 class Arena:
@@ -71,7 +82,7 @@ class Arena:
             place = _view(self.data, parameter.shape, slot.offset)
             device.backend.assign(place, parameter.array)
             parameter._rebind(place, device)
-            parameter.slot = slot
+            parameter.slot, parameter.arena = slot, self
 
 
 def pack(params: Sequence[Parameter]) -> tuple[Arena, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
+from weakref import WeakMethod
 
 import numpy as np
 
@@ -32,11 +33,12 @@ class CapturedSteps:
     item, functions as the step itself, everything else by identity.
 
     Args:
-        step: called with the functions and then the inputs.
+        step: a method, called with the functions and then the inputs. It is not kept alive: whose
+            method it is holds this object, and a cycle would hold the recordings' memory.
     """
 
     def __init__(self, step: Step) -> None:
-        self._step = step
+        self._step = WeakMethod(step)
         # With a captured step goes what its key names by id, which is thereby kept alive.
         self._captured: OrderedDict[tuple[object, ...], tuple[gpu.Captured[..., Tensor], Any]] = (
             OrderedDict()
@@ -51,12 +53,18 @@ class CapturedSteps:
         identity = tuple(key)
         found = self._captured.get(identity)
         if found is None:
-            captured = gpu.capture(lambda *inputs: self._step(*functions, *inputs))
+            captured = gpu.capture(partial(_run, self._step, functions))
             found = self._captured[identity] = (captured, (functions, named))
             if len(self._captured) > MOST_STEPS:
                 self._captured.popitem(last=False)
         self._captured.move_to_end(identity)
         return found[0](*inputs)
+
+
+def _run(step: WeakMethod[Step], functions: Sequence[Callable[..., Any]], *inputs: Any) -> Tensor:
+    method = step()
+    assert method is not None, "a step runs in a call of the object whose method it is"
+    return method(*functions, *inputs)
 
 
 def _describe(value: Any, key: list[object], named: list[object], depth: int = 0) -> None:
