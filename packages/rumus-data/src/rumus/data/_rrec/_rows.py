@@ -24,9 +24,6 @@ class RowBuffer:
     Args:
         sink: The file; what stands before its first record is written already.
         format: The bytes of the file's version.
-
-    Attributes:
-        count: The number of records appended so far.
     """
 
     def __init__(self, sink: Sink, format: Format) -> None:
@@ -41,34 +38,42 @@ class RowBuffer:
         self._rows = np.empty((0, 0), np.uint8)
         self._inputs: npt.NDArray[Any] = self._rows
         self._targets: npt.NDArray[Any] = self._rows
-        self._filled = 0  # of the open rows
-        self.count = 0
+        self._room = 0  # records that fit into the open rows
+        self._filled = 0  # records that are in them
+        self._sealed = 0  # records in front of them
+
+    @property
+    def count(self) -> int:
+        """The number of records appended so far."""
+        return self._sealed + self._filled
 
     def takes(self, input: Element, target: Element) -> bool:
         """Whether a record has the layout of the one before it."""
         return (input.shape, target.shape, input.dtype, target.dtype) == self._kind
 
-    def append(self, input: Element, target: Element) -> None:
-        """Add a record of the layout of the one before it."""
-        if self._filled == len(self._rows):
+    def append(self, input: Element, target: Element) -> bool:
+        """Add a record if it has the layout of the one before it; False if it has not."""
+        if (input.shape, target.shape, input.dtype, target.dtype) != self._kind:
+            return False
+        if self._filled == self._room:
             self._write_blocks()
-        self._inputs[self._filled] = input
-        self._targets[self._filled] = target
-        self._filled += 1
-        self.count += 1
+        row = self._filled
+        self._inputs[row] = input
+        self._targets[row] = target
+        self._filled = row + 1
+        return True
 
     def extend(self, inputs: npt.NDArray[Any], targets: npt.NDArray[Any]) -> None:
         """Add records of the layout of the one before them; they lie along the first axis."""
         done = 0
         while done < len(inputs):
-            if self._filled == len(self._rows):
+            if self._filled == self._room:
                 self._write_blocks()
-            step = min(len(inputs) - done, len(self._rows) - self._filled)
+            step = min(len(inputs) - done, self._room - self._filled)
             filled = slice(self._filled, self._filled + step)
             self._inputs[filled] = inputs[done : done + step]
             self._targets[filled] = targets[done : done + step]
             self._filled += step
-            self.count += step
             done += step
 
     def drain(self) -> None:
@@ -108,7 +113,7 @@ class RowBuffer:
         end = self._used + rows * layout.stride
         self._rows = self._memory[self._used : end].reshape(rows, layout.stride)
         self._inputs, self._targets = layout.split(self._rows)
-        self._filled = 0
+        self._room, self._filled = rows, 0
 
     def _place(self) -> int:
         """Where the next byte belongs in the file."""
@@ -143,8 +148,9 @@ class RowBuffer:
         """Complete the open rows that are filled."""
         if self._layout is None or not self._filled:
             return
-        first = self.count - self._filled
-        self._format.seal(self._rows[: self._filled], self._layout, first, self._tag)
-        self._used += self._filled * self._layout.stride
+        rows = self._rows[: self._filled]
+        self._format.seal(rows, self._layout, self._sealed, self._tag)
+        self._used += rows.nbytes
+        self._sealed += self._filled
         self._rows = self._rows[self._filled :]
-        self._filled = 0
+        self._room, self._filled = self._room - self._filled, 0

@@ -73,12 +73,13 @@ class RecordWriter:
         """
         x = input if _is_element(input) else as_array(input)
         y = target if _is_element(target) else as_array(target)
-        if not self._rows.takes(x, y):
-            self._check_open()
-            x, y = self._stored(np.asarray(x), "input"), self._stored(np.asarray(y), "target")
-            if not self._rows.takes(x, y):
-                self._rows.begin_run(Field(x.dtype, x.shape), Field(y.dtype, y.shape))
-        self._rows.append(x, y)
+        if self._rows.append(x, y):
+            return
+        self._check_open()
+        x, y = self._stored(np.asarray(x), "input"), self._stored(np.asarray(y), "target")
+        if not self._rows.append(x, y):
+            self._rows.begin_run(Field(x.dtype, x.shape), Field(y.dtype, y.shape))
+            self._rows.append(x, y)
 
     def append_batch(self, inputs: TensorLike, targets: TensorLike) -> None:
         """Add many records of one shape.
