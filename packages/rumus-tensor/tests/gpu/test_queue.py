@@ -116,11 +116,15 @@ def test_a_large_array_is_read_back_through_few_staging_buffers(
     assert (x[start:].numpy() == values[start:]).all()
 
 
-def test_the_gpu_begins_long_work_at_once() -> None:
+def test_long_work_is_submitted_at_once_where_the_gpu_may_be_idle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     device = get_device(0)
-    gpu.synchronize()
     x = gpu.from_host(np.zeros(64, np.float32))
-    add(x, 1.0)
-    assert device.encoder.is_open
-    ADD_ONE.variant().dispatch([x, gpu.empty((64,))], (64, 1.0), _device.BATCH_WORKGROUPS)
-    assert not device.encoder.is_open
+    gpu.synchronize()
+    for seconds, submitted in ((-1.0, True), (1e9, False)):
+        monkeypatch.setattr(_device, "LONG_SECONDS", seconds)
+        add(x, 1.0)
+        assert device.encoder.is_open
+        ADD_ONE.variant().dispatch([x, gpu.empty((64,))], (64, 1.0), _device.LONG_WORKGROUPS)
+        assert device.encoder.is_open is not submitted

@@ -7,6 +7,7 @@ import gc
 import os
 import threading
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -30,8 +31,10 @@ T = TypeVar("T")
 BATCH = 64
 """Dispatches that are recorded before they are submitted without being asked for: enough that a
 submission costs each of them about a microsecond, few enough that the GPU is not kept waiting."""
-BATCH_WORKGROUPS = 16384
-"""Workgroups after which a batch is submitted too: they take longer than a submission."""
+LONG_WORKGROUPS, LONG_SECONDS = 16384, 250e-6
+"""A batch of so many workgroups, which take longer than a submission, is submitted too if the last
+submission is so long ago that the GPU may be idle. While it is not, each submission costs it some
+microseconds."""
 CACHED_GROUPS = 8192
 _STORAGE, _COPY_SRC, _COPY_DST = 0x80, 0x4, 0x8
 
@@ -59,6 +62,7 @@ class GpuDevice:
         self.batch = 0
         """The number of batches submitted so far, and so the name of the one being recorded."""
         self._recorded = self._workgroups = 0  # in the open batch
+        self._taken_at = -LONG_SECONDS  # the latest batch that was submitted
         self._groups: dict[tuple[int, ...], Any] = {}
         self._uniforms = Uniforms(self._checked, self.gpu, self.encoder, self._groups.clear)
         self._submitter = Submitter(self._submit)
@@ -149,7 +153,9 @@ class GpuDevice:
         self.encoder.dispatch(pipeline, group, x, y, z)
         self._recorded += 1
         self._workgroups += x * y * z
-        if self._recorded >= BATCH or self._workgroups >= BATCH_WORKGROUPS:
+        if self._recorded >= BATCH or (
+            self._workgroups >= LONG_WORKGROUPS and perf_counter() - self._taken_at > LONG_SECONDS
+        ):
             self.flush()
 
     def flush(self) -> None:
@@ -169,6 +175,7 @@ class GpuDevice:
 
     def _take(self, writes: Sequence[tuple[Buffer, npt.NDArray[Any]]]) -> _Batch:
         self._recorded = self._workgroups = 0
+        self._taken_at = perf_counter()
         self.batch += 1
         return _Batch(writes, self.encoder.take())
 
