@@ -62,7 +62,7 @@ class GpuDevice:
         self.batch = 0
         """The number of batches submitted so far, and so the name of the one being recorded."""
         self._recorded = self._workgroups = 0  # in the open batch
-        self._taken_at = -LONG_SECONDS  # the latest batch that was submitted
+        self._taken_at = perf_counter()  # the latest batch that was submitted
         self._groups: dict[tuple[int, ...], Any] = {}
         self._uniforms = Uniforms(self._checked, self.gpu, self.encoder, self._groups.clear)
         self._submitter = Submitter(self._submit)
