@@ -20,7 +20,7 @@
 //
 // The prelude gives the alias T; the bindings a, b, (bias), c and params; the loads; c_store(row, n,
 // v), which stores four neighbours of a row, maybe after further operations; sums_store(m, v), which
-// stores the sum of a row of a where ROW_SUMS is set; and `mad`. The params:
+// stores the sums of four rows of a where ROW_SUMS is set; and `mad`. The params:
 //   m, n, k, share, tiles_m, tiles_n, batches, splits   sizes
 //   a_offset, a_batch, a_step, b_offset, b_batch, b_step, c_offset, bias_offset   in elements
 
@@ -324,10 +324,7 @@ fn main(
 
   if (ROW_SUMS && tile.n0 + tx == 0u) {
     for (var p = 0u; p < A_CHUNKS; p++) {  // unroll
-      for (var c = 0u; c < 4u; c++) {  // unroll
-        let m = tile.m0 + (p * TY + ty) * 4u + c;
-        if (m < params.m) { sums_store(m, row_sums[p][c]); }
-      }
+      sums_store(tile.m0 + (p * TY + ty) * 4u, row_sums[p]);
     }
   }
 }

@@ -185,16 +185,17 @@ def test_more_matrices_than_a_grid_has_in_one_dimension(be):
 def test_a_product_and_the_sums_of_its_rows(m, n, k, turn_a, turn_b, gap):
     be = get_gpu_backend(0)
     a, b = numbers((m, k)), numbers((k, n), 1)
-    memory = be.full((m * n + gap + m + 5,), -7.0, np.dtype(np.float32))
+    place = -(-m * n // 4) * 4 + 4 * gap
+    memory = be.full((place + m + 5,), -7.0, np.dtype(np.float32))
     out = GpuArray(memory.storage, (m, n), (n, 1), 0, memory.dtype)
-    sums_out = GpuArray(memory.storage, (m,), (1,), m * n + gap, memory.dtype)
+    sums_out = GpuArray(memory.storage, (m,), (1,), place, memory.dtype)
     left, right = operand(be, a, turn_a), operand(be, b, turn_b)
     assert matmul.with_sums(left, right, out, sums_out)
     check(be.to_host(out), a, b)
     exact = a.astype(np.float64).sum(1)
     assert (np.abs(be.to_host(sums_out) - exact) <= 1e-6 * np.abs(a).sum(1)).all()
     whole = be.to_host(memory)
-    assert (whole[m * n : m * n + gap] == -7).all() and (whole[m * n + gap + m :] == -7).all()
+    assert (whole[m * n : place] == -7).all() and (whole[place + m :] == -7).all()
 
 
 @pytest.mark.parametrize(
@@ -202,8 +203,9 @@ def test_a_product_and_the_sums_of_its_rows(m, n, k, turn_a, turn_b, gap):
     [tile for tile in tiles.TILES if tile.a_chunks == 1],
     ids=lambda t: f"{t.bm}x{t.bn}x{t.bk}_{t.tx}x{t.ty}",
 )
-def test_every_tile_that_makes_sums(be, tile):
-    m, n, k = tile.bm + 3, 2 * tile.bn + 4, 101
+@pytest.mark.parametrize("by_element", [False, True])
+def test_every_tile_that_makes_sums(be, tile, by_element):
+    m, n, k = tile.bm + 4 - by_element, 2 * tile.bn + 4, 101
     a, b = numbers((m, k)), numbers((k, n), 1)
     memory = be.full((m * n + m,), 0.0, np.dtype(np.float32))
     out = GpuArray(memory.storage, (m, n), (n, 1), 0, memory.dtype)

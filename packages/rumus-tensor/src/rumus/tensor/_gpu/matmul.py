@@ -94,7 +94,7 @@ def with_sums(a: GpuArray, b: GpuArray, out: GpuArray, sums_out: GpuArray) -> bo
     ):
         return False
     plan = _plan_of(a, b, None, out)
-    if plan.summing is None:
+    if plan.summing is None or sums_out.offset % 4:
         return False
     words = list(plan.words)
     words[A_OFFSET], words[B_OFFSET], words[C_OFFSET] = a.offset, b.offset, out.offset
@@ -182,7 +182,9 @@ def make_plan(
         plane(tiles_m * tiles_n * batches * splits, a.device_index),
         words,
         parts_pipeline(str(result.dtype), bias_dtype) if splits > 1 else None,
-        product_pipeline(variant._replace(row_sums=True)) if sums_pay else None,
+        product_pipeline(variant._replace(row_sums=True, c_vectors=c_vectors and not m % 4))
+        if sums_pay
+        else None,
         result.dtype,
         result.shape,
     )

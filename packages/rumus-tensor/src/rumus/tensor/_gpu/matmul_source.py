@@ -48,7 +48,8 @@ class Variant(NamedTuple):
     c_vectors: bool
     k_edge: bool
     row_sums: bool = False
-    """Whether the sums of the rows of ``a`` go into the storage of ``c`` as well."""
+    """Whether the sums of the rows of ``a`` go into the storage of ``c`` as well. Their number and
+    place must be multiples of 4 if ``c_vectors`` is set."""
 
 
 class Tail(NamedTuple):
@@ -131,11 +132,17 @@ def _store(binding: int, variant: Variant) -> str:
 
 
 def _sums_store(variant: Variant) -> str:
-    """``sums_store(m, v)``: the sum of a row of a."""
+    """``sums_store(m, v)``: the sums of four neighbouring rows of a, where they are inside."""
     if not variant.row_sums:
-        return "fn sums_store(m: u32, v: T) {}\n"
-    at = "c[e / 4u][e % 4u]" if variant.c_vectors else "c[e]"
-    return f"fn sums_store(m: u32, v: T) {{ let e = params.sums_offset + m; {at} = v; }}\n"
+        store = ""
+    elif variant.c_vectors:
+        store = "if (m < params.m) { c[(params.sums_offset + m) / 4u] = v; }"
+    else:
+        store = " ".join(
+            f"if (m + {j}u < params.m) {{ c[params.sums_offset + m + {j}u] = v[{j}]; }}"
+            for j in range(4)
+        )
+    return f"fn sums_store(m: u32, v: vec4<T>) {{ {store} }}\n"
 
 
 def _tail_store(binding: int, tail: Tail) -> str:
