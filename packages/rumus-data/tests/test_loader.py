@@ -297,6 +297,17 @@ def test_no_more_batches_than_asked_are_made_ahead(workers: int, prefetch: int) 
         assert dataset.begun <= taken + workers * prefetch + workers
 
 
+@pytest.mark.parametrize(("workers", "prefetch"), [(1, 4), (2, 2), (4, 1)])
+def test_large_gathers_are_ahead_by_what_a_cache_holds(workers: int, prefetch: int) -> None:
+    samples = np.zeros((96, 1 << 18), np.float32)
+    dataset = ArrayDataset(samples, np.arange(96))
+    loader = DataLoader(dataset, 8, num_workers=workers, prefetch_factor=prefetch)  # of 8 MiB
+    for _ in loader:
+        time.sleep(0.01)
+    assert loader.stats().queue_depth <= 4
+    assert loader.stats().batches == 12
+
+
 def test_workers_read_at_the_same_time() -> None:
     together = threading.Barrier(4, timeout=30)
 

@@ -8,7 +8,9 @@ from ._item import as_array, raw_parts
 from ._rrec._dataset import RecordDataset
 from ._subset import ConcatDataset, Subset
 
-_BYTES = 1 << 22  # more would leave the processor's cache before it is used
+# what takes more has left the processor's cache before it is used
+_GATHER_BYTES = 1 << 22
+_AHEAD_BYTES = 24 << 20
 
 
 def gathers(dataset: Dataset) -> bool:
@@ -23,16 +25,24 @@ def gathers(dataset: Dataset) -> bool:
     return isinstance(dataset, (Subset, ConcatDataset)) and all(map(gathers, dataset.parts))
 
 
-def group_size(dataset: Dataset, batch_size: int, most: int) -> int:
-    """How many batches to gather at once, judged by the first sample.
+def group_and_room(
+    dataset: Dataset, batch_size: int, workers: int, most: int, room: int
+) -> tuple[int, int]:
+    """How many batches to gather at once, and how many may be ahead, judged by the first sample.
 
     Args:
-        dataset: The samples.
+        dataset: The samples; batches of them are mere gathers.
         batch_size: Samples in a batch.
-        most: The largest answer.
+        workers: The number of threads, each of which may have a batch in hand.
+        most: The largest number to gather at once.
+        room: The largest number that may be ahead.
     """
     try:
-        nbytes = sum(as_array(part).nbytes for part in raw_parts(dataset[0]))
+        nbytes = sum(as_array(part).nbytes for part in raw_parts(dataset[0])) * batch_size
     except Exception:  # it will be raised where the sample is asked for
-        return 1
-    return max(min(_BYTES // max(nbytes * batch_size, 1), most), 1)
+        return 1, room
+    nbytes = max(nbytes, 1)
+    return (
+        max(min(_GATHER_BYTES // nbytes, most), 1),
+        max(min(_AHEAD_BYTES // nbytes, room), workers),
+    )

@@ -12,7 +12,7 @@ from ._buffers import BufferPool
 from ._collate import Collate
 from ._dataset import Dataset
 from ._fetch import Fetcher, StopFlag
-from ._group import gathers, group_size
+from ._group import gathers, group_and_room
 from ._iterator import LoaderIterator, OwnThread, Source
 from ._order import Order, SequentialOrder, sampled_order, shuffled_order
 from ._pipeline import Pipeline
@@ -191,12 +191,14 @@ class DataLoader:
 
     def _source(self, fetcher: Fetcher, first: int, end: int, stop: StopFlag) -> Source:
         workers = self._num_workers
-        most = self._prefetch_factor + (workers > 1) if workers else _AT_ONCE
-        single = self._collate is not None or not gathers(self.dataset)
-        group = 1 if single else group_size(self.dataset, self._split.batch_size, most)
+        group, room = 1, workers * (self._prefetch_factor + 1)
+        if self._collate is None and gathers(self.dataset):
+            # a single worker keeps one place free, so that it works while the loop does
+            most = self._prefetch_factor + (workers > 1) if workers else _AT_ONCE
+            size = self._split.batch_size
+            group, room = group_and_room(self.dataset, size, workers, most, room)
         if not workers or first >= end:
             return OwnThread(fetcher.several, end, group)
-        room = workers * (self._prefetch_factor + 1)
         return Pipeline(fetcher.several, first, end, workers, room, group, stop)
 
     def _identity(self) -> dict[str, int | bool]:
