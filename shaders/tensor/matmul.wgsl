@@ -12,8 +12,10 @@
 //
 // A warp of 32 invocations makes a block WARP_X blocks wide and 32 / WARP_X high, so that few
 // different vectors are read at a time. Workgroup arrays are nested so that constant indices are in
-// the outer dimensions. Where an operand lies along k its vectors of one k are turned by the group
-// of 4 that k is in, which spreads the transposing stores over the memory banks.
+// the outer dimensions. Of an operand that lies along k an invocation fetches blocks of 4 x 4 and
+// transposes them, since only whole vectors may be stored: invocations must not share one. Its
+// vectors of one k are turned by the group of 4 that k is in, which spreads those stores over the
+// memory banks. Of any other operand it fetches lines, vectors that are stored as they are.
 //
 // Loops marked `unroll` are written out by _gpu/unroll.py: registers cannot be indexed by a
 // variable, and the loop guards that WebGPU adds keep drivers from doing it.
@@ -32,8 +34,8 @@ const K4 = BK / 4u;
 const SUMS = 4u * A_CHUNKS * B_CHUNKS;
 const LENT = min(SUMS, BM * K4 / TEAM);  // of them at a time, between teams
 const LENDINGS = SUMS / LENT;
-const A_LOADS = BM * K4 / THREADS;
-const B_LOADS = BN * K4 / THREADS;
+const A_LOADS = 4u * A_BLOCKS + A_LINES;
+const B_LOADS = 4u * B_BLOCKS + B_LINES;
 const K4_OF_TEAM = K4 / TEAMS;
 const TURN = max(32u / BK, 1u);
 const BAND = 8u;  // tiles that neighbouring workgroups take below each other, to share b in cache
@@ -95,16 +97,29 @@ fn b_load_4(at: u32, steps: vec4<u32>) -> vec4<T> {
     load_b_element(e.x), load_b_element(e.y), load_b_element(e.z), load_b_element(e.w));
 }
 
+const A_BLOCKS_OF_SLICE = BM / 4u * K4;
+const B_BLOCKS_OF_SLICE = BN / 4u * K4;
+const A_SPARE = A_BLOCKS_OF_SLICE % THREADS != 0u;  // whether some invocations have one block less
+const B_SPARE = B_BLOCKS_OF_SLICE % THREADS != 0u;
+
+// Block number i of this invocation; the last invocations begin with a and the first with b, since
+// there may be fewer blocks than invocations.
+fn a_block(local: u32, i: u32) -> u32 { return THREADS - 1u - local + i * THREADS; }
+
+fn b_block(local: u32, i: u32) -> u32 { return local + i * THREADS; }
+
 // Load number i of this invocation in the slice from k0 on. Rows past the edge repeat the last one:
 // what they give is never stored.
 fn fetch_a(tile: Tile, local: u32, i: u32, k0: u32) -> vec4<T> {
-  let t = local + i * THREADS;
   if (A_ALONG_K) {
-    let k = k0 + t % K4 * 4u;
-    let at = tile.a_base + min(tile.m0 + t / K4, params.m - 1u) * params.a_step + k;
+    let block = a_block(local, i / 4u);
+    if (A_SPARE && block >= A_BLOCKS_OF_SLICE) { return vec4<T>(); }
+    let row = min(tile.m0 + block / K4 * 4u + i % 4u, params.m - 1u);
+    let at = tile.a_base + row * params.a_step + k0 + block % K4 * 4u;
     if (A_VECTORS) { return load_a_vector(at / 4u); }
     return a_load_4(at, LANES);
   }
+  let t = local + i * THREADS;
   let at = tile.a_base + (k0 + t / (BM / 4u)) * params.a_step;
   let m = tile.m0 + t % (BM / 4u) * 4u;
   if (A_VECTORS) { return load_a_vector((at + min(m, params.m - 4u)) / 4u); }
@@ -113,27 +128,32 @@ fn fetch_a(tile: Tile, local: u32, i: u32, k0: u32) -> vec4<T> {
 
 // The same in the last slice, which may end within: zero from there on.
 fn fetch_a_edge(tile: Tile, local: u32, i: u32, k0: u32) -> vec4<T> {
-  let t = local + i * THREADS;
   if (!A_ALONG_K) {
+    let t = local + i * THREADS;
     if (k0 + t / (BM / 4u) >= tile.end) { return vec4<T>(); }
     return fetch_a(tile, local, i, k0);
   }
-  let k = k0 + t % K4 * 4u;
+  let block = a_block(local, i / 4u);
+  if (A_SPARE && block >= A_BLOCKS_OF_SLICE) { return vec4<T>(); }
+  let k = k0 + block % K4 * 4u;
   if (k >= tile.end) { return vec4<T>(); }
   if (A_VECTORS) { return fetch_a(tile, local, i, k0); }
-  let at = tile.a_base + min(tile.m0 + t / K4, params.m - 1u) * params.a_step;
+  let row = min(tile.m0 + block / K4 * 4u + i % 4u, params.m - 1u);
+  let at = tile.a_base + row * params.a_step;
   let v = a_load_4(at, min(vec4<u32>(k) + LANES, vec4<u32>(tile.end - 1u)));
   return select(vec4<T>(), v, vec4<u32>(k) + LANES < vec4<u32>(tile.end));
 }
 
 fn fetch_b(tile: Tile, local: u32, i: u32, k0: u32) -> vec4<T> {
-  let t = local + i * THREADS;
   if (B_ALONG_K) {
-    let k = k0 + t % K4 * 4u;
-    let at = tile.b_base + min(tile.n0 + t / K4, params.n - 1u) * params.b_step + k;
+    let block = b_block(local, i / 4u);
+    if (B_SPARE && block >= B_BLOCKS_OF_SLICE) { return vec4<T>(); }
+    let row = min(tile.n0 + block / K4 * 4u + i % 4u, params.n - 1u);
+    let at = tile.b_base + row * params.b_step + k0 + block % K4 * 4u;
     if (B_VECTORS) { return load_b_vector(at / 4u); }
     return b_load_4(at, LANES);
   }
+  let t = local + i * THREADS;
   let at = tile.b_base + (k0 + t / (BN / 4u)) * params.b_step;
   let n = tile.n0 + t % (BN / 4u) * 4u;
   if (B_VECTORS) { return load_b_vector((at + min(n, params.n - 4u)) / 4u); }
@@ -142,51 +162,62 @@ fn fetch_b(tile: Tile, local: u32, i: u32, k0: u32) -> vec4<T> {
 
 // The same in the last slice, which may end within: zero from there on.
 fn fetch_b_edge(tile: Tile, local: u32, i: u32, k0: u32) -> vec4<T> {
-  let t = local + i * THREADS;
   if (!B_ALONG_K) {
+    let t = local + i * THREADS;
     if (k0 + t / (BN / 4u) >= tile.end) { return vec4<T>(); }
     return fetch_b(tile, local, i, k0);
   }
-  let k = k0 + t % K4 * 4u;
+  let block = b_block(local, i / 4u);
+  if (B_SPARE && block >= B_BLOCKS_OF_SLICE) { return vec4<T>(); }
+  let k = k0 + block % K4 * 4u;
   if (k >= tile.end) { return vec4<T>(); }
   if (B_VECTORS) { return fetch_b(tile, local, i, k0); }
-  let at = tile.b_base + min(tile.n0 + t / K4, params.n - 1u) * params.b_step;
+  let row = min(tile.n0 + block / K4 * 4u + i % 4u, params.n - 1u);
+  let at = tile.b_base + row * params.b_step;
   let v = b_load_4(at, min(vec4<u32>(k) + LANES, vec4<u32>(tile.end - 1u)));
   return select(vec4<T>(), v, vec4<u32>(k) + LANES < vec4<u32>(tile.end));
 }
 
-fn commit_a(buffer: u32, local: u32, i: u32, v: vec4<T>) {
-  let t = local + i * THREADS;
-  if (A_ALONG_K) {
-    let k4 = t % K4;
-    let m = t / K4;
-    let chunk = m / (4u * TY);
-    let place = a_turned(m / 4u % TY, k4);
-    for (var j = 0u; j < 4u; j++) {  // unroll
-      a_tile[buffer][k4][j][chunk][place][m % 4u] = v[j];
-    }
-  } else {
-    let k = t / (BM / 4u);
-    let place = t % (BM / 4u);
-    a_tile[buffer][k / 4u][k % 4u][place / TY][place % TY] = v;
+// Block number i of this invocation, whose 4 vectors along k lie in 4 neighbouring rows.
+fn commit_a_block(
+  buffer: u32, local: u32, i: u32, r0: vec4<T>, r1: vec4<T>, r2: vec4<T>, r3: vec4<T>
+) {
+  let block = a_block(local, i);
+  if (A_SPARE && block >= A_BLOCKS_OF_SLICE) { return; }
+  let k4 = block % K4;
+  let chunk = block / K4 / TY;
+  let place = a_turned(block / K4 % TY, k4);
+  for (var j = 0u; j < 4u; j++) {  // unroll
+    a_tile[buffer][k4][j][chunk][place] = vec4<T>(r0[j], r1[j], r2[j], r3[j]);
   }
 }
 
-fn commit_b(buffer: u32, local: u32, i: u32, v: vec4<T>) {
+fn commit_a_line(buffer: u32, local: u32, i: u32, v: vec4<T>) {
   let t = local + i * THREADS;
-  if (B_ALONG_K) {
-    let k4 = t % K4;
-    let n = t / K4;
-    let chunk = n / (4u * TX);
-    let place = b_turned(n / 4u % TX, k4);
-    for (var j = 0u; j < 4u; j++) {  // unroll
-      b_tile[buffer][k4][j][chunk][place][n % 4u] = v[j];
-    }
-  } else {
-    let k = t / (BN / 4u);
-    let place = t % (BN / 4u);
-    b_tile[buffer][k / 4u][k % 4u][place / TX][place % TX] = v;
+  let k = t / (BM / 4u);
+  let place = t % (BM / 4u);
+  a_tile[buffer][k / 4u][k % 4u][place / TY][place % TY] = v;
+}
+
+// Block number i of this invocation, whose 4 vectors along k lie in 4 neighbouring rows.
+fn commit_b_block(
+  buffer: u32, local: u32, i: u32, r0: vec4<T>, r1: vec4<T>, r2: vec4<T>, r3: vec4<T>
+) {
+  let block = b_block(local, i);
+  if (B_SPARE && block >= B_BLOCKS_OF_SLICE) { return; }
+  let k4 = block % K4;
+  let chunk = block / K4 / TX;
+  let place = b_turned(block / K4 % TX, k4);
+  for (var j = 0u; j < 4u; j++) {  // unroll
+    b_tile[buffer][k4][j][chunk][place] = vec4<T>(r0[j], r1[j], r2[j], r3[j]);
   }
+}
+
+fn commit_b_line(buffer: u32, local: u32, i: u32, v: vec4<T>) {
+  let t = local + i * THREADS;
+  let k = t / (BN / 4u);
+  let place = t % (BN / 4u);
+  b_tile[buffer][k / 4u][k % 4u][place / TX][place % TX] = v;
 }
 
 // Vector i of the memory of a's slice, which is free in the end.
@@ -224,11 +255,21 @@ fn main(
   for (var k0 = tile.start; k0 < tile.end + BK; k0 += BK) {
     let multiplies = k0 > tile.start;
     if (multiplies) {
-      for (var i = 0u; i < A_LOADS; i++) {  // unroll
-        commit_a(buffer, local, i, a_next[i]);
+      for (var i = 0u; i < A_BLOCKS; i++) {  // unroll
+        commit_a_block(
+          buffer, local, i, a_next[4u * i], a_next[4u * i + 1u], a_next[4u * i + 2u],
+          a_next[4u * i + 3u]);
       }
-      for (var i = 0u; i < B_LOADS; i++) {  // unroll
-        commit_b(buffer, local, i, b_next[i]);
+      for (var i = 0u; i < A_LINES; i++) {  // unroll
+        commit_a_line(buffer, local, i, a_next[i]);
+      }
+      for (var i = 0u; i < B_BLOCKS; i++) {  // unroll
+        commit_b_block(
+          buffer, local, i, b_next[4u * i], b_next[4u * i + 1u], b_next[4u * i + 2u],
+          b_next[4u * i + 3u]);
+      }
+      for (var i = 0u; i < B_LINES; i++) {  // unroll
+        commit_b_line(buffer, local, i, b_next[i]);
       }
     }
     workgroupBarrier();
