@@ -149,7 +149,7 @@ def make_plan(
     first = describe(a.shape, a.strides, a.offset, k_axis=1)
     second = describe(b.shape, b.strides, b.offset, k_axis=0)
     copies = first is None, second is None
-    first = first or Operand(True, m * k, k, not (k % 4 or m * k % 4))
+    first = first or Operand(True, m * k, k)
     second = second or Operand(False, k * n, n, not (n % 4 or k * n % 4))
     if m == 1 and first.along_k:
         first = first._replace(step=first.batch)
@@ -207,7 +207,7 @@ def describe(shape: Shape, strides: Strides, offset: int, k_axis: int) -> Operan
     k_step, other_step = strides[k_axis - 2], strides[-1 - k_axis]
     if k == 1 or k_step == 1:
         step = other_step if other > 1 else 0
-        return Operand(True, batch, step, not (k % 4 or step % 4 or batch % 4 or offset % 4))
+        return Operand(True, batch, step)
     if other == 1 or other_step == 1:
         vectors = not (other % 4 or k_step % 4 or batch % 4 or offset % 4)
         return Operand(False, batch, k_step, vectors)

@@ -34,7 +34,8 @@ class Operand(NamedTuple):
     along_k: bool
     batch: int
     step: int
-    vectors: bool
+    vectors: bool = False
+    """Whether it is read by vectors: never along k."""
 
 
 class Variant(NamedTuple):
@@ -64,10 +65,7 @@ class Tail(NamedTuple):
 def product_pipeline(variant: Variant, tail: Tail | None = None) -> Pipeline:
     """The variant of ``matmul.wgsl``, which may go on with elementwise operations."""
     tile, first, second = variant.tile, variant.first, variant.second
-    a_blocks, a_lines = _loads(tile, tile.bm, first.along_k)
-    b_blocks, b_lines = _loads(tile, tile.bn, second.along_k)
-    loads = {"A_BLOCKS": a_blocks, "A_LINES": a_lines, "B_BLOCKS": b_blocks, "B_LINES": b_lines}
-    return _product_kernel(tile, *loads.items()).variant(
+    return _product_kernel(tile).variant(
         prelude=_product_prelude(variant, tail),
         T=REGISTER[variant.dtypes[0]],
         TX=tile.tx,
@@ -84,18 +82,11 @@ def product_pipeline(variant: Variant, tail: Tail | None = None) -> Pipeline:
         B_VECTORS=second.vectors,
         K_EDGE=variant.k_edge,
         ROW_SUMS=variant.row_sums,
-        **loads,
     )
 
 
-def _loads(tile: Tile, width: int, along_k: bool) -> tuple[int, int]:
-    """Blocks of 4 x 4 that an invocation fetches of a slice, and lines; it is one or the other."""
-    vectors = width * tile.bk // 4
-    return (-(-vectors // 4 // tile.threads), 0) if along_k else (0, vectors // tile.threads)
-
-
 @cache
-def _product_kernel(tile: Tile, *loads: tuple[str, int]) -> Kernel:
+def _product_kernel(tile: Tile) -> Kernel:
     sums = 4 * tile.a_chunks * tile.b_chunks
     lent = min(sums, tile.bm * tile.bk // 4 // (tile.tx * tile.ty))
     counts = {
@@ -104,11 +95,17 @@ def _product_kernel(tile: Tile, *loads: tuple[str, int]) -> Kernel:
         "LENDINGS": sums // lent,
         "A_CHUNKS": tile.a_chunks,
         "B_CHUNKS": tile.b_chunks,
-        **dict(loads),
+        "A_LOADS": tile.bm * tile.bk // 4 // tile.threads,
+        "B_LOADS": tile.bn * tile.bk // 4 // tile.threads,
     }
-    for side in "AB":
-        counts[f"{side}_LOADS"] = 4 * counts[f"{side}_BLOCKS"] + counts[f"{side}_LINES"]
-    return Kernel(unroll(read_shader("matmul.wgsl"), counts), name="matmul", trusted=True)
+    text = read_shader("matmul.wgsl") + _operand_source("a") + _operand_source("b")
+    return Kernel(unroll(text, counts), name="matmul", trusted=True)
+
+
+def _operand_source(side: str) -> str:
+    """The part of ``matmul_operand.wgsl`` for ``a`` or for ``b``."""
+    text = read_shader("matmul_operand.wgsl").replace("SideSlice", f"{side.upper()}Slice")
+    return text.replace("side_", f"{side}_").replace("SIDE_", f"{side.upper()}_")
 
 
 def _product_prelude(variant: Variant, tail: Tail | None) -> str:

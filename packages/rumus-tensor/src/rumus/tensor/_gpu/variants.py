@@ -101,7 +101,7 @@ def _reductions() -> Iterator[tuple[str, Pipeline]]:
 def _products() -> Iterator[tuple[str, Pipeline]]:
     f32 = "float32", "float32"
     for tile, a_along_k, b_along_k in product(TILES, (False, True), (False, True)):
-        a, b = Operand(a_along_k, 0, 0, True), Operand(b_along_k, 0, 0, True)
+        a, b = (Operand(along, 0, 0, not along) for along in (a_along_k, b_along_k))
         alone = Variant(tile, f32, None, a, b, True, False)
         yield f"matmul {tile} {a_along_k} {b_along_k}", product_pipeline(alone)
         if tile.a_chunks == 1:
@@ -112,7 +112,7 @@ def _products() -> Iterator[tuple[str, Pipeline]]:
     for dtype, vectors, along_k, edge, bias in product(
         DTYPES, (False, True), (False, True), (False, True), (False, True)
     ):
-        side = Operand(along_k, 0, 0, vectors)
+        side = Operand(along_k, 0, 0, vectors and not along_k)
         yield (
             f"matmul {dtype} {vectors} {along_k} edge={edge} bias={bias}",
             product_pipeline(
@@ -121,7 +121,7 @@ def _products() -> Iterator[tuple[str, Pipeline]]:
                 )
             ),
         )
-    a, b = Operand(True, 0, 0, True), Operand(False, 0, 0, True)
+    a, b = Operand(True, 0, 0), Operand(False, 0, 0, True)
     for dtype, added in product(DTYPES, (None, "float32")):
         inputs = Input("float32", Mode.GIVEN), Input(dtype, Mode.ROW), Input(dtype, Mode.STRIDED)
         steps = Step("add", (0, 1), "float32", "float32"), Step("ge", (3, 2), "float32", "bool")
