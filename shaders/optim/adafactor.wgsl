@@ -38,15 +38,24 @@ fn left(h: Row, shape: Shape, line: u32) -> f32 {
     return factor(shape.row_at + line) / max(mean, h.eps1);
 }
 
-// The second moments V of four elements: a row times a column, or as they are.
-fn gather(h: Row, slot: u32, i: u32) -> vec4<f32> {
-    let shape = shapes[slot];
-    let first = 4u * i - shape.start;
+// Whole lines in x elements from the start of one, x < columns + count.
+fn whole_lines(x: u32, columns: u32, count: u32) -> u32 {
+    if (columns >= count) { return u32(x >= columns); }
+    return u32((f32(x) + 0.5) / f32(columns));
+}
+
+// The second moments V of four elements of a tile: a row times a column, or as they are.
+fn gather(h: Row, tile: vec4<u32>, i: u32) -> vec4<f32> {
+    let shape = shapes[tile.z];
     if (shape.factored == 0u) {
-        return factors[(shape.column_at + first) / 4u];
+        return factors[(shape.column_at + 4u * i - shape.start) / 4u];
     }
-    var line = first / shape.columns;
-    var column = first - line * shape.columns;
+    let first = 4u * tile.x - shape.start;
+    let top = first / shape.columns;
+    var column = first - top * shape.columns + 4u * (i - tile.x);
+    let lines = whole_lines(column, shape.columns, tile.y);
+    var line = top + lines;
+    column -= lines * shape.columns;
     var across = shape.column_at + matrix_of(shape, line) * shape.columns;
     if (column + 4u <= shape.columns) {
         return left(h, shape, line) * four_factors(across + column);
@@ -65,13 +74,13 @@ fn gather(h: Row, slot: u32, i: u32) -> vec4<f32> {
 }
 
 // The same, after V of what is not factored has moved.
-fn advance(h: Row, c: vec2<f32>, slot: u32, i: u32, g: vec4<f32>) -> vec4<f32> {
-    let shape = shapes[slot];
+fn advance(h: Row, c: vec2<f32>, tile: vec4<u32>, i: u32, g: vec4<f32>) -> vec4<f32> {
+    let shape = shapes[tile.z];
     if (shape.factored == 0u) {
         let at = (shape.column_at + 4u * i - shape.start) / 4u;
         factors[at] += c.y * (g * g - factors[at]);
     }
-    return gather(h, slot, i);
+    return gather(h, tile, i);
 }
 
 fn direction(h: Row, g: vec4<f32>, v: vec4<f32>) -> vec4<f32> {

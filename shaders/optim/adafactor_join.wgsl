@@ -5,9 +5,8 @@
 struct Factor {
     at: u32,        // in `factors`
     length: u32,
-    first: u32,     // of its partial sums, `count` times `stride` of them
+    first: u32,     // of its partial sums, `count` times `length` of them
     count: u32,
-    stride: u32,
     over: u32,      // elements that each mean is taken over
     group: u32,
 }
@@ -32,7 +31,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>,
         var sum = 0.0;
         if (i < factor.length) {
             for (var j = thread / width; j < factor.count; j += 256u / width) {
-                sum += partials[factor.first + j * factor.stride + i];
+                sum += partials[factor.first + j * factor.length + i];
             }
         }
         workgroupBarrier();

@@ -1,6 +1,6 @@
 // Adafactor: sums of squares along the rows and down the columns of a block of 64 × 256 elements,
 // which is read once. A thread takes two quads of rows, of two vectors of columns each.
-// A block is matrix, first row, first column. Partial sums lie in vectors of four.
+// A block is matrix, first row, first column.
 // `Word` is vec4<f32>, or vec2<u32> for four float16.
 
 struct Matrix { start: u32, rows: u32, columns: u32, across_at: u32, down_at: u32 }
@@ -50,6 +50,26 @@ fn squares(m: Matrix, row: u32, column: u32) -> mat4x4<f32> {
     );
 }
 
+// The sum of one of the 64 rows over 32 vectors; neighbouring quads begin apart, for the banks.
+fn across(row: u32) -> f32 {
+    let quad = row / 4u;
+    var sum = 0.0;
+    for (var i = 0u; i < 32u; i++) {
+        sum += shared_sums[quad * 32u + (quad + i) % 32u][row % 4u];
+    }
+    return sum;
+}
+
+// The sum of one of the 256 columns over 8 vectors.
+fn down(column: u32) -> f32 {
+    let first = column / 128u * 256u + column / 4u % 32u;
+    var sum = 0.0;
+    for (var quad = 0u; quad < 8u; quad++) {
+        sum += shared_sums[first + 32u * quad][column % 4u];
+    }
+    return sum;
+}
+
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>,
         @builtin(local_invocation_index) thread: u32,
@@ -69,33 +89,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>,
         workgroupBarrier();
         shared_sums[thread] = ONES * (a + b);
         shared_sums[thread + 256u] = ONES * (c + d);
-        for (var half = 16u; half > 0u; half /= 2u) {
-            workgroupBarrier();
-            if (lane < half) {
-                shared_sums[thread] += shared_sums[thread + half];
-                shared_sums[thread + 256u] += shared_sums[thread + 256u + half];
-            }
-        }
-        if (lane == 0u) {
-            let at = m.across_at + block.z / 256u * ((m.rows + 3u) / 4u) + row / 4u;
-            if (row < m.rows) { partials[at] = shared_sums[thread]; }
-            if (row + 32u < m.rows) { partials[at + 8u] = shared_sums[thread + 256u]; }
+        workgroupBarrier();
+        if (thread < 64u && block.y + thread < m.rows) {
+            let at = m.across_at + block.z / 256u * m.rows + block.y + thread;
+            partials[at] = across(thread);
         }
 
         workgroupBarrier();
         shared_sums[thread] = (a + c) * ONES;
         shared_sums[thread + 256u] = (b + d) * ONES;
-        for (var half = 128u; half >= 32u; half /= 2u) {
-            workgroupBarrier();
-            if (thread < half) {
-                shared_sums[thread] += shared_sums[thread + half];
-                shared_sums[thread + 256u] += shared_sums[thread + 256u + half];
-            }
-        }
-        if (quad == 0u) {
-            let at = m.down_at + block.y / 64u * ((m.columns + 3u) / 4u) + column / 4u;
-            if (column < m.columns) { partials[at] = shared_sums[thread]; }
-            if (column + 128u < m.columns) { partials[at + 32u] = shared_sums[thread + 256u]; }
+        workgroupBarrier();
+        if (block.z + thread < m.columns) {
+            let at = m.down_at + block.y / 64u * m.columns + block.z + thread;
+            partials[at] = down(thread);
         }
     }
 }

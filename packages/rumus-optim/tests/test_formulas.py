@@ -187,10 +187,12 @@ MATRICES = [
     (0, 4),
 ]
 VECTORS = [(), (3,), (5000,), (0,)]
+LONG = [(1031, 1025), (350_000, 3), (3, 350_000)]
+"""Large enough to be summed over spans of many tiles, which lines cross."""
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
-@pytest.mark.parametrize("shapes", [MATRICES, VECTORS, MATRICES + VECTORS])
+@pytest.mark.parametrize("shapes", [MATRICES, VECTORS, MATRICES + VECTORS, LONG])
 def test_adafactor_s_factors_are_right_for_any_shape(
     shapes: list[tuple[int, ...]], dtype: Any, device: str
 ) -> None:

@@ -74,7 +74,7 @@ class Layout:
         self._mean_at = room.states["means"].offset
         self._reserved = 0
         shapes = [self._add(room, k) for k in range(len(room.params))]
-        index = room.tiles.device_index
+        index = room.device_index
         self.tables = {name: work.upload(name, index) for name, work in self.works.items()}
         self.shapes = _upload(shapes, index)
         self.partials = gpu.persist(gpu.empty((max(self._reserved, 4),), np.float32, index))
@@ -121,7 +121,7 @@ class Layout:
         squares.blocks += [(number, top, left, 0) for top, left in product(tops, lefts)]
         across, sums = self._add_factor(row_at, rows, len(lefts), columns, group)
         down, _ = self._add_factor(column_at, columns, len(tops), rows, group)
-        squares.things.append((start, rows, columns, across // 4, down // 4))
+        squares.things.append((start, rows, columns, across, down))
         self.works["means"].blocks.append((sums.start, len(sums), rows, mean_at))
 
     def _add_factor(
@@ -134,21 +134,20 @@ class Layout:
             to.
         """
         join = self.works["join"]
-        stride = -(-length // 4) * 4
-        first = self._reserve(count * stride)
+        first = self._reserve(count * length)
         threads = min(_MOST_THREADS, 1 << max(count // _SUMS_A_THREAD, 1).bit_length() - 1)
         width = _GROUP // threads
         starts = range(0, length, width)
         total = self._reserve(len(starts))
         number = len(join.things)
         join.blocks += [(number, i, width, total + j) for j, i in enumerate(starts)]
-        join.things.append((at, length, first, count, stride, over, group))
+        join.things.append((at, length, first, count, over, group))
         return first, range(total, total + len(starts))
 
     def _reserve(self, count: int) -> int:
-        """The place of that many partial sums, at a whole vector."""
+        """The place of that many partial sums."""
         first = self._reserved
-        self._reserved += -(-count // 4) * 4
+        self._reserved += count
         return first
 
 
@@ -169,7 +168,7 @@ def move(step: GpuStep) -> None:
 
 def _dispatch(step: GpuStep, layout: Layout, name: str, run: Run, arrays: list[GpuArray]) -> None:
     edges = layout.works[name].edges
-    first, last = edges[run.first_slot], edges[run.last_slot]
+    first, last = edges[run.first], edges[run.last]
     if first < last:
         groups = min(last - first, MOST_GROUPS)
         params = (first, last, run.shift, 0.0)
@@ -183,7 +182,7 @@ def _pass(name: str, formula: _shaders.Formula) -> Pipeline:
     grads, partials, factors = ("grads", "Word"), ("partials", "f32"), ("factors", "f32")
     read, written = {
         "small": ([*moving, grads], [factors]),
-        "squares": ([grads], [("partials", "vec4<f32>")]),
+        "squares": ([grads], [partials]),
         "join": (moving, [partials, factors]),
         "means": ([partials], [factors]),
     }[name]

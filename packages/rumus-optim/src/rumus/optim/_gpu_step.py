@@ -14,7 +14,7 @@ from rumus.autograd import Borrowed
 from rumus.gpu import GpuArray, Pipeline
 from rumus.optim import _shaders
 from rumus.optim._engine import MASTER
-from rumus.optim._rooms import Room, aligned, view
+from rumus.optim._rooms import Cut, Room, aligned, view
 from rumus.optim._shaders import Formula
 from rumus.tensor import Tensor
 
@@ -34,20 +34,16 @@ class Run(NamedTuple):
     """Neighbouring slots whose gradients lie in one buffer, in the arena's layout.
 
     Attributes:
-        first: the first tile.
-        last: one past the last tile.
+        first: the first slot.
+        last: one past the last slot.
         shift: what to add to an index of the arena to find its gradient, in vectors of four.
         grads: the buffer.
-        first_slot: the first slot.
-        last_slot: one past the last slot.
     """
 
     first: int
     last: int
     shift: int
     grads: GpuArray
-    first_slot: int
-    last_slot: int
 
 
 class Gradients:
@@ -75,8 +71,7 @@ class Gradients:
             grads = [held.grad(p) for p in room.params]
             if room.in_layout(grads):
                 self.found += grads
-                run = Run(0, room.edges[-1], 0, grads[0], 0, len(grads))
-                return [run] if run.last else []
+                return [Run(0, len(grads), 0, grads[0])] if room.tiles.total else []
         runs: list[Run] = []
         for k, parameter in enumerate(room.params):
             if not parameter.requires_grad:
@@ -87,8 +82,8 @@ class Gradients:
             run = _run_of_one(room, k, grad)
             self.found.append(grad)
             if runs and _joins(runs[-1], run):
-                runs[-1] = runs[-1]._replace(last=run.last, last_slot=run.last_slot)
-            elif run.first < run.last:
+                runs[-1] = runs[-1]._replace(last=run.last)
+            elif parameter.size:
                 runs.append(run)
         return runs
 
@@ -168,7 +163,7 @@ class GpuStep:
         for run in self.runs:
             given = [combined] if combined is not None else []
             given += [run.grads] if grads else []
-            self._over_tiles(pipeline, [*given, *self.controls(), *extras, *places], run)
+            self._over(room.tiles, pipeline, [*given, *self.controls(), *extras, *places], run)
         if not at_once:
             room.round_masters()
 
@@ -176,29 +171,32 @@ class GpuStep:
         """Change the states and sum two quantities, in one pass: a pair for each tile."""
         pipeline = _shaders.measure_pass(self.formula)
         room = self.room
-        sums = gpu.empty((max(room.edges[-1], 1), 2), np.float32, room.tiles.device_index)
+        sums = gpu.empty((max(self._measured.total, 1), 2), np.float32, room.device_index)
         values = room.states[MASTER] if room.half else room.arena.data
         for run in self.runs:
             arrays = [run.grads, *self.controls(), values, *extras, sums, *self._states()]
-            self._over_tiles(pipeline, arrays, run)
+            self._over(self._measured, pipeline, arrays, run)
         return sums
 
     def combine(self, sums: GpuArray, extras: Sequence[GpuArray] = ()) -> GpuArray:
         """One number for each slot from the sums over its tiles."""
         room, count = self.room, len(self.room.params)
-        combined = gpu.empty((count,), np.float32, room.tiles.device_index)
-        arrays = [room.slots, self.table, sums, *self.controls(), *extras, combined]
+        combined = gpu.empty((count,), np.float32, room.device_index)
+        arrays = [self._measured.slots, self.table, sums, *self.controls(), *extras, combined]
         groups = min(count, MOST_GROUPS)
         _shaders.combine_pass(self.formula).dispatch(arrays, (0, count, 0, 0.0), groups)
         return combined
 
-    def _over_tiles(self, pipeline: Pipeline, arrays: Sequence[GpuArray], run: Run) -> None:
+    @property
+    def _measured(self) -> Cut:
+        return self.room.tiles if self.formula.kept else self.room.spans
+
+    def _over(self, cut: Cut, pipeline: Pipeline, arrays: Sequence[GpuArray], run: Run) -> None:
         sign = -1.0 if self.rule.maximize else 1.0
-        pipeline.dispatch(
-            [self.room.tiles, self.table, *arrays],
-            (run.first, run.last, run.shift, sign),
-            min(run.last - run.first, MOST_GROUPS),
-        )
+        first, last = cut.edges[run.first], cut.edges[run.last]
+        groups = min(last - first, MOST_GROUPS)
+        arrays = [cut.tiles, self.table, *arrays]
+        pipeline.dispatch(arrays, (first, last, run.shift, sign), groups)
 
     def controls(self) -> list[GpuArray]:
         """The control as a list, which is empty if there is none."""
@@ -210,13 +208,12 @@ class GpuStep:
 
 def _run_of_one(room: Room, k: int, grad: GpuArray) -> Run:
     """The run of one parameter, whose gradient is copied if it cannot be read as it lies."""
-    slot, edges = room.arena.slots[k], room.edges
-    whole = room.arena.grads
+    slot, whole = room.arena.slots[k], room.arena.grads
     if grad.storage is whole.storage and grad.offset == slot.offset and grad.is_contiguous:
-        return Run(edges[k], edges[k + 1], 0, whole, k, k + 1)
+        return Run(k, k + 1, 0, whole)
     readable = aligned(grad)
     shift = (readable.offset - slot.offset) // 4
-    return Run(edges[k], edges[k + 1], shift, readable, k, k + 1)
+    return Run(k, k + 1, shift, readable)
 
 
 def _joins(left: Run, right: Run) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,29 @@ L = TypeVar("L")
 
 TILE = 2048
 """Elements that one workgroup updates: two vectors a thread, the best size measured."""
+SPAN = 8 * TILE
+"""Elements of a longer tile, for a pass that only sums: fewer sums, whose barriers it waits for."""
+_SPANNED = 1 << 20
+"""Elements of a parameter from which on it is cut into enough of those."""
+
+
+class Cut(NamedTuple):
+    """Slots cut into tiles; a tile never spans two slots.
+
+    Attributes:
+        tiles: on the device, one row a tile: first vector of four, elements, slot, group.
+        slots: on the device, one row a slot: first tile, one past the last, elements, group.
+        edges: the first tile of each slot, and the number of tiles at the end.
+    """
+
+    tiles: GpuArray
+    slots: GpuArray
+    edges: list[int]
+
+    @property
+    def total(self) -> int:
+        """The number of tiles."""
+        return self.edges[-1]
 
 
 class Room:
@@ -33,9 +57,7 @@ class Room:
         first: the number of the first of them among all of the optimizer's, as it ordered them.
         groups: each one's parameter group.
         most_bindings: storage buffers that one kernel can have.
-        tiles: on the device, one row a tile: first vector of four, elements, slot, group.
-        slots: on the device, one row a slot: first tile, one past the last, elements, group.
-        edges: the first tile of each slot, and the number of tiles at the end.
+        tiles: what workgroups update.
         states: arrays by name, each laid out like the arena or as :attr:`offsets` says.
     """
 
@@ -55,13 +77,9 @@ class Room:
         self._offsets = [slot.offset for slot in arena.slots]
         self._rule = rule
         self._shapes = [state_shapes(rule, p) for p in params]
-        table, self.edges = tile_table([(s.offset, s.size) for s in arena.slots], groups)
+        self.tiles = self._cut([TILE] * len(params))
         index = arena.data.device_index
         self.most_bindings = gpu.limits(index)["max-storage-buffers-per-shader-stage"]
-        self.tiles = gpu.persist(gpu.from_host(table, index))
-        sizes = [p.size for p in params]
-        rows = np.array([self.edges[:-1], self.edges[1:], sizes, groups], np.int32).T
-        self.slots = gpu.persist(gpu.from_host(np.ascontiguousarray(rows), index))
         self.offsets: dict[str, list[int]] = {}
         self.states: dict[str, GpuArray] = {}
         self._layout: Any = None
@@ -70,6 +88,16 @@ class Room:
             lengths[name] = self._lay_out(name)
         self._allocate(lengths, index)
         self._per_slot: dict[str, GpuArray] = {}
+
+    @property
+    def device_index(self) -> int:
+        """The number of the GPU."""
+        return self.arena.data.device_index
+
+    @cached_property
+    def spans(self) -> Cut:
+        """Longer tiles. How a parameter is cut does not depend on others in the arena."""
+        return self._cut([SPAN if p.size >= _SPANNED else TILE for p in self.params])
 
     @property
     def half(self) -> bool:
@@ -139,10 +167,19 @@ class Room:
         """A number for each slot that follows from the parameter's shape, on the device."""
         if name not in self._per_slot:
             values = np.array([number(p) for p in self.params], np.float32)
-            with gpu.outside_capture():
-                array = gpu.from_host(values, self.tiles.device_index)
-            self._per_slot[name] = gpu.persist(array)
+            self._per_slot[name] = self._upload(values)
         return self._per_slot[name]
+
+    def _cut(self, lengths: Sequence[int]) -> Cut:
+        slots = [(s.offset, s.size) for s in self.arena.slots]
+        table, edges = tile_table(slots, self.groups, lengths)
+        sizes = [size for _, size in slots]
+        rows = np.array([edges[:-1], edges[1:], sizes, self.groups], np.int32).T
+        return Cut(self._upload(table), self._upload(np.ascontiguousarray(rows)), edges)
+
+    def _upload(self, values: npt.NDArray[Any]) -> GpuArray:
+        with gpu.outside_capture():
+            return gpu.persist(gpu.from_host(values, self.device_index))
 
     def _allocate(self, lengths: dict[str, int], index: int) -> None:
         rule = self._rule
@@ -213,25 +250,22 @@ def make_rooms(
 
 
 def tile_table(
-    slots: Sequence[tuple[int, int]], groups: Sequence[int]
+    slots: Sequence[tuple[int, int]], groups: Sequence[int], lengths: Sequence[int]
 ) -> tuple[npt.NDArray[np.int32], list[int]]:
-    """Cut slots into tiles; a tile never spans two slots.
+    """The tiles and the edges of a :class:`Cut`.
 
     Args:
         slots: offset and size of each, in elements; offsets are multiples of 4.
         groups: each slot's parameter group.
-
-    Returns:
-        One row a tile, ``(first vector of four, elements, slot, group)``, and the first tile of
-        each slot followed by the number of tiles.
+        lengths: the elements of each slot's tiles, multiples of 4; its last may have fewer.
     """
-    counts = [-(-size // TILE) for _, size in slots]
+    counts = [-(-size // length) for (_, size), length in zip(slots, lengths, strict=True)]
     edges = [0, *(int(e) for e in np.cumsum(counts))]
     table = np.zeros((max(edges[-1], 1), 4), np.int32)
-    for k, ((offset, size), group) in enumerate(zip(slots, groups, strict=True)):
+    for k, ((offset, size), group, length) in enumerate(zip(slots, groups, lengths, strict=True)):
         rows = table[edges[k] : edges[k + 1]]
-        starts = np.arange(len(rows), dtype=np.int64) * TILE
+        starts = np.arange(len(rows), dtype=np.int64) * length
         rows[:, 0] = (offset + starts) // 4
-        rows[:, 1] = np.minimum(size - starts, TILE)
+        rows[:, 1] = np.minimum(size - starts, length)
         rows[:, 2], rows[:, 3] = k, group
     return table, edges

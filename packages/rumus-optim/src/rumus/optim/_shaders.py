@@ -9,13 +9,15 @@ A formula is made of functions of one vector of four elements, or of one paramet
         -> mat2x4<f32>                                  two quantities to be summed, optional
     fn combine(h: Row, c: vec2<f32>, sums: vec2<f32>, size: f32)
         -> f32                                          from those sums, optional
-    fn gather(h: Row, slot: u32, i: u32) -> vec4<f32>   State's field ``gathered``, optional
-    fn advance(h: Row, c: vec2<f32>, slot: u32, i: u32, g: vec4<f32>)
+    fn gather(h: Row, tile: vec4<u32>, i: u32)
+        -> vec4<f32>                                    State's field ``gathered``, optional
+    fn advance(h: Row, c: vec2<f32>, tile: vec4<u32>, i: u32, g: vec4<f32>)
         -> vec4<f32>                                    the same in the pass that measures
 
 ``Row`` holds the numbers of a parameter group, ``t`` is the number of the update, from 1, ``c`` is
 what ``prepare`` gave, and ``State`` has a field for every state array, and one for what ``combine``
-gave. The frames here read and write the arenas; each is one dispatch.
+gave. A tile is its first vector of four, its elements, its slot and its group. The frames here read
+and write the arenas; each is one dispatch.
 """
 
 from __future__ import annotations
@@ -120,6 +122,9 @@ def fits(formula: Formula, grads: bool, most: int) -> bool:
 @cache
 def measure_pass(formula: Formula) -> Pipeline:
     """A pass that changes the states and sums two quantities over each tile.
+
+    It goes backwards, so that it begins with what the pass before it, and ends with what the pass
+    after it, has in the GPU's cache.
 
     Bindings: tiles, table, grads, control (if any), parameters (masters if half), extras (if it
     gathers), sums, states.
@@ -269,12 +274,14 @@ def _tile_loop(
     unpack = "unpack_half" if formula.half else ""
     read = f"{unpack}(grads[i + params.shift]) * (params.sign * scale())"
     raw = read if grads else "vec4<f32>()"
-    gather = "advance(h, c, tile.z, i, g)" if before else "gather(h, tile.z, i)"
+    gather = "advance(h, c, tile, i, g)" if before else "gather(h, tile, i)"
     loads = [gather if s == "gathered" else _load(formula, s) for s in formula.states]
     combined = "combined[tile.z]" if reads_combined(formula) and not before else "0.0"
+    place = "params.first + params.last - 1u - turn" if before else "turn"
     return [
         *_OPENING,
-        "    for (var k = params.first + group.x; k < params.last; k += groups.x) {",
+        "    for (var turn = params.first + group.x; turn < params.last; turn += groups.x) {",
+        f"        let k = {place};",
         "        let tile = tiles[k];",
         "        let h = table[tile.w];",
         "        let c = prepare(h, step_of(h));",
