@@ -12,8 +12,9 @@ from rumus.tensor import ShapeError
 
 from ._buffers import BufferPool
 from ._dataset import Indices, checked_index, checked_indices
-from ._gather import gathered
+from ._gather import copy_rows, gathered
 from ._item import DataItem, TensorLike, as_array
+from ._open_batch import OpenBatch
 
 _POOLED_FROM = 1 << 16  # bytes of a batch; smaller ones are cheaper to allocate anew
 
@@ -55,6 +56,30 @@ class ArrayDataset:
             IndexError: An index lies outside.
         """
         return DataItem(self._taken(self._inputs, indices), self._taken(self._targets, indices))
+
+    def open_batch(self, indices: Indices) -> OpenBatch | None:
+        """A batch whose samples are still to be copied, for a loader whose workers share that.
+
+        Returns:
+            None if the arrays are not contiguous, or have no elements.
+
+        Raises:
+            IndexError: An index lies outside.
+        """
+        numbers = checked_indices(indices, len(self))
+        arrays = self._inputs, self._targets
+        if not all(array.size and array.flags.c_contiguous for array in arrays):
+            return None
+        places = [
+            self._pool.empty((len(numbers), *array.shape[1:]), array.dtype, array)
+            for array in arrays
+        ]
+
+        def fill(part: slice) -> None:
+            for array, place in zip(arrays, places, strict=True):
+                copy_rows(array, numbers[part], place[part])
+
+        return OpenBatch(DataItem(*places), fill)
 
     def _taken(self, array: npt.NDArray[Any], indices: Indices) -> npt.NDArray[Any]:
         row = math.prod(array.shape[1:]) * array.itemsize

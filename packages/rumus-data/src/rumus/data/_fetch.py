@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -13,7 +14,8 @@ from ._buffers import BufferPool
 from ._collate import Collate, stack_items
 from ._dataset import Dataset, batch_getter
 from ._errors import DatasetError
-from ._item import DataItem, as_array, as_tensor, narrowed, raw_parts
+from ._item import DataItem, HostArray, as_array, as_tensor, narrowed, raw_parts
+from ._open_batch import Part, SharedFilling, opened_batch
 from ._order import IndexArray, Order
 from ._plan import Split
 from ._sample_random import FetchingEpoch
@@ -81,6 +83,16 @@ class Fetcher:
     pool: BufferPool
     stop: StopFlag
 
+    def parts(self, numbers: range, count: int) -> list[Part[list[Fetched]]]:
+        """The making of several batches, as parts for any threads; the last to end gives them.
+
+        Args:
+            numbers: The batches.
+            count: How many parts a single batch is to have, if it can be made in parts.
+        """
+        made = self._opened(numbers[0], count) if count > 1 and len(numbers) == 1 else None
+        return [partial(self.several, numbers)] if made is None else made
+
     def several(self, numbers: range) -> list[Fetched]:
         """The batches of several numbers, up to the first error, in one gather if that is safe."""
         if len(numbers) > 1:
@@ -116,15 +128,46 @@ class Fetcher:
         except Exception:
             return None
         fetch_seconds = (perf_counter() - started) / len(numbers)
+        return self._cut(inputs, targets, [len(part) for part in parts], fetch_seconds)
+
+    def _opened(self, number: int, count: int) -> list[Part[list[Fetched]]] | None:
+        """A batch in parts that threads may copy at once; None if it has to be made as a whole."""
+        started = perf_counter()
+        try:
+            if len(self.dataset) != self.length:
+                return None
+            indices = self.split.indices(self.order, number)
+            batch = opened_batch(self.dataset, indices)
+        except Exception:
+            return None
+        if batch is None:
+            return None
+        opened = perf_counter() - started
+
+        def finish(filled: bool, seconds: float) -> list[Fetched]:
+            try:
+                if filled:
+                    inputs, targets = (narrowed(as_array(part)) for part in raw_parts(batch.item))
+                    return self._cut(inputs, targets, [len(indices)], opened + seconds)
+            except Exception:
+                pass
+            return [self(number)]
+
+        return SharedFilling(batch, len(indices), min(count, len(indices)), finish).parts()
+
+    def _cut(
+        self, inputs: HostArray, targets: HostArray, lengths: list[int], fetch_seconds: float
+    ) -> list[Fetched]:
+        """The batches that lie behind each other in the arrays."""
         results = []
         end = 0
-        for part in parts:
+        for length in lengths:
             started = perf_counter()
-            start, end = end, end + len(part)
+            start, end = end, end + length
             tensors = Tensor.from_array(inputs[start:end]), Tensor.from_array(targets[start:end])
             if self.device.kind != "cpu":
                 tensors = tensors[0].to(self.device), tensors[1].to(self.device)
-            result = Fetched(DataItem(*tensors), len(part), fetch_seconds=fetch_seconds)
+            result = Fetched(DataItem(*tensors), length, fetch_seconds=fetch_seconds)
             result.upload_seconds = perf_counter() - started
             results.append(result)
         return results

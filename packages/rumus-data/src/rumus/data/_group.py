@@ -1,6 +1,8 @@
-"""How many small batches are gathered at once, so that Python's own work is shared by them."""
+"""How the work on batches is shared, by their size."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from ._array import ArrayDataset
 from ._dataset import Dataset
@@ -25,10 +27,25 @@ def gathers(dataset: Dataset) -> bool:
     return isinstance(dataset, (Subset, ConcatDataset)) and all(map(gathers, dataset.parts))
 
 
-def group_and_room(
-    dataset: Dataset, batch_size: int, workers: int, most: int, room: int
-) -> tuple[int, int]:
-    """How many batches to gather at once, and how many may be ahead, judged by the first sample.
+class Sharing(NamedTuple):
+    """How workers share batches.
+
+    Attributes:
+        group: How many batches one worker makes at once.
+        room: How many batches may be ahead.
+        parts: In how many parts one batch is made.
+    """
+
+    group: int
+    room: int
+    parts: int
+
+
+def sharing_for(dataset: Dataset, batch_size: int, workers: int, most: int, room: int) -> Sharing:
+    """How workers share batches that are mere gathers, judged by the size of the first sample.
+
+    Small batches are gathered several at once. A large one is gathered by two workers together, so
+    that the memory of fewer batches is in use and stays in the cache.
 
     Args:
         dataset: The samples; batches of them are mere gathers.
@@ -40,9 +57,10 @@ def group_and_room(
     try:
         nbytes = sum(as_array(part).nbytes for part in raw_parts(dataset[0])) * batch_size
     except Exception:  # it will be raised where the sample is asked for
-        return 1, room
+        return Sharing(1, room, 1)
     nbytes = max(nbytes, 1)
-    return (
-        max(min(_GATHER_BYTES // nbytes, most), 1),
-        max(min(_AHEAD_BYTES // nbytes, room), workers),
+    return Sharing(
+        group=max(min(_GATHER_BYTES // nbytes, most), 1),
+        room=max(min(_AHEAD_BYTES // nbytes, room), workers),
+        parts=min(workers, 2) if nbytes > _GATHER_BYTES else 1,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from rumus.tensor import ArgumentError, Device
@@ -12,7 +13,7 @@ from ._buffers import BufferPool
 from ._collate import Collate
 from ._dataset import Dataset
 from ._fetch import Fetcher, StopFlag
-from ._group import gathers, group_and_room
+from ._group import Sharing, gathers, sharing_for
 from ._iterator import LoaderIterator, OwnThread, Source
 from ._order import Order, SequentialOrder, sampled_order, shuffled_order
 from ._pipeline import Pipeline
@@ -191,15 +192,16 @@ class DataLoader:
 
     def _source(self, fetcher: Fetcher, first: int, end: int, stop: StopFlag) -> Source:
         workers = self._num_workers
-        group, room = 1, workers * (self._prefetch_factor + 1)
+        share = Sharing(1, workers * (self._prefetch_factor + 1), 1)
         if self._collate is None and gathers(self.dataset):
             # a single worker keeps one place free, so that it works while the loop does
             most = self._prefetch_factor + (workers > 1) if workers else _AT_ONCE
             size = self._split.batch_size
-            group, room = group_and_room(self.dataset, size, workers, most, room)
+            share = sharing_for(self.dataset, size, workers, most, share.room)
         if not workers or first >= end:
-            return OwnThread(fetcher.several, end, group)
-        return Pipeline(fetcher.several, first, end, workers, room, group, stop)
+            return OwnThread(fetcher.several, end, share.group)
+        parts = partial(fetcher.parts, count=share.parts)
+        return Pipeline(parts, first, end, workers, share.room, share.group, stop)
 
     def _identity(self) -> dict[str, int | bool]:
         """What a position is a position in."""

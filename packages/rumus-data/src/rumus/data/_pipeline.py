@@ -5,10 +5,13 @@ from __future__ import annotations
 import atexit
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 
 from ._fetch import Fetched, StopFlag
+from ._open_batch import Part
 
 _PATIENCE = 1.0  # seconds that leaving a loop waits for its threads at most
 _WAKE_UP = 0.5  # seconds; lets Ctrl-C through on systems where waiting cannot be interrupted
@@ -23,18 +26,19 @@ class Pipeline:
     more than that many exist besides the consumer's.
 
     Args:
-        fetch: Makes the batches of several numbers, up to the first error; never raises.
+        parts: Gives the parts in which the batches of several numbers are made; the part that ends
+            last gives the batches, up to the first error. Never raises, nor does a part.
         first: The number of the first batch.
         end: The number behind the last batch.
         workers: The number of threads.
         room: The most batches that are begun or finished and not yet taken.
         group: How many batches a thread makes at once; at most ``room``.
-        stop: Raised when nobody takes batches any more; ``fetch`` may look at it.
+        stop: Raised when nobody takes batches any more; a part may look at it.
     """
 
     def __init__(
         self,
-        fetch: Callable[[range], list[Fetched]],
+        parts: Callable[[range], list[Part[list[Fetched]]]],
         first: int,
         end: int,
         workers: int,
@@ -42,13 +46,14 @@ class Pipeline:
         group: int,
         stop: StopFlag,
     ) -> None:
-        self._fetch = fetch
+        self._parts = parts
         self._stop = stop
         self._begun = self._taken = first
         self._end = end
         self._room = room
         self._group = group
         self._finished: dict[int, Fetched] = {}
+        self._open: deque[tuple[range, Part[list[Fetched]]]] = deque()  # what nobody has begun yet
         lock = threading.RLock()  # a finalizer may stop the pipeline inside of its own methods
         self._arrived = threading.Condition(lock)
         self._has_room = threading.Condition(lock)
@@ -87,6 +92,7 @@ class Pipeline:
         with self._arrived:
             self._stop.raised = True
             self._finished.clear()
+            self._open.clear()
             self._has_room.notify_all()
         deadline = monotonic() + patience
         for thread in self._threads:
@@ -94,18 +100,40 @@ class Pipeline:
                 thread.join(max(deadline - monotonic(), 0))
 
     def _work(self) -> None:
-        while numbers := self._begin():
-            self._finish(numbers, self._fetch(numbers))
+        while self._step():
+            pass  # a thread that waits holds nothing of the batch that it was at
 
-    def _begin(self) -> range:
-        """The next batches to make, as soon as there is room for them; none at the end."""
+    def _step(self) -> bool:
+        """Do a part of batches that were begun, or begin the next ones; False at the end."""
         with self._has_room:
-            while not self._stop.raised and self._begun < self._end:
-                if numbers := self._next():
-                    self._begun = numbers.stop
-                    return numbers
+            while not (self._open or self._next() or self._at_end()):
                 self._has_room.wait()
-        return range(0)
+            if self._stop.raised:
+                return False
+            if self._open:
+                numbers, part = self._open.popleft()
+            elif numbers := self._next():
+                self._begun = numbers.stop
+                part = partial(self._first_part, numbers)
+            else:
+                return False
+        if results := part():
+            self._finish(numbers, results)
+        return True
+
+    def _first_part(self, numbers: range) -> list[Fetched] | None:
+        """Do the first part of batches, and leave the others to all threads."""
+        first, *others = self._parts(numbers)
+        if others:
+            with self._has_room:
+                if not self._stop.raised:
+                    self._open.extend((numbers, part) for part in others)
+                    self._has_room.notify(len(others))
+        return first()
+
+    def _at_end(self) -> bool:
+        """Whether no batches are left to begin."""
+        return self._stop.raised or self._begun >= self._end
 
     def _next(self) -> range:
         """The next batches to make; none if there is no room for them, or at the end."""

@@ -16,6 +16,7 @@ from ._collate import stack_items
 from ._dataset import BatchGetter, Dataset, Indices, batch_getter, checked_index, checked_indices
 from ._item import DataItem, as_array, raw_parts
 from ._map import batch_of
+from ._open_batch import OpenBatch, opened_batch
 from ._order import generator
 from ._scatter import Pair, scattered
 
@@ -53,6 +54,10 @@ class Subset:
         if getter is None:
             raise AttributeError(f"{type(self._dataset).__name__} has no __getitems__")
         return lambda indices: getter(self._indices[checked_indices(indices, len(self))])
+
+    def open_batch(self, indices: Indices) -> OpenBatch | None:
+        """A batch whose samples are still to be copied; None if the data set below has no such."""
+        return opened_batch(self._dataset, self._indices[checked_indices(indices, len(self))])
 
 
 class ConcatDataset:

@@ -18,6 +18,7 @@ from .._buffers import BufferPool
 from .._collate import stack_items
 from .._dataset import Indices, checked_index, checked_indices
 from .._item import DataItem
+from .._open_batch import OpenBatch
 from .._scatter import scattered
 from ._layout import Field
 from ._reader import Reader, open_reader
@@ -150,6 +151,20 @@ class RecordDataset:
             return DataItem(*parts)
         wanted = numbers.tolist()
         return stack_items([DataItem(*self.read(i)) for i in wanted], wanted, self._pool)
+
+    def open_batch(self, indices: Indices) -> OpenBatch | None:
+        """A batch whose samples are still to be copied, for a loader whose workers share that.
+
+        Returns:
+            None if it is no single copy out of one file.
+
+        Raises:
+            IndexError: An index lies outside.
+        """
+        readers = self._shards()
+        if len(readers) > 1:
+            return None
+        return readers[0].open_batch(checked_indices(indices, len(self)), self._pool)
 
     def verify(self, progress: Callable[[int], None] | None = None) -> int:
         """Compare every record, index and header with its checksum.

@@ -84,8 +84,12 @@ def take_rows(rows: Bytes, numbers: npt.NDArray[np.intp], pool: BufferPool) -> B
         numbers: Which of them; all are inside.
         pool: Where the memory of the result comes from.
     """
-    wide = _WORDS[(rows.shape[1] | rows.ctypes.data) % 8]
-    return gathered(rows.view(wide), numbers, pool).view(np.uint8)
+    return gathered(widened(rows), numbers, pool).view(np.uint8)
+
+
+def widened(rows: Bytes) -> npt.NDArray[Any]:
+    """The same rows as the widest words that they consist of and are aligned to."""
+    return rows.view(_WORDS[(rows.shape[1] | rows.ctypes.data) % 8])
 
 
 def _column(rows: Bytes, offset: int, field: Field) -> npt.NDArray[Any]:

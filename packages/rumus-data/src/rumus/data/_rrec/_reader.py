@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .._buffers import BufferPool
 from .._errors import RecordFileIncompleteError, RecordFormatError
+from .._open_batch import OpenBatch
 from ._layout import Layout
 from ._mapped import MappedFile
 from ._v1 import MAGIC, Version1Reader
@@ -45,6 +46,10 @@ class Reader(Protocol):
         self, numbers: npt.NDArray[np.intp], pool: BufferPool
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]] | None:
         """The inputs and the targets of some records in one copy; None if they are not alike."""
+        ...
+
+    def open_batch(self, numbers: npt.NDArray[np.intp], pool: BufferPool) -> OpenBatch | None:
+        """The same, still to be copied; None if they may not be alike."""
         ...
 
     def check_index(self) -> None:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from .._buffers import BufferPool
 from .._errors import RecordFileIncompleteError, RecordFormatError
+from .._open_batch import OpenBatch
 from ._layout import Field, Layout, take_rows
 from ._mapped import Bytes, MappedFile
 
@@ -99,6 +100,10 @@ class Version1Reader:
         layout, rows = found
         batch = take_rows(rows, numbers, pool)
         return layout.split(batch) if _same_headers(layout, batch) else None
+
+    def open_batch(self, numbers: npt.NDArray[np.intp], pool: BufferPool) -> OpenBatch | None:
+        """None: whether records are alike is known only when they are copied."""
+        return None
 
     def check_index(self) -> None:
         """Check that each record can be divided.

@@ -10,9 +10,12 @@ import numpy.typing as npt
 
 from .._buffers import BufferPool
 from .._errors import RecordCorruptError, RecordFormatError
+from .._gather import copy_rows
+from .._item import DataItem
+from .._open_batch import OpenBatch
 from ._checked import CheckedRecords
 from ._crc import crc32c
-from ._layout import Layout, take_rows
+from ._layout import Layout, take_rows, widened
 from ._mapped import Bytes, MappedFile
 from ._v2 import ENTRY, parse_run, run_size
 from ._v2_format import trailers_of
@@ -109,6 +112,21 @@ class Version2Reader:
             batch = take_rows(run.rows, numbers - run.first, pool)
         self._compare(run, batch, numbers)
         return run.layout.split(batch)
+
+    def open_batch(self, numbers: npt.NDArray[np.intp], pool: BufferPool) -> OpenBatch | None:
+        """The same, still to be copied; None if the file has several runs."""
+        run = self._only
+        if run is None:
+            return None
+        rows = widened(run.rows)
+        place = pool.empty((len(numbers), rows.shape[1]), rows.dtype, rows)
+        batch = place.view(np.uint8)
+
+        def fill(part: slice) -> None:
+            copy_rows(rows, numbers[part], place[part])
+            self._compare(run, batch[part], numbers[part])
+
+        return OpenBatch(DataItem(*run.layout.split(batch)), fill)
 
     def check_index(self) -> None:
         """Check the index and what each run says of itself.
