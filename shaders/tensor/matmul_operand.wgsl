@@ -1,65 +1,102 @@
 // The slices of one operand of matmul.wgsl, on their way from memory to workgroup memory.
 //
 // _gpu/matmul_source.py writes this text twice, with a and with b for "side". A slice is made of
-// vectors: 4 neighbours across k, along m or n, of one value of k. Neighbouring invocations take
-// what are neighbours in memory.
+// vectors: 4 neighbours across k, along m or n, of one value of k. All sizes are powers of two, so
+// the place of vector local + t is that of local and that of t, a multiple of THREADS, together.
 //
 // Only whole vectors are stored, for storing a component may be done as reading and storing the
 // vector, and invocations must then not share one. Of an operand that lies along k each invocation
-// therefore gathers 4 elements from 4 rows. 8 values of k are then stored at once, and turning the
-// vectors of each k by its number spreads them over the memory banks.
+// therefore gathers 4 elements from 4 rows. 32 invocations read 8 values of k of each of their rows,
+// a sector of memory; 8 store the vectors of 4 rows for 2 values of k, which turning every second
+// value of k by half a line spreads over the banks of workgroup memory.
 //
-// Beside what matmul.wgsl gives: SIDE_ACROSS, SIDE_CHUNKS, SIDE_ALONG_K and SIDE_VECTORS (whether
-// it is read by vectors), side_size() across, load_side_element(e) and load_side_vector(i).
+// Beside what matmul.wgsl gives: SIDE_ACROSS, SIDE_CHUNKS, SIDE_ALONG_K, SIDE_VECTORS (whether it is
+// read by vectors) and SIDE_EDGE (whether a tile may reach past side_size() across), side_size(),
+// load_side_element(e) and load_side_vector(i).
 
 const SIDE_VECTORS_OF_K = SIDE_ACROSS * SIDE_CHUNKS;
-const SIDE_LOADS = SIDE_VECTORS_OF_K * BK / THREADS;
-const SIDE_TURN = min(SIDE_VECTORS_OF_K, 8u);
+const SIDE_SLICE = SIDE_VECTORS_OF_K * BK;
+const SIDE_LOADS = SIDE_SLICE / THREADS;
+const SIDE_TURNS = SIDE_ALONG_K && SIDE_ACROSS >= 8u && THREADS >= 8u * BK;
 
-alias SideSlice = array<array<array<array<vec4<T>, SIDE_ACROSS>, SIDE_CHUNKS>, 4>, K4>;
+var<workgroup> side_tile: array<vec4<T>, SIDE_SLICE * BUFFERS>;
 
-var<workgroup> side_tile: array<SideSlice, BUFFERS>;
-
-fn side_turned(place: u32, k: u32) -> u32 {
-  if (SIDE_ALONG_K) { return place ^ (k * SIDE_TURN / 8u % SIDE_ACROSS); }
-  return place;
-}
-
-// The value of k in the slice that vector t has, and its number across.
+// The value of k in the slice that vector t has.
 fn side_k(t: u32) -> u32 {
-  if (SIDE_ALONG_K) { return t % BK; }
+  if (SIDE_ALONG_K) { return t / 4u % BK; }
   return t / SIDE_VECTORS_OF_K;
 }
 
-fn side_number(t: u32) -> u32 {
-  if (SIDE_ALONG_K) { return t / BK; }
-  return t % SIDE_VECTORS_OF_K;
+// Its first element across.
+fn side_across(t: u32) -> u32 {
+  if (SIDE_ALONG_K) { return 4u * (t % 4u + t / (4u * BK) * 4u); }
+  return 4u * (t % SIDE_VECTORS_OF_K);
 }
 
-// Vector t of the slice from k0 on. Elements past the edge repeat the last ones: what they give is
-// never stored.
-fn side_load(tile: Tile, t: u32, k0: u32) -> vec4<T> {
-  let k = k0 + side_k(t);
-  let i = tile.side_start + 4u * side_number(t);
-  if (SIDE_VECTORS) {
-    let e = tile.side_base + k * params.side_step + min(i, side_size() - 4u);
-    return load_side_vector(e / 4u);
-  }
-  let across = min(vec4<u32>(i) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(side_size() - 1u));
-  var e = vec4<u32>(tile.side_base + k * params.side_step) + across;
-  if (SIDE_ALONG_K) { e = vec4<u32>(tile.side_base + k) + across * params.side_step; }
-  return vec4<T>(
-    load_side_element(e.x), load_side_element(e.y), load_side_element(e.z), load_side_element(e.w));
+// What is turned in the places of the vectors of a value of k.
+fn side_turn(k: u32) -> u32 {
+  return select(0u, k % 2u * 4u, SIDE_TURNS);
 }
 
-// The same in the last slice, which may end within: zero from there on.
-fn side_load_edge(tile: Tile, t: u32, k0: u32) -> vec4<T> {
-  if (k0 + side_k(t) >= tile.end) { return vec4<T>(); }
-  return side_load(tile, t, k0);
-}
-
-fn side_commit(buffer: u32, t: u32, v: vec4<T>) {
+// Its place in workgroup memory.
+fn side_slot(t: u32) -> u32 {
   let k = side_k(t);
-  let i = side_number(t);
-  side_tile[buffer][k / 4u][k % 4u][i / SIDE_ACROSS][side_turned(i % SIDE_ACROSS, k)] = v;
+  return k * SIDE_VECTORS_OF_K + (side_across(t) / 4u ^ side_turn(k));
+}
+
+// The way in memory, in vectors if it is read by them.
+fn side_way(k: u32, across: vec4<u32>) -> vec4<u32> {
+  if (SIDE_ALONG_K) { return k + across * params.side_step; }
+  if (SIDE_VECTORS) { return (k * params.side_step + across) / 4u; }
+  return k * params.side_step + across;
+}
+
+// The places in memory of vector t's elements, in the slice that begins at k = 0. Elements past the
+// edge repeat the last ones: what they give is never stored.
+fn side_place(tile: Tile, t: u32) -> vec4<u32> {
+  var across = vec4<u32>(tile.side_start + side_across(t));
+  if (SIDE_VECTORS) {
+    across = min(across, vec4<u32>(side_size() - 4u));
+  } else if (!SIDE_ALONG_K || SIDE_EDGE) {
+    across = min(across + LANES, vec4<u32>(side_size() - 1u));
+  }
+  return tile.side_base / select(1u, 4u, SIDE_VECTORS) + side_way(side_k(t), across);
+}
+
+// The way from vector local to the vector that comes t after it. It is the same for all invocations
+// unless an edge lies in between.
+fn side_distance(tile: Tile, local: u32, t: u32) -> vec4<u32> {
+  if (!SIDE_ALONG_K) { return side_way(side_k(t), vec4<u32>()); }
+  if (!SIDE_EDGE) { return side_way(side_k(t), side_across(t) + LANES); }
+  return side_place(tile, local + t) - side_place(tile, local);
+}
+
+fn side_load(at: vec4<u32>) -> vec4<T> {
+  if (SIDE_VECTORS) { return load_side_vector(at.x); }
+  return vec4<T>(
+    load_side_element(at.x), load_side_element(at.y), load_side_element(at.z),
+    load_side_element(at.w));
+}
+
+// Load this invocation's vectors of the slice that begins at k0.
+fn side_fetch(
+  k0: u32, place: vec4<u32>, distances: ptr<function, array<vec4<u32>, SIDE_LOADS>>,
+  next: ptr<function, array<vec4<T>, SIDE_LOADS>>,
+) {
+  let at = place + side_way(k0, vec4<u32>());
+  for (var i = 0u; i < SIDE_LOADS; i++) {  // unroll
+    (*next)[i] = side_load(at + (*distances)[i]);
+  }
+}
+
+// The same, but zero from value `count` of k on.
+fn side_fetch_some(
+  k0: u32, count: u32, local: u32, place: vec4<u32>,
+  distances: ptr<function, array<vec4<u32>, SIDE_LOADS>>,
+  next: ptr<function, array<vec4<T>, SIDE_LOADS>>,
+) {
+  let at = place + side_way(k0, vec4<u32>());
+  for (var i = 0u; i < SIDE_LOADS; i++) {  // unroll
+    if (side_k(local + i * THREADS) < count) { (*next)[i] = side_load(at + (*distances)[i]); }
+  }
 }

@@ -234,3 +234,24 @@ def test_sums_that_do_not_fit_one_pass_are_made_in_two(be):
     assert not matmul.with_sums(*half, *slots)
     assert be.matmul_and_sums(*half, *slots)[0] is slots[0]
     np.testing.assert_allclose(be.to_host(slots[1]), a.sum(1), rtol=5e-3, atol=5e-3)
+
+
+@pytest.mark.parametrize("batch", [(), (2,), (2, 3)])
+def test_operands_along_k_are_turned_first_where_that_pays(be, monkeypatch, batch):
+    monkeypatch.setattr(matmul, "turning_pays", lambda *_: True)
+    monkeypatch.setattr(matmul, "_plans", {})
+    a, b = numbers((*batch, 20, 35)), numbers((*batch, 35, 24), 1)
+    left, right = operand(be, a, margin=1), operand(be, b, transposed=True, margin=1)
+    result = be.matmul(left, right)
+    (plan,) = matmul._plans.values()
+    assert plan.variant.first.vectors and plan.variant.second.vectors
+    check(be.to_host(result), a, b)
+    weight = b[(0,) * len(batch)]
+    shared = be.expand(operand(be, weight, transposed=True), (*batch, 35, 24))
+    check(be.to_host(be.matmul(left, shared)), a, np.broadcast_to(weight, b.shape))
+
+
+def test_turning_pays_for_large_products_alone():
+    large, small = tiles.choose(4096, 4096, 4096, 1, 49152), tiles.choose(64, 64, 64, 1, 49152)
+    assert tiles.turning_pays(large, 4096, 4096, 1, 4096 * 4096 * 4)
+    assert not tiles.turning_pays(small, 64, 64, 1, 64 * 64 * 4)

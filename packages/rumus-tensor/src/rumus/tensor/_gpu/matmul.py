@@ -29,13 +29,21 @@ from .matmul_source import (
     product_pipeline,
 )
 from .movement import assign, contiguous, copy
-from .tiles import Choice, choose
+from .tiles import Choice, choose, turning_pays
+
+
+class View(NamedTuple):
+    """A way to see an array."""
+
+    shape: Shape
+    strides: Strides
 
 
 class Plan(NamedTuple):
     """The kernels of a product, their grid, and their params with 0 for the offsets."""
 
-    copies: tuple[bool, bool]
+    copies: tuple[View | None, View | None]
+    """What is copied of an operand before it is multiplied."""
     variant: Variant
     pipeline: Pipeline
     groups: tuple[int, int]
@@ -109,10 +117,7 @@ def _plan_of(a: GpuArray, b: GpuArray, bias: GpuArray | None, result: GpuArray) 
 
 def run_plan(plan: Plan, a: GpuArray, b: GpuArray, bias: GpuArray | None, result: GpuArray) -> None:
     """Multiply into a contiguous result by a plan that was made for these layouts."""
-    if plan.copies[0]:
-        a = copy(a)
-    if plan.copies[1]:
-        b = copy(b)
+    a, b = (_copied(array, view) for array, view in zip((a, b), plan.copies, strict=True))
     words = list(plan.words)
     words[A_OFFSET], words[B_OFFSET] = a.offset, b.offset
     if plan.parts is None:
@@ -132,6 +137,12 @@ def run_plan(plan: Plan, a: GpuArray, b: GpuArray, bias: GpuArray | None, result
     plan.parts.dispatch(given, sizes, grid(result.size, WORKGROUP, a.device_index))
 
 
+def _copied(array: GpuArray, view: View | None) -> GpuArray:
+    if view is None:
+        return array
+    return copy(GpuArray(array.storage, *view, array.offset, array.dtype))
+
+
 def _key(a: GpuArray) -> tuple[Any, ...]:
     return a.shape, a.strides, a.offset & 3, a.dtype.num
 
@@ -148,7 +159,10 @@ def make_plan(
     batches = int(np.prod(a.shape[:-2]))
     first = describe(a.shape, a.strides, a.offset, k_axis=1)
     second = describe(b.shape, b.strides, b.offset, k_axis=0)
-    copies = first is None, second is None
+    copies = [
+        None if way else View(array.shape, array.strides)
+        for way, array in ((first, a), (second, b))
+    ]
     first = first or Operand(True, m * k, k)
     second = second or Operand(False, k * n, n, not (n % 4 or k * n % 4))
     if m == 1 and first.along_k:
@@ -156,7 +170,7 @@ def make_plan(
     if batches > 1 and second.batch == 0 and first.along_k and first.batch == m * first.step:
         m, batches = m * batches, 1  # one matrix for all: its batches are rows
     most = limits(a.device_index)
-    tile, splits, share = choice or choose(
+    choice = choice or choose(
         m,
         n,
         k,
@@ -164,7 +178,12 @@ def make_plan(
         most["max-compute-workgroup-storage-size"],
         most["max-storage-buffer-binding-size"],
     )
-    k_edge = bool(k % tile.bk)
+    tile, splits, share = choice
+    if copies[0] is None and _turns(first, a, batches, m, choice, (m, n)):
+        first, copies[0] = turned(first, batches, m, k)
+    if copies[1] is None and _turns(second, b, batches, n, choice, (m, n)):
+        second, copies[1] = turned(second, batches, n, k)
+    edges = first.along_k and m % tile.bm > 0, second.along_k and n % tile.bn > 0
     tiles_m, tiles_n = -(-m // tile.bm), -(-n // tile.bn)
     steps = 0, first.batch, first.step, 0, second.batch, second.step, 0, 0
     words = m, n, k, share, tiles_m, tiles_n, batches, splits, *steps
@@ -172,11 +191,11 @@ def make_plan(
     bias_dtype = str(bias.dtype) if bias is not None else None
     dtypes = str(a.dtype), str(b.dtype)
     fused = bias_dtype if splits == 1 else None
-    variant = Variant(tile, dtypes, fused, first, second, c_vectors, k_edge)
+    variant = Variant(tile, dtypes, fused, first, second, c_vectors, edges)
     sums_pay = splits == 1 and batches == 1 and tile.a_chunks == 1
     sums_pay = sums_pay and bias is None and not any(copies)
     return Plan(
-        copies,
+        (copies[0], copies[1]),
         variant,
         product_pipeline(variant),
         plane(tiles_m * tiles_n * batches * splits, a.device_index),
@@ -188,6 +207,22 @@ def make_plan(
         result.dtype,
         result.shape,
     )
+
+
+def _turns(
+    operand: Operand, array: GpuArray, batches: int, across: int, choice: Choice, c: tuple[int, int]
+) -> bool:
+    """Whether an operand is better transposed first: it is then read by vectors."""
+    if not operand.along_k or across % 4 or array.dtype.itemsize < 4:
+        return False
+    shared = batches > 1 and not operand.batch
+    return not shared and turning_pays(choice, *c, batches, array.nbytes)
+
+
+def turned(operand: Operand, batches: int, across: int, k: int) -> tuple[Operand, View]:
+    """How the copy of an operand along k lies that is made across k, and what is copied for it."""
+    view = View((batches, k, across), (operand.batch, 1, operand.step))
+    return Operand(False, k * across, across, vectors=True), view
 
 
 def describe(shape: Shape, strides: Strides, offset: int, k_axis: int) -> Operand | None:

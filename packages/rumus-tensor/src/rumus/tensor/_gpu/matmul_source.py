@@ -47,7 +47,8 @@ class Variant(NamedTuple):
     first: Operand
     second: Operand
     c_vectors: bool
-    k_edge: bool
+    edges: tuple[bool, bool]
+    """Whether tiles may reach past the end of an operand that lies along k."""
     row_sums: bool = False
     """Whether the sums of the rows of ``a`` go into the storage of ``c`` as well. Their number and
     place must be multiples of 4 if ``c_vectors`` is set."""
@@ -80,7 +81,8 @@ def product_pipeline(variant: Variant, tail: Tail | None = None) -> Pipeline:
         B_ALONG_K=second.along_k,
         A_VECTORS=first.vectors,
         B_VECTORS=second.vectors,
-        K_EDGE=variant.k_edge,
+        A_EDGE=variant.edges[0],
+        B_EDGE=variant.edges[1],
         ROW_SUMS=variant.row_sums,
     )
 
@@ -90,7 +92,7 @@ def _product_kernel(tile: Tile) -> Kernel:
     sums = 4 * tile.a_chunks * tile.b_chunks
     lent = min(sums, tile.bm * tile.bk // 4 // (tile.tx * tile.ty))
     counts = {
-        "K4_OF_TEAM": tile.bk // 4 // tile.teams,
+        "K_OF_TEAM": tile.bk // tile.teams,
         "LENT": lent,
         "LENDINGS": sums // lent,
         "A_CHUNKS": tile.a_chunks,
@@ -104,7 +106,7 @@ def _product_kernel(tile: Tile) -> Kernel:
 
 def _operand_source(side: str) -> str:
     """The part of ``matmul_operand.wgsl`` for ``a`` or for ``b``."""
-    text = read_shader("matmul_operand.wgsl").replace("SideSlice", f"{side.upper()}Slice")
+    text = read_shader("matmul_operand.wgsl")
     return text.replace("side_", f"{side}_").replace("SIDE_", f"{side.upper()}_")
 
 

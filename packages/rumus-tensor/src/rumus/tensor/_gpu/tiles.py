@@ -14,9 +14,13 @@ START = 24
 """Values of k whose time a workgroup takes to begin and to end."""
 BANDWIDTH = 4.0e6
 """Bytes of parts written and read in a microsecond."""
-SECOND_STAGE = 8.0
+SECOND_STAGE = 5.0
 """Microseconds that adding up the parts takes beside that: most is the host's, for a dispatch."""
 MOST_SPLITS = 32
+GATHERING = 0.08
+"""The share of a product's time that it takes to gather the elements of an operand along k."""
+COPYING, DISPATCH = 2.4e6, 4.0
+"""Bytes that a transposing copy reads and writes in a microsecond, and microseconds beside that."""
 
 
 class Tile(NamedTuple):
@@ -59,16 +63,16 @@ class Tile(NamedTuple):
 
 
 TILES = (
-    Tile(16, 16, 2, 4, 16, 2, 0.166, 1.0),
-    Tile(16, 16, 2, 4, 16, 1, 0.164, 1.0),
-    Tile(16, 16, 2, 2, 16, 2, 0.160, 1.0),
-    Tile(16, 16, 2, 2, 16, 1, 0.149, 1.0),
-    Tile(8, 16, 2, 2, 16, 1, 0.156, 1.25),
-    Tile(16, 8, 2, 2, 16, 1, 0.155, 1.25),
-    Tile(8, 8, 2, 2, 16, 1, 0.124, 1.9),
-    Tile(8, 8, 1, 2, 16, 1, 0.125, 2.0),
-    Tile(16, 16, 1, 1, 32, 1, 0.120, 1.1),
-    Tile(8, 8, 1, 1, 16, 1, 0.098, 1.9),
+    Tile(16, 16, 2, 4, 16, 2, 0.185, 1.0),
+    Tile(16, 16, 2, 4, 16, 1, 0.176, 1.0),
+    Tile(16, 16, 2, 2, 16, 2, 0.176, 1.0),
+    Tile(16, 16, 2, 2, 16, 1, 0.165, 1.0),
+    Tile(8, 16, 2, 2, 16, 2, 0.170, 1.25),
+    Tile(16, 8, 2, 2, 16, 2, 0.165, 1.25),
+    Tile(8, 8, 2, 2, 16, 1, 0.160, 2.4),
+    Tile(8, 8, 1, 2, 16, 1, 0.135, 2.3),
+    Tile(16, 16, 1, 1, 32, 1, 0.125, 1.1),
+    Tile(8, 8, 1, 1, 16, 1, 0.107, 3.0),
     Tile(8, 8, 1, 1, 32, 2, 0.076, 1.15, teams=4),
     Tile(8, 4, 1, 1, 32, 1, 0.075, 1.5, teams=4),
 )
@@ -125,3 +129,17 @@ def modelled_time(choice: Choice, m: int, n: int, batches: int) -> float:
     if splits > 1:
         time += SECOND_STAGE + 8 * splits * m * n * batches / BANDWIDTH
     return time
+
+
+def turning_pays(choice: Choice, m: int, n: int, batches: int, nbytes: int) -> bool:
+    """Whether an operand along k is better transposed by a copy before it is multiplied.
+
+    Args:
+        choice: how it is multiplied.
+        m: rows of the result.
+        n: columns of the result.
+        batches: matrices.
+        nbytes: the operand's size.
+    """
+    copying = DISPATCH + 2 * nbytes / COPYING
+    return copying < GATHERING * modelled_time(choice, m, n, batches)

@@ -102,31 +102,32 @@ def _products() -> Iterator[tuple[str, Pipeline]]:
     f32 = "float32", "float32"
     for tile, a_along_k, b_along_k in product(TILES, (False, True), (False, True)):
         a, b = (Operand(along, 0, 0, not along) for along in (a_along_k, b_along_k))
-        alone = Variant(tile, f32, None, a, b, True, False)
+        alone = Variant(tile, f32, None, a, b, True, (False, False))
         yield f"matmul {tile} {a_along_k} {b_along_k}", product_pipeline(alone)
         if tile.a_chunks == 1:
             for summing in (alone, alone._replace(c_vectors=False)):
                 pipeline = product_pipeline(summing._replace(row_sums=True))
                 what = f"matmul and sums {tile} {a_along_k} {b_along_k} {summing.c_vectors}"
                 yield what, pipeline
-    for dtype, vectors, along_k, edge, bias in product(
-        DTYPES, (False, True), (False, True), (False, True), (False, True)
+    for dtype, (vectors, along_k, edge), bias in product(
+        DTYPES,
+        ((True, False, False), (False, False, False), (False, True, False), (False, True, True)),
+        (False, True),
     ):
-        side = Operand(along_k, 0, 0, vectors and not along_k)
-        yield (
-            f"matmul {dtype} {vectors} {along_k} edge={edge} bias={bias}",
-            product_pipeline(
-                Variant(
-                    TILES[-1], (dtype, dtype), dtype if bias else None, side, side, vectors, edge
-                )
-            ),
+        dtypes, added, side = (
+            (dtype, dtype),
+            dtype if bias else None,
+            Operand(along_k, 0, 0, vectors),
         )
+        variant = Variant(TILES[-1], dtypes, added, side, side, vectors, (edge, edge))
+        what = f"matmul {dtype} {vectors} {along_k} edge={edge} bias={bias}"
+        yield what, product_pipeline(variant)
     a, b = Operand(True, 0, 0), Operand(False, 0, 0, True)
     for dtype, added in product(DTYPES, (None, "float32")):
         inputs = Input("float32", Mode.GIVEN), Input(dtype, Mode.ROW), Input(dtype, Mode.STRIDED)
         steps = Step("add", (0, 1), "float32", "float32"), Step("ge", (3, 2), "float32", "bool")
         tail = Tail(inputs, steps, 2)
-        variant = Variant(TILES[-1], f32, added, a, b, True, False)
+        variant = Variant(TILES[-1], f32, added, a, b, True, (False, False))
         yield f"matmul {added}, then {dtype}", product_pipeline(variant, tail)
     for bias_dtype in (None, *DTYPES):
         for dtype in ("float32", "int32") if bias_dtype is None else (ACCUMULATOR[bias_dtype],):
