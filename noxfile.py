@@ -28,7 +28,8 @@ ROOT = Path(__file__).parent
 DIST = ROOT / "dist"
 DOWNSTREAM = ROOT / "tests" / "downstream"
 PACKAGES = ("rumus-tensor", "rumus-data", "rumus-optim", "rumus-train")  # dependencies first
-EXTRAS = {"rumus-data": "[cli]"}  # tested in the working tree; wheels are tested without
+# tested in the working tree; wheels are tested without
+EXTRAS = {"rumus-tensor": "[dawn]", "rumus-data": "[cli]"}
 PYTHONS = python_versions(load_toml(ROOT / "packages" / PACKAGES[0] / "pyproject.toml"))
 
 EDITABLE_TOOLS = ("hatchling>=1.27", "editables")

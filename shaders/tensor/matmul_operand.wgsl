@@ -41,7 +41,7 @@ fn side_turn(k: u32) -> u32 {
 // Its place in workgroup memory.
 fn side_slot(t: u32) -> u32 {
   let k = side_k(t);
-  return k * SIDE_VECTORS_OF_K + (side_across(t) / 4u ^ side_turn(k));
+  return k * SIDE_VECTORS_OF_K + ((side_across(t) / 4u) ^ side_turn(k));
 }
 
 // The way in memory, in vectors if it is read by them.
