@@ -94,9 +94,9 @@ def tint() -> Iterator[Tint | None]:
         assert not complaint, f"kernel {pipeline.name} does not compile with Dawn: {complaint}"
         return built
 
-    Pipeline._build = build_and_read  # type: ignore[method-assign]
-    yield reader
-    Pipeline._build = build  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pipeline, "_build", build_and_read)
+        yield reader
     reader.close()
 
 
