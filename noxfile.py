@@ -34,7 +34,7 @@ PYTHONS = python_versions(load_toml(ROOT / "packages" / PACKAGES[0] / "pyproject
 
 EDITABLE_TOOLS = ("hatchling>=1.27", "editables")
 BUILD_TOOLS = ("hatchling>=1.27", "build", "twine")
-TEST_TOOLS = ("pytest>=8", "hypothesis>=6.100")
+TEST_TOOLS = ("pytest>=8", "hypothesis>=6.100", "google-crc32c>=1.7")  # a second checksum
 MYPY = "mypy==2.4.*"
 RUFF = "ruff==0.17.*"
 

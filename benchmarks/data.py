@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import statistics
 import tempfile
 import time
@@ -176,6 +177,14 @@ def scaling(rounds: int) -> dict[str, float]:
 def writing(folder: Path, x: Array, y: Array, rounds: int) -> dict[str, float]:
     """Samples a second of writers, until the file is complete."""
 
+    def synced(path: Path) -> bool:
+        """The peer's file as durable as ours."""
+        if not peers.write_array_record(path, x, y):
+            return False
+        with open(path, "rb+") as file:
+            os.fsync(file.fileno())
+        return True
+
     def own(batched: bool) -> None:
         with RecordWriter(folder / "w.rrec") as writer:
             if batched:
@@ -188,6 +197,7 @@ def writing(folder: Path, x: Array, y: Array, rounds: int) -> dict[str, float]:
     for _ in range(rounds):
         for name, work in {
             "array_record": lambda: peers.write_array_record(folder / "w.arrayrecord", x, y),
+            "array_record, then synced": lambda: synced(folder / "w.arrayrecord"),
             "rumus append": lambda: own(False),
             "rumus append_batch": lambda: own(True),
         }.items():

@@ -110,8 +110,8 @@ HOSTILE = """
 import os, random, resource, struct, sys
 from pathlib import Path
 import numpy as np
-import google_crc32c
 from rumus.data import RecordDataset, RecordError, recover
+from rumus.data._rrec._crc import crc32c
 
 path, count, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 files = [p.read_bytes() for p in sorted(path.parent.glob("seed*.rrec"))]
@@ -121,7 +121,7 @@ resource.setrlimit(resource.RLIMIT_AS, (used := int(open("/proc/self/statm").rea
 random.seed(seed)
 
 def reseal(data, start, size):
-    check = google_crc32c.value(bytes(data[start : start + size - 4])) ^ 0x9BE09BAB
+    check = crc32c(bytes(data[start : start + size - 4])) ^ 0x9BE09BAB
     data[start + size - 4 : start + size] = struct.pack("<I", check)
 
 def mutate(data):

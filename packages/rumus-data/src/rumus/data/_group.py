@@ -13,6 +13,9 @@ from ._subset import ConcatDataset, Subset
 # what takes more has left the processor's cache before it is used
 _GATHER_BYTES = 1 << 22
 _AHEAD_BYTES = 24 << 20
+_AT_ONCE = 8  # batches that the loop's own thread makes at once, if they are small
+PREFETCH = 2  # finished batches per worker, where nobody asked for a number
+_MOST_PREFETCH = 8  # the same of small batches
 
 
 def gathers(dataset: Dataset) -> bool:
@@ -41,26 +44,41 @@ class Sharing(NamedTuple):
     parts: int
 
 
-def sharing_for(dataset: Dataset, batch_size: int, workers: int, most: int, room: int) -> Sharing:
-    """How workers share batches that are mere gathers, judged by the size of the first sample.
+def sharing_for(
+    dataset: Dataset, batch_size: int, workers: int, prefetch: int | None, gathered: bool
+) -> Sharing:
+    """How workers share batches.
 
-    Small batches are gathered several at once. A large one is gathered by two workers together, so
-    that the memory of fewer batches is in use and stays in the cache.
+    Of batches that are mere gathers, judged by the size of the first sample, small ones are
+    gathered several at once, and more of them wait if nobody asked for a number. A large one is
+    gathered by two workers together, so that the memory of fewer batches is in use and stays in the
+    cache.
 
     Args:
-        dataset: The samples; batches of them are mere gathers.
+        dataset: The samples.
         batch_size: Samples in a batch.
         workers: The number of threads, each of which may have a batch in hand.
-        most: The largest number to gather at once.
-        room: The largest number that may be ahead.
+        prefetch: Finished batches that may wait, per worker; None for a good number.
+        gathered: Whether batches are mere gathers.
     """
+    nbytes = _batch_bytes(dataset, batch_size) if gathered else None
+    if nbytes is None:
+        return Sharing(1, workers * ((prefetch or PREFETCH) + 1), 1)
+    if prefetch is None:
+        prefetch = min(max(_GATHER_BYTES // nbytes, PREFETCH), _MOST_PREFETCH)
+    # a single worker keeps one place free, so that it works while the loop does
+    most = prefetch + (workers > 1) if workers else _AT_ONCE
+    return Sharing(
+        group=max(min(_GATHER_BYTES // nbytes, most), 1),
+        room=max(min(_AHEAD_BYTES // nbytes, workers * (prefetch + 1)), workers),
+        parts=min(workers, 2) if nbytes > _GATHER_BYTES else 1,
+    )
+
+
+def _batch_bytes(dataset: Dataset, batch_size: int) -> int | None:
+    """The bytes of a batch, by its first sample; None if that cannot be read."""
     try:
         nbytes = sum(as_array(part).nbytes for part in raw_parts(dataset[0])) * batch_size
     except Exception:  # it will be raised where the sample is asked for
-        return Sharing(1, room, 1)
-    nbytes = max(nbytes, 1)
-    return Sharing(
-        group=max(min(_GATHER_BYTES // nbytes, most), 1),
-        room=max(min(_AHEAD_BYTES // nbytes, room), workers),
-        parts=min(workers, 2) if nbytes > _GATHER_BYTES else 1,
-    )
+        return None
+    return max(nbytes, 1)

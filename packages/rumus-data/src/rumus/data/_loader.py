@@ -13,15 +13,13 @@ from ._buffers import BufferPool
 from ._collate import Collate
 from ._dataset import Dataset
 from ._fetch import Fetcher, StopFlag
-from ._group import Sharing, gathers, sharing_for
+from ._group import PREFETCH, gathers, sharing_for
 from ._iterator import LoaderIterator, OwnThread, Source
 from ._order import Order, SequentialOrder, sampled_order, shuffled_order
 from ._pipeline import Pipeline
 from ._plan import Split
 from ._state import Position, loaded_position, saved_state
 from ._stats import LoaderStats
-
-_AT_ONCE = 8  # batches that the loop's own thread makes at once, if they are small
 
 OnError: TypeAlias = Literal["raise", "skip"] | Callable[[int, Exception], None]
 
@@ -47,7 +45,8 @@ class DataLoader:
             makes each batch when it is asked for. Threads help where the data set waits, or leaves
             Python for longer (reading, decoding, numpy).
         prefetch_factor: Finished batches that wait, per worker, at most. Besides them each worker
-            has one in hand.
+            has one in hand. By default 2; up to 8 of small batches (at most 4 MiB of them together)
+            of data sets whose batches are nothing but copies.
         seed: Where the order and the samples' random numbers come from, from 0. It is 0 unless
             given, so that every run is the same.
         device: Where batches go, ``"cpu"``, ``"gpu"``, ``"gpu:N"`` or ``"auto"``; the workers bring
@@ -82,7 +81,7 @@ class DataLoader:
         shuffle: bool = False,
         drop_last: bool = False,
         num_workers: int = 0,
-        prefetch_factor: int = 2,
+        prefetch_factor: int | None = None,
         seed: int = 0,
         device: Device | str = "cpu",
         *,
@@ -93,7 +92,8 @@ class DataLoader:
         on_error: OnError = "raise",
     ) -> None:
         _check_number("num_workers", num_workers, 0)
-        _check_number("prefetch_factor", prefetch_factor, 1)
+        if prefetch_factor is not None:
+            _check_number("prefetch_factor", prefetch_factor, 1)
         _check_number("seed", seed, 0)
         if sampler is not None and not hasattr(sampler, "__len__"):
             raise ArgumentError(
@@ -114,7 +114,7 @@ class DataLoader:
         self._sampler = sampler
         self._collate = collate
         self._on_error = on_error
-        self._pool = BufferPool(keep=num_workers * (prefetch_factor + 1) + 2)
+        self._pool = BufferPool(keep=num_workers * ((prefetch_factor or PREFETCH) + 1) + 2)
         self._start = Position()  # of the next iteration
         self._position: Position | None = None  # of the latest iteration
         self._stats = LoaderStats()
@@ -192,12 +192,10 @@ class DataLoader:
 
     def _source(self, fetcher: Fetcher, first: int, end: int, stop: StopFlag) -> Source:
         workers = self._num_workers
-        share = Sharing(1, workers * (self._prefetch_factor + 1), 1)
-        if self._collate is None and gathers(self.dataset):
-            # a single worker keeps one place free, so that it works while the loop does
-            most = self._prefetch_factor + (workers > 1) if workers else _AT_ONCE
-            size = self._split.batch_size
-            share = sharing_for(self.dataset, size, workers, most, share.room)
+        gathered = self._collate is None and gathers(self.dataset)
+        share = sharing_for(
+            self.dataset, self._split.batch_size, workers, self._prefetch_factor, gathered
+        )
         if not workers or first >= end:
             return OwnThread(fetcher.several, end, share.group)
         parts = partial(fetcher.parts, count=share.parts)

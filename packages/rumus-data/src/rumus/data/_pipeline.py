@@ -75,7 +75,7 @@ class Pipeline:
                 self._arrived.wait(_WAKE_UP)
             result = self._finished.pop(number)
             self._taken = number + 1
-            if self._next():
+            if self._next() and self._begun - self._taken <= self._room // 2:
                 self._has_room.notify()
         return result
 

@@ -9,15 +9,27 @@ whole batch of records.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
-
-import google_crc32c
 
 MASK = 0x9BE09BAB
 
 
-# The CRC32C (Castagnoli, RFC 3720) of a contiguous array or of bytes.
-crc32c: Callable[[Any], int] = google_crc32c.value
+def load_crc32c() -> Callable[[Any], int]:
+    """The CRC32C (Castagnoli, RFC 3720) of a contiguous array or of bytes.
+
+    fastcrc is two to three times as fast, and leaves the interpreter to other threads meanwhile;
+    google-crc32c serves the platforms that have no build of it.
+    """
+    try:
+        module, name = import_module("fastcrc.crc32"), "iscsi"
+    except ImportError:
+        module, name = import_module("google_crc32c"), "value"
+    function: Callable[[Any], int] = getattr(module, name)
+    return function
+
+
+crc32c = load_crc32c()
 
 
 def check_of(data: Any) -> int:
