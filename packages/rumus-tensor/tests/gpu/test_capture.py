@@ -1,6 +1,8 @@
 """Captured steps: the same numbers as without, and a refusal wherever a number would be frozen."""
 
 import gc
+import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -258,3 +260,53 @@ def test_recordings_that_are_dropped_leave_no_bind_groups_behind() -> None:
     for number in range(5):
         gpu.capture(lambda x, factor: (x * factor).exp(), fuse=False)(x, float(number))
     assert len(device._groups) - before <= 2
+
+
+def counter() -> Callable[[], np.ndarray]:
+    numbers = itertools.count(1)
+    return lambda: np.array([next(numbers)], np.float32)
+
+
+@pytest.mark.parametrize("seconds", [1e9, -1.0])
+def test_replays_that_are_submitted_together_have_host_values_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr("rumus.gpu._device.LONG_SECONDS", seconds)
+    total = zeros((1,), device="gpu")
+    gpu.persist(total.array)
+    value = counter()
+
+    def step() -> Tensor:
+        number = Tensor.from_array(gpu.host_value(value))
+        total.mul_(2.0).add_(number)
+        return number
+
+    captured = gpu.capture(step)
+    gpu.synchronize()
+    device = get_device(0)
+    before, expected, results = device.batch, 0.0, []
+    for number in range(1, 12):
+        results.append(captured())
+        expected = 2 * expected + number
+    together = device.batch - before < len(results)
+    assert together == (seconds > 0)
+    assert total.item() == expected
+    assert [result.item() for result in results] == list(range(1, 12))
+
+
+def test_uploads_leave_the_memory_of_waiting_replays_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rumus.gpu._device.LONG_SECONDS", 1e9)
+    total = zeros((1000,), device="gpu")
+    gpu.persist(total.array)
+    value = counter()
+    for number in range(1, 6):
+        captured = gpu.capture(
+            lambda x: total.add_(x.exp() * Tensor.from_array(gpu.host_value(value)))
+        )
+        captured(zeros((1000,), device="gpu"))
+        del captured  # its memory is free again, and its replay not submitted yet
+        uploads = [tensor(np.full(n, 7.0, np.float32), device="gpu") for n in (1, 4, 1000, 1000)]
+        assert total.numpy().tolist() == [number * (number + 1) / 2] * 1000
+        assert all((upload.numpy() == 7.0).all() for upload in uploads)

@@ -29,7 +29,7 @@ class _Step(NamedTuple):
 
 
 class Captured(Generic[P, R]):
-    """A step that runs as one submission from its second call on. Made by :func:`capture`."""
+    """A step that runs in one submission from its second call on. Made by :func:`capture`."""
 
     def __init__(self, step: Callable[P, R], fuse: bool) -> None:
         self._step = step
@@ -85,11 +85,12 @@ class Captured(Generic[P, R]):
         with _capture.recording_into(recording), changes_follow(recording.replays):
             arrays, result_structure = flatten(self._step(*args, **kwargs))
             outputs = [_contiguous(_on_gpu(array)) for array in arrays]
+            outputs = [_copied(a) if recording.is_host_value(a) else a for a in outputs]
         return _Step(recording, outputs, result_structure)
 
 
 def capture(step: Callable[P, R], *, fuse: bool = False) -> Captured[P, R]:
-    """Record a training step once, and replay it as one submission afterwards.
+    """Record a training step once, and replay it in one submission afterwards.
 
     The first call with arguments of some shapes and dtypes records the step; that call and every
     later one replay it. Learning rates, step counters and random states advance as they do outside
@@ -127,6 +128,12 @@ def _contiguous(array: GpuArray) -> GpuArray:
     if array.is_contiguous and array.offset * array.dtype.itemsize % 4 == 0:
         return array
     return cast(GpuArray, Tensor.from_array(array).contiguous().array)
+
+
+def _copied(array: GpuArray) -> GpuArray:
+    from rumus.tensor._gpu import get_gpu_backend
+
+    return get_gpu_backend(array.device_index).copy(array)
 
 
 def _device_of(inputs: list[GpuArray]) -> Any:

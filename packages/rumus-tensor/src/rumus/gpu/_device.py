@@ -6,7 +6,7 @@ import atexit
 import gc
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -32,17 +32,20 @@ BATCH = 64
 """Dispatches that are recorded before they are submitted without being asked for: enough that a
 submission costs each of them about a microsecond, few enough that the GPU is not kept waiting."""
 LONG_WORKGROUPS, LONG_SECONDS = 16384, 250e-6
-"""A batch of so many workgroups, which take longer than a submission, is submitted too if the last
-submission is so long ago that the GPU may be idle. While it is not, each submission costs it some
-microseconds."""
+"""A batch of so many workgroups, which take longer than a submission, or with a replay in it, is
+submitted too if the last submission is so long ago that the GPU may be idle. While it is not, each
+submission costs it some microseconds."""
 CACHED_GROUPS = 8192
 _STORAGE, _COPY_SRC, _COPY_DST = 0x80, 0x4, 0x8
+
+
+Writes = list[tuple[Buffer, npt.NDArray[Any]]]
 
 
 class _Batch(NamedTuple):
     """Host writes, and the commands after them."""
 
-    writes: Sequence[tuple[Buffer, npt.NDArray[Any]]]
+    writes: Writes
     commands: Any
 
 
@@ -62,6 +65,7 @@ class GpuDevice:
         self.batch = 0
         """The number of batches submitted so far, and so the name of the one being recorded."""
         self._recorded = self._workgroups = 0  # in the open batch
+        self._writes: Writes = []  # before its commands
         self._taken_at = perf_counter()  # the latest batch that was submitted
         self._groups: dict[tuple[int, ...], Any] = {}
         self._uniforms = Uniforms(self._checked, self.gpu, self.encoder, self._groups.clear)
@@ -163,17 +167,32 @@ class GpuDevice:
         with self.lock:
             if self.encoder.is_open:
                 self._submitter.drain()
-                self._submit(self._take(()))
+                self._submit(self._take())
 
-    def submit_replay(self, writes: Sequence[tuple[Buffer, npt.NDArray[Any]]]) -> None:
-        """Submit what is recorded, after host writes, maybe on another thread while we go on."""
-        batch = self._take(writes)
+    def write_first(self, buffer: Buffer, data: npt.NDArray[Any]) -> None:
+        """Write to a buffer before all commands of the open batch, when that is submitted."""
+        self._writes.append((buffer, data))
+
+    def end_replay(self, dispatches: int) -> None:
+        """Submit what is recorded with a replay, unless the GPU is busy.
+
+        Replays that follow each other closely are submitted together, for the GPU rests a little
+        between submissions.
+        """
+        self._recorded += dispatches
+        if self._recorded >= BATCH or perf_counter() - self._taken_at > LONG_SECONDS:
+            self.hand_over()
+
+    def hand_over(self) -> None:
+        """Submit what is recorded, maybe on another thread while we go on."""
+        batch = self._take()
         if self.encoder.is_concurrent:
             self._submitter.put(batch)
         else:
             self._submit(batch)
 
-    def _take(self, writes: Sequence[tuple[Buffer, npt.NDArray[Any]]]) -> _Batch:
+    def _take(self) -> _Batch:
+        writes, self._writes = self._writes, []
         self._recorded = self._workgroups = 0
         self._taken_at = perf_counter()
         self.batch += 1

@@ -3,7 +3,7 @@
 While a step is recorded nothing runs. Its arrays get placeholder buffers; when it is complete,
 :meth:`Recording.finish` plans which real buffer each of them has for how long, makes the bind
 groups, and keeps one flat list of prepared dispatches. A replay writes the host values, copies the
-inputs in, encodes that list and submits it once.
+inputs in and encodes that list; replays that follow each other closely are submitted together.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from rumus.gpu._kernel import Pipeline
     from rumus.gpu._seam import Command
 
+TURNS = 4
+"""Replays that may be in one batch: each of them has its own copy of what the host writes."""
 _MOST_BUFFERS = 8
 """Storage buffers of a fused kernel: what every adapter can bind."""
 
@@ -47,9 +49,10 @@ class Launch:
 
 @dataclass(slots=True)
 class HostValue:
-    """A buffer that the host fills before each replay."""
+    """What the host writes for each replay."""
 
-    buffer: Buffer
+    buffers: list[Buffer]
+    """One for each turn; what was recorded binds the first."""
     callback: HostCallback
     first: npt.NDArray[Any] | None
     """What the callback gave while recording, for the first replay."""
@@ -75,7 +78,10 @@ class Recording:
         # The storages made outside that the step uses: their buffers must not be reused elsewhere.
         self._used: dict[int, Storage] = {}
         self._owned: list[Buffer] = []
-        self._commands: list[Command] = []
+        self._commands: list[list[Command]] = []
+        """The dispatches, for each turn."""
+        self._batches: list[int] = []
+        """The batch that each turn was last in."""
         self._inputs: list[GpuArray] = []
         self.returned: deque[Buffer] = deque()
         """Placeholders whose arrays died."""
@@ -94,7 +100,7 @@ class Recording:
 
     def input_like(self, array: GpuArray) -> GpuArray:
         """The array that stands for an argument of the step; each replay copies into it."""
-        storage = self._pinned(array.nbytes)
+        storage = self._pinned(self._take_buffer(array.nbytes), array.nbytes)
         made = GpuArray(storage, array.shape, contiguous_strides(array.shape), 0, array.dtype)
         self._inputs.append(made)
         return made
@@ -103,8 +109,9 @@ class Recording:
         """An array that is filled by the callback before each replay."""
         given = self._first_values.pop(0) if self._first_values else None
         first = np.ascontiguousarray(callback() if given is None else given)
-        storage = self._pinned(first.nbytes)
-        self._host_values.append(HostValue(storage.buffer, callback, first))
+        buffers = [self._take_buffer(first.nbytes, for_upload=True) for _ in range(TURNS)]
+        self._host_values.append(HostValue(buffers, callback, first))
+        storage = self._pinned(buffers[0], first.nbytes)
         return GpuArray(storage, first.shape, contiguous_strides(first.shape), 0, first.dtype)
 
     def launch(
@@ -147,15 +154,23 @@ class Recording:
             )
         self._used[id(storage)] = storage
 
-    def _pinned(self, nbytes: int) -> Storage:
+    def _pinned(self, buffer: Buffer, nbytes: int) -> Storage:
         """A storage with a buffer of its own from the start."""
-        device = self.device
-        with device.lock:
-            buffer = device.pool.take(max(16, nbytes), device.batch)
-        self._owned.append(buffer)
-        storage = Storage(device, buffer, nbytes)
+        storage = Storage(self.device, buffer, nbytes)
         storage.owner = self
         return storage
+
+    def _take_buffer(self, nbytes: int, for_upload: bool = False) -> Buffer:
+        device = self.device
+        with device.lock:
+            buffer = device.pool.take(max(16, nbytes), device.batch, for_upload)
+        self._owned.append(buffer)
+        return buffer
+
+    def is_host_value(self, array: GpuArray) -> bool:
+        """Whether the host writes the array, another buffer in each turn."""
+        buffer = array.storage.buffer
+        return any(buffer is value.buffers[0] for value in self._host_values)
 
     # Once complete
 
@@ -169,8 +184,11 @@ class Recording:
             most = min(self.device.limits["max-storage-buffers-per-shader-stage"], _MOST_BUFFERS)
             self.launches = fuse(self.launches, self.returned, most, exactly=not fuse_all)
             self._plan_memory()
-            for launch in self.launches:
-                self._commands.append(self._prepare(launch))
+            turns = TURNS if self._host_values else 1
+            launches = [self._prepare(launch, turns) for launch in self.launches]
+            self._commands = [list(commands) for commands in zip(*launches, strict=True)]
+            self._commands = self._commands or [[]] * turns
+            self._batches = [-1] * turns
             self.launches.clear()
             for array in self._inputs:
                 # Else they and the recording hold each other, and device memory waits for Python's
@@ -206,33 +224,49 @@ class Recording:
         self._owned.append(buffer)
         placeholder.handle = buffer.handle
 
-    def _prepare(self, launch: Launch) -> Command:
+    def _prepare(self, launch: Launch, turns: int) -> list[Command]:
+        """The dispatch of each turn: the same one if it binds nothing that the host writes."""
         pipeline, device = launch.pipeline, self.device
         compiled = pipeline.compile(device)
-        buffers = pipeline.bound(device, launch.buffers, launch.params)
-        return (compiled.handle, device.make_group(compiled, buffers), *launch.groups)
+        written = {v.buffers[0]: v.buffers for v in self._host_values}
+        given = [written.get(buffer, [buffer] * turns) for buffer in launch.buffers]
+        different = turns if any(buffer in written for buffer in launch.buffers) else 1
+        groups = []
+        for buffers in list(zip(*given, strict=True))[:different]:
+            bound = pipeline.bound(device, buffers, launch.params)
+            groups.append(device.make_group(compiled, bound))
+        groups *= turns // different
+        return [(compiled.handle, group, *launch.groups) for group in groups]
 
     # Replay
 
     @property
     def dispatches(self) -> int:
         """How many dispatches a replay runs."""
-        return len(self._commands)
+        return len(self._commands[0])
 
     def replay(self, inputs: Sequence[GpuArray], outputs: Sequence[GpuArray]) -> list[GpuArray]:
         """Run the step on other inputs, and return copies of its outputs."""
-        device = self.device
+        device, turn = self.device, self.replays.count % len(self._commands)
         with device.lock:
-            # What was recorded so far reads the old host values, and host writes jump the queue.
-            device.flush()
-            writes = [(value.buffer, value.next()) for value in self._host_values]
+            self._write_host_values(turn)
             for source, target in zip(inputs, self._inputs, strict=True):
                 device.copy(source, target)
-            device.encoder.dispatch_all(self._commands)
-            copies = [self._copy_out(output) for output in outputs]
-            device.submit_replay(writes)
+            device.encoder.dispatch_all(self._commands[turn])
             self.replays.count += 1
+            copies = [self._copy_out(output) for output in outputs]
+            device.end_replay(self.dispatches)
         return copies
+
+    def _write_host_values(self, turn: int) -> None:
+        """Have the host's values for a replay written before the batch that it will be in."""
+        if not self._host_values:
+            return
+        if self._batches[turn] == self.device.batch:
+            self.device.hand_over()
+        self._batches[turn] = self.device.batch
+        for value in self._host_values:
+            self.device.write_first(value.buffers[turn], value.next())
 
     def _copy_out(self, output: GpuArray) -> GpuArray:
         """The next replay overwrites an output, so the caller gets a copy."""
@@ -244,6 +278,9 @@ class Recording:
 
     def __del__(self) -> None:
         self.replays.ended = True
+        batch = self.device.batch  # which may hold replays
+        for buffer in (*self._owned, *(storage.buffer for storage in self._used.values())):
+            buffer.last_use = max(buffer.last_use, batch)
         self.device.pool.returned.extend(self._owned)
 
 

@@ -44,7 +44,7 @@ class Trainer(Generic[O]):
         optimizer: Changes the parameters. Its type is kept: ``Trainer(AdamW(...)).optimizer`` is an
             ``AdamW``.
         capture: Whether a step on a GPU is recorded once for each shape of its inputs and then
-            replayed as one submission, see :func:`rumus.gpu.capture`. What changes from step to
+            replayed in one submission, see :func:`rumus.gpu.capture`. What changes from step to
             step, the batch above all, must then be among the inputs of :meth:`train_step`. Numbers
             and strings that ``forward`` and the hook take from variables around them, or from
             attributes of these, may change too: the step is then recorded anew. What they read out
