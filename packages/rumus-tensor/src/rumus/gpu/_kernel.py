@@ -8,25 +8,24 @@ block called ``params`` come last. A variant puts ``alias`` and ``const`` lines 
 from __future__ import annotations
 
 import itertools
+import math
 import re
-import struct
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
+
+import numpy as np
 
 from rumus.gpu import _capture, _faults
 from rumus.gpu._array import GpuArray
 from rumus.gpu._device import GpuDevice
 from rumus.gpu._errors import GpuLimitError, KernelError
 from rumus.gpu._fusion import Chain
+from rumus.gpu._interface import Params, read_interface
 from rumus.gpu._memory import Buffer
 
 Constant = str | bool | int | float
 Groups = int | tuple[int, ...]
 
-_BINDING = re.compile(
-    r"@group\(0\)\s*@binding\((\d+)\)\s*var<(uniform|storage)\s*(?:,\s*(read_write|read))?\s*>\s*(\w+)"
-)
 _POSITION = re.compile(r"(?:wgsl)?:(\d+):(\d+)")
 _VISIBLE_TO_COMPUTE = 0x4
 
@@ -37,14 +36,6 @@ class Source(Protocol):
     def read_text(self) -> str:
         """The WGSL."""
         ...
-
-
-class Binding(NamedTuple):
-    """One ``var`` of a kernel: its name and how it is accessed."""
-
-    name: str
-    access: str
-    """``"read"``, ``"read_write"`` or ``"uniform"``."""
 
 
 class Compiled(NamedTuple):
@@ -91,7 +82,7 @@ class Kernel:
         self.name = name
         self._fault = fault
         self._trusted = trusted
-        self._variants: dict[tuple[object, ...], Pipeline] = {}
+        self._variants: dict[tuple[str, str], Pipeline] = {}
 
     def variant(self, *, prelude: str = "", **constants: Constant) -> Pipeline:
         """The kernel under a header of constants; the same constants give the same object.
@@ -101,16 +92,14 @@ class Kernel:
             constants: a ``str`` becomes ``alias NAME = value``; a bool, an int that is not
                 negative (``u32``), or a float (``f32``) becomes ``const NAME``.
         """
-        # 1, 1.0 and True are equal as keys, and different in WGSL.
-        key = (prelude, *[(k, type(v), v) for k, v in constants.items()])
+        header = "".join(_declaration(k, v) for k, v in constants.items())
+        key = (header, prelude)
         found = self._variants.get(key)
         if found is None:
-            header = "".join(_declaration(k, v) for k, v in constants.items())
             if self._fault is not None:
                 header += _declaration("FAULT", _faults.register(self._fault))
             text = self._source if isinstance(self._source, str) else self._source.read_text()
-            found = Pipeline(self.name, header + prelude, text, self._trusted)
-            self._variants[key] = found
+            found = self._variants[key] = Pipeline(self.name, header + prelude, text, self._trusted)
         return found
 
 
@@ -122,18 +111,17 @@ class Pipeline:
         self._trusted = trusted
         self.code = f"{header}\n{body}"
         self._header_lines = header.count("\n") + 1
-        self.bindings = _parse_bindings(name, self.code)
+        self.bindings, self._params = read_interface(name, self.code)
         names = [binding.name for binding in self.bindings]
-        self._takes_params = bool(names) and self.bindings[-1].access == "uniform"
         self._takes_fault = "fault" in names
-        self._arrays = len(names) - self._takes_params - self._takes_fault
+        self._arrays = len(names) - (self._params is not None) - self._takes_fault
         self.accesses = tuple(b.access for b in self.bindings[: self._arrays])
         self._compiled: dict[int, Compiled] = {}
 
     def dispatch(
         self,
         arrays: Sequence[GpuArray],
-        params: Sequence[float] | bytes = (),
+        params: Params = (),
         groups: Groups = 1,
         chain: Callable[[], Chain] | None = None,
     ) -> None:
@@ -144,60 +132,98 @@ class Pipeline:
 
         Args:
             arrays: one for each storage binding, in order.
-            params: the words of the uniform block: int as u32 (two's complement if negative),
-                float as f32; or the packed bytes.
+            params: the fields of the uniform block, or its packed bytes. Negative integers are
+                two's complement where the field is u32.
             groups: workgroups, in x or in up to three dimensions; nothing runs if one is 0.
             chain: makes what lets a captured step fuse this dispatch with its neighbours.
 
         Raises:
-            KernelError: if the WGSL does not compile, or the arrays do not fit its bindings.
+            KernelError: if the WGSL does not compile, the arrays or params do not fit its bindings,
+                or a storage that it writes is bound twice.
             GpuLimitError: if there are more workgroups than the adapter runs in one dimension.
             CaptureError: inside a capture, if an array would be frozen into the recording.
         """
-        if len(arrays) != self._arrays:
-            raise KernelError(
-                f"kernel {self.name} binds {self._arrays} arrays, and {len(arrays)} were given"
-            )
-        x, y, z = (groups, 1, 1) if isinstance(groups, int) else (*groups, 1, 1)[:3]
+        buffers = self._buffers(arrays)
+        device = arrays[0].storage.device
+        x, y, z = self._workgroups(groups, device.max_groups)
+        block = self._block(params)
         if not (x and y and z):
             return
-        device = arrays[0].storage.device
-        most = device.max_groups
-        if x > most or y > most or z > most:
-            raise GpuLimitError(
-                f"kernel {self.name} wants {groups} workgroups, and "
-                f"max-compute-workgroups-per-dimension is {most}: use a grid stride"
-            )
         recording = _capture.current()
         if recording is not None:
             fusable = chain() if chain is not None else None
-            recording.launch(self, device, arrays, params, (x, y, z), fusable)
+            recording.launch(self, device, arrays, block, (x, y, z), fusable)
             return
         with device.lock:
             compiled = self._compiled.get(device.index) or self.compile(device)
-            batch, buffers = device.batch, []
-            for array in arrays:
-                storage = array.storage
-                if storage.device is not device:
+            batch = device.batch
+            for array, buffer in zip(arrays, buffers, strict=True):
+                if array.storage.device is not device:
                     raise KernelError(
                         f"kernel {self.name} is given arrays of gpu:{device.index} and of "
-                        f"gpu:{storage.device.index}: move them to one device"
+                        f"gpu:{array.device_index}: move them to one device"
                     )
-                storage.buffer.last_use = batch
-                buffers.append(storage.buffer)
-            group = device.bind_group(compiled, self.bound(device, buffers, params))
+                buffer.last_use = batch
+            group = device.bind_group(compiled, self.bound(device, buffers, block))
             device.dispatch(compiled.handle, group, x, y, z)
 
-    def bound(
-        self, device: GpuDevice, buffers: Sequence[Buffer], params: Sequence[float] | bytes
-    ) -> list[Buffer]:
+    def bound(self, device: GpuDevice, buffers: Sequence[Buffer], block: bytes) -> list[Buffer]:
         """All that a dispatch binds: the arrays' buffers, the fault buffer, the params."""
         everything = list(buffers)
         if self._takes_fault:
             everything.append(device.faults.array.storage.buffer)
-        if self._takes_params:
-            everything.append(device.uniform(params if isinstance(params, bytes) else pack(params)))
+        if self._params is not None:
+            everything.append(device.uniform(block))
         return everything
+
+    def _buffers(self, arrays: Sequence[GpuArray]) -> list[Buffer]:
+        """The arrays' buffers, if they are as many as the kernel binds and none is in its way."""
+        try:
+            buffers = [array.storage.buffer for array in arrays]
+        except (AttributeError, TypeError):
+            kinds = ", ".join(type(array).__name__ for array in arrays)
+            raise KernelError(
+                f"kernel {self.name} takes GpuArrays, such as tensor.array, and was given {kinds}"
+            ) from None
+        if len(buffers) != self._arrays:
+            raise KernelError(
+                f"kernel {self.name} binds {self._arrays} arrays, and {len(buffers)} were given"
+            )
+        if len(set(buffers)) < len(buffers):
+            self._refuse_overlap(buffers)
+        return buffers
+
+    def _refuse_overlap(self, buffers: list[Buffer]) -> None:
+        bound = list(zip(self.bindings, buffers, strict=False))
+        for binding, buffer in bound:
+            if binding.access == "read_write" and buffers.count(buffer) > 1:
+                names = " and ".join(other.name for other, its in bound if its is buffer)
+                raise KernelError(
+                    f"kernel {self.name} writes {binding.name!r}, and {names} are given arrays of "
+                    f"one storage: WebGPU binds a storage that is written once; copy one of them"
+                )
+
+    def _workgroups(self, groups: Groups, most: int) -> tuple[int, int, int]:
+        sizes = groups if isinstance(groups, tuple) else (groups,)
+        x, y, z = (*sizes, 1, 1, 1)[:3]
+        if 1 <= len(sizes) <= 3 and type(x) is int and type(y) is int and type(z) is int:
+            if 0 <= x <= most and 0 <= y <= most and 0 <= z <= most:
+                return x, y, z
+            if min(x, y, z) >= 0:
+                raise GpuLimitError(
+                    f"kernel {self.name} wants {groups} workgroups, and "
+                    f"max-compute-workgroups-per-dimension is {most}: use a grid stride"
+                )
+        raise KernelError(
+            f"kernel {self.name}: workgroups are one to three integers from 0, not {groups!r}"
+        )
+
+    def _block(self, params: Params) -> bytes:
+        if self._params is not None:
+            return self._params.pack(params)
+        if params:
+            raise KernelError(f"kernel {self.name} has no uniform block, and params were given")
+        return b""
 
     def compile(self, device: GpuDevice) -> Compiled:
         """Compile for a device now instead of at the first dispatch.
@@ -254,48 +280,21 @@ class Pipeline:
         return f"kernel {self.name}, {place}, column {column}: {message}"
 
 
-def pack(params: Sequence[float]) -> bytes:
-    """The 4-byte words of a uniform block: floats as f32, other numbers as u32 or i32."""
-    try:
-        return _plain_format(tuple(map(type, params))).pack(*params)
-    except struct.error:
-        signs = "".join(
-            "f" if isinstance(value, float) else "I" if value >= 0 else "i" for value in params
-        )
-        return struct.pack("<" + signs, *params)
-
-
-@lru_cache(maxsize=4096)
-def _plain_format(kinds: tuple[type, ...]) -> struct.Struct:
-    """The format of params of these types, if no integer is negative."""
-    return struct.Struct("<" + "".join("f" if issubclass(k, float) else "I" for k in kinds))
-
-
 _uids = itertools.count()
 
 
 def _declaration(name: str, value: Constant) -> str:
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, str):
         return f"alias {name} = {value};\n"
     if isinstance(value, bool):
         return f"const {name}: bool = {str(value).lower()};\n"
-    if isinstance(value, int):
+    if isinstance(value, int) and 0 <= value < 1 << 32:
         return f"const {name}: u32 = {value}u;\n"
-    return f"const {name}: f32 = f32({value!r});\n"
-
-
-def _parse_bindings(name: str, code: str) -> tuple[Binding, ...]:
-    without_comments = re.sub(r"//[^\n]*", "", code)
-    found = {
-        int(number): Binding(label, "uniform" if space == "uniform" else access or "read")
-        for number, space, access, label in _BINDING.findall(without_comments)
-    }
-    if sorted(found) != list(range(len(found))) or not found:
-        raise KernelError(
-            f"kernel {name}: its bindings are {sorted(found)}; number them from 0 without gaps"
-        )
-    ordered = tuple(found[number] for number in range(len(found)))
-    uniforms = [position for position, b in enumerate(ordered) if b.access == "uniform"]
-    if uniforms not in ([], [len(ordered) - 1]):
-        raise KernelError(f"kernel {name}: its uniform block must be the last binding, and one")
-    return ordered
+    if isinstance(value, float) and math.isfinite(value):
+        return f"const {name}: f32 = f32({value!r});\n"
+    raise KernelError(
+        f"{name}={value!r}: a constant is a string, a bool, an integer from 0 that fits 32 bits, "
+        f"or a finite float"
+    )

@@ -42,7 +42,7 @@ class Launch:
 
     pipeline: Pipeline
     buffers: list[Buffer]
-    params: Sequence[float] | bytes
+    params: bytes
     groups: tuple[int, int, int]
     chain: Chain | None
 
@@ -119,7 +119,7 @@ class Recording:
         pipeline: Pipeline,
         device: GpuDevice,
         arrays: Sequence[GpuArray],
-        params: Sequence[float] | bytes,
+        params: bytes,
         groups: tuple[int, int, int],
         chain: Chain | None,
     ) -> None:
