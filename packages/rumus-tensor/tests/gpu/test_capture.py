@@ -10,7 +10,16 @@ import pytest
 from rumus import gpu, nn
 from rumus.gpu._device import get_device
 from rumus.nn import Parameter
-from rumus.tensor import AutogradError, Tensor, manual_seed, no_grad, tensor, zeros
+from rumus.tensor import (
+    AutogradError,
+    Tensor,
+    default_generator,
+    manual_seed,
+    no_grad,
+    randn,
+    tensor,
+    zeros,
+)
 
 pytestmark = pytest.mark.gpu
 
@@ -63,10 +72,14 @@ def test_other_shapes_and_dtypes_are_recorded_anew() -> None:
 
 
 def test_plain_values_among_the_arguments_are_part_of_the_kind() -> None:
-    captured = gpu.capture(lambda x, factor: x * factor)
+    captured = gpu.capture(lambda x, factor: x * float(factor))
     (x,) = batches((4,), 1)
-    for factor in (2.0, 3.0, 2.0, True, 1):
-        assert (captured(x, factor).numpy() == (x.numpy() * np.float32(factor))).all()
+    for factor in (2.0, 3.0, 2.0, True, 1, 0.0, -0.0, np.float32(0.0), np.float32(-0.0)):
+        expected = x.numpy() * np.float32(factor)
+        assert captured(x, factor).numpy().tobytes() == expected.tobytes()
+    for _ in range(2):
+        assert np.isnan(captured(x, float("nan")).numpy()).all()
+    assert len(captured.dispatches) == 9
 
 
 def test_tensors_inside_tuples_and_dicts_are_arguments_too() -> None:
@@ -194,10 +207,46 @@ def test_a_host_value_is_computed_for_each_replay_and_once() -> None:
         calls.append(len(calls) + 1)
         return np.array([calls[-1]], np.float32)
 
-    captured = gpu.capture(lambda x: x + Tensor.from_array(gpu.host_value(callback)))
+    captured = gpu.capture(lambda x: x + Tensor.from_array(gpu.host_value(callback, (1,))))
     x = tensor([10.0], device="gpu")
     assert [captured(x).item() for _ in range(3)] == [11.0, 12.0, 13.0]
     assert calls == [1, 2, 3]
+
+
+@pytest.mark.parametrize("captured", [False, True])
+@pytest.mark.parametrize("value", [np.zeros(2, np.float32), np.zeros(1), 1.0])
+def test_a_host_value_of_another_kind_than_announced_is_refused(
+    value: object, captured: bool
+) -> None:
+    def step() -> Tensor:
+        return Tensor.from_array(gpu.host_value(lambda: value, (1,)))  # type: ignore[arg-type, return-value]
+
+    run = gpu.capture(step) if captured else step
+    with pytest.raises(gpu.CaptureError, match=r"shape \(1,\) and dtype float32 was announced"):
+        run()
+
+
+def test_a_refused_recording_draws_no_random_numbers() -> None:
+    def step() -> Tensor:
+        drawn = randn(4, device="gpu")
+        drawn.numpy()
+        return drawn
+
+    manual_seed(5)
+    before = default_generator.state()
+    with pytest.raises(gpu.CaptureError):
+        gpu.capture(step)()
+    assert default_generator.state() == before
+
+
+def test_a_captured_step_inside_another_is_a_part_of_it() -> None:
+    value = counter()
+    inner = gpu.capture(lambda x: x * 2.0 + Tensor.from_array(gpu.host_value(value, (1,))))
+    outer = gpu.capture(lambda x: inner(x) - 1.0)
+    x = tensor([10.0], device="gpu")
+    assert [outer(x).item() for _ in range(3)] == [20.0, 21.0, 22.0]
+    assert inner(x).item() == 24.0
+    assert len(outer.dispatches) == 1
 
 
 def test_memory_inside_a_recording_is_shared_between_arrays_that_do_not_meet() -> None:
@@ -277,7 +326,7 @@ def test_replays_that_are_submitted_together_have_host_values_of_their_own(
     value = counter()
 
     def step() -> Tensor:
-        number = Tensor.from_array(gpu.host_value(value))
+        number = Tensor.from_array(gpu.host_value(value, (1,)))
         total.mul_(2.0).add_(number)
         return number
 
@@ -303,7 +352,7 @@ def test_uploads_leave_the_memory_of_waiting_replays_alone(
     value = counter()
     for number in range(1, 6):
         captured = gpu.capture(
-            lambda x: total.add_(x.exp() * Tensor.from_array(gpu.host_value(value)))
+            lambda x: total.add_(x.exp() * Tensor.from_array(gpu.host_value(value, (1,))))
         )
         captured(zeros((1000,), device="gpu"))
         del captured  # its memory is free again, and its replay not submitted yet

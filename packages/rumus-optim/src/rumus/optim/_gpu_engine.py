@@ -67,7 +67,8 @@ class GpuEngine:
         control = gradients.control
         if self._skip is not None:
             control = gradients.guard(self._skip)
-        table = gpu.host_value(self._next_table, self.device.index)
+        rows = (len(self._rule.rows()), len(self._rule.fields) + 1)
+        table = gpu.host_value(self._next_table, rows, np.float32, self.device.index)
         for room, runs in zip(self._rooms, gradients.runs, strict=True):
             if runs:
                 self._rule.step_gpu(

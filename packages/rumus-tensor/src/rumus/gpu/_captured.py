@@ -45,9 +45,13 @@ class Captured(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Replay the step on these arguments, recording it first if they are of a new kind.
 
+        Inside another captured step it is a part of that one's recording.
+
         Raises:
             CaptureError: if the step cannot be replayed as it stands.
         """
+        if _capture.current() is not None:
+            return self._step(*args, **kwargs)
         if self._version != structure_version():
             self._steps.clear()
             self._version = structure_version()
@@ -66,9 +70,8 @@ class Captured(Generic[P, R]):
 
     def _record(self, structure: Any, inputs: list[GpuArray]) -> _Step:
         """Record the step, again if recording moved parameters (into arenas) that it had used."""
-        recording: Recording | None = None
         for _ in range(_MOST_ATTEMPTS):
-            recording = Recording(_device_of(inputs), recording)
+            recording = Recording(_device_of(inputs))
             before = structure_version()
             made = self._trace(recording, structure, inputs)
             self._version = structure_version()

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rumus.gpu import _capture
-from rumus.gpu._array import GpuArray, Storage, contiguous_strides
+from rumus.gpu._array import GpuArray, Shape, Storage, contiguous_strides
 from rumus.gpu._errors import CaptureError
 from rumus.gpu._fusion import Chain, fuse
 from rumus.gpu._memory import Buffer, size_class
@@ -54,24 +55,24 @@ class HostValue:
     buffers: list[Buffer]
     """One for each turn; what was recorded binds the first."""
     callback: HostCallback
-    first: npt.NDArray[Any] | None
-    """What the callback gave while recording, for the first replay."""
+    shape: Shape
+    dtype: np.dtype[Any]
 
     def next(self) -> npt.NDArray[Any]:
-        """The value for a replay."""
-        given, self.first = self.first, None
+        """The value for a replay.
+
+        Raises:
+            CaptureError: it has another shape or dtype than was announced.
+        """
         # A copy, because the callback may give the same array again before this one is written.
-        return np.array(self.callback() if given is None else given, order="C")
+        return np.array(_fitting(self.callback(), self.shape, self.dtype), order="C")
 
 
 class Recording:
     """The work of one step on one device, between its recording and its last replay."""
 
-    def __init__(self, device: GpuDevice, earlier: Recording | None = None) -> None:
-        """Record on a device; ``earlier`` is a recording of the same step that is given up."""
+    def __init__(self, device: GpuDevice) -> None:
         self.device = device
-        # The step's host values were computed, and its counters advanced, by the earlier one.
-        self._first_values = [value.first for value in earlier._host_values] if earlier else []
         self.launches: list[Launch] = []
         self._placeholders: set[Buffer] = set()
         self._host_values: list[HostValue] = []
@@ -105,14 +106,13 @@ class Recording:
         self._inputs.append(made)
         return made
 
-    def host_value(self, callback: HostCallback) -> GpuArray:
+    def host_value(self, callback: HostCallback, shape: Shape, dtype: np.dtype[Any]) -> GpuArray:
         """An array that is filled by the callback before each replay."""
-        given = self._first_values.pop(0) if self._first_values else None
-        first = np.ascontiguousarray(callback() if given is None else given)
-        buffers = [self._take_buffer(first.nbytes, for_upload=True) for _ in range(TURNS)]
-        self._host_values.append(HostValue(buffers, callback, first))
-        storage = self._pinned(buffers[0], first.nbytes)
-        return GpuArray(storage, first.shape, contiguous_strides(first.shape), 0, first.dtype)
+        nbytes = prod(shape) * dtype.itemsize
+        buffers = [self._take_buffer(nbytes, for_upload=True) for _ in range(TURNS)]
+        self._host_values.append(HostValue(buffers, callback, shape, dtype))
+        storage = self._pinned(buffers[0], nbytes)
+        return GpuArray(storage, shape, contiguous_strides(shape), 0, dtype)
 
     def launch(
         self,
@@ -284,19 +284,40 @@ class Recording:
         self.device.pool.returned.extend(self._owned)
 
 
-def host_value(callback: HostCallback, device_index: int = 0) -> GpuArray:
+def host_value(
+    callback: HostCallback,
+    shape: Shape,
+    dtype: npt.DTypeLike = np.float32,
+    device_index: int = 0,
+) -> GpuArray:
     """A small array that the host computes: a learning rate, a step counter, a random seed.
 
-    Outside a capture the callback runs now. Inside one it runs again before every replay, so what
-    has to advance from step to step, such as a counter, is advanced by the callback.
+    Outside a capture the callback runs now. Inside one it runs before every replay, and not while
+    the step is recorded, so what has to advance from step to step, such as a counter, is advanced
+    by the callback.
 
     Args:
-        callback: returns a numpy array, always of the same shape and dtype.
+        callback: returns a numpy array of this shape and dtype.
+        shape: of the array.
+        dtype: of the array (default float32).
         device_index: N of the device ``"gpu:N"``.
+
+    Raises:
+        CaptureError: the callback returned something else.
     """
     from rumus.gpu._transfer import from_host
 
     recording = _capture.current()
     if recording is not None:
-        return recording.host_value(callback)
-    return from_host(callback(), device_index)
+        return recording.host_value(callback, shape, np.dtype(dtype))
+    return from_host(_fitting(callback(), shape, np.dtype(dtype)), device_index)
+
+
+def _fitting(value: Any, shape: Shape, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    given = np.asarray(value)
+    if given.shape != shape or given.dtype != dtype:
+        raise CaptureError(
+            f"a host value of shape {shape} and dtype {dtype} was announced, and its callback "
+            f"returned one of shape {given.shape} and dtype {given.dtype}"
+        )
+    return given

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from rumus.gpu._errors import CaptureError
 from rumus.tensor import Tensor
 
 _LEAF = object()
+_FLOATS = (float, np.float32, np.float16)
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
@@ -30,6 +33,9 @@ def _flatten(tree: Any, arrays: list[Any]) -> Any:
         return (dict, tuple((key, _flatten(value, arrays)) for key, value in tree.items()))
     if isinstance(tree, tuple | list):
         return (type(tree), tuple(_flatten(value, arrays) for value in tree))
+    if isinstance(tree, _FLOATS):
+        # 0.0 and -0.0 are equal, and NaN is not equal to itself.
+        return (type(tree), float(tree).hex())
     try:
         hash(tree)
     except TypeError:
@@ -49,4 +55,4 @@ def _unflatten(structure: Any, arrays: Iterator[Any]) -> Any:
     if issubclass(kind, tuple | list):
         values = [_unflatten(value, arrays) for value in content]
         return kind(*values) if hasattr(kind, "_fields") else kind(values)
-    return content
+    return kind(float.fromhex(content)) if issubclass(kind, _FLOATS) else content

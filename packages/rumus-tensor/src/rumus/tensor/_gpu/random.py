@@ -24,7 +24,7 @@ def random(kind: str, shape: Shape, generator: Generator, device_index: int) -> 
         seed, position = generator.next()
         return np.array([seed & 0xFFFFFFFF, seed >> 32, position, 0], np.uint32)
 
-    words = host_value(state, device_index)
+    words = host_value(state, (4,), np.uint32, device_index)
     output = empty(shape, float32, device_index)
     groups = grid(-(-output.size // 4), WORKGROUP, device_index)
     random_pipeline(kind == "normal").dispatch([words, output], (output.size, words.offset), groups)
