@@ -307,6 +307,14 @@ def test_python_scalars_are_weak(dtype, scalar, common):
     assert common_dtype([dtype, type(scalar)]) == common
 
 
+@pytest.mark.parametrize("number", [np.float32(1.5), np.float64(1.5), np.int64(2), np.bool_(True)])
+def test_numpy_scalars_are_weak_like_those_of_python(number, device):
+    x = tensor([1.0, 2.0], float16, device)
+    for result in (x * number, number * x):
+        assert result.dtype == float16
+        np.testing.assert_array_equal(result.numpy(), x.numpy() * np.float16(number))
+
+
 def test_mixed_dtypes_meet_in_the_common_dtype(device):
     a = tensor([1, 2, 3], int32, device)
     b = tensor([0.5, 0.5, 0.5], float16, device)

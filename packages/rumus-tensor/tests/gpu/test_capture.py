@@ -72,7 +72,7 @@ def test_other_shapes_and_dtypes_are_recorded_anew() -> None:
 
 
 def test_plain_values_among_the_arguments_are_part_of_the_kind() -> None:
-    captured = gpu.capture(lambda x, factor: x * float(factor))
+    captured = gpu.capture(lambda x, factor: x * factor)
     (x,) = batches((4,), 1)
     for factor in (2.0, 3.0, 2.0, True, 1, 0.0, -0.0, np.float32(0.0), np.float32(-0.0)):
         expected = x.numpy() * np.float32(factor)

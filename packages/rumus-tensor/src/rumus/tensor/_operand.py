@@ -18,9 +18,11 @@ Operand = TensorBase | float | int | bool | npt.NDArray[Any]
 
 
 def operand(like: TensorBase, value: Operand) -> TensorBase | float | int | bool:
-    """A tensor or a Python scalar as it is; anything of numpy as a tensor on the same device."""
-    if isinstance(value, (TensorBase, float, int)):
-        return value.item() if isinstance(value, np.generic) else value
+    """A tensor or a number, of numpy too, as it is; an array as a tensor on the same device."""
+    if isinstance(value, np.floating | np.integer | np.bool_):
+        return value.item()
+    if isinstance(value, TensorBase | float | int):
+        return value
     device = like.device
     return like._wrap(device.backend.from_host(as_host_array(value, None)), device)
 
