@@ -1,4 +1,7 @@
-// What both kernels of a norm share.
+// What the kernels of a norm share.
+
+const UP: f32 = 1.2379400392853803e27;      // 2^90
+const DOWN: f32 = 8.077935669463161e-28;    // 2^-90
 
 var<workgroup> shared_sums: array<vec4<f32>, 256>;
 
@@ -20,4 +23,13 @@ fn join_workgroup(value: vec4<f32>, thread: u32) -> vec4<f32> {
         }
     }
     return mine;
+}
+
+fn is_finite(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
+}
+
+// The largest power of two that is not above a positive number, if that has an inverse.
+fn power_of_two(x: f32) -> f32 {
+    return bitcast<f32>(clamp(bitcast<u32>(x) >> 23u, 1u, 253u) << 23u);
 }

@@ -1,12 +1,10 @@
-// The norm from its partial results, and the factor that clips to it.
+// The norm from its partial results, the factor that clips to it, and whether all elements are
+// finite. Before a norm of powers, the control is that of the largest element.
 
 @group(0) @binding(0) var<storage, read> partials: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> control: array<f32, 4>;  // scale, finite, norm, 0
 struct Params { count: u32, order: f32, most: f32, eps: f32 }
 @group(0) @binding(2) var<uniform> params: Params;
-
-const UP: f32 = 1.2379400392853803e27;      // 2^90
-const DOWN: f32 = 8.077935669463161e-28;    // 2^-90
 
 // One step of Newton's method, as WGSL's sqrt may be off by several units in the last place.
 fn exact_sqrt(x: f32) -> f32 {
@@ -17,30 +15,34 @@ fn exact_sqrt(x: f32) -> f32 {
     return root + fma(-root, root, x) / (2.0 * root);
 }
 
-fn is_finite(x: f32) -> bool {
-    return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
-}
+// A norm as a product, whose factors stay finite where it overflows.
+struct Norm { root: f32, up: f32, finite: bool }
 
-fn norm(sums: vec4<f32>) -> f32 {
+fn norm(sums: vec4<f32>) -> Norm {
     if (LARGEST) {
-        return sums.w;
+        return Norm(sums.w, 1.0, is_finite(sums.w));
     }
-    if (!SQUARES) {
-        return select(pow(sums.x, 1.0 / params.order), sums.x, params.order == 1.0);
+    if (POWERS) {
+        let largest = control[2];
+        let root = select(pow(sums.x, 1.0 / params.order), sums.x, params.order == 1.0);
+        if (!is_finite(largest)) {
+            return Norm(largest, 1.0, false);
+        }
+        return Norm(root, power_of_two(largest), true);
     }
     if (!is_finite(sums.x)) {
-        return sums.x;
+        return Norm(sums.x, 1.0, false);
     }
     // Roots are scaled and squared again, as compilers may multiply two scales, which underflows.
     if (sums.y != 0.0) {
         let middle = exact_sqrt(sums.x) * DOWN;
-        return exact_sqrt(sums.y + middle * middle) * UP;
+        return Norm(exact_sqrt(sums.y + middle * middle), UP, is_finite(sums.y));
     }
     if (sums.x != 0.0) {
         let small = exact_sqrt(sums.z) * DOWN;
-        return exact_sqrt(sums.x + small * small);
+        return Norm(exact_sqrt(sums.x + small * small), 1.0, true);
     }
-    return exact_sqrt(sums.z) * DOWN;
+    return Norm(exact_sqrt(sums.z) * DOWN, 1.0, true);
 }
 
 @compute @workgroup_size(256)
@@ -52,10 +54,10 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     let sums = join_workgroup(mine, thread);
     if (thread == 0u) {
         let n = norm(sums);
-        let finite = is_finite(n);
-        control[0] = select(1.0, min(1.0, params.most / (n + params.eps)), finite);
-        control[1] = select(0.0, 1.0, finite);
-        control[2] = n;
+        let factor = (params.most / n.up) / (n.root + params.eps / n.up);
+        control[0] = select(1.0, min(1.0, factor), n.finite);
+        control[1] = select(0.0, 1.0, n.finite);
+        control[2] = n.root * n.up;
         control[3] = 0.0;
     }
 }

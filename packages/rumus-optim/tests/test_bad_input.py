@@ -139,6 +139,20 @@ def test_a_state_that_does_not_belong_is_refused_and_changes_nothing(
     )
 
 
+@pytest.mark.parametrize("stepped", [False, True])
+def test_a_state_whose_options_keep_other_arrays_is_refused(stepped: bool, device: str) -> None:
+    weight = Parameter(tensor([1.0, 2.0]).to(device), name="w")
+    optimizer = optim.SGD([weight], momentum=0.0)
+    if stepped:
+        optimizer.step(weight.sum().backward())
+    with pytest.raises(OptimizerStateError, match="other arrays"):
+        optimizer.load_state_dict(
+            optim.SGD([Parameter([1.0, 2.0], "w")], momentum=0.9).state_dict()
+        )
+    assert optimizer.groups[0]["momentum"] == 0.0
+    optimizer.step(weight.sum().backward())
+
+
 @pytest.mark.gpu
 def test_parameters_on_two_devices_are_refused() -> None:
     there = Parameter(tensor([1.0]).to("gpu"))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rumus import gpu, optim
-from rumus.tensor import Tensor, tensor
+from rumus.tensor import Tensor, no_grad, tensor
 
 pytestmark = pytest.mark.gpu
 
@@ -96,6 +96,55 @@ def test_a_captured_step_can_be_skipped(make_optimizer: Callable[..., Any]) -> N
     assert (one.steps, one.skipped_steps) == (other.steps, other.skipped_steps) == (5, 1)
     for a, b in zip(eager, replayed, strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-7)
+
+
+def test_float16_weights_that_were_changed_between_replays_stay_changed() -> None:
+    from rumus.nn import Parameter
+
+    weight = Parameter(tensor(np.ones((4, 4), np.float16)).to("gpu"))
+    optimizer = optim.SGD([weight], lr=1.0)
+
+    def step(x: Tensor) -> None:
+        optimizer.step((weight * x).sum().backward())
+
+    captured, x = gpu.capture(step), tensor(np.ones((4, 4), np.float16)).to("gpu")
+    for start in (8.0, 8.0, 2.0):
+        with no_grad():
+            weight.fill_(start)
+        captured(x)
+        captured(x)
+        np.testing.assert_array_equal(weight.numpy(), np.full((4, 4), start - 2.0))
+
+
+def test_a_float16_weight_that_a_captured_step_changes_by_hand_is_refused() -> None:
+    from rumus.nn import Parameter
+
+    weight = Parameter(tensor(np.ones((4, 4), np.float16)).to("gpu"))
+    optimizer = optim.SGD([weight], lr=1.0)
+    optimizer.step(weight.sum().backward())
+
+    def step() -> None:
+        optimizer.step(weight.sum().backward())
+        with no_grad():
+            weight.mul_(0.5)
+
+    with pytest.raises(gpu.CaptureError, match=r"line \d+: a captured step changes \(mul_\)"):
+        gpu.capture(step)()
+
+
+def test_a_refused_captured_step_counts_for_nothing() -> None:
+    from rumus.nn import Parameter
+
+    weight = Parameter(tensor([1.0]).to("gpu"))
+    optimizer = optim.AdamW([weight])
+
+    def step() -> None:
+        optimizer.step(weight.sum().backward())
+        weight.numpy()
+
+    with pytest.raises(gpu.CaptureError):
+        gpu.capture(step)()
+    assert optimizer.steps == 0
 
 
 def count_dispatches(monkeypatch: pytest.MonkeyPatch) -> list[str]:

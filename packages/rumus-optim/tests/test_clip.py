@@ -84,6 +84,47 @@ def test_norms_survive_squares_that_overflow_or_underflow(device: str, scale: fl
     assert float(norm) == pytest.approx(norm_of(arrays), rel=1e-5)
 
 
+@pytest.mark.parametrize("order", [1.0, 0.5, 3.0, 8.0, 40.0])
+@pytest.mark.parametrize("scale", [1e-36, 1e-19, 1e15, 1e32])
+def test_norms_survive_powers_that_overflow_or_underflow(
+    device: str, scale: float, order: float
+) -> None:
+    params, arrays, store = make(device, scale=scale)
+    shares = [a.astype(np.float64) / scale for a in arrays]
+    exact = norm_of(shares, order) * scale
+    expected = exact if exact < np.finfo(np.float32).max else math.inf
+    norm = clip_grad_norm_(store, params, 1.0, order)
+    assert float(norm) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("order", [2.0, 1.0, 3.0])
+def test_finite_gradients_are_clipped_although_their_norm_overflows(
+    device: str, order: float
+) -> None:
+    weight = Parameter(tensor(np.zeros(5, np.float32)).to(device))
+    values = np.array([3e38, -3e38, 1e38, 2e38, 0], np.float32)
+    optimizer = SGD([weight], lr=1.0, skip_nonfinite=True)
+    store = fill([weight], [values], device)
+    assert math.isinf(float(clip_grad_norm_(store, [weight], 2.0, order)))
+    optimizer.step(store)
+    expected = -2.0 * values.astype(np.float64) / norm_of([values], order)
+    np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-5)
+    assert optimizer.skipped_steps == 0
+
+
+def test_a_step_is_skipped_for_gradients_of_its_own_only(device: str) -> None:
+    params, arrays, _ = make(device)
+    arrays[0][0, 0] = math.nan
+    store = fill(params, arrays, device)
+    clip_grad_norm_(store, params, 1.0)
+    bad, good = (SGD(part, lr=1.0, skip_nonfinite=True) for part in (params[:3], params[3:]))
+    bad.step(store)
+    good.step(store)
+    assert [bad.skipped_steps, good.skipped_steps] == [1, 0]
+    np.testing.assert_array_equal(params[0].numpy(), np.zeros(SHAPES[0]))
+    np.testing.assert_array_equal(params[4].numpy(), -arrays[4])
+
+
 def test_a_large_gradient_s_norm_is_right_to_a_millionth(device: str) -> None:
     rng = np.random.default_rng(0)
     values = np.abs(rng.standard_normal(3_000_001).astype(np.float32)) + np.float32(0.1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rumus import optim
 from rumus.autograd import GradientStore, borrow
-from rumus.nn import Linear, Parameter, Sequential
+from rumus.nn import Linear, Module, Parameter, Sequential
 from rumus.tensor import (
     BorrowError,
     DeviceError,
@@ -253,6 +253,109 @@ def test_float16_weights_loaded_before_the_first_step_are_the_masters_start(devi
         weight.fill_(4.0)
     optimizer.step(weight.sum().backward())
     np.testing.assert_array_equal(weight.numpy(), np.full(3, 3.0))
+
+
+def spoil(weights: Sequence[Parameter], value: float) -> None:
+    with no_grad():
+        for weight in weights:
+            weight[0] = value
+
+
+def test_float16_weights_that_were_changed_are_where_their_masters_go_on(
+    make_optimizer: Make, make_batch: Any
+) -> None:
+    batch = make_batch(dtype=np.float16)
+    optimizer = make_optimizer(batch.params)
+    optimizer.step(batch.store(0))
+    with pytest.raises(MissingGradError):
+        optimizer.step(GradientStore())
+    spoil(batch.params, 4.0)
+    before = optimizer.state_dict()["state"]
+    for entry in before.values():
+        assert not (entry["master"][0] == 4.0).all()
+    optimizer.set_lr(0.0)
+    optimizer.step(batch.store(1))
+    for p in batch.params:
+        master = optimizer.state_dict()["state"][p.name]["master"]
+        np.testing.assert_array_equal(master[0], np.full_like(master[0], 4.0))
+        np.testing.assert_array_equal(master[1:], before[p.name]["master"][1:])
+        np.testing.assert_array_equal(p.numpy()[0], master[0].astype(np.float16))
+
+
+def test_weights_that_were_swapped_for_a_while_leave_no_trace(
+    make_optimizer: Make, make_batch: Any
+) -> None:
+    runs = []
+    for swapped in (False, True):
+        batch = make_batch(dtype=np.float16)
+        optimizer, average = make_optimizer(batch.params), optim.WeightAverage(batch.params, 0.5)
+        for step in range(4):
+            optimizer.step(batch.store(step))
+            average.update()
+            if swapped:
+                with average.applied():
+                    pass
+        state = optimizer.state_dict()["state"]
+        runs.append([a for entry in state.values() for a in entry.values()])
+    assert same(*runs)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_model_may_change_its_dtype_between_steps(
+    make_optimizer: Make, make_batch: Any, dtype: Any
+) -> None:
+    batch = make_batch(dtype=dtype)
+    model = Module()
+    for number, p in enumerate(batch.params):
+        setattr(model, f"w{number}", p)
+    optimizer = make_optimizer(batch.params, skip_nonfinite=True)
+    for step in range(2):
+        optimizer.step(batch.store(step))
+    before = optimizer.state_dict()
+    other = np.float32 if dtype == np.float16 else np.float16
+    model.to(other)
+    optimizer.step(batch.store(2, np.nan))
+    after = optimizer.state_dict()
+    assert (after["step"], after["skipped"]) == (2, 1)
+    for name, entry in after["state"].items():
+        for key in before["state"][name].keys() - {"master"}:
+            np.testing.assert_array_equal(entry[key], before["state"][name][key])
+        assert ("master" in entry) == (other == np.float16)
+    values = batch.values()
+    optimizer.step(batch.store(3))
+    assert optimizer.steps == 3
+    assert all(p.dtype == other for p in batch.params)
+    assert not same(values, batch.values())
+
+
+def test_a_step_of_frozen_parameters_alone_is_none(device: str) -> None:
+    weight = Parameter(tensor([1.0, 2.0]).to(device))
+    optimizer = optim.AdamW([weight])
+    weight.requires_grad = False
+    optimizer.step(GradientStore())
+    assert optimizer.steps == 0
+    np.testing.assert_array_equal(weight.numpy(), [1.0, 2.0])
+
+
+def test_skipped_steps_of_a_state_are_remembered_by_an_optimizer_that_skips_none(
+    device: str,
+) -> None:
+    weight = Parameter(tensor([1.0]).to(device), name="w")
+    skipping, other = optim.AdamW([weight], skip_nonfinite=True), optim.AdamW([weight])
+    for factor in (1.0, np.nan, 2.0):
+        skipping.step((weight * factor).sum().backward())
+    other.load_state_dict(skipping.state_dict())
+    assert (other.steps, other.skipped_steps) == (2, 1)
+    other.step(weight.sum().backward())
+    assert (other.steps, other.skipped_steps) == (3, 1)
+
+
+def test_the_keys_of_a_state_stay_when_an_outer_model_is_listed() -> None:
+    inner = Linear(2, 3)
+    optimizer = optim.AdamW(inner.parameters())
+    keys = optimizer.state_dict()["groups"][0]["params"]
+    list(Sequential(inner, Linear(3, 1)).parameters())
+    assert optimizer.state_dict()["groups"][0]["params"] == keys
 
 
 def test_a_frozen_parameter_needs_no_gradient_and_stays(

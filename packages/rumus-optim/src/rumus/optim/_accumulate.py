@@ -130,7 +130,7 @@ def _scale(store: GradientStore, ids: Iterable[ParamId], count: int) -> None:
 @cache
 def _device_share(count: int, index: int) -> Any:
     from rumus import gpu
-    from rumus.optim._gpu_step import SCALE
+    from rumus.optim._gpu_step import Control
 
     with gpu.outside_capture():
-        return gpu.persist(gpu.full(SCALE, 1 / count, np.float32, index))
+        return Control(gpu.persist(gpu.full((4,), 1 / count, np.float32, index)))

@@ -79,7 +79,8 @@ def clip_grad_norm_(
         norm, scale = device_norm(found, most, order)
     else:
         value = host_norm([g.array for g in found.values()], order)
-        norm = tensor(np.float32(value))
+        with np.errstate(over="ignore"):
+            norm = tensor(np.float32(value))
         scale = min(1.0, most / (value + EPS)) if math.isfinite(value) else 1.0
     if error_if_nonfinite and not math.isfinite(float(norm)):
         raise NonFiniteGradientError(
@@ -116,6 +117,15 @@ def clip_grad_value_(grads: GradientStore, params: Iterable[Parameter], clip_val
 
 def host_norm(arrays: list[npt.NDArray[np.floating]], order: float) -> float:
     """The norm of order ``order`` over all elements of some arrays, accumulated in float64."""
+    if order in (1, 2, math.inf):
+        return _norm(arrays, order, 1.0)
+    largest = _norm(arrays, math.inf, 1.0)
+    if largest == 0.0 or not math.isfinite(largest):
+        return largest
+    return largest * _norm(arrays, order, 1 / largest)
+
+
+def _norm(arrays: list[npt.NDArray[np.floating]], order: float, scale: float) -> float:
     parts: list[float] = []
 
     def add(span: Span, buffers: list[npt.NDArray[np.float64]]) -> None:
@@ -129,6 +139,7 @@ def host_norm(arrays: list[npt.NDArray[np.floating]], order: float) -> float:
             read_block(array, start, stop, 1.0, narrow)
             wide[...] = narrow
         np.abs(wide, out=wide)
+        np.multiply(wide, scale, out=wide)
         if order == math.inf:
             parts.append(float(wide.max()))
             return

@@ -62,7 +62,6 @@ class CpuEngine:
     """Runs an optimizer's numpy formula; state arrays are made at the first step."""
 
     def __init__(self, rule: Optimizer, params: Sequence[Parameter]) -> None:
-        self.device = params[0].device
         self._rule = rule
         self._params = params
         self._step = 0
@@ -73,6 +72,13 @@ class CpuEngine:
         """Make the state arrays."""
         if not self._states:
             self._states = [self._fresh(p) for p in self._params]
+
+    def renew_masters(self) -> None:
+        """Let masters that do not round to their parameters' values start from these."""
+        for parameter, state in zip(self._params, self._states, strict=True):
+            if MASTER in state:
+                master, values = state[MASTER], parameter.array
+                np.copyto(master, values, where=master.astype(np.float16) != values)
 
     def step(self, held: Borrowed) -> None:
         """Update the parameters with their gradients, or none if one is to be skipped."""

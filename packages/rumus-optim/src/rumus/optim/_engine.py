@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -37,10 +37,12 @@ class Snapshot:
 class Engine(Protocol):
     """Runs an optimizer's formula on one device and owns its state there."""
 
-    device: Any
-
     def prepare(self) -> None:
         """Make what a step needs; called before the parameters are borrowed."""
+        ...
+
+    def renew_masters(self) -> None:
+        """Let masters that do not round to their parameters' values start from these."""
         ...
 
     def step(self, held: Borrowed) -> None:
@@ -58,6 +60,16 @@ class Engine(Protocol):
     def restore(self, snapshot: Snapshot) -> None:
         """Replace the state; the shapes were checked before."""
         ...
+
+
+def with_masters(snapshot: Snapshot, params: Sequence[Parameter]) -> Snapshot:
+    """A state for parameters whose dtypes have changed: a new master has yet to be renewed."""
+    for state, parameter in zip(snapshot.states, params, strict=False):
+        if parameter.dtype == np.float16:
+            state.setdefault(MASTER, np.zeros(parameter.shape, np.float32))
+        else:
+            state.pop(MASTER, None)
+    return snapshot
 
 
 class Rule(Protocol):

@@ -16,11 +16,13 @@ from rumus.nn import Parameter
 from rumus.optim import _shaders
 from rumus.optim._clip import EPS
 from rumus.optim._gpu_flats import SLOT_BYTES, find_flats, origin
+from rumus.optim._gpu_step import Control
 from rumus.optim._rooms import aligned, view
 from rumus.tensor import Slot, Tensor
 
 MOST_GROUPS = 1024
 _VECTORS_A_GROUP = 1024
+_KINDS = {2.0: "squares", math.inf: "largest"}
 
 
 @dataclass(slots=True)
@@ -44,7 +46,8 @@ def device_norm(
     """The norm as a scalar on the device, and the array that a store is scaled by."""
     slots = [p.slot for p in gradients]
     arenas = {id(s.arena.grads.storage) for s in slots if isinstance(s, Slot)}
-    control = measure([g.array for g in gradients.values()], arenas, most, order)
+    arrays = [g.array for g in gradients.values()]
+    control = Control(measure(arrays, arenas, most, order), len(arrays))
     return Tensor.from_array(view(control, (), 2)), control
 
 
@@ -71,18 +74,23 @@ def measure(
         order: of the norm.
     """
     ranges = neighbours(arrays, arenas)
-    index = arrays[0].device_index
-    places = np.cumsum([0, *(r.groups for r in ranges)]).tolist()
-    partials = gpu.empty((max(places[-1], 1), 4), np.float32, index)
-    for part, place in zip(ranges, places, strict=False):
-        _norm("norm.wgsl", order, part.array.dtype == np.float16).dispatch(
-            [part.array, partials], (part.first // 4, part.count, place, order), part.groups
-        )
-    control = gpu.empty((4,), np.float32, index)
-    _norm("norm_finish.wgsl", order, False).dispatch(
-        [partials, control], (places[-1], order, most, EPS)
-    )
+    control = gpu.empty((4,), np.float32, arrays[0].device_index)
+    if order not in (2, math.inf):
+        _measure(ranges, control, most, math.inf)
+    _measure(ranges, control, most, order)
     return control
+
+
+def _measure(ranges: Sequence[Range], control: GpuArray, most: float, order: float) -> None:
+    """One pass over the gradients; for a norm of powers the control holds the largest element."""
+    places = np.cumsum([0, *(r.groups for r in ranges)]).tolist()
+    partials = gpu.empty((max(places[-1], 1), 4), np.float32, control.device_index)
+    kind = _KINDS.get(order, "powers")
+    for part, place in zip(ranges, places, strict=False):
+        arrays = [part.array, partials] + [control] * (kind == "powers")
+        words = (part.first // 4, part.count, place, order)
+        _sums(kind, part.array.dtype == np.float16).dispatch(arrays, words, part.groups)
+    _finish(kind).dispatch([partials, control], (places[-1], order, most, EPS))
 
 
 def neighbours(arrays: Iterable[GpuArray], arenas: Collection[int]) -> list[Range]:
@@ -116,11 +124,16 @@ def _join(arrays: Iterable[GpuArray], arenas: Collection[int]) -> list[Range]:
 
 
 @cache
-def _norm(name: str, order: float, half: bool) -> Pipeline:
+def _sums(kind: str, half: bool) -> Pipeline:
     prelude, word = _shaders.words(half)
-    return _shaders.kernel(name).variant(
-        prelude=prelude + _shaders.text("norm_common.wgsl"),
-        Word=word,
-        LARGEST=order == math.inf,
-        SQUARES=order == 2,
+    prelude += _shaders.text("norm_common.wgsl") + _shaders.text(f"norm_{kind}.wgsl")
+    return _shaders.kernel("norm.wgsl").variant(prelude=prelude, Word=word)
+
+
+@cache
+def _finish(kind: str) -> Pipeline:
+    return _shaders.kernel("norm_finish.wgsl").variant(
+        prelude=_shaders.text("norm_common.wgsl"),
+        LARGEST=kind == "largest",
+        POWERS=kind == "powers",
     )

@@ -34,19 +34,21 @@ class GpuEngine:
         self._params = [params[i] for i in self._order]
         self._rooms: list[Room] = []
         self._step = 0
+        self._skipped = 0
+        """Updates that were left out before the state was loaded."""
         self._skip: GpuArray | None = None
 
     def prepare(self) -> None:
         """Pack the parameters, and make the state arrays if there are none."""
-        current = bool(self._rooms) and all(room.is_current() for room in self._rooms)
-        if current and self._step > 0:
-            return
-        with gpu.outside_capture():
-            if not current:
+        if not self._rooms or not all(room.is_current() for room in self._rooms):
+            with gpu.outside_capture():
                 self._pack()
-            if self._step == 0:
-                for room in self._rooms:
-                    room.start_masters()
+
+    def renew_masters(self) -> None:
+        """Let masters that do not round to their parameters' values start from these."""
+        with gpu.outside_capture():
+            for room in self._rooms:
+                room.renew_masters()
 
     def _pack(self) -> None:
         arenas = pack(self._params)
@@ -62,9 +64,7 @@ class GpuEngine:
     def step(self, held: Borrowed) -> None:
         """Update the parameters with their gradients."""
         gradients = Gradients(self._rooms, held)
-        if not gradients.found:
-            return
-        control = gradients.control
+        control: GpuArray | None = gradients.control
         if self._skip is not None:
             control = gradients.guard(self._skip)
         rows = (len(self._rule.rows()), len(self._rule.fields) + 1)
@@ -77,22 +77,26 @@ class GpuEngine:
 
     def counts(self) -> tuple[int, int]:
         """Updates made and updates skipped; waits for the device if steps can be skipped."""
-        skipped = 0 if self._skip is None else int(gpu.to_host(self._skip)[2])
+        if self._skip is None:
+            return self._step, self._skipped
+        skipped = int(gpu.to_host(self._skip)[2])
         return self._step - skipped, skipped
 
     def snapshot(self) -> Snapshot:
         """Copy the state to the host."""
-        made, skipped = self.counts()
         states: list[dict[str, F32]] = [{} for _ in self._order]
-        for room in self._rooms:
-            for i, state in zip(self._places(room), room.read(), strict=True):
-                states[i] = state
+        # A captured step may be where an optimizer notices that its parameters have moved.
+        with gpu.outside_capture():
+            made, skipped = self.counts()
+            for room in self._rooms:
+                for i, state in zip(self._places(room), room.read(), strict=True):
+                    states[i] = state
         return Snapshot(made, skipped, states)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Replace the state, in the arrays that captured steps know."""
-        self._step = snapshot.step + snapshot.skipped
-        # A captured step is where an optimizer notices that its parameters came to another device.
+        self._skipped = snapshot.skipped
+        self._step = snapshot.step + (0 if self._skip is None else snapshot.skipped)
         with gpu.outside_capture():
             if self._skip is not None:
                 overwrite(self._skip, np.array([1, 1, snapshot.skipped, 0], np.float32))

@@ -24,10 +24,20 @@ if TYPE_CHECKING:
 MOST_GROUPS = 65535
 """Workgroups of one dispatch that every adapter runs; a workgroup takes further tiles beyond it."""
 
-MEASURED = (4,)
-"""Shape of a pending scale that also says whether the gradients are finite: scale, finite, norm."""
-SCALE = (2,)
-"""Shape of a pending scale that says nothing else."""
+
+class Control(GpuArray):
+    """A pending scale that kernels take as it is: its first element.
+
+    Attributes:
+        covers: of how many gradients its second element says whether they are finite; of none if
+            it is a scale and nothing else.
+    """
+
+    __slots__ = ("covers",)
+
+    def __init__(self, array: GpuArray, covers: int = 0) -> None:
+        super().__init__(array.storage, array.shape, array.strides, array.offset, array.dtype)
+        self.covers = covers
 
 
 class Run(NamedTuple):
@@ -60,8 +70,8 @@ class Gradients:
     def __init__(self, rooms: Sequence[Room], held: Borrowed) -> None:
         scales = [held.scale(p) for room in rooms for p in room.params if p.requires_grad]
         first = scales[0] if scales else None
-        mixed = any(s is not first for s in scales) or not _is_control(first)
-        self.control: GpuArray | None = None if mixed else first
+        mixed = any(s is not first for s in scales) or not isinstance(first, Control | None)
+        self.control: Control | None = None if mixed else first
         self._arenas = {id(room.arena.grads.storage) for room in rooms}
         self.found: list[GpuArray] = []
         self.runs = [self._find(room, held, mixed) for room in rooms]
@@ -95,10 +105,12 @@ class Gradients:
         """
         from rumus.optim._gpu_clip import measure
 
-        measured = self.control
-        if measured is None or measured.shape != MEASURED:
+        control = self.control
+        if control is not None and control.covers == len(self.found):
+            measured: GpuArray = control
+        else:
             measured = measure(self.found, self._arenas, most=np.inf, order=np.inf)
-        scale = measured if self.control is None else self.control
+        scale = measured if control is None else control
         _shaders.kernel("skip.wgsl").variant().dispatch([scale, measured, skip])
         return skip
 
@@ -235,10 +247,3 @@ def scaled(grad: GpuArray, scale: GpuArray | float | None) -> GpuArray:
         factor = Tensor.from_array(view(scale, (), scale.offset))
     product = Tensor.from_array(grad) * factor
     return product.to(grad.dtype).array  # type: ignore[no-any-return]
-
-
-def _is_control(scale: GpuArray | float | None) -> bool:
-    """Whether the kernels can take a pending scale as it is."""
-    return scale is None or (
-        isinstance(scale, GpuArray) and scale.shape in (MEASURED, SCALE) and scale.offset == 0
-    )

@@ -9,14 +9,17 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from rumus.autograd import GradientStore, borrow
 from rumus.nn import Parameter
 from rumus.optim import _checks
 from rumus.optim._cpu_engine import CpuEngine, Work, step_elementwise
-from rumus.optim._engine import F32, Engine, Shape
-from rumus.optim._errors import HyperparameterError, ParameterListError
-from rumus.optim._groups import Options, ParamsLike, make_groups, state_keys
+from rumus.optim._engine import F32, Engine, Shape, with_masters
+from rumus.optim._errors import HyperparameterError, OptimizerStateError, ParameterListError
+from rumus.optim._groups import Options, ParamGroup, ParamsLike, make_groups, state_keys
 from rumus.optim._state_dict import read_state, write_state
+from rumus.tensor import Watch, structure_version
 
 if TYPE_CHECKING:
     from rumus.optim._gpu_step import GpuStep
@@ -70,8 +73,12 @@ class Optimizer(ABC):
         self._group_of = [i for i, group in enumerate(self._groups) for _ in group.params]
         self._maximize = bool(maximize)
         self._skip_nonfinite = bool(skip_nonfinite)
+        self._keys = state_keys(self._groups)
         self._making = threading.Lock()
         self._engine: Engine | None = None
+        self._kinds: list[Any] = []
+        self._ready_for = -1
+        self._masters = Watch([])
         if str(self._params[0].device) != "cpu":
             self._ready_engine()
 
@@ -141,7 +148,11 @@ class Optimizer(ABC):
 
         Gradients of other parameters stay in the store. If anything is wrong, nothing has changed.
 
+        Float16 parameters are rounded from float32 masters. A parameter that was changed by hand
+        since the last step, by ``copy_()`` or ``load_state_dict()``, is where its master goes on.
+
         Raises:
+            ArgumentError: ``grads`` is no store.
             MissingGradError: a parameter has no gradient in the store.
             ShapeError, DTypeError, DeviceError: a gradient does not fit its parameter.
             BorrowError: another step holds the store or a parameter.
@@ -149,7 +160,9 @@ class Optimizer(ABC):
         trained = [p for p in self._params if p.requires_grad]
         engine = self._ready_engine()
         with borrow(grads, trained) as held:
-            engine.step(held)
+            if trained:
+                engine.step(held)
+        self._masters.look()
 
     @property
     def params(self) -> list[Parameter]:
@@ -196,13 +209,7 @@ class Optimizer(ABC):
                 known = ", ".join(sorted(entry.options))
                 raise HyperparameterError(f"no option {name!r}; options are {known}")
             checked.append(self.check({**entry.options, name: value}))
-        before = self.states
-        saved = [entry.options for entry in chosen]
-        for entry, options in zip(chosen, checked, strict=True):
-            entry.options = options
-        if self._engine is not None and self.states != before:
-            for entry, options in zip(chosen, saved, strict=True):
-                entry.options = options
+        if not self._exchange(chosen, checked, self._engine is None):
             raise HyperparameterError(
                 f"{name}={value!r} would change which state the optimizer keeps; make a new one"
             )
@@ -225,7 +232,7 @@ class Optimizer(ABC):
         rest can be held by JSON.
         """
         snapshot = None if self._engine is None else self._engine.snapshot()
-        return write_state(self, self._groups, state_keys(self._groups), snapshot)
+        return write_state(self, self._groups, self._keys, snapshot)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from :meth:`state_dict`, hyperparameters included.
@@ -234,10 +241,16 @@ class Optimizer(ABC):
             OptimizerStateError: another optimizer's, or of other parameters, shapes or options;
                 nothing has changed then.
         """
-        options, snapshot = read_state(self, self._groups, state_keys(self._groups), state)
-        for group, values in zip(self._groups, options, strict=True):
-            group.options = values
-        self._ready_engine().restore(snapshot)
+        options, snapshot = read_state(self, self._groups, self._keys, state)
+        engine = self._ready_engine()
+        if not self._exchange(self._groups, options, False):
+            raise OptimizerStateError(
+                f"the state's options keep other arrays than {', '.join(self.states)}; make an "
+                f"optimizer with the same options"
+            )
+        engine.restore(snapshot)
+        self._ready_for = -1
+        self._masters.forget()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {len(self._params)} parameters, lr {self.get_lr():g}>"
@@ -267,17 +280,44 @@ class Optimizer(ABC):
             raise HyperparameterError(f"no group {index}; there are {len(self._groups)}")
         return self._groups[index]
 
+    def _exchange(
+        self, groups: Sequence[ParamGroup], options: Sequence[Options], other_states: bool
+    ) -> bool:
+        """Give groups other options, unless other state arrays would go with them."""
+        before = self.states
+        saved = [group.options for group in groups]
+        for group, values in zip(groups, options, strict=True):
+            group.options = values
+        if other_states or self.states == before:
+            return True
+        for group, values in zip(groups, saved, strict=True):
+            group.options = values
+        return False
+
     def _ready_engine(self) -> Engine:
-        device = self._params[0].device
         with self._making:
-            if self._engine is None or self._engine.device != device:
-                before = None if self._engine is None else self._engine.snapshot()
-                self._engine = self._make_engine()
-                if before is not None:
-                    self._engine.prepare()
-                    self._engine.restore(before)
-            self._engine.prepare()
-            return self._engine
+            engine, structure = self._engine, structure_version()
+            if engine is None or self._ready_for != structure:
+                engine = self._follow(engine)
+                engine.prepare()
+                self._ready_for = structure
+            if self._masters.changed():
+                engine.renew_masters()
+                self._masters.look()
+            return engine
+
+    def _follow(self, engine: Engine | None) -> Engine:
+        """The engine for the parameters' present device and dtypes, with the state so far."""
+        kinds = [(p.device, p.dtype) for p in self._params]
+        if engine is None or kinds != self._kinds:
+            before = None if engine is None else engine.snapshot()
+            engine = self._make_engine()
+            if before is not None:
+                engine.prepare()
+                engine.restore(with_masters(before, self._params))
+            self._engine, self._kinds = engine, kinds
+            self._masters = Watch([p for p in self._params if p.dtype == np.float16])
+        return engine
 
     def _make_engine(self) -> Engine:
         devices = sorted({str(p.device) for p in self._params})

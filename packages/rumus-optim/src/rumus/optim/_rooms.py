@@ -14,7 +14,7 @@ from rumus import gpu
 from rumus.gpu import GpuArray
 from rumus.nn import Parameter
 from rumus.optim._engine import F32, MASTER, Shape, state_shapes
-from rumus.tensor import Arena, Tensor, from_numpy
+from rumus.tensor import Arena, Tensor, from_numpy, where
 
 if TYPE_CHECKING:
     from rumus.optim._optimizer import Optimizer
@@ -120,10 +120,13 @@ class Room:
             for g, offset, strides in zip(grads, self._offsets, self._strides, strict=True)
         )
 
-    def start_masters(self) -> None:
-        """Give float32 masters the values of their float16 parameters."""
+    def renew_masters(self) -> None:
+        """Let masters that do not round to their parameters' values start from these."""
         if self.half:
-            Tensor.from_array(self.states[MASTER]).copy_(Tensor.from_array(self.arena.data))
+            master = Tensor.from_array(self.states[MASTER])
+            values = Tensor.from_array(self.arena.data)
+            same = master.to(np.float16) == values
+            master.copy_(where(same, master, values.to(np.float32)))
 
     def round_masters(self) -> None:
         """Give float16 parameters the values of their float32 masters."""

@@ -7,7 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rumus.tensor._errors import BorrowError, DeviceError, DTypeError, MissingGradError, ShapeError
+from rumus.tensor._errors import (
+    ArgumentError,
+    BorrowError,
+    DeviceError,
+    DTypeError,
+    MissingGradError,
+    ShapeError,
+)
 
 from ._store import GradientStore, ParamId
 
@@ -58,12 +65,14 @@ def borrow(store: GradientStore, params: Sequence[Parameter]) -> Iterator[Borrow
         params: The parameters to change; one listed twice counts once.
 
     Raises:
+        ArgumentError: ``store`` is no store.
         BorrowError: The store or a parameter is held already.
         MissingGradError: A parameter has no gradient in the store.
         ShapeError: A gradient has another shape than its parameter.
         DTypeError: A gradient has another dtype than its parameter.
         DeviceError: A gradient is on another device than its parameter.
     """
+    check_store(store)
     with _lock, store._lock:
         pairs = _checked(store, params)
         store._borrowed = True
@@ -83,6 +92,18 @@ def borrow(store: GradientStore, params: Sequence[Parameter]) -> Iterator[Borrow
                     store._scales.pop(parameter._id, None)
             store._borrowed = False
             pairs.clear()
+
+
+def check_store(store: object) -> None:
+    """Raise unless this is a store.
+
+    Raises:
+        ArgumentError: It is something else.
+    """
+    if not isinstance(store, GradientStore):
+        raise ArgumentError(
+            f"expected the GradientStore that backward() returned, got a {type(store).__name__}"
+        )
 
 
 def _checked(store: GradientStore, params: Sequence[Parameter]) -> dict[Parameter, Tensor]:

@@ -36,6 +36,7 @@ from ._matrix import matmul
 from ._random import Generator, default_generator, manual_seed
 from ._structure import structure_version
 from ._tensor import Tensor
+from ._watch import Watch
 
 __all__ = [
     "Arena",
@@ -54,6 +55,7 @@ __all__ = [
     "StateDictError",
     "Tensor",
     "TensorBase",
+    "Watch",
     "__version__",
     "arange",
     "bool_",

@@ -42,14 +42,16 @@ class Version:
 
     Attributes:
         borrower: While an optimizer step holds the memory, the parameter that it holds.
+        watched: Whether a :class:`~rumus.tensor.Watch` looks at it.
     """
 
-    __slots__ = ("__weakref__", "_changes", "_replays", "borrower")
+    __slots__ = ("__weakref__", "_changes", "_replays", "borrower", "watched")
 
     def __init__(self) -> None:
         self._changes = 0
         self._replays: tuple[Replays, ...] = ()
         self.borrower: Parameter | None = None
+        self.watched = False
 
     @property
     def count(self) -> int:

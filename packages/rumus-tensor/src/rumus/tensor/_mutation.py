@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rumus.autograd._mode import is_grad_enabled
 
+from . import _structure
 from ._base import TensorBase
 from ._elementwise import check_scalar
 from ._errors import ArgumentError, AutogradError, DeviceError, ShapeError
@@ -87,8 +88,7 @@ class Mutation(TensorBase):
     def _update(self, op: str, other: Operand) -> Tensor:
         value = self._taken(f"{op}_", other)
         self._device.backend.update(op, self.array, value)
-        self._version.bump()
-        return self  # type: ignore[return-value]
+        return self._changed()
 
     def _assign(self, name: str, value: Operand) -> Tensor:
         taken = self._taken(name, value)
@@ -97,7 +97,12 @@ class Mutation(TensorBase):
             check_scalar(name, taken, self.dtype)
             taken = be.full((), taken, self.dtype)
         be.assign(self.array, be.expand(taken, self.shape))
+        return self._changed()
+
+    def _changed(self) -> Tensor:
         self._version.bump()
+        if self._version.watched:
+            _structure.bump()
         return self  # type: ignore[return-value]
 
     def _taken(self, name: str, value: Operand) -> Any:
@@ -115,6 +120,10 @@ class Mutation(TensorBase):
         return be.copy(source.array) if be.shares(source.array, self.array) else source.array
 
     def _check_mutable(self, name: str, *sources: Operand) -> None:
+        if self._version.watched and self._device.kind == "gpu":
+            from rumus.gpu import _capture
+
+            _capture.refuse(f"changes ({name}) a parameter whose float32 values an optimizer keeps")
         if not is_grad_enabled():
             return
         if self.requires_grad:
