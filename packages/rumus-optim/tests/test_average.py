@@ -7,8 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rumus.gpu import capture
 from rumus.nn import Parameter
-from rumus.optim import AdamW, OptimizerStateError, WeightAverage
+from rumus.optim import (
+    AdamW,
+    HyperparameterError,
+    OptimizerStateError,
+    ParameterListError,
+    WeightAverage,
+)
 from rumus.tensor import no_grad, tensor
 
 
@@ -59,6 +66,35 @@ def test_a_saved_average_continues_exactly(device: str) -> None:
     np.testing.assert_array_equal(
         first.state_dict()["averages"]["w"], second.state_dict()["averages"]["w"]
     )
+
+
+@pytest.mark.gpu
+def test_a_captured_update_follows_the_decay() -> None:
+    weight = Parameter(tensor([1.0]).to("gpu"), name="w")
+    average = WeightAverage([weight], decay=0.5)
+    captured = capture(average.update)
+    with no_grad():
+        weight.fill_(2.0)
+    captured()
+    assert average.state_dict()["averages"]["w"].tolist() == [1.5]
+    average.decay = 0.75
+    captured()
+    assert average.state_dict()["averages"]["w"].tolist() == [1.625]
+    average.load_state_dict({"decay": 0.0, "averages": {"w": [7.0]}})
+    captured()
+    assert average.state_dict()["averages"]["w"].tolist() == [2.0]
+
+
+def test_a_decay_outside_its_range_is_refused_later_too() -> None:
+    average = WeightAverage([Parameter([1.0])], decay=0.5)
+    with pytest.raises(HyperparameterError, match="decay"):
+        average.decay = 1.5
+    assert average.decay == 0.5
+
+
+def test_groups_of_parameters_are_refused() -> None:
+    with pytest.raises(ParameterListError, match="not groups"):
+        WeightAverage([{"params": [Parameter([1.0])]}])  # type: ignore[list-item]
 
 
 def test_averages_of_other_parameters_are_refused() -> None:

@@ -11,7 +11,12 @@ import pytest
 
 from rumus import optim
 from rumus.nn import Linear, Parameter
-from rumus.optim import HyperparameterError, OptimizerStateError, ParameterListError
+from rumus.optim import (
+    HyperparameterError,
+    OptimizerStateError,
+    ParameterListError,
+    lr_scheduler,
+)
 from rumus.tensor import ArgumentError, RumusError, StateDictError, tensor
 
 W = Parameter([[1.0, 2.0], [3.0, 4.0]], name="w")
@@ -34,6 +39,9 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: optim.LAMB([W], lr=-1.0), "lr"),
     (lambda: optim.Adafactor([W], d=0.0), "d must be"),
     (lambda: optim.Adafactor([W], beta2_decay=0.5), "beta2_decay"),
+    (lambda: optim.Adafactor([W], beta2_decay="x"), "beta2_decay"),  # type: ignore[arg-type]
+    (lambda: optim.Adafactor([W], eps=-1), "eps"),  # type: ignore[arg-type]
+    (lambda: optim.Muon([W], ns_coefficients=None), "ns_coefficients"),  # type: ignore[arg-type]
     (lambda: optim.Muon([W], ns_steps=0), "ns_steps"),
     (lambda: optim.Muon([W], momentum=1.0), "momentum"),
     (lambda: optim.Muon([W], adjust_lr="mine"), "adjust_lr"),
@@ -41,6 +49,12 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: optim.SGD([{"params": [W], "lr": -1.0}]), "lr"),
     (lambda: optim.GradientAccumulator(0), "steps"),
     (lambda: optim.WeightAverage([W], decay=1.0), "decay"),
+    (lambda: optim.no_decay_groups(Linear(2, 2), math.nan), "weight_decay"),
+    (lambda: optim.no_decay_groups(Linear(2, 2), 0.1, "["), r"regular expression, got '\['"),
+    (lambda: lr_scheduler.LambdaLR(0.1, None), "lr_lambda"),  # type: ignore[arg-type]
+    (lambda: lr_scheduler.MultiStepLR(0.1, 5), "milestones"),  # type: ignore[arg-type]
+    (lambda: lr_scheduler.SequentialLR(None, []), "schedulers"),  # type: ignore[arg-type]
+    (lambda: lr_scheduler.ReduceLROnPlateau(0.1).step("x"), "'x'"),  # type: ignore[arg-type]
 ]
 BAD_LISTS: list[tuple[Any, str]] = [
     ([], "no parameters"),
@@ -52,6 +66,9 @@ BAD_LISTS: list[tuple[Any, str]] = [
     ([tensor([1.0])], "expected a Parameter"),
     (W, r"model\.parameters\(\)"),
     (Linear(2, 2), r"model\.parameters\(\)"),
+    (None, r"model\.parameters\(\)"),
+    (5, r"model\.parameters\(\)"),
+    ([{"params": None}], r"model\.parameters\(\)"),
 ]
 
 
@@ -91,8 +108,9 @@ def test_a_bad_rate_set_later_changes_nothing(lr: float) -> None:
 
 def test_a_group_or_option_that_is_not_there_is_refused() -> None:
     optimizer = optim.AdamW([W])
-    with pytest.raises(HyperparameterError, match="no group 3"):
-        optimizer.set_lr(0.1, group=3)
+    for group in (3, -1, "x", 0.5):
+        with pytest.raises(HyperparameterError, match=f"no group {group!r}"):
+            optimizer.set_lr(0.1, group=group)  # type: ignore[arg-type]
     with pytest.raises(HyperparameterError, match="no option 'speed'"):
         optimizer.set_option("speed", 1)
 
@@ -106,6 +124,49 @@ def test_an_option_that_would_need_other_state_is_refused_after_the_first_step()
     assert optimizer.groups[0]["momentum"] == 0.0
 
 
+@pytest.mark.parametrize("store", [None, {}, tensor([1.0])])
+def test_what_is_no_store_is_refused(store: Any) -> None:
+    kind = type(store).__name__
+    for use in (
+        optim.SGD([W]).step,
+        lambda s: optim.clip_grad_norm_(s, [W], 1.0),
+        lambda s: optim.clip_grad_value_(s, [W], 1.0),
+        optim.GradientAccumulator(2).add,
+    ):
+        with pytest.raises(ArgumentError, match=f"GradientStore.*{kind}"):
+            use(store)
+
+
+NO_STATES: list[Any] = [None, [], "state", {}, {"scheduler": "StepLR"}]
+SCHEDULES: list[Callable[[], Any]] = [
+    lambda: lr_scheduler.StepLR(0.1, 2),
+    lambda: lr_scheduler.ReduceLROnPlateau(0.1),
+    lambda: lr_scheduler.SequentialLR([lr_scheduler.StepLR(0.1, 2)], []),
+]
+
+
+@pytest.mark.parametrize("state", NO_STATES)
+def test_what_is_no_state_is_refused(state: Any) -> None:
+    whole = [optim.SGD([W]), optim.WeightAverage([W]), *(make() for make in SCHEDULES)]
+    for owner in whole:
+        with pytest.raises(OptimizerStateError):
+            owner.load_state_dict(state)
+
+
+@pytest.mark.parametrize("make", SCHEDULES)
+@pytest.mark.parametrize("value", [None, "x", -1, [1], math.nan])
+def test_a_schedule_s_state_with_one_bad_entry_changes_nothing(
+    make: Callable[[], Any], value: Any
+) -> None:
+    schedule = make()
+    good = schedule.state_dict()
+    for key in good.keys() - ({"best"} if value != "x" else set()):
+        other = make().state_dict() | {"initial_lr": 0.7, key: value}
+        with pytest.raises(OptimizerStateError):
+            schedule.load_state_dict(other)
+    assert schedule.state_dict() == good
+
+
 def broken_states() -> list[tuple[Callable[[dict[str, Any]], object], str]]:
     return [
         (lambda s: s.update(optimizer="SGD"), "AdamW.*SGD"),
@@ -117,6 +178,12 @@ def broken_states() -> list[tuple[Callable[[dict[str, Any]], object], str]]:
         (lambda s: s["groups"].append({"params": []}), "groups"),
         (lambda s: s["state"].update(x=s["state"].pop("w")), "missing w; unexpected x"),
         (lambda s: s["state"]["w"].pop("v"), "missing v"),
+        (lambda s: s["state"].update(w=None), "cannot be read"),
+        (lambda s: s["state"]["w"].update(m="x"), "cannot be read"),
+        (lambda s: s.update(groups=None), "cannot be read"),
+        (lambda s: s.update(groups=[3]), "cannot be read"),
+        (lambda s: s["groups"][0].update(lr="x"), "lr"),
+        (lambda s: s["groups"][0].update(params=[1]), "groups"),
         (lambda s: s["state"]["w"].update(m=np.zeros(7, np.float32)), r"\(7,\).*\(2, 2\)"),
     ]
 

@@ -90,6 +90,27 @@ def test_a_captured_window_of_passes_follows_the_eager_one() -> None:
         np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("also_wrong", [False, True])
+def test_a_window_that_outlives_a_captured_step_is_refused_and_forgotten(also_wrong: bool) -> None:
+    from rumus.nn import Parameter
+
+    weight = Parameter(tensor([1.0]).to("gpu"))
+    accumulator = optim.GradientAccumulator(2)
+
+    def step() -> None:
+        accumulator.add(weight.sum().backward())
+        if also_wrong:
+            weight.numpy()
+
+    with pytest.raises(gpu.CaptureError, match="reads a tensor back" if also_wrong else "1 of 2"):
+        gpu.capture(step)()
+    assert accumulator.added == 0
+    accumulator.add((weight * 2.0).sum().backward())
+    window = accumulator.add((weight * 4.0).sum().backward())
+    assert window is not None
+    assert window.get(weight.id).tolist() == [3.0]
+
+
 def test_a_captured_step_can_be_skipped(make_optimizer: Callable[..., Any]) -> None:
     eager, one, _ = run(make_optimizer, False, 0.5, skip_nonfinite=True)
     replayed, other, _ = run(make_optimizer, True, 0.5, skip_nonfinite=True)

@@ -96,6 +96,24 @@ def test_sequential_starts_each_schedule_from_its_own_beginning() -> None:
     assert walk(joined, 10) == expected
 
 
+@pytest.mark.parametrize("rescaled", [False, True])
+def test_a_sequence_s_state_has_the_rates_of_all_its_schedules(rescaled: bool) -> None:
+    def make() -> schedules.SequentialLR:
+        return schedules.SequentialLR(
+            [schedules.LinearLR(0.1), schedules.ExponentialLR(0.4, 0.9)], [5]
+        )
+
+    first, second = make(), make()
+    if rescaled:
+        first.set_initial_lr(0.8)
+    first.step()
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    assert second.last_step == 1
+    assert [second.lr_at(t) for t in range(12)] == [first.lr_at(t) for t in range(12)]
+    with pytest.raises(OptimizerStateError):
+        second.load_state_dict(first.state_dict() | {"schedulers": []})
+
+
 def test_chained_multiplies_the_factors() -> None:
     parts = [schedules.LinearLR(0.1, 0.5, 1.0, 5), schedules.StepLR(0.2, 2, 0.5)]
     for t, rate in enumerate(walk(schedules.ChainedScheduler(parts), 10)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rumus.autograd import GradientStore, ParamId
+from rumus.autograd import GradientStore, ParamId, check_store
 from rumus.optim import _checks
 from rumus.tensor import Tensor
 
@@ -62,10 +62,15 @@ class GradientAccumulator:
             The averaged gradients if this pass completes a window, for the optimizer; else None.
 
         Raises:
+            CaptureError: from a captured step that leaves a window incomplete, as its replays would
+                add nothing.
             ShapeError, DTypeError, DeviceError: a gradient differs from that of an earlier pass;
                 nothing was added or taken then.
         """
+        check_store(grads)
         given = dict(grads.items())
+        if any(grad.device.kind == "gpu" for grad in given.values()):
+            _refuse_open_window(self)
         flats = [flat for flat in _flats(given) if self._fits(flat)]
         apart = GradientStore()
         for id in given.keys() - {id for flat in flats for id in flat.layout.places}:
@@ -92,6 +97,22 @@ class GradientAccumulator:
             _scale(sums, [id for id in sums if id not in scaled], count)
         return sums
 
+    def check_complete(self) -> None:
+        """Forget a window that the captured step of its gradients left incomplete.
+
+        Raises:
+            CaptureError: there was one.
+        """
+        from rumus.gpu import CaptureError
+
+        added = self._added
+        self._start()
+        if added:
+            raise CaptureError(
+                f"the captured step adds {added} of {self.steps} passes to a GradientAccumulator: "
+                f"a replay starts from nothing again, so let one step do all passes of a window"
+            )
+
     def _fits(self, flat: Flat) -> bool:
         """Whether a buffer can be added as a whole."""
         known = any(layout == flat.layout for layout, _ in self._totals)
@@ -106,6 +127,12 @@ class GradientAccumulator:
         self._totals.append((flat.layout, total))
         for id, view in flat.views(total).items():
             self._sums.replace(id, view)
+
+
+def _refuse_open_window(accumulator: GradientAccumulator) -> None:
+    from rumus import gpu
+
+    gpu.when_recorded(accumulator.check_complete)
 
 
 def _flats(grads: dict[ParamId, Tensor]) -> list[Flat]:

@@ -90,11 +90,12 @@ class Adafactor(Optimizer):
 
     def check(self, options: Options) -> Options:
         """A group's options with every range checked."""
-        eps1, eps2 = options["eps"]
+        eps1, eps2 = _checks.several("eps", options["eps"], 2)
+        decay = _checks.number("beta2_decay", options["beta2_decay"])
         eps1 = float(np.finfo(np.float32).eps) if eps1 is None else eps1
         return {
             "lr": _checks.non_negative("lr", options["lr"]),
-            "beta2_decay": -_checks.non_negative("-beta2_decay", -options["beta2_decay"]),
+            "beta2_decay": -_checks.non_negative("-beta2_decay", -decay),
             "eps": (_checks.non_negative("eps[0]", eps1), _checks.non_negative("eps[1]", eps2)),
             "d": _checks.positive("d", options["d"]),
             "weight_decay": _checks.non_negative("weight_decay", options["weight_decay"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,8 +12,9 @@ from rumus.nn import Parameter
 from rumus.optim import _checks
 from rumus.optim._cpu import Span, flat, for_spans, spans
 from rumus.optim._engine import F32
-from rumus.optim._errors import OptimizerStateError
-from rumus.optim._groups import make_groups, state_keys
+from rumus.optim._errors import OptimizerStateError, ParameterListError
+from rumus.optim._groups import as_list, make_groups, state_keys
+from rumus.optim._reading import reading
 from rumus.tensor import Tensor, from_numpy, no_grad
 
 
@@ -52,11 +53,27 @@ class WeightAverage:
     def __init__(
         self, params: Iterable[Parameter | tuple[str, Parameter]], decay: float = 0.999
     ) -> None:
-        self.decay = _checks.fraction("decay", decay)
-        groups = make_groups(params, {})
+        self._decay = _checks.fraction("decay", decay)
+        listed = as_list(params)
+        if any(isinstance(item, Mapping) for item in listed):
+            raise ParameterListError("an average takes parameters, not groups of them")
+        groups = make_groups(listed, {})
         self._params = groups[0].params
         self._keys = state_keys(groups)
         self._values = self._fresh()
+
+    @property
+    def decay(self) -> float:
+        """The share of an average that an update keeps; may be set.
+
+        Raises:
+            HyperparameterError: set to a number outside [0, 1).
+        """
+        return self._decay
+
+    @decay.setter
+    def decay(self, decay: float) -> None:
+        self._decay = _checks.fraction("decay", decay)
 
     def update(self) -> None:
         """Move the averages towards the parameters' present values."""
@@ -64,7 +81,7 @@ class WeightAverage:
             arrays = self._values.read()
             self._values = self._fresh()
             self._values.write(arrays)
-        self._values.move(1 - self.decay)
+        self._values.move(self._share)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -89,6 +106,16 @@ class WeightAverage:
         Raises:
             OptimizerStateError: of other parameters or shapes; nothing has changed then.
         """
+        with reading("a WeightAverage", state):
+            arrays = self._read(state)
+            decay = _checks.fraction("decay", state.get("decay"))
+        self._values.write(arrays)
+        self._decay = decay
+
+    def _share(self) -> float:
+        return 1 - self._decay
+
+    def _read(self, state: Mapping[str, Any]) -> list[F32]:
         given = state.get("averages")
         if not isinstance(given, Mapping) or set(given) != set(self._keys):
             names = ", ".join(given) if isinstance(given, Mapping) else repr(given)
@@ -99,9 +126,7 @@ class WeightAverage:
                 raise OptimizerStateError(
                     f"{key}'s average has shape {array.shape}, the parameter {parameter.shape}"
                 )
-        decay = _checks.fraction("decay", state.get("decay"))
-        self._values.write(arrays)
-        self.decay = decay
+        return arrays
 
     def _copy(self, values: list[Tensor]) -> None:
         for parameter, value in zip(self._params, values, strict=True):
@@ -123,14 +148,15 @@ class _HostAverages:
         self._params = params
         self._arrays: list[F32] = [np.array(p.array, np.float32, order="C") for p in params]
 
-    def move(self, share: float) -> None:
+    def move(self, share: Callable[[], float]) -> None:
+        moved = share()
         weights = [np.ascontiguousarray(p.array) for p in self._params]
 
         def body(span: Span, scratch: list[Any]) -> None:
             index, start, stop = span
             x, a = scratch[0], flat(self._arrays[index])[start:stop]
             np.subtract(flat(weights[index])[start:stop], a, out=x)
-            np.multiply(x, share, out=x)
+            np.multiply(x, moved, out=x)
             np.add(a, x, out=a)
 
         for_spans(spans([a.size for a in self._arrays]), "f", body)

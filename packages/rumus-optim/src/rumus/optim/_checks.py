@@ -41,11 +41,17 @@ def fraction(name: str, value: object) -> float:
     return result
 
 
+def several(name: str, values: object, count: int) -> Sequence[object]:
+    """As many values as an option has."""
+    if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != count:
+        raise HyperparameterError(f"{name} must be {count} numbers, got {values!r}")
+    return values
+
+
 def fractions(name: str, values: object) -> tuple[float, float]:
     """A pair of numbers in ``[0, 1)``."""
-    if not isinstance(values, Sequence) or len(values) != 2:
-        raise HyperparameterError(f"{name} must be two numbers in [0, 1), got {values!r}")
-    return fraction(f"{name}[0]", values[0]), fraction(f"{name}[1]", values[1])
+    first, second = several(name, values, 2)
+    return fraction(f"{name}[0]", first), fraction(f"{name}[1]", second)
 
 
 def count(name: str, value: object, least: int = 1, most: int | None = None) -> int:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rumus.autograd import GradientStore
+from rumus.autograd import GradientStore, check_store
 from rumus.nn import Parameter
 from rumus.optim import _checks
 from rumus.optim._cpu import Span, flat, for_spans, read_block, spans
 from rumus.optim._errors import NonFiniteGradientError, ParameterListError
+from rumus.optim._groups import as_list
 from rumus.tensor import Tensor, tensor
 
 EPS = 1e-6
@@ -158,10 +159,9 @@ def _norm(arrays: list[npt.NDArray[np.floating]], order: float, scale: float) ->
 
 
 def _gradients(grads: GradientStore, params: Iterable[Parameter]) -> dict[Parameter, Tensor]:
-    if isinstance(params, Parameter):
-        params = [params]
+    check_store(grads)
     found: dict[Parameter, Tensor] = {}
-    for parameter in params:
+    for parameter in [params] if isinstance(params, Parameter) else as_list(params):
         if not isinstance(parameter, Parameter):
             raise ParameterListError(f"expected a Parameter, got a {type(parameter).__name__}")
         grad = grads.get(parameter.id)

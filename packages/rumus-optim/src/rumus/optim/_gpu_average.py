@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -32,18 +33,21 @@ class DeviceAverages:
         self._lay_out()
         self._copy([p.detach() for p in params])
 
-    def move(self, share: float) -> None:
-        """``a ← a + share · (p - a)``."""
+    def move(self, share: Callable[[], float]) -> None:
+        """``a ← a + share · (p - a)``; a captured step asks for the share in every replay."""
         if any(p.slot is not s for p, s in zip(self._params, self._slots, strict=True)):
             before = self.tensors()
             with gpu.outside_capture():
                 self._lay_out()
                 self._copy(before)
+        moved = gpu.host_value(
+            lambda: np.array([share()], np.float32), (1,), np.float32, self.device.index
+        )
         for arena, average in self._averages.items():
             count = average.size // 4
             half = arena.data.dtype == np.float16
             groups = min(-(-count // 256), _MOST_GROUPS)
-            _pipeline(half).dispatch([arena.data, average], (count, share), groups)
+            _pipeline(half).dispatch([arena.data, average, moved], (count,), groups)
 
     def tensors(self) -> list[Tensor]:
         """The averages, as they lie."""

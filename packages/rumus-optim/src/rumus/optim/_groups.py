@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rumus.nn import Module, Parameter
+from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError, ParameterListError
 
 Options = dict[str, Any]
@@ -32,12 +33,7 @@ def make_groups(params: ParamsLike, defaults: Options) -> list[ParamGroup]:
             no parameter, or a mix of groups and parameters.
         HyperparameterError: a group names an option that the optimizer does not have.
     """
-    if isinstance(params, Parameter | Module | str | Mapping):
-        raise ParameterListError(
-            f"expected a list of parameters or groups, such as model.parameters(), "
-            f"got a {type(params).__name__}"
-        )
-    items = list(params)
+    items = as_list(params)
     if not items:
         raise ParameterListError("the optimizer was given no parameters")
     mappings = [isinstance(item, Mapping) for item in items]
@@ -54,7 +50,7 @@ def _make_group(index: int, entry: Any, defaults: Options) -> ParamGroup:
     if "params" not in options:
         raise ParameterListError(f'group {index} has no "params"')
     given = options.pop("params")
-    pairs = [_named(item) for item in ([given] if isinstance(given, Parameter) else given)]
+    pairs = [_named(item) for item in ([given] if isinstance(given, Parameter) else as_list(given))]
     if not pairs:
         raise ParameterListError(f"group {index} is empty")
     unknown = sorted(set(options) - set(defaults))
@@ -63,6 +59,21 @@ def _make_group(index: int, entry: Any, defaults: Options) -> ParamGroup:
             f"group {index} sets {', '.join(unknown)}; options are {', '.join(sorted(defaults))}"
         )
     return ParamGroup([p for _, p in pairs], [n for n, _ in pairs], {**defaults, **options})
+
+
+def as_list(params: Iterable[Any]) -> list[Any]:
+    """What an optimizer was given, as a list.
+
+    Raises:
+        ParameterListError: it cannot be one.
+    """
+    single = isinstance(params, Parameter | Module | str | Mapping)
+    if single or not isinstance(params, Iterable):
+        raise ParameterListError(
+            f"expected a list of parameters or groups, such as model.parameters(), "
+            f"got a {type(params).__name__}"
+        )
+    return list(params)
 
 
 def _named(item: Any) -> tuple[str | None, Parameter]:
@@ -114,19 +125,36 @@ def no_decay_groups(
     Returns:
         Groups for any optimizer; an empty one is left out.
 
+    Raises:
+        HyperparameterError: ``weight_decay`` is negative or not finite, or ``no_decay`` is no
+            regular expression.
+        ParameterListError: ``model`` is no module.
+
     Example:
         >>> from rumus.nn import Linear
         >>> [len(g["params"]) for g in no_decay_groups(Linear(2, 3), weight_decay=0.1)]
         [1, 1]
     """
-    pattern = re.compile(no_decay) if no_decay is not None else None
+    if not isinstance(model, Module):
+        raise ParameterListError(f"expected a Module, got a {type(model).__name__}")
+    decay = _checks.non_negative("weight_decay", weight_decay)
+    pattern = None if no_decay is None else _compiled(no_decay)
     decayed: list[tuple[str, Parameter]] = []
     plain: list[tuple[str, Parameter]] = []
     for name, parameter in model.named_parameters():
         exempt = parameter.ndim < 2 or (pattern is not None and pattern.search(name) is not None)
         (plain if exempt else decayed).append((name, parameter))
     groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": weight_decay},
+        {"params": decayed, "weight_decay": decay},
         {"params": plain, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except (re.error, TypeError) as error:
+        raise HyperparameterError(
+            f"no_decay must be a regular expression, got {pattern!r}: {error}"
+        ) from None

@@ -93,7 +93,8 @@ class Muon(Optimizer):
             "momentum": momentum,
             "nesterov": nesterov,
         }
-        a, b, c = (_checks.number("ns_coefficients", x) for x in ns_coefficients)
+        given = _checks.several("ns_coefficients", ns_coefficients, 3)
+        a, b, c = (_checks.number("ns_coefficients", x) for x in given)
         self._coefficients = (a, b, c)
         self._eps = _checks.positive("eps", eps)
         self._ns_steps = _checks.count("ns_steps", ns_steps, most=99)

@@ -7,6 +7,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from rumus.optim._cpu_engine import CpuEngine, Work, step_elementwise
 from rumus.optim._engine import F32, Engine, Shape, with_masters
 from rumus.optim._errors import HyperparameterError, OptimizerStateError, ParameterListError
 from rumus.optim._groups import Options, ParamGroup, ParamsLike, make_groups, state_keys
+from rumus.optim._reading import reading
 from rumus.optim._state_dict import read_state, write_state
 from rumus.tensor import Watch, structure_version
 
@@ -205,7 +207,7 @@ class Optimizer(ABC):
         chosen = self._groups if group is None else [self._group(group)]
         checked = []
         for entry in chosen:
-            if name not in entry.options:
+            if not isinstance(name, str) or name not in entry.options:
                 known = ", ".join(sorted(entry.options))
                 raise HyperparameterError(f"no option {name!r}; options are {known}")
             checked.append(self.check({**entry.options, name: value}))
@@ -241,7 +243,8 @@ class Optimizer(ABC):
             OptimizerStateError: another optimizer's, or of other parameters, shapes or options;
                 nothing has changed then.
         """
-        options, snapshot = read_state(self, self._groups, self._keys, state)
+        with reading(type(self).__name__, state):
+            options, snapshot = read_state(self, self._groups, self._keys, state)
         engine = self._ready_engine()
         if not self._exchange(self._groups, options, False):
             raise OptimizerStateError(
@@ -276,8 +279,8 @@ class Optimizer(ABC):
         return any(bool(group.options[name]) for group in self._groups)
 
     def _group(self, index: int) -> Any:
-        if not 0 <= index < len(self._groups):
-            raise HyperparameterError(f"no group {index}; there are {len(self._groups)}")
+        if not isinstance(index, Integral) or not 0 <= index < len(self._groups):
+            raise HyperparameterError(f"no group {index!r}; there are {len(self._groups)}")
         return self._groups[index]
 
     def _exchange(

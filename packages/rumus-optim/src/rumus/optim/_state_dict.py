@@ -54,11 +54,8 @@ def read_state(
     if missing:
         raise OptimizerStateError(f"the state of {name} lacks {', '.join(missing)}")
     options = _read_options(optimizer, groups, keys, state["groups"])
-    try:
-        step = _checks.count("step", state["step"], least=0)
-        skipped = _checks.count("skipped", state["skipped"], least=0)
-    except HyperparameterError as error:
-        raise OptimizerStateError(f"the state of {name}: {error}") from error
+    step = _checks.count("step", state["step"], least=0)
+    skipped = _checks.count("skipped", state["skipped"], least=0)
     if not state["state"]:
         if step:
             raise OptimizerStateError(f"the state of {name} says step {step} but holds no arrays")

@@ -5,7 +5,7 @@ Nothing here touches an adapter, or imports ``wgpu``, before the first use of a 
 """
 
 from rumus.gpu._array import GpuArray
-from rumus.gpu._capture import outside_capture
+from rumus.gpu._capture import outside_capture, when_recorded
 from rumus.gpu._captured import Captured, capture
 from rumus.gpu._errors import (
     CaptureError,
@@ -45,5 +45,6 @@ __all__ = [
     "persist",
     "synchronize",
     "to_host",
+    "when_recorded",
     "zeros",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -50,6 +50,16 @@ def outside_capture() -> AbstractContextManager[None]:
     :func:`persist` so that the recording may use it.
     """
     return recording_into(None)
+
+
+def when_recorded(check: Callable[[], None]) -> None:
+    """Have something checked when the step that this thread records is complete, or refused.
+
+    For what a step may leave in a state that no replay repeats. The check puts that right, and
+    raises :class:`CaptureError` to have the recording refused. Outside a capture nothing happens.
+    """
+    if _thread.recording is not None:
+        _thread.recording.checks.append(check)
 
 
 def refuse(what: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
 from rumus.gpu import _capture
@@ -85,7 +86,11 @@ class Captured(Generic[P, R]):
 
     def _trace(self, recording: Recording, structure: Any, inputs: list[GpuArray]) -> _Step:
         args, kwargs = unflatten(structure, [recording.input_like(array) for array in inputs])
-        with _capture.recording_into(recording), changes_follow(recording.replays):
+        with (
+            _checking(recording),
+            _capture.recording_into(recording),
+            changes_follow(recording.replays),
+        ):
             arrays, result_structure = flatten(self._step(*args, **kwargs))
             outputs = [_contiguous(_on_gpu(array)) for array in arrays]
             outputs = [_copied(a) if recording.is_host_value(a) else a for a in outputs]
@@ -116,6 +121,20 @@ def capture(step: Callable[P, R], *, fuse: bool = False) -> Captured[P, R]:
             made in the step. The message names the tensor and the line.
     """
     return Captured(step, fuse)
+
+
+@contextmanager
+def _checking(recording: Recording) -> Iterator[None]:
+    """Run a recording's checks, whose errors must not hide that of the step."""
+    try:
+        yield
+    except BaseException:
+        for check in recording.checks:
+            with suppress(CaptureError):
+                check()
+        raise
+    for check in recording.checks:
+        check()
 
 
 def _on_gpu(array: Any) -> GpuArray:

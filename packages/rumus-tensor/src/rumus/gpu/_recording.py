@@ -87,6 +87,8 @@ class Recording:
         self.returned: deque[Buffer] = deque()
         """Placeholders whose arrays died."""
         self.replays = Replays()
+        self.checks: list[Callable[[], None]] = []
+        """What has to hold when the step is recorded."""
 
     # While recording
 

@@ -1,11 +1,13 @@
 """What a learning-rate scheduler is, and the base of those that are a formula of the step."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 from rumus.optim import _checks
 from rumus.optim._errors import OptimizerStateError
+from rumus.optim._reading import reading
 
 StateDict = dict[str, Any]
 
@@ -100,17 +102,23 @@ class Schedule(ABC):
         Raises:
             OptimizerStateError: ``state`` is of another class or lacks an entry.
         """
-        check_state(self, state, ("initial_lr", "step"))
-        self._initial_lr = _checks.non_negative("initial_lr", state["initial_lr"])
-        self._step = _checks.count("step", state["step"], least=0)
+        with reading_state(self, state, ("initial_lr", "step")):
+            lr = _checks.non_negative("initial_lr", state["initial_lr"])
+            step = _checks.count("step", state["step"], least=0)
+        self._initial_lr, self._step = lr, step
 
 
-def check_state(scheduler: object, state: Mapping[str, Any], keys: tuple[str, ...]) -> None:
-    """Raise unless ``state`` was made by the same class and has the keys."""
+@contextmanager
+def reading_state(
+    scheduler: object, state: Mapping[str, Any], keys: tuple[str, ...]
+) -> Iterator[None]:
+    """Read a state, which must be of the same class and have the keys."""
     name = type(scheduler).__name__
-    given = state.get("scheduler")
-    if given != name:
-        raise OptimizerStateError(f"expected the state of a {name}, got that of {given!r}")
-    missing = [key for key in keys if key not in state]
-    if missing:
-        raise OptimizerStateError(f"the state of the {name} lacks {', '.join(missing)}")
+    with reading(f"a {name}", state):
+        given = state.get("scheduler")
+        if given != name:
+            raise OptimizerStateError(f"expected the state of a {name}, got that of {given!r}")
+        missing = [key for key in keys if key not in state]
+        if missing:
+            raise OptimizerStateError(f"the state of the {name} lacks {', '.join(missing)}")
+        yield

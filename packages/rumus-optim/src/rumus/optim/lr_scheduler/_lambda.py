@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from rumus.optim import _checks
+from rumus.optim._errors import HyperparameterError
 from rumus.optim.lr_scheduler._base import Schedule
 
 
@@ -15,8 +16,8 @@ class LambdaLR(Schedule):
             of the state dict.
 
     Raises:
-        HyperparameterError: ``initial_lr`` is outside its range, or (from :meth:`get_lr`) the
-            function returned a negative factor or none.
+        HyperparameterError: ``initial_lr`` is outside its range, ``lr_lambda`` is no function, or
+            (from :meth:`get_lr`) it returned a negative factor or none.
 
     Example:
         >>> LambdaLR(0.4, lambda t: 1 / (t + 1)).lr_at(3)
@@ -25,6 +26,8 @@ class LambdaLR(Schedule):
 
     def __init__(self, initial_lr: float, lr_lambda: Callable[[int], float]) -> None:
         super().__init__(initial_lr)
+        if not callable(lr_lambda):
+            raise HyperparameterError(f"lr_lambda must be a function, got {lr_lambda!r}")
         self._lambda = lr_lambda
 
     def lr_at(self, step: int) -> float:

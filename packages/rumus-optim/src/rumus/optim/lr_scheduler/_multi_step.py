@@ -38,6 +38,8 @@ class MultiStepLR(Schedule):
 
 def rising(milestones: Iterable[int]) -> list[int]:
     """Milestones as a list, checked to be whole, at least 1 and in rising order."""
+    if not isinstance(milestones, Iterable):
+        raise HyperparameterError(f"milestones must be several steps, got {milestones!r}")
     result = [_checks.count("a milestone", m) for m in milestones]
     if not all(a < b for a, b in pairwise(result)):
         raise HyperparameterError(f"milestones must rise, got {result}")

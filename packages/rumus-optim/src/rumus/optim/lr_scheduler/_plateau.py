@@ -6,7 +6,7 @@ from typing import Any
 
 from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError
-from rumus.optim.lr_scheduler._base import StateDict, check_state
+from rumus.optim.lr_scheduler._base import StateDict, reading_state
 
 _COUNTERS = ("reductions", "bad_steps", "cooldown_left")
 
@@ -81,11 +81,14 @@ class ReduceLROnPlateau:
         """Take the metric of a step (often an epoch's validation loss) into account.
 
         Raises:
-            HyperparameterError: no metric was given.
+            HyperparameterError: no metric was given, or it is no number.
         """
-        if metric is None:
-            raise HyperparameterError("ReduceLROnPlateau.step needs the metric that it watches")
-        value = float(metric)
+        try:
+            value = float(metric)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            raise HyperparameterError(
+                f"ReduceLROnPlateau.step needs the metric that it watches, got {metric!r}"
+            ) from None
         if self._is_better(value):
             self._best, self._bad_steps = value, 0
         else:
@@ -114,10 +117,11 @@ class ReduceLROnPlateau:
         Raises:
             OptimizerStateError: ``state`` is of another class or lacks an entry.
         """
-        check_state(self, state, ("initial_lr", "best", *_COUNTERS))
-        counters = {name: _checks.count(name, state[name], least=0) for name in _COUNTERS}
-        self.set_initial_lr(state["initial_lr"])
-        self._best = None if state["best"] is None else float(state["best"])
+        with reading_state(self, state, ("initial_lr", "best", *_COUNTERS)):
+            counters = {name: _checks.count(name, state[name], least=0) for name in _COUNTERS}
+            lr = _checks.non_negative("initial_lr", state["initial_lr"])
+            best = None if state["best"] is None else float(state["best"])
+        self._initial_lr, self._best = lr, best
         for name, value in counters.items():
             setattr(self, f"_{name}", value)
 

@@ -1,10 +1,12 @@
 """Schedules one after the other."""
 
+import copy
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rumus.optim._errors import HyperparameterError
-from rumus.optim.lr_scheduler._base import Schedule
+from rumus.optim.lr_scheduler._base import Schedule, StateDict, reading_state
 from rumus.optim.lr_scheduler._multi_step import rising
 
 
@@ -52,9 +54,29 @@ class SequentialLR(Schedule):
         for scheduler in self._schedulers:
             scheduler.set_initial_lr(lr)
 
+    def state_dict(self) -> StateDict:
+        """As of every schedule, and the states of those that follow each other."""
+        return {**super().state_dict(), "schedulers": [s.state_dict() for s in self._schedulers]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where a SequentialLR of the same schedules stood.
+
+        Raises:
+            OptimizerStateError: ``state`` is of another class or of other schedules, or lacks an
+                entry; nothing has changed then.
+        """
+        with reading_state(self, state, ("schedulers",)):
+            schedulers = copy.deepcopy(self._schedulers)
+            for scheduler, inner in zip(schedulers, state["schedulers"], strict=True):
+                scheduler.load_state_dict(inner)
+        super().load_state_dict(state)
+        self._schedulers = schedulers
+
 
 def formulas(schedulers: Sequence[Schedule]) -> list[Schedule]:
     """The schedules as a list, checked to be some and to be functions of the step."""
+    if not isinstance(schedulers, Iterable):
+        raise HyperparameterError(f"expected several schedulers, got {schedulers!r}")
     result = list(schedulers)
     if not result:
         raise HyperparameterError("expected at least one scheduler, got none")
