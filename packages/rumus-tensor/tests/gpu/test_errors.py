@@ -1,12 +1,15 @@
 """What the driver reports, in our own types."""
 
 import gc
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rumus import gpu
 from rumus.gpu._device import get_device
+from rumus.tensor import ArgumentError, DTypeError, GpuUnavailableError, ShapeError, zeros
 
 pytestmark = pytest.mark.gpu
 
@@ -67,3 +70,41 @@ def test_a_lost_device_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     failing(monkeypatch, RuntimeError("Parent device is lost"), times=1)
     with pytest.raises(gpu.DeviceLostError, match="start a new process"):
         gpu.zeros((31_223_457,))
+
+
+BAD_ARRAYS: list[tuple[Callable[[], object], type[Exception], str]] = [
+    (lambda: gpu.zeros((-1,)), ShapeError, "-1"),
+    (lambda: gpu.empty((2, -3)), ShapeError, "-3"),
+    (lambda: gpu.empty((2.5,)), ArgumentError, "2.5"),  # type: ignore[arg-type]
+    (lambda: gpu.empty(None), ArgumentError, "None"),  # type: ignore[arg-type]
+    (lambda: gpu.empty((2,), "float64"), DTypeError, "float64"),
+    (lambda: gpu.empty((2,), "no dtype"), DTypeError, "no dtype"),
+    (lambda: gpu.empty((2,), None), DTypeError, "None"),
+    (lambda: gpu.empty((2,), device_index=-1), GpuUnavailableError, "gpu:-1"),
+    (lambda: gpu.empty((2,), device_index=99), GpuUnavailableError, "gpu:99"),
+    (lambda: gpu.empty((2,), device_index="a"), GpuUnavailableError, "gpu:a"),  # type: ignore[arg-type]
+    (lambda: gpu.full((2,), None), ArgumentError, "None"),  # type: ignore[arg-type]
+    (lambda: gpu.full((2,), "x"), ArgumentError, "'x'"),  # type: ignore[arg-type]
+    (lambda: gpu.full((2,), 300, np.uint8), ArgumentError, "300"),
+    (lambda: gpu.from_host(np.zeros(2)), DTypeError, "float64"),
+    (lambda: gpu.from_host(np.array(["a"])), DTypeError, "U1"),
+    (lambda: gpu.to_host(np.zeros(2)), ArgumentError, "GpuArray"),  # type: ignore[arg-type]
+    (lambda: gpu.to_host(zeros((2, 3), device="gpu").T.array), ArgumentError, "contiguous"),
+    (lambda: gpu.capture(None), ArgumentError, "None"),  # type: ignore[arg-type]
+]
+
+
+@pytest.mark.parametrize(("make", "kind", "said"), BAD_ARRAYS)
+def test_what_no_array_can_be_made_of_is_refused(
+    make: Callable[[], object], kind: type[Exception], said: str
+) -> None:
+    with pytest.raises(kind, match=said):
+        make()
+
+
+@pytest.mark.parametrize("shape", [(), 3, [2, 3], (np.int64(2), 0)])
+def test_a_shape_may_be_one_length_or_several(shape: Any) -> None:
+    array = gpu.full(shape, 2.0)
+    expected = np.full(shape, 2.0, np.float32)
+    assert array.shape == expected.shape
+    assert (gpu.to_host(array) == expected).all()

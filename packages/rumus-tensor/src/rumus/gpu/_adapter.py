@@ -49,7 +49,7 @@ def adapter(index: int) -> Any:
         GpuUnavailableError: if there is no such adapter.
     """
     found = adapters()
-    if index >= len(found):
+    if not isinstance(index, int) or not 0 <= index < len(found):
         names = ", ".join(f"gpu:{i} is {a.info['device']}" for i, a in enumerate(found))
         raise GpuUnavailableError(f"there is no adapter gpu:{index}; {names}")
     return found[index]

@@ -12,7 +12,7 @@ from rumus.gpu._array import GpuArray
 from rumus.gpu._errors import CaptureError
 from rumus.gpu._recording import Recording
 from rumus.gpu._tree import flatten, unflatten
-from rumus.tensor import Tensor, structure_version
+from rumus.tensor import ArgumentError, Tensor, structure_version
 from rumus.tensor._base import changes_follow
 
 P = ParamSpec("P")
@@ -116,10 +116,13 @@ def capture(step: Callable[P, R], *, fuse: bool = False) -> Captured[P, R]:
             values, such as ReLU and comparisons, and the results are those of the step bit for bit.
 
     Raises:
+        ArgumentError: ``step`` cannot be called.
         CaptureError: from a call, if the step reads a tensor back, uploads one, or uses a tensor
             that is neither an argument, a parameter, a module's buffer, an optimizer's state nor
             made in the step. The message names the tensor and the line.
     """
+    if not callable(step):
+        raise ArgumentError(f"capture takes the function of a step, not {step!r}")
     return Captured(step, fuse)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from rumus.gpu._array import GpuArray, Shape
 from rumus.gpu._kernel import Kernel, Pipeline
 from rumus.gpu._transfer import empty
+from rumus.tensor import ArgumentError
 
 _WORKGROUP = 256
 _WORDS_A_THREAD = 4
@@ -31,10 +31,10 @@ def full(
     """A new array of one value.
 
     Raises:
-        GpuUnavailableError, GpuLimitError, GpuOutOfMemoryError: see :func:`empty`.
+        ArgumentError: the value is no number that the dtype holds; else as :func:`empty`.
     """
     array = empty(shape, dtype, device_index)
-    words = -(-prod(shape) * array.dtype.itemsize // 4)
+    words = -(-array.nbytes // 4)
     groups = min(-(-words // (_WORKGROUP * _WORDS_A_THREAD)), _MOST_GROUPS)
     _pipeline().dispatch([array], (words, _word(value, array.dtype)), groups)
     return array
@@ -47,5 +47,10 @@ def zeros(shape: Shape, dtype: npt.DTypeLike = np.float32, device_index: int = 0
 
 def _word(value: float, dtype: np.dtype[Any]) -> int:
     """The 32-bit word that repeats a value."""
-    repeated = np.full(4 // dtype.itemsize, value, dtype)
+    try:
+        float(value)  # numpy takes None for NaN
+        with np.errstate(over="ignore"):
+            repeated = np.full(4 // dtype.itemsize, value, dtype)
+    except (TypeError, ValueError, OverflowError):
+        raise ArgumentError(f"{value!r} is no number that {dtype} holds") from None
     return int(repeated.view(np.uint32)[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -10,41 +11,80 @@ import numpy.typing as npt
 
 from rumus.gpu._array import GpuArray, Shape, contiguous_strides
 from rumus.gpu._device import get_device
+from rumus.tensor import ArgumentError, DTypeError
+from rumus.tensor._ops._shapes import shape_of
+
+_DTYPES = frozenset(map(np.dtype, ("f4", "f2", "i4", "u4", "u1", "?")))
 
 
 def empty(shape: Shape, dtype: npt.DTypeLike = np.float32, device_index: int = 0) -> GpuArray:
     """An array with whatever contents its buffer holds.
 
+    Args:
+        shape: one length an axis.
+        dtype: float32 (default), float16, int32, uint32, uint8 or bool.
+        device_index: N of the device ``"gpu:N"``.
+
     Raises:
+        ShapeError, ArgumentError: if ``shape`` is none.
+        DTypeError: if no kernel reads the dtype.
         GpuUnavailableError: if there is no such device.
         GpuLimitError: if it is larger than the adapter lets a kernel bind.
         GpuOutOfMemoryError: if the GPU has no room.
     """
-    kind = np.dtype(dtype)
-    storage = get_device(device_index).allocate(prod(shape) * kind.itemsize)
-    return GpuArray(storage, shape, contiguous_strides(shape), 0, kind)
+    try:
+        lengths, kind, nbytes = _laid_out(shape, dtype)  # type: ignore[arg-type]
+    except TypeError:  # a list cannot be a key
+        lengths, kind, nbytes = _laid_out(shape_of("a new array", shape), _element_type(dtype))
+    storage = get_device(device_index).allocate(nbytes)
+    return GpuArray(storage, lengths, contiguous_strides(lengths), 0, kind)
 
 
 def from_host(array: npt.NDArray[Any], device_index: int = 0) -> GpuArray:
     """Copy a numpy array to the GPU; the copy is ordered after everything recorded so far.
 
     Raises:
+        DTypeError: if no kernel reads its dtype.
         CaptureError: inside a capture, where the values would be frozen.
     """
     device = get_device(device_index)
-    data = np.ascontiguousarray(array)
+    data = np.asarray(array, order="C")
+    _element_type(data.dtype)
     storage = device.upload(data)
-    return GpuArray(storage, array.shape, contiguous_strides(array.shape), 0, data.dtype)
+    return GpuArray(storage, data.shape, contiguous_strides(data.shape), 0, data.dtype)
 
 
 def to_host(array: GpuArray) -> npt.NDArray[Any]:
     """Copy a contiguous array to the host, waiting for everything recorded so far.
 
     Raises:
+        ArgumentError: if it is not contiguous, or no GpuArray.
         GpuError: whatever went wrong on the device until now.
         CaptureError: inside a capture, where nothing has been computed yet.
     """
+    if not isinstance(array, GpuArray) or not array.is_contiguous:
+        raise ArgumentError(
+            f"to_host takes a contiguous GpuArray, not {array!r}: read a tensor with .numpy()"
+        )
     return array.storage.device.read(array)
+
+
+@lru_cache(maxsize=4096)
+def _laid_out(shape: Shape, dtype: npt.DTypeLike) -> tuple[Shape, np.dtype[Any], int]:
+    """Shape and element type, checked, and the bytes that they need."""
+    lengths, kind = shape_of("a new array", shape), _element_type(dtype)
+    return lengths, kind, prod(lengths) * kind.itemsize
+
+
+def _element_type(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        kind = None
+    if kind not in _DTYPES:
+        names = ", ".join(sorted(map(str, _DTYPES)))
+        raise DTypeError(f"an array on a GPU has one of the dtypes {names}, not {dtype!r}")
+    return kind
 
 
 def persist(array: GpuArray) -> GpuArray:
