@@ -1,8 +1,11 @@
 """Captured training on the GPU: the numbers of the plain loop, whatever changes between steps."""
 
 import copy
+import types
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -131,6 +134,115 @@ def test_numbers_that_a_step_finds_around_itself_are_not_frozen() -> None:
             losses.setdefault(name, []).append(trainer.train_step(forward, x, y).item())
     for name, found in losses.items():
         assert found == pytest.approx([found[0], 2 * found[0], 3 * found[0]], rel=1e-6), name
+
+
+SETTINGS = types.ModuleType("settings")
+
+
+@dataclass(slots=True)
+class Slotted:
+    factor: float
+
+
+class Named(NamedTuple):
+    factor: float
+
+
+class Task:
+    """A loss whose number lies further away."""
+
+    shared = 1.0
+
+    def __init__(self, model: nn.Module, factor: float) -> None:
+        self.model = model
+        self.own = factor
+        self.slotted = Slotted(factor)
+        self.config = types.SimpleNamespace(inner=types.SimpleNamespace(factor=factor))
+
+    def weight(self) -> float:
+        return self.own
+
+    @property
+    def computed(self) -> float:
+        return self.own
+
+    def plain(self, x: Tensor, y: Tensor) -> Tensor:
+        return nn.cross_entropy_loss(self.model(x), y)
+
+    def by_method(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.plain(x, y) * self.weight()
+
+    def by_property(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.plain(x, y) * self.computed
+
+    def by_class(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.plain(x, y) * self.shared
+
+    def by_slot(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.plain(x, y) * self.slotted.factor
+
+    def by_config(self, x: Tensor, y: Tensor) -> Tensor:
+        inner = self.config.inner
+        return self.plain(x, y) * inner.factor
+
+
+class Warm(nn.Module):
+    """A module that reads a number from outside of itself."""
+
+    scale = 1.0
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x) / FACTOR / self.scale
+
+
+def test_numbers_further_away_are_not_frozen() -> None:
+    model = make_model()
+    warm = Warm(model)
+    trainer = Trainer(SGD(model.parameters(), lr=0.0), capture=True)
+    ((x, y),) = batches(1)
+    task, named = Task(model, 1.0), Named(1.0)
+
+    def mean_output(x: Tensor, y: Tensor) -> Tensor:
+        return (warm(x) * warm(x)).mean()
+
+    losses: dict[str, list[float]] = {}
+    for factor in (1.0, 2.0, 3.0):
+        globals()["FACTOR"] = SETTINGS.factor = Task.shared = task.own = factor  # type: ignore[attr-defined]
+        task.slotted.factor = task.config.inner.factor = factor
+        Warm.scale = 1 / factor / factor
+        named = named._replace(factor=factor)
+        forwards: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+            "method": task.by_method,
+            "property": task.by_property,
+            "class attribute": task.by_class,
+            "slot": task.by_slot,
+            "attribute of an attribute": task.by_config,
+            "a method by name": lambda x, y: task.by_config(x, y),
+            "partial of a function": partial(Task.by_config, task),
+            "module": lambda x, y: task.plain(x, y) * SETTINGS.factor,
+            "class": lambda x, y: task.plain(x, y) * Task.shared,
+            "named tuple": lambda x, y: task.plain(x, y) * named.factor,  # noqa: B023
+            "forward of a module": lambda x, y: mean_output(x, y) ** 0.5,
+        }
+        for name, forward in forwards.items():
+            losses.setdefault(name, []).append(trainer.train_step(forward, x, y).item())
+    for name, found in losses.items():
+        assert found == pytest.approx([found[0], 2 * found[0], 3 * found[0]], rel=1e-6), name
+
+
+def test_an_unchanged_step_is_recorded_once_whatever_it_is_made_of() -> None:
+    model = make_model()
+    task = Task(model, 1.0)
+    trainer = Trainer(SGD(model.parameters(), lr=0.1), capture=True)
+    calls: list[int] = []
+    for x, y in batches(4):
+        for forward in (task.by_method, partial(Task.by_config, task), Scaled(model).loss):
+            trainer.train_step(lambda x, y: _count(calls, forward(x, y)), x, y)  # noqa: B023
+    made_anew = 4  # the objects of Scaled
+    assert len(calls) <= 2 + 2 + made_anew
 
 
 def test_a_dropout_with_another_probability_is_not_frozen() -> None:

@@ -46,10 +46,11 @@ class Trainer(Generic[O]):
         capture: Whether a step on a GPU is recorded once for each shape of its inputs and then
             replayed in one submission, see :func:`rumus.gpu.capture`. What changes from step to
             step, the batch above all, must then be among the inputs of :meth:`train_step`. Numbers
-            and strings that ``forward`` and the hook take from variables around them, or from
-            attributes of these, may change too: the step is then recorded anew. What they read out
-            of a list or a dict, and from files or clocks, stays as it was at the recording. On the
-            CPU steps run as they do without.
+            and strings that ``forward`` and the hook take from variables around them, from
+            attributes of these and of their classes, and through functions, methods and modules
+            that they name (six of these away at most), may change too: the step is then recorded
+            anew. What they read out of a list or a dict, and from files or clocks, stays as it was
+            at the recording. On the CPU steps run as they do without.
 
     Raises:
         ArgumentError: ``optimizer`` has no ``params`` and ``step``.
