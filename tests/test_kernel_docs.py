@@ -9,7 +9,7 @@ import pytest
 
 from rumus import gpu
 from rumus.nn import Parameter
-from rumus.tensor import tensor
+from rumus.tensor import ArgumentError, tensor
 
 pytestmark = pytest.mark.gpu
 
@@ -20,7 +20,7 @@ PAGE = (Path(__file__).parents[1] / "docs" / "kernels.md").read_text()
 def softshrink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The function that the page ends up with."""
     monkeypatch.chdir(tmp_path)
-    (wgsl,) = re.findall(r"```wgsl\n(.*?)```", PAGE, re.DOTALL)
+    wgsl, _fault = re.findall(r"```wgsl\n(.*?)```", PAGE, re.DOTALL)
     (python,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     Path("softshrink.wgsl").write_text(wgsl)
     names: dict[str, Any] = {}
@@ -38,6 +38,12 @@ def test_the_example_computes_values_and_gradients(softshrink: Any, threshold: f
     grad = (y * y).sum().backward().get(parameter.id)
     assert grad is not None
     np.testing.assert_allclose(grad.numpy(), 2 * expected, rtol=1e-6)
+
+
+def test_the_example_refuses_what_its_kernel_does_not_read(softshrink: Any) -> None:
+    for x in (tensor([1.0]), tensor([1, 2], device="gpu")):
+        with pytest.raises(ArgumentError, match="float32 on a GPU"):
+            softshrink(x)
 
 
 def test_the_example_can_be_captured(softshrink: Any) -> None:

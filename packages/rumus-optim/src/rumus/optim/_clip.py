@@ -15,7 +15,7 @@ from rumus.optim import _checks
 from rumus.optim._cpu import Span, flat, for_spans, read_block, spans
 from rumus.optim._errors import NonFiniteGradientError, ParameterListError
 from rumus.optim._groups import as_list
-from rumus.tensor import Tensor, tensor
+from rumus.tensor import Tensor, tensor, zeros
 
 EPS = 1e-6
 """Added to the norm before dividing by it, as in PyTorch."""
@@ -49,7 +49,7 @@ def clip_grad_norm_(
             the GPU.
 
     Returns:
-        The norm before clipping, a float32 scalar on the gradients' device: ``float(norm)`` reads
+        The norm before clipping, a float32 scalar on the parameters' device: ``float(norm)`` reads
         it.
 
     Raises:
@@ -70,9 +70,10 @@ def clip_grad_norm_(
     """
     most = _above_zero("max_norm", max_norm)
     order = _above_zero("norm_type", norm_type)
-    found = _gradients(grads, params)
+    listed = _listed(params)
+    found = _gradients(grads, listed)
     if not found:
-        return tensor(0.0)
+        return zeros((), device=listed[0].device if listed else "cpu")
     scale: Any
     if next(iter(found.values())).device.kind == "gpu":
         from rumus.optim._gpu_clip import device_norm
@@ -105,7 +106,8 @@ def clip_grad_value_(grads: GradientStore, params: Iterable[Parameter], clip_val
         ParameterListError: ``params`` holds something else, or the gradients are on two devices.
     """
     limit = _above_zero("clip_value", clip_value)
-    found = {p.id: grad for p, grad in _gradients(grads, params).items()}
+    listed = _listed(params)
+    found = {p.id: grad for p, grad in _gradients(grads, listed).items()}
     if any(grad.device.kind == "gpu" for grad in found.values()):
         from rumus.optim._gpu_clip import clamp
 
@@ -158,10 +160,14 @@ def _norm(arrays: list[npt.NDArray[np.floating]], order: float, scale: float) ->
     return float(total ** (1 / order))
 
 
+def _listed(params: Iterable[Parameter]) -> list[Parameter]:
+    return [params] if isinstance(params, Parameter) else as_list(params)
+
+
 def _gradients(grads: GradientStore, params: Iterable[Parameter]) -> dict[Parameter, Tensor]:
     check_store(grads)
     found: dict[Parameter, Tensor] = {}
-    for parameter in [params] if isinstance(params, Parameter) else as_list(params):
+    for parameter in params:
         if not isinstance(parameter, Parameter):
             raise ParameterListError(f"expected a Parameter, got a {type(parameter).__name__}")
         grad = grads.get(parameter.id)

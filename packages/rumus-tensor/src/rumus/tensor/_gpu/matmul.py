@@ -111,7 +111,8 @@ def with_sums(a: GpuArray, b: GpuArray, out: GpuArray, sums_out: GpuArray) -> bo
 
 
 def _plan_of(a: GpuArray, b: GpuArray, bias: GpuArray | None, result: GpuArray) -> Plan:
-    key = (_key(a), _key(b), bias and bias.dtype.num, result.offset & 3, result.dtype.num)
+    device = a.storage.device.index
+    key = (device, _key(a), _key(b), bias and bias.dtype.num, result.offset & 3, result.dtype.num)
     return _plans.get(key) or remember(_plans, key, make_plan(a, b, bias, result))
 
 
