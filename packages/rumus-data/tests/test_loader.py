@@ -1,8 +1,10 @@
 """What comes out of the loop, whatever works behind it."""
 
 import gc
+import json
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,14 @@ from rumus.data import (
     ConcatDataset,
     DataItem,
     DataLoader,
+    Dataset,
     DatasetError,
+    MapDataset,
     RecordCorruptError,
     RecordDataset,
     RecordWriter,
     Subset,
+    random_split,
 )
 from rumus.tensor import ArgumentError, DTypeError, ShapeError, Tensor
 
@@ -375,3 +380,112 @@ def test_batches_go_to_the_gpu_as_they_are(
             np.testing.assert_array_equal(batch.input.numpy(), values[batch.target.numpy()])
             seen += len(batch.target)
         assert seen == 50
+
+
+class Things:
+    """Samples from a function."""
+
+    def __init__(self, make: Callable[[int], DataItem]) -> None:
+        self.make = make
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> DataItem:
+        return self.make(index)
+
+
+STRANGE: list[tuple[Callable[[int], DataItem], type[Exception], str]] = [
+    (lambda i: DataItem(np.array([None] * 5000, object), i), DTypeError, "object"),
+    (lambda i: DataItem(i, np.array([None] * 5000, object)), DTypeError, "object"),
+    (lambda i: DataItem(np.datetime64(i, "s") if i else np.float32(1), i), DTypeError, "common"),
+    (lambda i: DataItem([[1], [1, 2]], i), ShapeError, "regular"),  # type: ignore[arg-type]
+]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("make", "kind", "said"), STRANGE)
+def test_samples_that_no_batch_can_be_made_of_get_our_errors(
+    make: Callable[[int], DataItem], kind: type[Exception], said: str, workers: int
+) -> None:
+    with pytest.raises(kind, match=said):
+        list(DataLoader(Things(make), 4, num_workers=workers))
+
+
+def test_empty_samples_of_different_dtypes_are_stacked() -> None:
+    kinds = ("f4", "f8")
+    dataset = Things(lambda i: DataItem(np.zeros((3, 0), kinds[i % 2]), i))
+    assert [batch.input.shape for batch in DataLoader(dataset, 4)] == [(4, 3, 0)] * 2
+
+
+BAD: list[tuple[Callable[[DataItem], object], str]] = [
+    (lambda item: item.input, "Tensor"),
+    (lambda item: None, "NoneType"),
+]
+
+
+@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize(("transform", "said"), BAD)
+def test_a_transform_that_gives_no_item_is_named(
+    transform: Callable[[DataItem], DataItem], said: str, batched: bool
+) -> None:
+    dataset = MapDataset(ArrayDataset(np.zeros(8), np.zeros(8)), transform, batched)
+    with pytest.raises(DatasetError, match=f"transform of a MapDataset gave a {said}"):
+        list(DataLoader(dataset, 4))
+    with pytest.raises(DatasetError, match=f"transform of a MapDataset gave a {said}"):
+        dataset[0]
+
+
+def test_a_negative_index_is_the_same_sample_with_random_numbers_too() -> None:
+    def noisy(item: DataItem, rng: np.random.Generator) -> DataItem:
+        return DataItem(item.input + float(rng.random()), item.target)
+
+    dataset = MapDataset(ArrayDataset(np.zeros(8), np.zeros(8)), noisy)
+    assert dataset[-1].input.item() == dataset[7].input.item() != 0
+    with pytest.raises(IndexError):
+        dataset[8]
+
+
+ARGUMENTS: list[tuple[Callable[[Dataset], object], str]] = [
+    (lambda d: random_split(d, [4, 4], seed=-1), "seed"),
+    (lambda d: random_split(d, [4, 4], seed=0.5), "seed"),  # type: ignore[arg-type]
+    (lambda d: random_split(d, [float("nan"), 4]), "lengths"),
+    (lambda d: random_split(d, ["4", "4"]), "lengths"),  # type: ignore[list-item]
+    (lambda d: random_split(d, [3.5, 5]), "lengths"),
+    (lambda d: Subset(d, np.arange(8) > 3), "flatnonzero"),  # type: ignore[arg-type]
+    (lambda d: Subset(d, [0.5, 1.5]), "integers"),  # type: ignore[list-item]
+    (lambda d: d.__getitems__([0.5]), "integers"),  # type: ignore[attr-defined]
+    (lambda d: list(DataLoader(d, 2, sampler=[1.5, 2.5])), "1.5"),  # type: ignore[list-item]
+    (lambda d: list(DataLoader(d, 2, sampler=["3"])), "'3'"),  # type: ignore[list-item]
+    (lambda d: list(DataLoader(d, 2, sampler=[1 << 80])), "large"),
+    (lambda d: DataLoader(d, True), "batch_size"),
+    (lambda d: DataLoader(d, 2, collate=3), "collate"),  # type: ignore[arg-type]
+]
+
+
+@pytest.mark.parametrize(("make", "said"), ARGUMENTS)
+def test_arguments_outside_their_range_are_named(
+    make: Callable[[Dataset], object], said: str
+) -> None:
+    with pytest.raises(ArgumentError, match=said):
+        make(ArrayDataset(np.zeros(8), np.zeros(8)))
+
+
+def test_an_error_of_the_sampler_comes_out_as_itself() -> None:
+    class Sampler:
+        def __len__(self) -> int:
+            return 3
+
+        def __iter__(self) -> Iterator[int]:
+            raise ValueError("the sampler's own")
+
+    with pytest.raises(ValueError, match="the sampler's own") as caught:
+        list(DataLoader(ArrayDataset(np.zeros(8), np.zeros(8)), 2, sampler=Sampler()))
+    assert type(caught.value) is ValueError
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    dataset = ArrayDataset(np.zeros(8), np.arange(8))
+    loader = DataLoader(dataset, np.int64(4), seed=np.uint8(3))  # type: ignore[arg-type]
+    assert len(list(loader)) == 2
+    json.dumps(loader.state_dict())

@@ -118,6 +118,7 @@ def test_set_epoch_of_the_same_epoch_keeps_the_place() -> None:
         (lambda: loader(drop_last=True), "drop_last"),
         (lambda: loader(world_size=2), "world_size"),
         (lambda: DataLoader(ArrayDataset(np.zeros(9), np.zeros(9)), 8, True, seed=5), "length"),
+        (lambda: loader(shuffle=False, sampler=range(100)), "sampler"),
     ],
 )
 def test_a_state_of_another_loader_is_refused(other: Callable[[], DataLoader], name: str) -> None:
@@ -145,6 +146,21 @@ def test_a_rank_goes_on_from_the_state_of_another() -> None:
         it = loader(rank=rank, world_size=2)
         it.load_state_dict(saved.state_dict())
         assert epoch(it) == whole[rank][1:]
+
+
+def test_a_rank_goes_on_from_the_end_of_one_with_more_batches() -> None:
+    dataset = ArrayDataset(np.arange(5), np.arange(5))
+    first, second = (DataLoader(dataset, 1, rank=rank, world_size=2) for rank in range(2))
+    assert (len(list(first)), len(second)) == (3, 2)
+    second.load_state_dict(first.state_dict())
+    assert list(second) == []
+    assert len(list(second)) == 2
+
+
+@pytest.mark.parametrize("state", [None, [], 3, "state"])
+def test_what_is_no_state_is_refused(state: object) -> None:
+    with pytest.raises(LoaderStateError, match="a dict that state_dict"):
+        loader().load_state_dict(state)  # type: ignore[arg-type]
 
 
 class Faulty:

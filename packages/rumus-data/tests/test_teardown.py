@@ -13,7 +13,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rumus.data import DataItem, DataLoader
+from rumus.data import ArrayDataset, DataItem, DataLoader
+from rumus.tensor import Tensor
 
 Threads = Callable[[], list[threading.Thread]]
 
@@ -141,6 +142,29 @@ def test_an_exception_of_the_data_set_comes_out_at_its_place(
     assert len(list(it)) == 250
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("length", [3, 500_000], ids=["small", "large"])
+def test_an_upload_that_fails_comes_out_at_its_place(
+    workers: int, length: int, monkeypatch: pytest.MonkeyPatch, loader_threads: Threads
+) -> None:
+    upload = Tensor.to
+
+    def limited(tensor: Tensor, device: object) -> Tensor:
+        if tensor.shape == (4,) and tensor.numpy()[0] == 12:
+            raise MemoryError("no room on the device")
+        return upload(tensor, device)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Tensor, "to", limited)
+    dataset = ArrayDataset(np.zeros((40, length), np.uint8), np.arange(40))
+    seen = []
+    with pytest.raises(MemoryError, match="no room"):
+        for batch in DataLoader(dataset, 4, device="gpu", num_workers=workers):
+            seen.append(int(batch.target.numpy()[0]))
+    assert seen == [0, 4, 8]
+    assert loader_threads() == []
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_exception_of_a_collate_comes_out_of_the_loop(workers: int) -> None:
     def collate(items: object) -> DataItem:
@@ -172,7 +196,8 @@ def test_an_iterator_that_raised_is_at_its_end(workers: int) -> None:
 SCRIPT = """
 import sys, time, threading
 import numpy as np
-from rumus.data import DataItem, DataLoader
+from rumus.data import ArrayDataset, DataItem, DataLoader
+from rumus.tensor import Tensor
 
 class Numbers:
     def __len__(self): return 100_000
@@ -254,3 +279,26 @@ def test_a_fork_can_begin_a_loop_but_not_go_on_with_one() -> None:
         os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
     assert len(list(running)) == 9
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_may_drop_a_loop_whose_lock_was_held() -> None:
+    running = iter(loader())
+    next(running)
+    held, forked = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with running._source._arrived:  # type: ignore[attr-defined]
+            held.set()
+            forked.wait()
+
+    threading.Thread(target=hold).start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(5)
+        running.close()
+        os._exit(0)
+    forked.set()
+    assert os.waitpid(child, 0)[1] == 0

@@ -12,7 +12,7 @@ from rumus.tensor import ShapeError
 
 from ._buffers import BufferPool
 from ._dataset import Indices, checked_index, checked_indices
-from ._gather import copy_rows, gathered
+from ._gather import Pair, copy_rows, gathered
 from ._item import DataItem, TensorLike, as_array
 from ._open_batch import OpenBatch
 
@@ -55,7 +55,16 @@ class ArrayDataset:
         Raises:
             IndexError: An index lies outside.
         """
-        return DataItem(self._taken(self._inputs, indices), self._taken(self._targets, indices))
+        return DataItem(*self.gather_batch(indices))
+
+    def gather_batch(self, indices: Indices) -> Pair:
+        """The inputs and the targets of a batch.
+
+        Raises:
+            IndexError: An index lies outside.
+        """
+        numbers = checked_indices(indices, len(self))
+        return self._taken(self._inputs, numbers), self._taken(self._targets, numbers)
 
     def open_batch(self, indices: Indices) -> OpenBatch | None:
         """A batch whose samples are still to be copied, for a loader whose workers share that.
@@ -81,9 +90,9 @@ class ArrayDataset:
 
         return OpenBatch(DataItem(*places), fill)
 
-    def _taken(self, array: npt.NDArray[Any], indices: Indices) -> npt.NDArray[Any]:
+    def _taken(self, array: npt.NDArray[Any], numbers: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
         row = math.prod(array.shape[1:]) * array.itemsize
-        if len(indices) * row < _POOLED_FROM or not array.flags.c_contiguous:
-            rows: npt.NDArray[Any] = array[np.asarray(indices, np.intp)]
+        if len(numbers) * row < _POOLED_FROM or not array.flags.c_contiguous:
+            rows: npt.NDArray[Any] = array[numbers]
             return rows
-        return gathered(array, checked_indices(indices, len(array)), self._pool)
+        return gathered(array, numbers, self._pool)

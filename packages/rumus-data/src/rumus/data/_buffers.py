@@ -45,7 +45,7 @@ class BufferPool:
         """
         dtype = np.dtype(dtype)
         nbytes = math.prod(shape) * dtype.itemsize
-        if nbytes < _SMALLEST:
+        if nbytes < _SMALLEST or dtype.hasobject:
             return np.empty(shape, dtype)
         memory = self._take(nbytes + _LINE)
         start = 0 if source is None else source.ctypes.data

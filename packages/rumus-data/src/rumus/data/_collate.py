@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from rumus.tensor import ShapeError
+from rumus.tensor import DTypeError, ShapeError
 
 from ._buffers import BufferPool
 from ._item import DataItem, TensorLike, as_array, raw_parts
@@ -28,6 +28,7 @@ def stack_items(items: Sequence[DataItem], indices: Sequence[int], pool: BufferP
 
     Raises:
         ShapeError: Two samples differ in shape; the message names both.
+        DTypeError: Their dtypes have none in common.
     """
     inputs, targets = zip(*map(raw_parts, items), strict=True)
     return DataItem(
@@ -46,9 +47,11 @@ def _stacked(
     if len(shapes) > 1:
         raise ShapeError(_difference(arrays, indices, what))
     dtypes = {array.dtype for array in arrays}
-    dtype = dtypes.pop() if len(dtypes) == 1 else np.result_type(*arrays)
+    dtype = dtypes.pop() if len(dtypes) == 1 else _common(dtypes, what)
     (shape,) = shapes
     batch = pool.empty((len(arrays), *shape), dtype)
+    if not batch.size:
+        return batch
     if not dtypes and arrays[0].nbytes < _JOINED_BELOW and _joined(arrays, batch):
         return batch
     if shape:
@@ -56,6 +59,16 @@ def _stacked(
     else:
         batch[...] = arrays
     return batch
+
+
+def _common(dtypes: set[np.dtype[Any]], what: str) -> np.dtype[Any]:
+    try:
+        return np.result_type(*dtypes)
+    except TypeError:
+        names = ", ".join(sorted(map(str, dtypes)))
+        raise DTypeError(
+            f"the {what}s of a batch have dtypes without a common one: {names}"
+        ) from None
 
 
 def _joined(arrays: Sequence[Any], batch: npt.NDArray[Any]) -> bool:

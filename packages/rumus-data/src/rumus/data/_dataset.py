@@ -8,6 +8,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from rumus.tensor import ArgumentError
+
 from ._item import DataItem
 
 Indices: TypeAlias = Sequence[int] | npt.NDArray[np.integer[Any]]
@@ -20,6 +22,7 @@ class Dataset(Protocol):
 
     A data set that can give many samples at once better than one by one also has
     ``__getitems__(indices) -> DataItem``, which gives a batch whose first axis counts the samples.
+    A subclass that changes ``__getitem__`` alone is asked sample by sample.
     """
 
     def __len__(self) -> int:
@@ -32,7 +35,13 @@ class Dataset(Protocol):
 
 
 def batch_getter(dataset: Dataset) -> BatchGetter | None:
-    """The data set's ``__getitems__``, or None if it has none."""
+    """The data set's ``__getitems__``; None if a subclass changes ``__getitem__`` alone."""
+    if "__getitems__" not in getattr(dataset, "__dict__", ()):
+        for kind in type(dataset).__mro__:
+            if "__getitems__" in vars(kind):
+                break
+            if "__getitem__" in vars(kind):
+                return None
     getter: BatchGetter | None = getattr(dataset, "__getitems__", None)
     return getter
 
@@ -52,9 +61,16 @@ def checked_indices(indices: Indices, length: int) -> npt.NDArray[np.intp]:
     """Indices counted from the front, as an array of numpy's index type.
 
     Raises:
+        ArgumentError: They are no integers.
         IndexError: One of them lies outside the data set.
     """
-    array = np.asarray(indices, dtype=np.intp)
+    array = np.asarray(indices)
+    if array.dtype.kind not in "iu" and array.size:
+        raise ArgumentError(
+            f"samples are numbered by integers, not by {array.dtype} such as {array.flat[0]!r}"
+            + ("; np.flatnonzero(mask) makes numbers of a mask" if array.dtype == bool else "")
+        )
+    array = array.astype(np.intp, copy=False)
     # seen as unsigned, a negative index is larger than any length: one pass instead of two
     if not array.size or np.maximum.reduce(array.view(np.uintp)) < length:
         return array

@@ -14,6 +14,7 @@ from ._buffers import BufferPool
 from ._collate import Collate, stack_items
 from ._dataset import Dataset, batch_getter
 from ._errors import DatasetError
+from ._gather import gathered_batch
 from ._item import DataItem, HostArray, as_array, as_tensor, narrowed, raw_parts
 from ._open_batch import Part, SharedFilling, opened_batch
 from ._order import IndexArray, Order
@@ -123,12 +124,14 @@ class Fetcher:
             if len(self.dataset) != self.length:
                 return None
             parts = [self.split.indices(self.order, number) for number in numbers]
-            item = self.dataset.__getitems__(np.concatenate(parts))  # type: ignore[attr-defined]
-            inputs, targets = (narrowed(as_array(part)) for part in raw_parts(item))
+            pair = gathered_batch(self.dataset, np.concatenate(parts))
+            if pair is None:  # of samples that are not alike, each batch finds its own dtype
+                return None
+            inputs, targets = map(narrowed, pair)
+            fetch_seconds = (perf_counter() - started) / len(numbers)
+            return self._cut(inputs, targets, [len(part) for part in parts], fetch_seconds)
         except Exception:
             return None
-        fetch_seconds = (perf_counter() - started) / len(numbers)
-        return self._cut(inputs, targets, [len(part) for part in parts], fetch_seconds)
 
     def _opened(self, number: int, count: int) -> list[Part[list[Fetched]]] | None:
         """A batch in parts that threads may copy at once; None if it has to be made as a whole."""

@@ -1,4 +1,4 @@
-"""Rows of an array, copied under each other."""
+"""Samples that are copied under each other, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ._buffers import BufferPool
+from ._dataset import Dataset, Indices
+
+Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+
+
+def gathered_batch(dataset: Dataset, indices: Indices) -> Pair | None:
+    """The inputs and the targets of a batch; None if they are no mere copy of alike samples."""
+    gather = getattr(dataset, "gather_batch", None)
+    pair: Pair | None = None if gather is None else gather(indices)
+    return pair
 
 
 def gathered(

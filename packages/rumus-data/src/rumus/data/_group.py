@@ -27,7 +27,9 @@ def gathers(dataset: Dataset) -> bool:
         return dataset.is_regular()
     if type(dataset) is ArrayDataset:
         return True
-    return isinstance(dataset, (Subset, ConcatDataset)) and all(map(gathers, dataset.parts))
+    if type(dataset) is Subset or type(dataset) is ConcatDataset:
+        return all(map(gathers, dataset.parts))
+    return False
 
 
 class Sharing(NamedTuple):

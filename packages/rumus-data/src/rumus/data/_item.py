@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from rumus.tensor import ArgumentError, DTypeError, Tensor, float32, int32
+from rumus.tensor import ArgumentError, DTypeError, ShapeError, Tensor, float32, int32
 
 TensorLike: TypeAlias = Tensor | npt.NDArray[Any] | np.generic | float | int | bool
 """What a data set may put into a :class:`DataItem`."""
@@ -72,16 +72,23 @@ def raw_parts(item: DataItem) -> tuple[TensorLike, TensorLike]:
 
 
 def as_array(value: TensorLike) -> HostArray:
-    """A numpy array of a value; the memory of a CPU tensor is shared."""
+    """A numpy array of a value; the memory of a CPU tensor is shared.
+
+    Raises:
+        ShapeError: It is a ragged list.
+    """
     if isinstance(value, Tensor):
         array: HostArray = value.array if value.device.kind == "cpu" else value.numpy()
         return array
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ShapeError(f"an input or a target is no regular grid of numbers: {error}") from None
 
 
 def as_tensor(value: TensorLike) -> Tensor:
     """A tensor of a value, by the rules of :func:`narrowed`."""
-    return value if isinstance(value, Tensor) else Tensor.from_array(narrowed(np.asarray(value)))
+    return value if isinstance(value, Tensor) else Tensor.from_array(narrowed(as_array(value)))
 
 
 _KEPT = frozenset(np.dtype(t) for t in (np.float32, np.float16, np.int32, np.uint8, np.bool_))

@@ -20,6 +20,10 @@ OnFailure = Callable[[int, Exception], None]
 class Source(Protocol):
     """Where an epoch's batches come from."""
 
+    def start(self) -> None:
+        """Begin to make batches."""
+        ...
+
     def take(self, number: int) -> Fetched:
         """The batch of a number; numbers are taken in order."""
         ...
@@ -47,6 +51,9 @@ class OwnThread:
         self._end = end
         self._group = group
         self._made: deque[Fetched] = deque()
+
+    def start(self) -> None:
+        """Nothing: a batch is made when it is taken."""
 
     def take(self, number: int) -> Fetched:
         """The batch of a number; numbers are taken in order."""
@@ -90,6 +97,7 @@ class LoaderIterator:
         self._process = os.getpid()
         self._finalizer = weakref.finalize(self, source.stop)
         self._finalizer.atexit = False  # the pipelines see to that themselves
+        source.start()
 
     def __iter__(self) -> LoaderIterator:
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from numbers import Integral
 from typing import Any, Literal, TypeAlias
 
 from rumus.tensor import ArgumentError, Device
@@ -18,7 +19,7 @@ from ._iterator import LoaderIterator, OwnThread, Source
 from ._order import Order, SequentialOrder, sampled_order, shuffled_order
 from ._pipeline import Pipeline
 from ._plan import Split
-from ._state import Position, loaded_position, saved_state
+from ._state import Identity, Position, loaded_position, saved_state
 from ._stats import LoaderStats
 
 OnError: TypeAlias = Literal["raise", "skip"] | Callable[[int, Exception], None]
@@ -42,7 +43,8 @@ class DataLoader:
             they are numbered.
         drop_last: Whether a last batch that is not full is left out.
         num_workers: Threads that make batches ahead of the loop; with 0, the thread of the loop
-            makes each batch when it is asked for. Threads help where the data set waits, or leaves
+            makes a batch when it is asked for, or a few small ones at once where they are nothing
+            but copies. Threads help where the data set waits, or leaves
             Python for longer (reading, decoding, numpy).
         prefetch_factor: Finished batches that wait, per worker, at most. Besides them each worker
             has one in hand. By default 2; up to 8 of small batches (at most 4 MiB of them together)
@@ -91,10 +93,12 @@ class DataLoader:
         world_size: int = 1,
         on_error: OnError = "raise",
     ) -> None:
-        _check_number("num_workers", num_workers, 0)
+        num_workers = _number("num_workers", num_workers, 0)
         if prefetch_factor is not None:
-            _check_number("prefetch_factor", prefetch_factor, 1)
-        _check_number("seed", seed, 0)
+            prefetch_factor = _number("prefetch_factor", prefetch_factor, 1)
+        seed = _number("seed", seed, 0)
+        batch_size = _number("batch_size", batch_size, 1)
+        world_size, rank = _number("world_size", world_size, 1), _number("rank", rank, 0)
         if sampler is not None and not hasattr(sampler, "__len__"):
             raise ArgumentError(
                 f"the sampler must have a length and give its numbers anew in each epoch; a "
@@ -102,6 +106,8 @@ class DataLoader:
             )
         if shuffle and sampler is not None:
             raise ArgumentError("shuffle and sampler both give an order; take one of them")
+        if collate is not None and not callable(collate):
+            raise ArgumentError(f"collate must be a function, not {collate!r}")
         if not callable(on_error) and on_error not in ("raise", "skip"):
             raise ArgumentError(f'on_error must be "raise", "skip" or a function, not {on_error!r}')
         self.dataset = dataset
@@ -122,8 +128,11 @@ class DataLoader:
 
     def __len__(self) -> int:
         """The number of batches in an epoch of this rank."""
-        samples = self.dataset if self._sampler is None else self._sampler
-        return self._split.batches(len(samples))  # type: ignore[arg-type]
+        return self._split.batches(self._samples())
+
+    def _samples(self) -> int:
+        """The samples of an epoch, of all ranks together."""
+        return len(self.dataset if self._sampler is None else self._sampler)  # type: ignore[arg-type]
 
     def __iter__(self) -> LoaderIterator:
         """Begin the next epoch."""
@@ -159,7 +168,7 @@ class DataLoader:
         Raises:
             ArgumentError: The number is negative or no integer.
         """
-        _check_number("epoch", epoch, 0)
+        epoch = _number("epoch", epoch, 0)
         if epoch != self._start.epoch:
             self._start, self._position = Position(epoch), None
 
@@ -183,7 +192,8 @@ class DataLoader:
         Raises:
             LoaderStateError: The state belongs to something else.
         """
-        self._start = loaded_position(state, self._identity(), len(self))
+        most = replace(self._split, rank=0).batches(self._samples())
+        self._start = loaded_position(state, self._identity(), most)
         self._position = None
 
     def stats(self) -> LoaderStats:
@@ -201,9 +211,10 @@ class DataLoader:
         parts = partial(fetcher.parts, count=share.parts)
         return Pipeline(parts, first, end, workers, share.room, share.group, stop)
 
-    def _identity(self) -> dict[str, int | bool]:
+    def _identity(self) -> Identity:
         """What a position is a position in."""
         return {
+            "sampler": None if self._sampler is None else self._samples(),
             "seed": self._seed,
             "length": len(self.dataset),
             "shuffle": self._shuffle,
@@ -224,6 +235,7 @@ class DataLoader:
         return SequentialOrder(length)
 
 
-def _check_number(name: str, value: int, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+def _number(name: str, value: int, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ArgumentError(f"{name} must be an integer of at least {least}, not {value!r}")
+    return int(value)

@@ -12,7 +12,8 @@ from rumus.tensor import ArgumentError
 
 from ._buffers import BufferPool
 from ._collate import stack_items
-from ._dataset import BatchGetter, Dataset, Indices, batch_getter
+from ._dataset import BatchGetter, Dataset, Indices, batch_getter, checked_index, checked_indices
+from ._errors import DatasetError
 from ._item import DataItem, as_array, raw_parts
 from ._sample_random import sample_generator
 
@@ -42,7 +43,8 @@ class MapDataset:
     A transform that has a parameter named ``rng`` is given a ``numpy.random.Generator`` that
     depends on the loader's seed, the epoch and the sample's number alone, so that augmented samples
     are bit for bit the same for any number of workers and after a resume. Where several such data
-    sets stand on each other, each has random numbers of its own.
+    sets stand on each other, each has random numbers of its own; a data set of yours between them
+    has to name the one below in an attribute ``parts``, a tuple.
 
     If the data set has ``__getitems__``, its samples are still fetched a batch at a time.
 
@@ -54,6 +56,7 @@ class MapDataset:
 
     Raises:
         ArgumentError: ``transform`` is no function.
+        DatasetError: (from a sample) ``transform`` gave something else than a DataItem.
 
     Example:
         >>> def flip(item: DataItem, rng: np.random.Generator) -> DataItem:
@@ -76,6 +79,7 @@ class MapDataset:
         return len(self._dataset)
 
     def __getitem__(self, index: int) -> DataItem:
+        index = checked_index(index, len(self))
         item = self._dataset[index]
         if not self._batched:
             return self._one(item, index)
@@ -91,8 +95,9 @@ class MapDataset:
         return self._batch
 
     def _batch(self, indices: Indices) -> DataItem:
-        wanted = [int(index) for index in indices]
-        batch = batch_of(self._dataset, indices, self._pool)
+        numbers = checked_indices(indices, len(self))
+        wanted = numbers.tolist()
+        batch = batch_of(self._dataset, numbers, self._pool)
         if self._batched:
             return self._many(batch, wanted)
         inputs, targets = (as_array(part) for part in raw_parts(batch))
@@ -104,13 +109,13 @@ class MapDataset:
 
     def _one(self, item: DataItem, index: int) -> DataItem:
         given = {"rng": sample_generator(index, self._depth)} if self._random else {}
-        return self._transform(item, **given)  # type: ignore[arg-type]
+        return _checked(self._transform(item, **given))  # type: ignore[arg-type]
 
     def _many(self, batch: DataItem, indices: list[int]) -> DataItem:
         given = {}
         if self._random:
             given["rngs"] = [sample_generator(index, self._depth) for index in indices]
-        return self._transform(batch, **given)  # type: ignore[arg-type]
+        return _checked(self._transform(batch, **given))  # type: ignore[arg-type]
 
 
 def batch_of(dataset: Dataset, indices: Indices, pool: BufferPool) -> DataItem:
@@ -120,6 +125,14 @@ def batch_of(dataset: Dataset, indices: Indices, pool: BufferPool) -> DataItem:
         return getter(indices)
     wanted = [int(index) for index in indices]
     return stack_items([dataset[index] for index in wanted], wanted, pool)
+
+
+def _checked(item: DataItem) -> DataItem:
+    if not isinstance(item, DataItem):
+        raise DatasetError(
+            f"the transform of a MapDataset gave a {type(item).__name__}; it must give a DataItem"
+        )
+    return item
 
 
 def _parameters(transform: Transform) -> frozenset[str]:

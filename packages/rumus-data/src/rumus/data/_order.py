@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -140,9 +141,9 @@ def sampled_order(sampler: Iterable[int], length: int) -> Order:
         ArgumentError: It gives an index outside the data set, or something that is no integer.
     """
     try:
-        indices = np.fromiter(sampler, np.intp)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ArgumentError(f"the sampler must give integers: {error}") from error
+        indices = np.fromiter(map(_integer, sampler), np.intp)
+    except OverflowError as error:
+        raise ArgumentError(f"the sampler gives an index that is too large: {error}") from error
     outside = np.flatnonzero((indices < 0) | (indices >= length))
     if outside.size:
         position = int(outside[0])
@@ -151,6 +152,13 @@ def sampled_order(sampler: Iterable[int], length: int) -> Order:
             f"outside a data set of {length} samples"
         )
     return ArrayOrder(indices)
+
+
+def _integer(value: object) -> int:
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise ArgumentError(f"the sampler must give integers, not {value!r}") from None
 
 
 def _scattered(

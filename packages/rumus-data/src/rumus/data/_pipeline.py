@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 import weakref
 from collections import deque
@@ -58,15 +59,16 @@ class Pipeline:
         self._arrived = threading.Condition(lock)
         self._has_room = threading.Condition(lock)
         self._threads: list[threading.Thread] = []
+        self._workers = min(workers, end - first)
+        self._process = os.getpid()
+
+    def start(self) -> None:
+        """Begin; whoever calls this sees to it that :meth:`stop` is called whatever happens."""
         _running.add(self)
-        try:
-            for k in range(min(workers, end - first)):
-                thread = threading.Thread(target=self._work, name=f"rumus-data-{k}", daemon=True)
-                thread.start()
-                self._threads.append(thread)
-        except BaseException:  # the system has no more threads, or Ctrl-C
-            self.stop()
-            raise
+        for k in range(self._workers):
+            thread = threading.Thread(target=self._work, name=f"rumus-data-{k}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def take(self, number: int) -> Fetched:
         """The batch of a number, waiting until it is there; numbers are taken in order."""
@@ -89,6 +91,8 @@ class Pipeline:
         Args:
             patience: How many seconds to wait for them at most.
         """
+        if self._process != os.getpid():  # a fork: no threads, and locks that nobody releases
+            return
         with self._arrived:
             self._stop.raised = True
             self._finished.clear()
@@ -96,7 +100,7 @@ class Pipeline:
             self._has_room.notify_all()
         deadline = monotonic() + patience
         for thread in self._threads:
-            if thread is not threading.current_thread():
+            if thread.is_alive() and thread is not threading.current_thread():
                 thread.join(max(deadline - monotonic(), 0))
 
     def _work(self) -> None:

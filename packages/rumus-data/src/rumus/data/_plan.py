@@ -31,10 +31,6 @@ class Split:
     world_size: int
 
     def __post_init__(self) -> None:
-        for name, least in (("batch_size", 1), ("world_size", 1), ("rank", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ArgumentError(f"{name} must be an integer of at least {least}, not {value!r}")
         if self.rank >= self.world_size:
             raise ArgumentError(f"rank must be below world_size={self.world_size}, not {self.rank}")
 

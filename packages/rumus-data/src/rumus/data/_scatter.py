@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._buffers import BufferPool
-
-Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+from ._gather import Pair
 
 
 def scattered(

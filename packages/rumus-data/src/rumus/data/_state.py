@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from ._errors import LoaderStateError
 
 _VERSION = 1
+
+Identity: TypeAlias = Mapping[str, int | bool | None]
+"""What a position is a position in."""
 
 
 @dataclass
@@ -26,7 +29,7 @@ class Position:
     skipped: int = 0
 
 
-def saved_state(position: Position, identity: Mapping[str, int | bool]) -> dict[str, Any]:
+def saved_state(position: Position, identity: Identity) -> dict[str, Any]:
     """A position together with what it is a position in."""
     return {
         "version": _VERSION,
@@ -37,19 +40,21 @@ def saved_state(position: Position, identity: Mapping[str, int | bool]) -> dict[
     }
 
 
-def loaded_position(
-    state: Mapping[str, Any], identity: Mapping[str, int | bool], batches: int
-) -> Position:
+def loaded_position(state: Mapping[str, Any], identity: Identity, batches: int) -> Position:
     """The position in a saved state.
 
     Args:
         state: What :func:`saved_state` gave.
         identity: What a position is a position in, here.
-        batches: The number of batches in an epoch, here.
+        batches: The most batches that a rank has in an epoch, here.
 
     Raises:
         LoaderStateError: The state is none, or belongs to other data or another way to batch it.
     """
+    if not isinstance(state, Mapping):
+        raise LoaderStateError(
+            f"the state of a loader is a dict that state_dict() made, not a {type(state).__name__}"
+        )
     missing = sorted({"version", "epoch", "batch", "skipped", *identity} - set(state))
     if missing or state["version"] != _VERSION:
         raise LoaderStateError(

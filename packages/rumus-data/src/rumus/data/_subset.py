@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
+from numbers import Integral, Real
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +16,12 @@ from rumus.tensor import ArgumentError
 from ._buffers import BufferPool
 from ._collate import stack_items
 from ._dataset import BatchGetter, Dataset, Indices, batch_getter, checked_index, checked_indices
+from ._gather import Pair, gathered_batch
 from ._item import DataItem, as_array, raw_parts
 from ._map import batch_of
 from ._open_batch import OpenBatch, opened_batch
 from ._order import generator
-from ._scatter import Pair, scattered
+from ._scatter import scattered
 
 
 class Subset:
@@ -54,6 +57,11 @@ class Subset:
         if getter is None:
             raise AttributeError(f"{type(self._dataset).__name__} has no __getitems__")
         return lambda indices: getter(self._indices[checked_indices(indices, len(self))])
+
+    def gather_batch(self, indices: Indices) -> Pair | None:
+        """The inputs and targets of a batch; None if they are no mere copy of alike samples."""
+        numbers = self._indices[checked_indices(indices, len(self))]
+        return gathered_batch(self._dataset, numbers)
 
     def open_batch(self, indices: Indices) -> OpenBatch | None:
         """A batch whose samples are still to be copied; None if the data set below has no such."""
@@ -108,6 +116,14 @@ class ConcatDataset:
         wanted = numbers.tolist()
         return stack_items([self[index] for index in wanted], wanted, self._pool)
 
+    def gather_batch(self, indices: Indices) -> Pair | None:
+        """The inputs and targets of a batch; None if they are no mere copy of alike samples."""
+        numbers = checked_indices(indices, len(self))
+        return scattered(numbers, self._starts, self._gathered_part, self._pool)
+
+    def _gathered_part(self, part: int, numbers: npt.NDArray[np.intp]) -> Pair | None:
+        return gathered_batch(self._datasets[part], numbers)
+
     def _from_part(self, part: int, numbers: npt.NDArray[np.intp]) -> Pair:
         input, target = raw_parts(batch_of(self._datasets[part], numbers, self._pool))
         return as_array(input), as_array(target)
@@ -126,9 +142,11 @@ def random_split(dataset: Dataset, lengths: Sequence[int | float], seed: int = 0
         The parts, whose lengths add up to that of the data set.
 
     Raises:
-        ArgumentError: The lengths do not add up, or one is negative.
+        ArgumentError: The lengths do not add up, or one is negative; or the seed is.
     """
     counts = _counts(len(dataset), lengths)
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ArgumentError(f"seed must be an integer from 0, not {seed!r}")
     order = generator(seed).permutation(len(dataset))
     ends = list(accumulate(counts))
     return [
@@ -137,14 +155,16 @@ def random_split(dataset: Dataset, lengths: Sequence[int | float], seed: int = 0
 
 
 def _counts(samples: int, lengths: Sequence[int | float]) -> list[int]:
-    counts = [int(length) for length in lengths]
-    if any(isinstance(n, float) for n in lengths) and abs(sum(lengths) - 1) < 1e-6:
-        counts = [int(samples * share) for share in lengths]
-        for k in range(samples - sum(counts)):
-            counts[k % len(counts)] += 1
-    if sum(counts) != samples or min(counts, default=0) < 0 or min(lengths, default=0) < 0:
-        raise ArgumentError(
-            f"lengths {list(lengths)} must be counts that add up to the {samples} samples, or "
-            "shares that add up to 1"
-        )
-    return counts
+    given = list(lengths)
+    if all(isinstance(n, Real) and n >= 0 for n in given):
+        if all(isinstance(n, Integral) for n in given) and sum(given) == samples:
+            return [int(n) for n in given]
+        if given and abs(math.fsum(given) - 1) < 1e-6:
+            counts = [int(samples * share) for share in given]
+            for k in range(samples - sum(counts)):
+                counts[k % len(counts)] += 1
+            return counts
+    raise ArgumentError(
+        f"lengths {given} must be counts that add up to the {samples} samples, or shares that add "
+        "up to 1"
+    )

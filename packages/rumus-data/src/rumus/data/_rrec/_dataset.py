@@ -17,6 +17,7 @@ from rumus.tensor import ArgumentError
 from .._buffers import BufferPool
 from .._collate import stack_items
 from .._dataset import Indices, checked_index, checked_indices
+from .._gather import Pair
 from .._item import DataItem
 from .._open_batch import OpenBatch
 from .._scatter import scattered
@@ -108,6 +109,7 @@ class RecordDataset:
             RecordCorruptError: The record does not match its checksum.
         """
         if isinstance(index, slice):
+            self._shards()
             return self.__getitems__(range(*index.indices(len(self))))
         return DataItem(*self.read(index))
 
@@ -118,8 +120,8 @@ class RecordDataset:
             IndexError: The index lies outside.
             RecordCorruptError: The record does not match its checksum.
         """
-        index = checked_index(index, len(self))
         readers = self._shards()
+        index = checked_index(index, len(self))
         shard = bisect_right(self._starts, index) - 1
         return readers[shard].read(index - self._starts[shard])
 
@@ -134,23 +136,34 @@ class RecordDataset:
             ShapeError: The records differ in shape.
             RecordCorruptError: A record does not match its checksum.
         """
+        pair = self.gather_batch(indices)
+        if pair is not None:
+            return DataItem(*pair)
         numbers = checked_indices(indices, len(self))
         if not len(numbers):
             raise ArgumentError("a batch needs at least one index")
-        readers = self._shards()
-        if len(readers) == 1:
-            parts = readers[0].gather(numbers, self._pool)
-        else:
-            parts = scattered(
-                numbers,
-                self._starts,
-                lambda shard, inside: readers[shard].gather(inside, self._pool),
-                self._pool,
-            )
-        if parts is not None:
-            return DataItem(*parts)
         wanted = numbers.tolist()
         return stack_items([DataItem(*self.read(i)) for i in wanted], wanted, self._pool)
+
+    def gather_batch(self, indices: Indices) -> Pair | None:
+        """The inputs and targets of a batch; None if they are no mere copy of alike records.
+
+        Raises:
+            IndexError: An index lies outside.
+            RecordCorruptError: A record does not match its checksum.
+        """
+        readers = self._shards()
+        numbers = checked_indices(indices, len(self))
+        if not len(numbers):
+            return None
+        if len(readers) == 1:
+            return readers[0].gather(numbers, self._pool)
+        return scattered(
+            numbers,
+            self._starts,
+            lambda shard, inside: readers[shard].gather(inside, self._pool),
+            self._pool,
+        )
 
     def open_batch(self, indices: Indices) -> OpenBatch | None:
         """A batch whose samples are still to be copied, for a loader whose workers share that.
