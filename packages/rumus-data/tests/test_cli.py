@@ -134,3 +134,69 @@ def test_wrong_arguments_say_how(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run("convert", "a", "b", "--size", "large")
     assert "HEIGHTxWIDTH" in capsys.readouterr().err
+
+
+def test_names_and_metadata_are_shown_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    path = tmp_path / "good[red].rrec"
+    with RecordWriter(path, metadata={"prompt": "[/INST] [bold]hello"}) as writer:
+        writer.append(1, 2)
+    assert run("inspect", path) == 0
+    shown = capsys.readouterr().out
+    assert "[/INST] [bold]hello" in shown
+    assert "good[red].rrec" in shown
+    assert run("verify", path) == 0
+    assert "good[red].rrec: 1 records" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify", "recover"])
+def test_a_file_that_cannot_be_used_does_not_hide_the_next(
+    path: Path, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    note = tmp_path / "note[" / "x].txt"
+    note.parent.mkdir()
+    note.write_text("no record file")
+    assert run(command, tmp_path / "missing.rrec", note, path) == 1
+    shown = capsys.readouterr()
+    assert "digits.rrec" in shown.out
+    assert "missing.rrec" in shown.err
+    assert "note[/x].txt" in shown.out + shown.err
+
+
+def test_a_conversion_that_fails_leaves_what_was_there(path: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.rrec"
+    data = bytearray(path.read_bytes())
+    data[300_000] ^= 1
+    bad.write_bytes(data)
+    before = path.read_bytes()
+    assert run("convert", bad, path, "--overwrite") == 1
+    assert path.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.rrec", "digits.rrec"]
+    assert run("convert", path, tmp_path / "x.rrec", "--record-version", 1) == 1
+    assert not (tmp_path / "x.rrec").exists()
+    assert run("convert", path, path, "--overwrite") == 0
+    assert path.read_bytes() == before
+
+
+def test_what_is_no_npz_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "a.npz"
+    np.savez(source, input=np.array([None]), target=np.zeros(1))
+    contents = [source.read_bytes(), b"junk", b"PK\3\4 broken", b""]
+    for content in contents:
+        source.write_bytes(content)
+        assert run("convert", source, tmp_path / "out.rrec") == 1
+        assert "no .npz of plain arrays" in capsys.readouterr().err
+
+
+def test_arguments_that_make_no_sense_are_refused(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run("convert", "a", "b", "--size", "0x3")
+    assert run("peek", path, 0, "--out", tmp_path / "seven") == 1
+    assert "seven.png" in capsys.readouterr().err
+    assert run("bench", path, "--batch-size", 10**11, "--workers", 0) == 0
+    assert run("bench", path, "--batch-size", 0) == 1
+    assert "batch_size" in capsys.readouterr().err

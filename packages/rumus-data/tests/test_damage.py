@@ -213,9 +213,39 @@ def test_a_description_that_lies_with_a_good_checksum_is_an_error(
             RecordDataset(path).read(0)
 
 
-def test_recover_refuses_what_is_no_record_file(tmp_path: Path) -> None:
+NO_RECORD_FILES = [
+    b"hello, world" * 100,
+    b"RREC is the name of my club",
+    b"RREC\7\0\0\0" + bytes(52),
+    b"RRE!",
+]
+
+
+@pytest.mark.parametrize("content", NO_RECORD_FILES)
+def test_recover_refuses_what_is_no_record_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.txt"
-    path.write_bytes(b"hello, world" * 100)
+    path.write_bytes(content)
     with pytest.raises(RecordError, match="no record file"):
         recover(path)
-    assert path.read_bytes() == b"hello, world" * 100
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_huge_axes_of_samples_without_elements_are_an_error(
+    tmp_path: Path, version: int, crc32c_by_definition: Callable[[bytes], int]
+) -> None:
+    path = tmp_path / "a.rrec"
+    with RecordWriter(path, version=version) as writer:
+        for _ in range(40):
+            writer.append(np.zeros((0, 2, 3), np.float32), np.float32(1))
+    data = bytearray(path.read_bytes())
+    if version == 1:
+        for k in range(40):
+            struct.pack_into("<II", data, 64 + 32 * k + 8, 2**32 - 1, 2**32 - 1)
+    else:
+        struct.pack_into("<QQ", data, 64 + 24 + 8, 2**30, 2**31)
+        check = crc32c_by_definition(data[64:124]) ^ 0x9BE09BAB
+        struct.pack_into("<I", data, 124, check)
+    path.write_bytes(data)
+    with pytest.raises(RecordError):
+        RecordDataset(path, check="never").__getitems__(range(32))

@@ -21,6 +21,7 @@ from rumus.data import (
     RecordWriter,
     recover,
 )
+from rumus.tensor import ArgumentError, ShapeError
 
 KILLS = int(os.environ.get("RUMUS_KILLS", "8"))
 
@@ -251,6 +252,101 @@ def test_a_full_disk_inside_of_a_block_comes_out_as_itself(
         writer.flush()
     monkeypatch.undo()
     assert recover(path).records == 1
+
+
+LIMITED = """
+import resource, signal, sys
+import numpy as np
+from rumus.data import RecordWriteError, RecordWriter, recover
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, limits[1]))
+try:
+    with RecordWriter(sys.argv[1]) as writer:
+        writer.append_batch(np.zeros((int(sys.argv[2]), 4), "f4"), np.arange(int(sys.argv[2])))
+except RecordWriteError as error:
+    kept = error
+try:
+    recover(sys.argv[1])
+except RecordWriteError as error:
+    assert sys.argv[1] in str(error) and error.errno, error
+resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+print(recover(sys.argv[1]).records)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the file's size by POSIX means")
+@pytest.mark.parametrize("records", [5_000, 100_000])
+def test_recovering_on_the_disk_that_was_full_needs_no_more_than_room(
+    tmp_path: Path, records: int
+) -> None:
+    path = tmp_path / "a.rrec"
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(path), str(records)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == RecordDataset(path).verify() > 3000
+
+
+def nested(tmp_path: Path, count: int) -> tuple[bytes, int]:
+    """A file whose samples are the bytes of another one, and the length of such a sample."""
+    with RecordWriter(tmp_path / "inner.rrec") as writer:
+        for k in range(5):
+            writer.append(np.full(4, 90 + k, np.uint8), np.uint8(200))
+    sample = np.fromfile(tmp_path / "inner.rrec", np.uint8)
+    with RecordWriter(tmp_path / "outer.rrec") as writer:
+        for k in range(count):
+            writer.append(sample, np.uint8(k))
+    return (tmp_path / "outer.rrec").read_bytes(), len(sample)
+
+
+def test_a_record_file_within_a_damaged_sample_is_not_taken_for_records(tmp_path: Path) -> None:
+    data, length = nested(tmp_path, 10)
+    path = tmp_path / "outer.rrec"
+    damaged = bytearray(data[:-64])
+    damaged[133] ^= 1
+    path.write_bytes(damaged)
+    recovery = recover(path)
+    assert (recovery.records, recovery.damaged) == (10, (0,))
+    assert [int(RecordDataset(path).read(k)[1]) for k in range(1, 10)] == list(range(1, 10))
+    path.write_bytes(data[: 128 + length])
+    assert recover(path).records == 0
+
+
+def test_a_record_that_is_refused_leaves_no_trace(tmp_path: Path) -> None:
+    path = tmp_path / "a.rrec"
+    huge = np.broadcast_to(np.float32(0), (1 << 48,))
+    with RecordWriter(path) as writer:
+        for k in range(6):
+            for _ in range(2):
+                with pytest.raises(MemoryError):
+                    writer.append(huge, np.float32(1))
+                with pytest.raises(ShapeError, match="larger than any file"):
+                    writer.append(np.empty((0, 1 << 60), np.uint8), np.float32(1))
+            writer.append(np.full(1 + k // 2, k, np.float32), np.float32(k))
+    dataset = RecordDataset(path)
+    assert dataset.verify() == 6
+    assert [dataset.read(k)[0].tolist() for k in range(6)] == [[k] * (1 + k // 2) for k in range(6)]
+
+
+def test_a_file_that_is_being_written_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.rrec"
+    writer = RecordWriter(path)
+    with pytest.raises(RecordFileIncompleteError, match="still being written"):
+        RecordWriter(path, overwrite=True)
+    writer.append(1, 2)
+    writer.finish()
+    with RecordWriter(path, overwrite=True) as other:
+        other.append(3, 4)
+    assert RecordDataset(path)[0].input.item() == 3
+
+
+def test_metadata_that_json_does_not_know_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="JSON"):
+        RecordWriter(tmp_path / "a.rrec", metadata={"loss": float("nan")})
 
 
 def test_nothing_follows_a_write_that_was_interrupted(

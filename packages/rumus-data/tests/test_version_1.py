@@ -14,7 +14,7 @@ from rumus.data import (
     RecordWriter,
     recover,
 )
-from rumus.tensor import ArgumentError, DTypeError
+from rumus.tensor import ArgumentError, DTypeError, ShapeError
 
 Pairs = list[tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]]
 
@@ -148,6 +148,29 @@ def test_an_unfinished_file_is_refused_and_recovered(tmp_path: Path) -> None:
     assert recovery.records == 20
     assert recovery.dropped_bytes == 21
     assert path.read_bytes() == whole
+
+
+def test_a_file_without_a_record_yet_is_unfinished_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.rrec"
+    writer = RecordWriter(path, version=1)
+    writer.append(np.ones(3, np.float32), np.float32(1))
+    with pytest.raises(RecordFileIncompleteError, match="recover"):
+        RecordDataset(path)
+    writer.finish()
+    assert len(RecordDataset(path)) == 1
+    with RecordWriter(path, version=1, overwrite=True):
+        pass
+    assert len(RecordDataset(path)) == 0
+
+
+def test_shapes_that_the_format_cannot_hold_are_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.rrec"
+    with RecordWriter(path, version=1) as writer:
+        writer.append(np.ones(3, np.float32), np.float32(1))
+        with pytest.raises(ShapeError, match="4294967296"):
+            writer.append(np.empty((2**32, 0), np.float32), np.float32(2))
+        writer.append(np.ones(3, np.float32), np.float32(3))
+    assert [float(RecordDataset(path).read(k)[1]) for k in range(2)] == [1.0, 3.0]
 
 
 def test_a_file_that_was_cut_is_an_error(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def _gather_of(path: Path, samples: int, batch_size: int) -> Callable[[], None]:
     stride = max(len(data) // max(samples, 1) // 8 * 8, 8)
     rows = data[: len(data) // stride * stride].view(np.uint64).reshape(-1, stride // 8)
     order = np.random.default_rng(0).integers(len(rows), size=samples)
-    batch = np.empty((batch_size, rows.shape[1]), np.uint64)
+    batch = np.empty((min(batch_size, samples), rows.shape[1]), np.uint64)
 
     def gather() -> None:
         for start in range(0, samples, batch_size):

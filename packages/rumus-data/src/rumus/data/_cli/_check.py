@@ -6,55 +6,57 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .. import RecordDataset, RecordError, recover
+from ._files import for_each
 
 
 def verify(paths: Sequence[Path]) -> int:
     """Compare every record of each file with its checksum.
 
     Returns:
-        1 if a file is damaged, else 0.
+        1 if a file is damaged or cannot be used, else 0.
     """
-    console = Console(soft_wrap=True)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    bad = 0
+    console = Console(soft_wrap=True, highlight=False)
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
-        for path in paths:
+
+        def check(path: Path) -> int:
             try:
                 dataset = RecordDataset(path)
                 task = progress.add_task(path.name, total=len(dataset))
-                dataset.verify(lambda done, task=task: progress.update(task, completed=done))  # type: ignore[misc]
+                dataset.verify(lambda done: progress.update(task, completed=done))
             except RecordError as error:
-                console.print(f"[red]DAMAGED[/] {error}", highlight=False)
-                bad += 1
-            else:
-                console.print(f"[green]good[/] {path}: {len(dataset):,} records", highlight=False)
-    return 1 if bad else 0
+                console.print(f"[red]DAMAGED[/] {escape(str(error))}")
+                return 1
+            console.print(f"[green]good[/] {escape(str(path))}: {len(dataset):,} records")
+            return 0
+
+        return for_each(paths, check)
 
 
 def recover_all(paths: Sequence[Path]) -> int:
     """Complete each file.
 
     Returns:
-        1 if records of a file are damaged, else 0.
+        1 if records of a file are damaged or it cannot be recovered, else 0.
     """
-    console = Console(soft_wrap=True)
-    damaged = 0
-    for path in paths:
-        recovery = recover(path)
-        damaged += len(recovery.damaged)
-        text = f"{path}: {recovery.records:,} records"
-        if recovery.changed:
-            text += (
-                f", {len(recovery.damaged):,} of them damaged; "
-                f"{recovery.dropped_bytes:,} bytes behind the last one dropped"
-            )
-        else:
-            text += ", complete already"
-        console.print(text, highlight=False)
-        if recovery.damaged:
-            numbers = ", ".join(map(str, recovery.damaged[:20]))
-            console.print(f"  damaged: {numbers}", highlight=False)
-    return 1 if damaged else 0
+    return for_each(paths, _recover)
+
+
+def _recover(path: Path) -> int:
+    recovery = recover(path)
+    text = f"{path}: {recovery.records:,} records"
+    if recovery.changed:
+        text += (
+            f", {len(recovery.damaged):,} of them damaged; "
+            f"{recovery.dropped_bytes:,} bytes behind the last one dropped"
+        )
+    else:
+        text += ", complete already (verify compares the records)"
+    print(text)
+    if recovery.damaged:
+        print("  damaged:", ", ".join(map(str, recovery.damaged[:20])))
+    return 1 if recovery.damaged else 0

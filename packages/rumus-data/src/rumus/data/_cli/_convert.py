@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
-from rumus.tensor import ArgumentError
+from rumus.tensor import ArgumentError, RumusError
 
 from .. import ArrayDataset, RecordDataset, RecordWriter
 from .._item import as_array, raw_parts
@@ -72,21 +73,40 @@ def convert(
 ) -> None:
     """Write record files with the samples of an .npz, a folder of images, or record files.
 
+    Files get their names when all of them are complete; until then those that exist stay.
+
     Args:
         sources: One .npz file, one folder, or any number of record files.
         target: What to write. The samples are spread evenly, in order.
         names: The arrays of the .npz that hold inputs and targets.
         size: The height and the width to scale images to; by default they keep their own.
     """
-    source = _opened(sources, names, size)
-    metadata = source.metadata if target.version == 2 else None
     paths = target.paths()
-    for k, path in enumerate(paths):
-        share = source.samples * (k + 1) // len(paths) - source.samples * k // len(paths)
-        with RecordWriter(path, target.version, target.overwrite, metadata) as writer:
-            for _ in range(share):
-                writer.append(*next(source.pairs))
-        print(f"{path}: {share} records")
+    taken = [path for path in paths if path.exists()]
+    if taken and not target.overwrite:
+        raise ArgumentError(f"{taken[0]} exists; --overwrite replaces it")
+    source = _opened(sources, names, size)
+    shares = [
+        source.samples * (k + 1) // len(paths) - source.samples * k // len(paths)
+        for k in range(len(paths))
+    ]
+    made = [path.with_name(f".{path.name}.new") for path in paths]
+    try:
+        for path, share in zip(made, shares, strict=True):
+            _write(path, target.version, source, share)
+        for path, new, share in zip(paths, made, shares, strict=True):
+            new.replace(path)
+            print(f"{path}: {share} records")
+    finally:
+        for new in made:
+            new.unlink(missing_ok=True)
+
+
+def _write(path: Path, version: int, source: Source, count: int) -> None:
+    metadata = source.metadata if version == 2 else None
+    with RecordWriter(path, version, overwrite=True, metadata=metadata) as writer:
+        for _ in range(count):
+            writer.append(*next(source.pairs))
 
 
 def _opened(
@@ -103,14 +123,19 @@ def _opened(
 
 
 def _npz(path: Path, names: tuple[str, str]) -> Source:
-    with np.load(path) as arrays:
-        missing = [name for name in names if name not in arrays]
-        if missing:
-            raise ArgumentError(
-                f"{path} has no array {missing[0]!r}; it has {', '.join(arrays)} "
-                "(--input and --target choose)"
-            )
-        dataset = ArrayDataset(arrays[names[0]], arrays[names[1]])
+    try:
+        with open(path, "rb") as file, np.load(file) as arrays:
+            missing = [name for name in names if name not in arrays]
+            if missing:
+                raise ArgumentError(
+                    f"{path} has no array {missing[0]!r}; it has {', '.join(arrays)} "
+                    "(--input and --target choose)"
+                )
+            dataset = ArrayDataset(arrays[names[0]], arrays[names[1]])
+    except (ValueError, TypeError, BadZipFile, EOFError) as error:
+        if isinstance(error, RumusError):
+            raise
+        raise ArgumentError(f"{path} is no .npz of plain arrays: {error}") from error
     items = (raw_parts(dataset[k]) for k in range(len(dataset)))
     return Source(len(dataset), ((as_array(x), as_array(y)) for x, y in items), {})
 

@@ -8,18 +8,25 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from .. import Field, RecordDataset
 from .._rrec._reader import open_reader
+from ._files import for_each
 
 
-def inspect(paths: Sequence[Path]) -> None:
-    """Show the size, the records, the schema and the metadata of each file."""
+def inspect(paths: Sequence[Path]) -> int:
+    """Show the size, the records, the schema and the metadata of each file.
+
+    Returns:
+        1 if a file cannot be used, else 0.
+    """
     table = Table("file", "version", "records", "bytes", "input", "target", "metadata")
-    for path in paths:
+
+    def add(path: Path) -> int:
         reader = open_reader(path)
         schema = RecordDataset(path).schema
-        table.add_row(
+        cells = (
             str(path),
             str(reader.version),
             f"{len(reader):,}",
@@ -28,7 +35,13 @@ def inspect(paths: Sequence[Path]) -> None:
             described(schema.target),
             json.dumps(reader.metadata, ensure_ascii=False) if reader.metadata else "",
         )
-    Console().print(table)
+        table.add_row(*map(Text, cells))
+        return 0
+
+    code = for_each(paths, add)
+    if table.rows:
+        Console().print(table)
+    return code
 
 
 def described(field: Field | None) -> str:

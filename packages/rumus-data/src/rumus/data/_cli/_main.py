@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
-    except (RumusError, OSError, IndexError) as error:
+    except (RumusError, OSError, IndexError, MemoryError) as error:
         print(f"rumus-data: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _size(text: str) -> tuple[int, int]:
     height, _, width = text.partition("x")
-    if not (height.isdigit() and width.isdigit()):
+    if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
         raise argparse.ArgumentTypeError(f"{text!r} is no HEIGHTxWIDTH such as 224x224")
     return int(height), int(width)
 
@@ -90,8 +90,7 @@ def _size(text: str) -> tuple[int, int]:
 def _inspect(options: argparse.Namespace) -> int:
     from ._inspect import inspect
 
-    inspect(options.file)
-    return 0
+    return inspect(options.file)
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rumus.tensor import ArgumentError
+
 from .. import RecordDataset
 
 _PRINTED = 1000  # elements
@@ -30,7 +32,12 @@ def peek(path: Path, index: int, out: Path | None) -> None:
         from PIL import Image
 
         out = out or Path(f"{path.stem}-{index}.png")
-        Image.fromarray(pixels).save(out)
+        try:
+            Image.fromarray(pixels).save(out)
+        except ValueError:
+            raise ArgumentError(
+                f"{out} says no format of images; take a name such as {out.stem}.png"
+            ) from None
         print(f"drawn to {out}")
     print("target:", np.array2string(target, threshold=_PRINTED))
 

@@ -51,6 +51,17 @@ class Format(Protocol):
         ...
 
 
+def check_size(*fields: Field) -> None:
+    """Refuse arrays that no file can hold.
+
+    Raises:
+        ShapeError: One is too large.
+    """
+    for field in fields:
+        if field.too_large:
+            raise ShapeError(f"{field} is larger than any file")
+
+
 class Version1Format:
     """Version 1; see :mod:`rumus.data._rrec._v1`."""
 
@@ -73,7 +84,15 @@ class Version1Format:
         )
 
     def layout(self, input: Field, target: Field) -> Layout:
-        """Header, elements and padding to 4 bytes, twice."""
+        """Header, elements and padding to 4 bytes, twice.
+
+        Raises:
+            ShapeError: An axis is too long, or the whole.
+        """
+        check_size(input, target)
+        longest = max((*input.shape, *target.shape), default=0)
+        if longest >= 1 << 32:
+            raise ShapeError(f"an axis of {longest} is too long; version 1 holds below 2**32")
         input_offset = 8 + 4 * len(input.shape)
         middle = input_offset + input.nbytes + -input.nbytes % 4
         target_offset = middle + 8 + 4 * len(target.shape)

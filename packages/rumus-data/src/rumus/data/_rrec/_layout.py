@@ -36,6 +36,12 @@ class Field:
         """The bytes of its elements."""
         return math.prod(self.shape) * self.dtype.itemsize
 
+    @property
+    def too_large(self) -> bool:
+        """Whether numpy could not count a batch of such arrays, of which none may have elements."""
+        spanned = math.prod(max(length, 1) for length in self.shape) * self.dtype.itemsize
+        return spanned >= 1 << (31 if 0 in self.shape else 62)
+
     @cached_property
     def strides(self) -> tuple[int, ...]:
         """The bytes from one element to the next along each axis."""

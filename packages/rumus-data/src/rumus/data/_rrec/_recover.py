@@ -59,23 +59,34 @@ def recover(path: str | os.PathLike[str]) -> Recovery:
         RecordWriteError: The disk is full, or refuses for another reason.
     """
     MappedFile(path)  # names a folder or a missing file
-    with open(path, "r+b") as file:
-        if not lock_for_writing(file):
-            raise RecordFileIncompleteError(f"{path} is still being written by another process")
-        with suppress(RecordError):
-            return _complete(path)
-        mapped = MappedFile(path)
-        start = mapped.view(0, 8).tobytes()
-        if start[:4] != MAGIC[: len(start)] and not looks_like_version_2(mapped):
-            raise RecordFormatError(f"{path} is no record file: it begins with {start[:4]!r}")
-        mend = _mend_version_1 if start[4:] == b"\1\0\0\0" else _mend_version_2
-        try:
-            recovery = mend(mapped, file)
-            os.fsync(file.fileno())
-            sync_folder(mapped.path)
-        except OSError as error:
-            raise RecordWriteError(error.errno, error.strerror, str(path)) from error
+    try:
+        with open(path, "r+b") as file:
+            return _recovered(path, file)
+    except OSError as error:  # also from closing, which writes what a full disk refused before
+        if isinstance(error, RecordError | FileNotFoundError | PermissionError):
+            raise
+        raise RecordWriteError(error.errno, error.strerror, str(path)) from error
+
+
+def _recovered(path: str | os.PathLike[str], file: BinaryIO) -> Recovery:
+    if not lock_for_writing(file):
+        raise RecordFileIncompleteError(f"{path} is still being written by another process")
+    with suppress(RecordError):
+        return _complete(path)
+    mapped = MappedFile(path)
+    start = mapped.view(0, 8).tobytes()
+    if not (_begins_like(start) or looks_like_version_2(mapped)):
+        raise RecordFormatError(f"{path} is no record file: it begins with {start!r}")
+    mend = _mend_version_1 if start[4:] == b"\1\0\0\0" else _mend_version_2
+    recovery = mend(mapped, file)
+    os.fsync(file.fileno())
+    sync_folder(mapped.path)
     return recovery
+
+
+def _begins_like(start: bytes) -> bool:
+    """Whether the first bytes of a file, which may be few, are those of a record file."""
+    return any((MAGIC + bytes([version, 0, 0, 0])).startswith(start) for version in (1, 2))
 
 
 def _complete(path: str | os.PathLike[str]) -> Recovery:

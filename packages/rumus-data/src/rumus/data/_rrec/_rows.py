@@ -94,26 +94,35 @@ class RowBuffer:
 
         Raises:
             DTypeError: The format cannot hold a dtype.
+            ShapeError: The format cannot hold a shape.
+            MemoryError: There is no room for a record; the buffer is as before.
         """
         layout = self._format.layout(input, target)
         head, tag = self._format.begin_run(layout, self.count)
         self._write_blocks()
-        self._runs.extend((self.count, self._place(), tag))
-        self._reserve(len(head))
-        self._memory[self._used : self._used + len(head)] = np.frombuffer(head, np.uint8)
-        self._used += len(head)
+        start, place = self._used, self._place()
+        try:
+            self._reserve(len(head))
+            self._memory[start : start + len(head)] = np.frombuffer(head, np.uint8)
+            self._used += len(head)
+            self._open_rows(layout)
+        except BaseException:  # no memory for a record: go on as if it had not been given
+            self._used = start
+            if self._layout is not None:
+                self._open_rows(self._layout)
+            raise
+        self._runs.extend((self.count, place, tag))
         self._layout, self._tag = layout, tag
         self._kind = (input.shape, target.shape, input.dtype, target.dtype)
-        self._open_rows(layout)
 
     def _open_rows(self, layout: Layout) -> None:
         """Make room for the records that begin before the end of the file's block."""
         rows = max(-(-(_BLOCK - self._place() % _BLOCK) // layout.stride), 1)
         self._reserve(rows * layout.stride)
         end = self._used + rows * layout.stride
-        self._rows = self._memory[self._used : end].reshape(rows, layout.stride)
-        self._inputs, self._targets = layout.split(self._rows)
-        self._room, self._filled = rows, 0
+        opened = self._memory[self._used : end].reshape(rows, layout.stride)
+        self._inputs, self._targets = layout.split(opened)
+        self._rows, self._room, self._filled = opened, rows, 0
 
     def _place(self) -> int:
         """Where the next byte belongs in the file."""

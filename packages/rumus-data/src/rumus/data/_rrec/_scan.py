@@ -78,12 +78,14 @@ def _scan_run(file: MappedFile, run: _Run, found: Found) -> _Run | None:
             found.records = run.first + good
             found.end = run.rows_start + good * stride
         end = run.rows_start + good * stride
-        behind = _next_run(file, end, run.first + good)
-        if behind is not None and behind.start == end:
+        number = run.first + good
+        behind = _run_at(file, end, range(number, number + 1))
+        if behind is not None:
             return behind
         again = _next_good(rows, run, good)
-        if again is None or (behind and behind.start < run.rows_start + again * stride):
-            return behind
+        if again is None:
+            # What looks like a run within a record that was cut off is a part of that record.
+            return None if good == slots else _next_run(file, end, number)
         found.damaged.extend(range(run.first + good, run.first + again))
         good = again
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .._errors import RecordFormatError, RecordWriteError
+from .._errors import RecordFileIncompleteError, RecordFormatError, RecordWriteError
 from ._lock import lock_for_writing
 
 _SYNC_EVERY = 1 << 23  # bytes
@@ -26,6 +25,7 @@ class Sink:
     Raises:
         FileExistsError: The file exists and ``overwrite`` is False.
         RecordFormatError: The path is a folder.
+        RecordFileIncompleteError: The file to replace is still being written.
     """
 
     def __init__(self, path: str | os.PathLike[str], overwrite: bool) -> None:
@@ -37,12 +37,14 @@ class Sink:
         if self.path.is_dir():
             raise RecordFormatError(f"{self.path} is a folder; give the name of a file in it")
         if overwrite and self.path.is_file():
-            self.path.unlink()
+            _remove(self.path)
         try:
             self._file = open(self.path, "xb", buffering=0)
         except FileExistsError:
+            regular = self.path.is_file()
+            reason = "overwrite=True replaces it" if regular else "it is no regular file"
             raise FileExistsError(
-                errno.EEXIST, "the file exists; overwrite=True replaces it", str(self.path)
+                errno.EEXIST, f"the file exists; {reason}", str(self.path)
             ) from None
         lock_for_writing(self._file)
 
@@ -56,10 +58,9 @@ class Sink:
                 self.position += written
                 rest = rest[written:]
         except OSError as error:
-            self._fail(error)
+            raise self._failure(error) from error
         except BaseException:  # Ctrl-C: nothing may follow what was written in part
-            with suppress(RecordWriteError):
-                self._fail(InterruptedError(errno.EINTR, "writing was interrupted"))
+            self._failure(InterruptedError(errno.EINTR, "writing was interrupted"))
             raise
         if self.position - self._begun >= _SYNC_EVERY:
             self._sync_early()
@@ -72,7 +73,7 @@ class Sink:
             self._file.write(data)
             self._file.seek(self.position)
         except OSError as error:
-            self._fail(error)
+            raise self._failure(error) from error
 
     def sync(self) -> None:
         """Return only when everything written is on the disk."""
@@ -81,7 +82,7 @@ class Sink:
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
-            self._fail(error)
+            raise self._failure(error) from error
 
     def sync_folder(self) -> None:
         """Return only when the file's name is on the disk, where the system offers that."""
@@ -112,8 +113,7 @@ class Sink:
         try:
             os.fdatasync(self._file.fileno())
         except OSError as error:  # the system reports it once, so it must not be lost
-            with suppress(RecordWriteError):
-                self._fail(error)
+            self.failed = self._refusal(error)
 
     def _wait(self) -> None:
         if self._syncing is not None:
@@ -122,16 +122,30 @@ class Sink:
 
     def _check(self) -> None:
         if self.failed is not None:
+            self.close()
             raise self.failed
 
-    def _fail(self, error: OSError) -> None:
-        self.failed = RecordWriteError(
+    def _failure(self, error: OSError) -> RecordWriteError:
+        """What to raise; the file is closed, so that it can be recovered."""
+        self.failed = self._refusal(error)
+        self.close()
+        return self.failed
+
+    def _refusal(self, error: OSError) -> RecordWriteError:
+        return RecordWriteError(
             error.errno,
             f"{error.strerror}; the records that were flushed before are saved by "
             f"rumus.data.recover({str(self.path)!r})",
             str(self.path),
         )
-        raise self.failed from error
+
+
+def _remove(path: Path) -> None:
+    """Remove a file that nobody writes to."""
+    with open(path, "rb") as file:
+        if not lock_for_writing(file):
+            raise RecordFileIncompleteError(f"{path} is still being written by another writer")
+    path.unlink()
 
 
 def sync_folder(path: Path) -> None:

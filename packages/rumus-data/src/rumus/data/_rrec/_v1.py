@@ -53,7 +53,7 @@ class Version1Reader:
                 f"{file.path} has {file.size} bytes, less than a header of {HEADER.size}"
             )
         _, _, count, index_offset = HEADER.unpack(file.view(0, HEADER.size).data)
-        if count == 0 and index_offset == 0 and file.size > HEADER.size:
+        if count == 0 and index_offset == 0:
             raise RecordFileIncompleteError(
                 f"{file.path} was not finished by its writer; recover({str(file.path)!r}) saves "
                 "the records in it"
@@ -187,6 +187,8 @@ def _parse_tensor(record: Bytes, start: int, what: str) -> tuple[Field, int, int
     if dtype >= len(DTYPES):
         raise ValueError(f"the {what} has dtype number {dtype}; 0 is float32 and 1 is float16")
     field = Field(DTYPES[dtype], tuple(shape))
+    if field.too_large:
+        raise ValueError(f"the {what} ({field}) is larger than any file")
     offset = start + 8 + 4 * ndim
     end = offset + field.nbytes + -field.nbytes % 4
     if end > len(record):

@@ -16,7 +16,6 @@ without it is unfinished.
 from __future__ import annotations
 
 import json
-import math
 import struct
 from typing import Any
 
@@ -55,7 +54,7 @@ def record_layout(input: Field, target: Field) -> Layout:
 
 def pack_header(metadata: dict[str, Any]) -> bytes:
     """The header and the metadata behind it."""
-    text = json.dumps(metadata, ensure_ascii=False).encode() if metadata else b""
+    text = json.dumps(metadata, ensure_ascii=False, allow_nan=False).encode() if metadata else b""
     header = sealed(HEADER.pack(MAGIC, 2, len(text)), ALIGNMENT)
     return header + (sealed(text, metadata_size(len(text))) if text else b"")
 
@@ -119,7 +118,7 @@ def parse_run(description: Bytes) -> tuple[Layout, int]:
 
 
 def _field(text: bytes, shape: tuple[int, ...]) -> Field:
-    dtype = dtype_of(text)
-    if math.prod(max(length, 1) for length in shape) * dtype.itemsize >= 1 << 62:
-        raise ValueError(f"shape {shape} of dtype {dtype} is larger than any file")
-    return Field(dtype, shape)
+    field = Field(dtype_of(text), shape)
+    if field.too_large:
+        raise ValueError(f"{field} is larger than any file")
+    return field

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rumus.tensor import ArgumentError, ShapeError
 
 from ._crc import MASK, check_of, crc32c
-from ._format import RunTable
+from ._format import RunTable, check_size
 from ._layout import Field, Layout
 from ._mapped import Bytes
 from ._sink import Sink
@@ -45,7 +45,12 @@ class Version2Format:
         return array
 
     def layout(self, input: Field, target: Field) -> Layout:
-        """The input, the target and a trailer, aligned to 64 bytes."""
+        """The input, the target and a trailer, aligned to 64 bytes.
+
+        Raises:
+            ShapeError: One is larger than any file.
+        """
+        check_size(input, target)
         return record_layout(input, target)
 
     def begin_file(self) -> bytes:

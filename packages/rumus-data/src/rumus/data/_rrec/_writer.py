@@ -37,6 +37,7 @@ class RecordWriter:
     Raises:
         FileExistsError: The file exists and ``overwrite`` is False.
         RecordFormatError: The path is a folder.
+        RecordFileIncompleteError: The file to replace is still being written.
         RecordWriteError: The disk is full, or refuses for another reason.
 
     Example:
@@ -69,6 +70,7 @@ class RecordWriter:
 
         Raises:
             DTypeError: The version cannot hold the dtype.
+            ShapeError: The version cannot hold the shape, or a list is ragged.
             RecordWriteError: The system refuses to write.
         """
         x = input if _is_element(input) else as_array(input)
@@ -89,7 +91,8 @@ class RecordWriter:
             targets: As many targets, along the first axis.
 
         Raises:
-            ShapeError: There is no first axis, or the numbers differ.
+            ShapeError: There is no first axis, the numbers differ, or the version cannot hold the
+                shape.
             DTypeError: The version cannot hold the dtype.
             RecordWriteError: The system refuses to write.
         """
@@ -139,7 +142,7 @@ class RecordWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._sink.closed:
+        if self._sink.closed and self._sink.failed is None:
             return
         if error is None:
             self.finish()

@@ -1,0 +1,29 @@
+"""Several files, one after the other."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rumus.tensor import RumusError
+
+
+def for_each(paths: Sequence[Path], work: Callable[[Path], int]) -> int:
+    """Do something with each file, also with those behind one that cannot be used.
+
+    Args:
+        paths: The files.
+        work: Does it; returns 0 if all is well with the file, else 1.
+
+    Returns:
+        The largest of the results; 1 if a file cannot be used.
+    """
+    code = 0
+    for path in paths:
+        try:
+            code = max(code, work(path))
+        except (RumusError, OSError) as error:
+            print(f"rumus-data: {error}", file=sys.stderr)
+            code = 1
+    return code
