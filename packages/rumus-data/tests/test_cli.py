@@ -153,8 +153,13 @@ def test_names_and_metadata_are_shown_as_they_are(
 
 @pytest.mark.parametrize("command", ["inspect", "verify", "recover"])
 def test_a_file_that_cannot_be_used_does_not_hide_the_next(
-    path: Path, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+    path: Path,
+    tmp_path: Path,
+    command: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
     note = tmp_path / "note[" / "x].txt"
     note.parent.mkdir()
     note.write_text("no record file")
