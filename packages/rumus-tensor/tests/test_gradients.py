@@ -7,6 +7,7 @@ import pytest
 
 from rumus.nn import Parameter
 from rumus.tensor import Tensor, cat, maximum, minimum, stack, tensor, where
+from rumus.tensor._ops._rows import LayerNorm
 
 ERF = np.vectorize(math.erf, otypes=[float])
 
@@ -21,6 +22,16 @@ def log_softmax(a, axis):
         - a.max(axis, keepdims=True)
         - np.log(np.exp(a - a.max(axis, keepdims=True)).sum(axis, keepdims=True))
     )
+
+
+def layer_norm(a, weight, bias):
+    mean, variance = (f(a, (1, 2), keepdims=True) for f in (np.mean, np.var))
+    return (a - mean) / np.sqrt(variance + 1e-2) * weight + bias
+
+
+def slices_of_a_result(a):
+    b = a * a
+    return b[0, ::-1] * b[1] + b[1:].sum(0) + b[:, 1:2].sum(0) * b[-1]
 
 
 # name: (function of tensors, the same in numpy, shapes of the arguments, whether all are positive)
@@ -98,6 +109,12 @@ CASES = {
         [(2, 3, 4)],
         False,
     ),
+    "layer norm": (
+        lambda a, w, b: LayerNorm(1e-2)(a, w, b),
+        layer_norm,
+        [(3, 2, 5), (2, 5), (2, 5)],
+        False,
+    ),
     "matmul": (lambda a, b: a @ b, lambda a, b: a @ b, [(3, 4), (4, 2)], False),
     "matmul of vectors": (lambda a, b: a @ b, lambda a, b: a @ b, [(4,), (4,)], False),
     "matmul of a vector": (lambda a, b: a @ b, lambda a, b: a @ b, [(4,), (2, 4, 3)], False),
@@ -126,6 +143,13 @@ CASES = {
         False,
     ),
     "slice": (lambda a: a[1:, ::-2], lambda a: a[1:, ::-2], [(3, 5)], False),
+    "slices of a parameter": (
+        lambda a: a[0] * a[1] + a[1:].sum(0) * a[-1],
+        lambda a: a[0] * a[1] + a[1:].sum(0) * a[-1],
+        [(3, 4)],
+        False,
+    ),
+    "slices of a result": (slices_of_a_result, slices_of_a_result, [(3, 4)], False),
     "index": (lambda a: a[-1, None, ..., 2], lambda a: a[-1, None, ..., 2], [(3, 4, 5)], False),
     "cat": (
         lambda a, b: cat([a, b, a], 1),
@@ -185,6 +209,21 @@ def test_gradient_equals_central_differences(case, device):
         np.testing.assert_allclose(
             grad.numpy(), numeric_gradient(oracle, arrays, weights, i), rtol=1e-4, atol=2e-5
         )
+
+
+@pytest.mark.parametrize("slice_first", [False, True])
+def test_a_slice_adds_to_no_gradient_that_another_input_has(slice_first, device):
+    p, q = (Parameter(tensor([[1.0, 2.0], [3.0, 4.0]], device=device)) for _ in range(2))
+    a, b = p * 2.0, q * 3.0
+    if slice_first:
+        cut = a[0]
+        both = a + b
+    else:
+        both = a + b
+        cut = a[0]
+    grads = (both.sum() + (cut * 5.0).sum() + (a[1] * 7.0).sum()).backward()
+    assert grads.get(p.id).tolist() == [[12, 12], [16, 16]]
+    assert grads.get(q.id).tolist() == [[3, 3], [3, 3]]
 
 
 def test_equal_extremes_share_the_gradient(device):

@@ -14,6 +14,7 @@ from rumus.tensor import (
     ShapeError,
     Tensor,
     float16,
+    int32,
     manual_seed,
     ones,
     randn,
@@ -165,6 +166,24 @@ def test_layer_norm_equals_its_formula(shape, device):
     assert nn.LayerNorm((4, 5))(zeros((3, 4, 5))).shape == (3, 4, 5)
     with pytest.raises(ShapeError, match=r"ends in \(5,\), not \(2, 4\)"):
         nn.LayerNorm(5)(zeros((2, 4)))
+    with pytest.raises(DTypeError, match="takes floats, not int32"):
+        nn.LayerNorm(4)(zeros((2, 4), dtype=int32))
+    for lengths in (0, (), (3, -1)):
+        with pytest.raises(ArgumentError, match="lengths are at least 1"):
+            nn.LayerNorm(lengths)
+
+
+@pytest.mark.parametrize("trained", [(), ("weight",), ("bias",), ("x",), ("x", "weight", "bias")])
+def test_layer_norm_gives_the_gradients_that_are_asked_for(trained, device):
+    layer = nn.LayerNorm(4).to(device)
+    x = nn.Parameter(tensor(logits(3, 4), device=device))
+    for name, parameter in (("weight", layer.weight), ("bias", layer.bias), ("x", x)):
+        parameter.requires_grad = name in trained
+    loss = (layer(x) * tensor(logits(3, 4) + 1, device=device)).sum()
+    if trained:
+        grads = loss.backward()
+        ids = {"weight": layer.weight.id, "bias": layer.bias.id, "x": x.id}
+        assert {name for name, id in ids.items() if id in grads} == set(trained)
 
 
 def test_sequential_is_a_list_of_layers():

@@ -16,6 +16,7 @@ from rumus.tensor import (
     default_generator,
     manual_seed,
     no_grad,
+    pack,
     randn,
     tensor,
     zeros,
@@ -60,6 +61,33 @@ def test_the_result_of_a_replay_stays_when_the_next_one_runs() -> None:
     expected = 2 * first.numpy()
     captured(second)
     assert (result.numpy() == expected).all()
+
+
+def dispatches_of_a_gradient(forward: Callable[[Tensor], Tensor], p: Parameter) -> int:
+    @gpu.capture
+    def step(seed: Tensor) -> None:
+        forward(p).backward(seed)
+
+    step(zeros(forward(p).shape, device="gpu"))
+    return step.dispatches[0]
+
+
+def test_a_layer_norm_is_one_pass_forward_and_two_back() -> None:
+    layer = nn.LayerNorm(8).to_gpu()
+    pack(list(layer.parameters()))
+    p = Parameter(zeros((4, 8), device="gpu"))
+    assert dispatches_of_a_gradient(layer, p) == 3
+
+
+def test_the_gradients_of_slices_are_added_where_they_belong() -> None:
+    zeroed, written, multiplied = 1, 3, 3 + 5  # forward and back
+
+    def product(p: Tensor) -> Tensor:
+        doubled = p * 2.0
+        return doubled[0] * doubled[1] * doubled[2]
+
+    p = Parameter(zeros((3, 5), device="gpu"))
+    assert dispatches_of_a_gradient(product, p) == zeroed + written + multiplied
 
 
 def test_other_shapes_and_dtypes_are_recorded_anew() -> None:

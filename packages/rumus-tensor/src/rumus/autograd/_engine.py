@@ -97,6 +97,8 @@ class _Run:
 
     def __init__(self) -> None:
         self.pending: dict[Node, Any] = {}
+        self.owned: set[Node] = set()
+        """Nodes whose pending gradient nobody else holds."""
         self.leaves: dict[Parameter, Any] = {}
         self.leases: dict[Parameter, tuple[Any, Version]] = {}
         self.contributions: Counter[Parameter] = Counter()
@@ -113,12 +115,14 @@ class _Run:
         grad = self.pending.pop(node, None)
         if grad is None:
             return
+        self.owned.discard(node)
         function = node.checked_function()
-        outer, active.offer = active.offer, lambda i: self.offer(node, i)
+        outer = active.run, active.node
+        active.run, active.node = self, node
         try:
             grads = function.backward(node.device.backend, grad)
         finally:
-            active.offer = outer
+            active.run, active.node = outer
         if len(grads) != len(node.edges):
             raise AutogradError(
                 f"{function.name}.backward returned {len(grads)} gradients "
@@ -131,9 +135,14 @@ class _Run:
             given = _checked(be, function, node, i, grads[i])
             if isinstance(edge, Node):
                 old = self.pending.get(edge)
-                self.pending[edge] = given if old is None else be.elementwise("add", old, given)
+                if old is None:
+                    self.pending[edge] = given
+                elif given is not old:
+                    self.pending[edge] = be.elementwise("add", old, given)
+                    self.owned.add(edge)
             elif edge in self.leaves:
-                self.leaves[edge] = be.elementwise("add", self.leaves[edge], given)
+                if given is not self.leaves[edge]:
+                    self.leaves[edge] = be.elementwise("add", self.leaves[edge], given)
             elif edge in self.leases and given is self.leases[edge][0]:
                 self.leaves[edge] = given
             else:
@@ -146,6 +155,18 @@ class _Run:
         if edge is None or isinstance(edge, Node) or self.contributions[edge] != 1:
             return None
         return self.lease(edge)
+
+    def total(self, node: Node, i: int) -> Any | None:
+        """The gradient of an input so far; None if there is none, or others may hold its memory."""
+        edge = node.edges[i]
+        if edge is None:
+            return None
+        if not isinstance(edge, Node):
+            return self.leaves.get(edge)
+        if edge in self.pending:
+            return self.pending[edge] if edge in self.owned else None
+        self.owned.add(edge)  # what the function returns, as it promised by asking
+        return None
 
     def lease(self, parameter: Parameter) -> Any | None:
         if parameter not in self.leases:

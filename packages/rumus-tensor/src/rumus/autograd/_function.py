@@ -10,7 +10,7 @@ from rumus.tensor._errors import ArgumentError, AutogradError, DeviceError, DTyp
 
 from ._mode import is_grad_enabled
 from ._node import Node
-from ._slots import leased
+from ._slots import active
 
 if TYPE_CHECKING:
     from rumus.nn._parameter import Parameter
@@ -72,7 +72,15 @@ class Function:
         A function that can write into a given array does so and returns that array; it is the
         parameter's place in the gradient arena.
         """
-        return leased(i)
+        return active.run.offer(active.node, i) if active.run is not None else None
+
+    def total(self, i: int) -> Any | None:
+        """Inside ``backward``, the gradient of input ``i`` so far, or None if there is none.
+
+        A function that adds to a part of it alone does so in place and returns that array. Who gets
+        None returns an array of its own, which others may be adding to afterwards.
+        """
+        return active.run.total(active.node, i) if active.run is not None else None
 
     def __call__(self, *inputs: TensorBase | float | int | bool) -> Tensor:
         """Apply the operation and record it if a gradient can be asked for.

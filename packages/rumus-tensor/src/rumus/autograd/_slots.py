@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from rumus.tensor._base import Version
 
@@ -35,13 +35,22 @@ class GradSlot:
         return self._view(), version
 
 
+class Places(Protocol):
+    """A running backward pass, as the functions see it."""
+
+    def offer(self, node: Any, i: int) -> Any | None:
+        """Memory for the whole gradient of an input, if there is a place for it."""
+        ...
+
+    def total(self, node: Any, i: int) -> Any | None:
+        """The gradient of an input so far, if it may be written to."""
+        ...
+
+
 class _Active(threading.local):
-    offer: Callable[[int], Any | None] | None = None
+    run: Places | None = None
+    node: Any = None
 
 
 active = _Active()
-
-
-def leased(i: int) -> Any | None:
-    """The place that the running backward pass offers for input ``i``."""
-    return active.offer(i) if active.offer is not None else None
+"""The backward pass of this thread, and the node that it is at."""

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from rumus.tensor._creation import ones, zeros
 from rumus.tensor._device import CPU, Device
-from rumus.tensor._errors import ShapeError
+from rumus.tensor._elementwise import is_float
+from rumus.tensor._errors import ArgumentError, DTypeError, ShapeError
+from rumus.tensor._ops._rows import LayerNorm as LayerNormFunction
 from rumus.tensor._tensor import Tensor
 
 from ._layer import Layer
@@ -26,12 +28,17 @@ class LayerNorm(Layer):
     Attributes:
         weight: Ones at first, of that shape.
         bias: Zeros at first, of that shape.
+
+    Raises:
+        ArgumentError: There is no length, or one is not positive.
     """
 
     def __init__(
         self, shape: int | Sequence[int], eps: float = 1e-5, device: Device | str = CPU
     ) -> None:
         self.shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        if not self.shape or min(self.shape) < 1:
+            raise ArgumentError(f"LayerNorm: lengths are at least 1, not {self.shape}")
         self.eps = eps
         self.weight = Parameter(ones(self.shape, device=device))
         self.bias = Parameter(zeros(self.shape, device=device))
@@ -41,14 +48,14 @@ class LayerNorm(Layer):
 
         Raises:
             ShapeError: The shape of x does not end in ``shape``.
+            DTypeError: x is not float32 or float16.
         """
         first = x.ndim - len(self.shape)
         if first < 0 or x.shape[first:] != self.shape:
             raise ShapeError(f"LayerNorm takes a shape that ends in {self.shape}, not {x.shape}")
-        axes = tuple(range(first, x.ndim))
-        centered = x - x.mean(axes, keepdims=True)
-        scale = (centered.square().mean(axes, keepdims=True) + self.eps).rsqrt()
-        return centered * scale * self.weight + self.bias
+        if not is_float(x.dtype):
+            raise DTypeError(f"LayerNorm takes floats, not {x.dtype}; convert with .to(float32)")
+        return LayerNormFunction(self.eps)(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """The lengths."""

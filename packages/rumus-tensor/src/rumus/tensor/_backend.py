@@ -163,6 +163,28 @@ class Backend(Protocol[A]):
         """Gradient of :meth:`softmax` from its output."""
         ...
 
+    def layer_norm(self, a: A, weight: A, bias: A, eps: float) -> tuple[A, A]:
+        """Each row minus its mean, times 1 / sqrt(variance + eps), times weight plus bias.
+
+        ``weight`` and ``bias`` have shape ``(columns,)``; the result is in the common dtype. With
+        it come the float32 ``(mean, 1 / sqrt(variance + eps))`` of each row, of shape
+        ``(rows, 2)``.
+        """
+        ...
+
+    def layer_norm_backward(self, a: A, moments: A, weight: A, grad: A) -> A:
+        """Gradient of :meth:`layer_norm` for ``a``, float32, from what came with the result."""
+        ...
+
+    def layer_norm_sums(
+        self, a: A, moments: A, grad: A, out: A | None, bias_out: A | None
+    ) -> tuple[A, A]:
+        """Gradients of :meth:`layer_norm` for weight and bias, float32 unless written to ``out``.
+
+        They are written to ``out`` and ``bias_out``, and these given back, if the device can.
+        """
+        ...
+
     def cross_entropy(self, logits: A, target: A, ignore_index: int, smoothing: float) -> A:
         """Loss of each row, float32, 0 where ignored; ``target`` is int32 of shape ``(rows,)``.
 

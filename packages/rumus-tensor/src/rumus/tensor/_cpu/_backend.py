@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .._backend import Scalar, Shape, Slices
 from .._random import Generator
-from . import _elementwise, _matmul, _movement, _random, _reduce, _rows
+from . import _elementwise, _layer_norm, _matmul, _movement, _random, _reduce, _rows
 
 Array = npt.NDArray[Any]
 
@@ -99,6 +99,22 @@ class CpuBackend:
 
     def softmax_backward(self, y: Array, grad: Array, log: bool) -> Array:
         return _rows.softmax_backward(y, grad, log)
+
+    def layer_norm(self, a: Array, weight: Array, bias: Array, eps: float) -> tuple[Array, Array]:
+        return _layer_norm.layer_norm(a, weight, bias, eps)
+
+    def layer_norm_backward(self, a: Array, moments: Array, weight: Array, grad: Array) -> Array:
+        return _layer_norm.layer_norm_backward(a, moments, weight, grad)
+
+    def layer_norm_sums(
+        self,
+        a: Array,
+        moments: Array,
+        grad: Array,
+        out: Array | None,
+        bias_out: Array | None,
+    ) -> tuple[Array, Array]:
+        return _layer_norm.layer_norm_sums(a, moments, grad)
 
     def cross_entropy(
         self, logits: Array, target: Array, ignore_index: int, smoothing: float

@@ -14,7 +14,7 @@ from rumus.gpu import GpuArray
 from rumus.tensor._backend import Scalar, Shape, Slices
 from rumus.tensor._random import Generator
 
-from . import arg_reduce, matmul, movement, random, reduce, rows
+from . import arg_reduce, layer_norm, matmul, movement, random, reduce, rows
 from .elementwise_plan import elementwise, updated
 from .kernels import shares
 from .layout import broadcast_strides, reshaped_strides
@@ -125,6 +125,26 @@ class GpuBackend:
 
     def softmax_backward(self, y: GpuArray, grad: GpuArray, log: bool) -> GpuArray:
         return rows.softmax_backward(y, grad, log)
+
+    def layer_norm(
+        self, a: GpuArray, weight: GpuArray, bias: GpuArray, eps: float
+    ) -> tuple[GpuArray, GpuArray]:
+        return layer_norm.layer_norm(a, weight, bias, eps)
+
+    def layer_norm_backward(
+        self, a: GpuArray, moments: GpuArray, weight: GpuArray, grad: GpuArray
+    ) -> GpuArray:
+        return layer_norm.layer_norm_backward(a, moments, weight, grad)
+
+    def layer_norm_sums(
+        self,
+        a: GpuArray,
+        moments: GpuArray,
+        grad: GpuArray,
+        out: GpuArray | None,
+        bias_out: GpuArray | None,
+    ) -> tuple[GpuArray, GpuArray]:
+        return layer_norm.layer_norm_sums(a, moments, grad, out, bias_out)
 
     def cross_entropy(
         self, logits: GpuArray, target: GpuArray, ignore_index: int, smoothing: float

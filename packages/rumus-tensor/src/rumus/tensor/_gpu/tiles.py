@@ -40,6 +40,8 @@ class Tile(NamedTuple):
     """Times tx * ty invocations, each for a part of every slice of k."""
     warp_x: int = 8
     """Invocations side by side in a warp."""
+    rounds_of: int = 1
+    """Workgroups that a processor takes in a round, and that take as long together as each."""
 
     @property
     def threads(self) -> int:
@@ -67,12 +69,12 @@ TILES = (
     Tile(16, 16, 2, 4, 16, 1, 0.176, 1.0),
     Tile(16, 16, 2, 2, 16, 2, 0.176, 1.0),
     Tile(16, 16, 2, 2, 16, 1, 0.165, 1.0),
-    Tile(8, 16, 2, 2, 16, 2, 0.170, 1.25),
-    Tile(16, 8, 2, 2, 16, 2, 0.165, 1.25),
-    Tile(8, 8, 2, 2, 16, 1, 0.160, 2.4),
-    Tile(8, 8, 1, 2, 16, 1, 0.135, 2.3),
+    Tile(8, 16, 2, 2, 16, 2, 0.170, 1.25, rounds_of=2),
+    Tile(16, 8, 2, 2, 16, 2, 0.165, 1.25, rounds_of=2),
+    Tile(8, 8, 2, 2, 16, 1, 0.160, 2.4, rounds_of=2),
+    Tile(8, 8, 1, 2, 16, 1, 0.130, 2.3, rounds_of=2),
     Tile(16, 16, 1, 1, 32, 1, 0.125, 1.1),
-    Tile(8, 8, 1, 1, 16, 1, 0.107, 3.0),
+    Tile(8, 8, 1, 1, 16, 1, 0.107, 3.0, rounds_of=2),
     Tile(8, 8, 1, 1, 32, 2, 0.076, 1.15, teams=4),
     Tile(8, 4, 1, 1, 32, 1, 0.075, 1.5, teams=4),
 )
@@ -125,7 +127,8 @@ def modelled_time(choice: Choice, m: int, n: int, batches: int) -> float:
     tile, splits, share = choice
     groups = -(-m // tile.bm) * -(-n // tile.bn) * batches * splits
     alone = tile.bm * tile.bn * (share + START) / (tile.rate * 1e6)
-    time = max(-(-groups // PROCESSORS), tile.resident) * alone
+    round_of = 1 if groups <= PROCESSORS else tile.rounds_of
+    time = max(-(-groups // (PROCESSORS * round_of)) * round_of, tile.resident) * alone
     if splits > 1:
         time += SECOND_STAGE + 8 * splits * m * n * batches / BANDWIDTH
     return time

@@ -9,11 +9,12 @@ from itertools import product
 from rumus.gpu import Pipeline
 from rumus.tensor._elementwise import KINDS, LATTICE
 
-from . import arg_reduce, random, reduce, rows
+from . import arg_reduce, layer_norm, random, reduce, rows
 from .elementwise import EXPRESSIONS, Input, Step, build_source
 from .kernels import WORKGROUP, kernel
 from .layout import Mode
 from .matmul_source import Operand, Tail, Variant, parts_pipeline, product_pipeline
+from .row_source import MOST_CACHED
 from .tiles import TILES
 from .wgsl import REGISTER
 
@@ -34,6 +35,7 @@ def every_variant() -> Iterator[tuple[str, Pipeline]]:
     yield from _reductions()
     yield from _products()
     yield from _row_kernels()
+    yield from _layer_norms()
     for normal in (False, True):
         yield f"random normal={normal}", random.random_pipeline(normal)
 
@@ -136,7 +138,7 @@ def _products() -> Iterator[tuple[str, Pipeline]]:
 
 def _row_kernels() -> Iterator[tuple[str, Pipeline]]:
     for dtype, vectors, lanes, cached in product(
-        ("float32", "float16"), (False, True), (1, 32, WORKGROUP), (0, 3, rows.MOST_CACHED)
+        ("float32", "float16"), (False, True), (1, 32, WORKGROUP), (0, 3, MOST_CACHED)
     ):
         what = f"{dtype} {vectors} {lanes} {cached}"
         for log in (False, True):
@@ -155,3 +157,18 @@ def _row_kernels() -> Iterator[tuple[str, Pipeline]]:
                 f"cross_entropy_backward {what}",
                 rows.cross_entropy_backward_pipeline(dtype, vectors, lanes),
             )
+
+
+def _layer_norms() -> Iterator[tuple[str, Pipeline]]:
+    for dtype, vectors, lanes, cached in product(
+        ("float32", "float16"), (False, True), (1, 32, WORKGROUP), (0, 3, MOST_CACHED)
+    ):
+        for name in ("layer_norm", "layer_norm_backward"):
+            what = f"{name} {dtype} {vectors} {lanes} {cached}"
+            dtypes = dtype, dtype, dtype
+            yield what, layer_norm.norm_pipeline(name, dtypes, vectors, lanes, cached)
+    for dtype, vectors in product(("float32", "float16"), (False, True)):
+        what = f"layer_norm_sums {dtype} {vectors}"
+        yield what, layer_norm.sums_pipeline((dtype, dtype), vectors)
+    for vectors in (False, True):
+        yield f"layer_norm_sums of parts {vectors}", layer_norm.parts_pipeline(vectors)

@@ -83,8 +83,12 @@ class Slice(Function):
         return be.slice(arrays[0], self.index)
 
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
-        """Zeros around the gradient."""
-        return (be.pad(grad, self.before, self.index),)
+        """The gradient added to that part of the total; at first, zeros around it."""
+        total = self.total(0)
+        if total is None:
+            return (be.pad(grad, self.before, self.index),)
+        be.update("add", be.slice(total, self.index), grad)
+        return (total,)
 
 
 class Cat(Function):

@@ -1,0 +1,52 @@
+"""Layer normalisation of the rows of a matrix, and its gradients, computed in float32."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+def layer_norm(a: Array, weight: Array, bias: Array, eps: float) -> tuple[Array, Array]:
+    """``(a - mean) / sqrt(var + eps) * weight + bias``, and ``(mean, 1 / sqrt(var + eps))``."""
+    dtype = np.result_type(a, weight, bias)
+    moments = np.empty((len(a), 2), np.float32)
+    with np.errstate(all="ignore"):
+        moments[:, 0] = a.mean(axis=1, dtype=np.float32)
+        y = a - moments[:, :1]
+        variance = np.einsum("rc,rc->r", y, y) / np.float32(a.shape[1])
+        moments[:, 1] = 1 / np.sqrt(variance + np.float32(eps))
+        y *= moments[:, 1:]
+        y *= weight
+        y += bias
+    return y.astype(dtype, copy=False), moments
+
+
+def layer_norm_backward(a: Array, moments: Array, weight: Array, grad: Array) -> Array:
+    """``scale * (w - mean(w) - n * mean(w * n))`` of ``w = g * weight`` and the normalised n."""
+    columns = np.float32(a.shape[1])
+    with np.errstate(all="ignore"):
+        n = _normalised(a, moments)
+        w = np.multiply(grad, weight, dtype=np.float32)
+        n *= (np.einsum("rc,rc->r", w, n) / columns)[:, None]
+        w -= w.mean(axis=1, keepdims=True)
+        w -= n
+        w *= moments[:, 1:]
+    return w
+
+
+def layer_norm_sums(a: Array, moments: Array, grad: Array) -> tuple[Array, Array]:
+    """``sum(g * n)`` and ``sum(g)`` down the columns."""
+    with np.errstate(all="ignore"):
+        n = _normalised(a, moments)
+        n *= grad
+        return n.sum(axis=0), grad.sum(axis=0, dtype=np.float32)
+
+
+def _normalised(a: Array, moments: Array) -> Array:
+    n = a - moments[:, :1]
+    n *= moments[:, 1:]
+    return np.asarray(n)

@@ -1,0 +1,172 @@
+"""Layer normalisation of the rows of a matrix, and its gradients."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from rumus.gpu import GpuArray, Pipeline, empty, zeros
+from rumus.tensor._elementwise import float32
+
+from .kernels import kernel, plane, shares
+from .movement import contiguous
+from .row_source import (
+    aligned,
+    as_dtype,
+    fetch,
+    lanes_and_cache,
+    row_groups,
+    row_kernel,
+    store,
+)
+from .wgsl import declare_loads
+
+STRIP = 32
+"""Columns of a workgroup of ``layer_norm_sums.wgsl``."""
+_LEAST_SHARE = 128
+"""Rows of a workgroup of it: fewer are not worth a second pass."""
+_ENOUGH_GROUPS = 2048
+_INPUTS = {"layer_norm": ("x", "weight", "bias"), "layer_norm_backward": ("x", "g", "weight")}
+
+
+def layer_norm(
+    a: GpuArray, weight: GpuArray, bias: GpuArray, eps: float
+) -> tuple[GpuArray, GpuArray]:
+    """See ``Backend.layer_norm``."""
+    a, weight, bias = contiguous(a), contiguous(weight), contiguous(bias)
+    rows, columns = a.shape
+    y = empty(a.shape, float32, a.device_index)
+    moments = empty((rows, 2), float32, a.device_index)
+    if y.size:
+        lanes, cached = lanes_and_cache(columns)
+        dtypes = str(a.dtype), str(weight.dtype), str(bias.dtype)
+        pipeline = norm_pipeline("layer_norm", dtypes, aligned(a, weight, bias), lanes, cached)
+        words = rows, columns, a.offset, weight.offset, bias.offset, float(eps)
+        groups = row_groups(rows, lanes, a.device_index)
+        pipeline.dispatch([a, weight, bias, moments, y], words, groups)
+    return as_dtype(y, np.result_type(a.dtype, weight.dtype, bias.dtype)), moments
+
+
+def layer_norm_backward(
+    a: GpuArray, moments: GpuArray, weight: GpuArray, grad: GpuArray
+) -> GpuArray:
+    """See ``Backend.layer_norm_backward``."""
+    a, weight, grad = contiguous(a), contiguous(weight), contiguous(grad)
+    rows, columns = a.shape
+    result = empty(a.shape, float32, a.device_index)
+    if result.size:
+        lanes, cached = lanes_and_cache(columns)
+        dtypes = str(a.dtype), str(grad.dtype), str(weight.dtype)
+        pipeline = norm_pipeline(
+            "layer_norm_backward", dtypes, aligned(a, grad, weight), lanes, cached
+        )
+        words = rows, columns, a.offset, grad.offset, weight.offset
+        groups = row_groups(rows, lanes, a.device_index)
+        pipeline.dispatch([a, grad, weight, moments, result], words, groups)
+    return result
+
+
+def layer_norm_sums(
+    a: GpuArray,
+    moments: GpuArray,
+    grad: GpuArray,
+    out: GpuArray | None,
+    bias_out: GpuArray | None,
+) -> tuple[GpuArray, GpuArray]:
+    """See ``Backend.layer_norm_sums``; tall matrices are added up in parts first."""
+    rows, columns = a.shape
+    if out is None or bias_out is None or not _one_kernel_writes(out, bias_out):
+        both = (empty if a.size else zeros)((2, columns), float32, a.device_index)
+        out, bias_out = (
+            GpuArray(both.storage, (columns,), (1,), at, float32) for at in (0, columns)
+        )
+    if not a.size:
+        return out, bias_out
+    a, grad = contiguous(a), contiguous(grad)
+    strips = -(-columns // STRIP)
+    parts = min(-(-rows // _LEAST_SHARE), -(-_ENOUGH_GROUPS // strips))
+    share = -(-rows // parts)
+    groups = (*plane(strips, a.device_index), parts)
+    pipeline = sums_pipeline((str(a.dtype), str(grad.dtype)), aligned(a, grad))
+    words = rows, columns, share, strips, a.offset, grad.offset
+    if parts == 1:
+        pipeline.dispatch([a, grad, moments, out], (*words, out.offset, bias_out.offset), groups)
+        return out, bias_out
+    partial = empty((parts, 2, columns), float32, a.device_index)
+    pipeline.dispatch([a, grad, moments, partial], (*words, 0, columns), groups)
+    words = parts, columns, parts, strips, 0, 0
+    parts_pipeline(columns % 4 == 0).dispatch(
+        [partial, out], (*words, out.offset, bias_out.offset), groups[:2]
+    )
+    return out, bias_out
+
+
+def _one_kernel_writes(out: GpuArray, bias_out: GpuArray) -> bool:
+    """Whether both are float32 places in one storage, which a kernel binds but once."""
+    both_float32 = out.dtype == bias_out.dtype == float32
+    return both_float32 and shares(out, bias_out) and out.is_contiguous and bias_out.is_contiguous
+
+
+@cache
+def norm_pipeline(
+    name: str, dtypes: tuple[str, str, str], vectors: bool, lanes: int, cached: int
+) -> Pipeline:
+    """A variant of ``layer_norm.wgsl`` or its backward, for the dtypes of its first arrays."""
+    declared = enumerate(zip(_INPUTS[name], dtypes, strict=True))
+    prelude = "".join(fetch(at, array, dtype, vectors) for at, (array, dtype) in declared)
+    return row_kernel(name, max(cached, 1)).variant(
+        prelude=prelude + store(4, vectors), LANES=lanes, CACHE=max(cached, 1), CACHED=cached > 0
+    )
+
+
+@cache
+def sums_pipeline(dtypes: tuple[str, str], vectors: bool) -> Pipeline:
+    """A variant of ``layer_norm_sums.wgsl`` over a matrix and the gradient of the result."""
+    prelude = (
+        declare_loads(0, "x", dtypes[0], vectors)
+        + declare_loads(1, "g", dtypes[1], vectors)
+        + "@group(0) @binding(2) var<storage, read> moments: array<vec2<f32>>;\n"
+        + _four_columns("x", vectors)
+        + _four_columns("g", vectors)
+        + _sums_bindings(3)
+        + """
+fn terms(r: u32, columns: vec4<u32>) -> Terms {
+  let g = four_g(params.g_offset + r * params.columns, columns);
+  let x = four_x(params.x_offset + r * params.columns, columns);
+  return Terms(g * (x - vec4<f32>(moments[r].x)) * moments[r].y, g);
+}
+"""
+    )
+    return kernel("layer_norm_sums").variant(prelude=prelude, VECTORS=vectors)
+
+
+@cache
+def parts_pipeline(vectors: bool) -> Pipeline:
+    """The variant of ``layer_norm_sums.wgsl`` that adds up its own parts."""
+    prelude = (
+        declare_loads(0, "part", "float32", vectors)
+        + _four_columns("part", vectors)
+        + _sums_bindings(1)
+        + """
+fn terms(r: u32, columns: vec4<u32>) -> Terms {
+  let base = 2u * r * params.columns;
+  return Terms(four_part(base, columns), four_part(base + params.columns, columns));
+}
+"""
+    )
+    return kernel("layer_norm_sums").variant(prelude=prelude, VECTORS=vectors)
+
+
+def _four_columns(name: str, vectors: bool) -> str:
+    """``four_NAME(base, columns)``: elements of the row that starts at ``base``."""
+    each = ", ".join(f"load_{name}_element(base + columns.{axis})" for axis in "xyzw")
+    value = f"load_{name}_vector((base + columns.x) / 4u)" if vectors else f"vec4<f32>({each})"
+    return f"fn four_{name}(base: u32, columns: vec4<u32>) -> vec4<f32> {{ return {value}; }}\n"
+
+
+def _sums_bindings(first: int) -> str:
+    return (
+        f"@group(0) @binding({first}) var<storage, read_write> output: array<f32>;\n"
+        f"@group(0) @binding({first + 1}) var<uniform> params: Params;\n"
+    )
