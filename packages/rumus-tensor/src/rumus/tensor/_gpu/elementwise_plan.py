@@ -86,8 +86,10 @@ def updated(op: str, target: GpuArray, other: Argument) -> bool:
 
 def writes_whole_words(value: GpuArray, target: GpuArray) -> bool:
     """Whether :func:`write` can store into a view without touching its neighbours' bytes."""
+    if target.dtype.itemsize == 4:
+        return True
     dims, (_, steps) = collapse(target.shape, [value.strides, target.strides])
-    return target.dtype.itemsize == 4 or store_mode(dims, steps, target.offset).vectors
+    return store_mode(dims, steps, target.offset).vectors
 
 
 def _chain(plan: _Plan, args: Sequence[Argument]) -> ElementwiseChain:

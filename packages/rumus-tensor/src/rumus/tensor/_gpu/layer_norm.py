@@ -20,7 +20,7 @@ from .row_source import (
     row_kernel,
     store,
 )
-from .wgsl import declare_loads
+from .wgsl import declare_loads, dtype_name
 
 STRIP = 32
 """Columns of a workgroup of ``layer_norm_sums.wgsl``."""
@@ -39,11 +39,8 @@ def layer_norm(
     y = empty(a.shape, float32, a.device_index)
     moments = empty((rows, 2), float32, a.device_index)
     if y.size:
-        lanes, cached = lanes_and_cache(columns)
-        dtypes = str(a.dtype), str(weight.dtype), str(bias.dtype)
-        pipeline = norm_pipeline("layer_norm", dtypes, aligned(a, weight, bias), lanes, cached)
+        pipeline, groups = _plan("layer_norm", a, weight, bias)
         words = rows, columns, a.offset, weight.offset, bias.offset, float(eps)
-        groups = row_groups(rows, lanes, a.device_index)
         pipeline.dispatch([a, weight, bias, moments, y], words, groups)
     return as_dtype(y, np.result_type(a.dtype, weight.dtype, bias.dtype)), moments
 
@@ -56,13 +53,8 @@ def layer_norm_backward(
     rows, columns = a.shape
     result = empty(a.shape, float32, a.device_index)
     if result.size:
-        lanes, cached = lanes_and_cache(columns)
-        dtypes = str(a.dtype), str(grad.dtype), str(weight.dtype)
-        pipeline = norm_pipeline(
-            "layer_norm_backward", dtypes, aligned(a, grad, weight), lanes, cached
-        )
+        pipeline, groups = _plan("layer_norm_backward", a, grad, weight)
         words = rows, columns, a.offset, grad.offset, weight.offset
-        groups = row_groups(rows, lanes, a.device_index)
         pipeline.dispatch([a, grad, weight, moments, result], words, groups)
     return result
 
@@ -88,7 +80,7 @@ def layer_norm_sums(
     parts = min(-(-rows // _LEAST_SHARE), -(-_ENOUGH_GROUPS // strips))
     share = -(-rows // parts)
     groups = (*plane(strips, a.device_index), parts)
-    pipeline = sums_pipeline((str(a.dtype), str(grad.dtype)), aligned(a, grad))
+    pipeline = sums_pipeline((dtype_name(a.dtype), dtype_name(grad.dtype)), aligned(a, grad))
     words = rows, columns, share, strips, a.offset, grad.offset
     if parts == 1:
         pipeline.dispatch([a, grad, moments, out], (*words, out.offset, bias_out.offset), groups)
@@ -100,6 +92,15 @@ def layer_norm_sums(
         [partial, out], (*words, out.offset, bias_out.offset), groups[:2]
     )
     return out, bias_out
+
+
+def _plan(name: str, a: GpuArray, *others: GpuArray) -> tuple[Pipeline, tuple[int, int]]:
+    """The kernel for a matrix and what goes with it, and its workgroups."""
+    rows, columns = a.shape
+    lanes, cached = lanes_and_cache(columns)
+    first, second, third = (dtype_name(given.dtype) for given in (a, *others))
+    pipeline = norm_pipeline(name, (first, second, third), aligned(a, *others), lanes, cached)
+    return pipeline, row_groups(rows, lanes, a.device_index)
 
 
 def _one_kernel_writes(out: GpuArray, bias_out: GpuArray) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from functools import lru_cache
 from math import prod
 
 from rumus.gpu._array import contiguous_strides
@@ -52,6 +53,7 @@ class Mode(Enum):
         return self in (Mode.ROW, Mode.SPLAT, Mode.STEP, Mode.STRIDED)
 
 
+@lru_cache(maxsize=4096)
 def broadcast_strides(shape: Shape, strides: Strides, to: Shape) -> Strides:
     """Strides that repeat an array of ``shape`` over a larger one, by numpy's rules."""
     lead = len(to) - len(shape)
@@ -114,6 +116,7 @@ def store_mode(dims: Shape, strides: Strides, offset: int) -> Mode:
     return Mode.STRIDED
 
 
+@lru_cache(maxsize=4096)
 def reshaped_strides(shape: Shape, strides: Strides, to: Shape) -> Strides | None:
     """Strides that show the same elements under another shape, or None where data must move."""
     if prod(shape) == 0:

@@ -17,6 +17,7 @@ MOST_CACHED = 8
 """Vectors of a row that an invocation keeps in registers."""
 
 
+@cache
 def lanes_and_cache(columns: int) -> tuple[int, int]:
     """Invocations a row, a power of two, and the vectors that each keeps: 0 if too many."""
     vectors = -(-columns // 4)

@@ -20,6 +20,7 @@ from .row_source import (
     row_kernel,
     store,
 )
+from .wgsl import dtype_name
 
 _OUTSIDE = (
     "cross_entropy_loss: target[{0}] is {1}, outside the classes of the logits "
@@ -34,7 +35,7 @@ def softmax(a: GpuArray, log: bool) -> GpuArray:
     y = empty(a.shape, float32, a.device_index)
     if y.size:
         lanes, cached = lanes_and_cache(columns)
-        pipeline = softmax_pipeline(str(dtype), aligned(a), lanes, cached, log)
+        pipeline = softmax_pipeline(dtype_name(dtype), aligned(a), lanes, cached, log)
         pipeline.dispatch(
             [a, y], (rows, columns, a.offset, -inf), row_groups(rows, lanes, a.device_index)
         )
@@ -49,7 +50,7 @@ def softmax_backward(y: GpuArray, grad: GpuArray, log: bool) -> GpuArray:
     if result.size:
         lanes, cached = lanes_and_cache(columns)
         pipeline = softmax_backward_pipeline(
-            (str(dtype), str(grad.dtype)), aligned(y, grad), lanes, cached, log
+            (dtype_name(dtype), dtype_name(grad.dtype)), aligned(y, grad), lanes, cached, log
         )
         words = rows, columns, y.offset, grad.offset
         pipeline.dispatch([y, grad, result], words, row_groups(rows, lanes, y.device_index))
@@ -66,7 +67,7 @@ def cross_entropy(
     if rows:
         lanes, _ = lanes_and_cache(columns)
         pipeline = cross_entropy_pipeline(
-            str(logits.dtype), aligned(logits), lanes, smoothing != 0.0
+            dtype_name(logits.dtype), aligned(logits), lanes, smoothing != 0.0
         )
         words = rows, columns, logits.offset, target.offset, ignore_index, float(smoothing), -inf
         pipeline.dispatch(
@@ -94,7 +95,7 @@ def cross_entropy_backward(
     result = empty(logits.shape, float32, logits.device_index)
     if result.size:
         lanes, _ = lanes_and_cache(columns)
-        pipeline = cross_entropy_backward_pipeline(str(dtype), aligned(logits), lanes)
+        pipeline = cross_entropy_backward_pipeline(dtype_name(dtype), aligned(logits), lanes)
         offsets = logits.offset, target.offset, grad.offset, grad.strides[0]
         words = rows, columns, *offsets, ignore_index, float(smoothing), -inf
         pipeline.dispatch(

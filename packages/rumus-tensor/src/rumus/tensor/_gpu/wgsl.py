@@ -125,6 +125,12 @@ def convert(value: str, source: str, target: str) -> str:
     return f"vec4<{target}>({value})"
 
 
+@cache
+def dtype_name(dtype: DType) -> str:
+    """What a dtype is called, which numpy works out anew each time."""
+    return str(dtype)
+
+
 def as_f32(value: float) -> float:
     """A Python number as a float that fits 32 bits; too large ones become infinite."""
     number = float(value)
