@@ -14,7 +14,11 @@ import numpy.typing as npt
 F32 = npt.NDArray[np.float32]
 
 BLOCK = 65536
-"""Elements of a block: the measured optimum where an update reads three to five arrays."""
+"""Elements of a block: the measured optimum of one thread, where an update reads 3 to 5 arrays."""
+
+_WIDE_BLOCK = 3 * BLOCK
+"""The same for several threads: each numpy call ends with a turn at the interpreter, for which a
+thread that finds it taken goes to sleep, and that costs more than a block that leaves the cache."""
 
 _PARALLEL_BLOCK = 16384
 """Below this many elements a block's numpy calls are too short to let go of the interpreter."""
@@ -31,13 +35,24 @@ Body = Callable[[Span, list[npt.NDArray[Any]]], None]
 _pool: ThreadPoolExecutor | None = None
 
 
-def spans(sizes: Sequence[int]) -> list[Span]:
+def spans(sizes: Sequence[int], block: int = BLOCK) -> list[Span]:
     """Cut flat arrays of the given sizes into blocks."""
     return [
-        (i, start, min(start + BLOCK, size))
+        (i, start, min(start + block, size))
         for i, size in enumerate(sizes)
-        for start in range(0, size, BLOCK)
+        for start in range(0, size, block)
     ]
+
+
+def wide_spans(sizes: Sequence[int], scratch: str) -> list[Span]:
+    """Blocks for results that do not depend on where a block ends, as sums over blocks do.
+
+    Args:
+        sizes: of the flat arrays.
+        scratch: as in :func:`for_spans`; all threads together must have room for it.
+    """
+    room = _SCRATCH_BYTES // ((os.cpu_count() or 1) * max(_item_bytes(scratch), 1))
+    return spans(sizes, max(BLOCK, min(_WIDE_BLOCK, room // 4096 * 4096)))
 
 
 def for_spans(work: Sequence[Span], scratch: str, body: Body) -> None:
@@ -51,7 +66,7 @@ def for_spans(work: Sequence[Span], scratch: str, body: Body) -> None:
     """
     large = [s for s in work if s[2] - s[1] >= _PARALLEL_BLOCK]
     small = [s for s in work if s[2] - s[1] < _PARALLEL_BLOCK]
-    block_bytes = BLOCK * sum(np.dtype(letter).itemsize for letter in scratch)
+    block_bytes = max((s[2] - s[1] for s in large), default=0) * _item_bytes(scratch)
     threads = min(os.cpu_count() or 1, _SCRATCH_BYTES // max(block_bytes, 1), len(large) // 2)
     if threads < 2:
         _serve(work, scratch, body)
@@ -67,6 +82,10 @@ def for_spans(work: Sequence[Span], scratch: str, body: Body) -> None:
     for error in errors:
         if error is not None:
             raise error
+
+
+def _item_bytes(scratch: str) -> int:
+    return sum(np.dtype(letter).itemsize for letter in scratch)
 
 
 def _serve(work: Sequence[Span], scratch: str, body: Body) -> None:

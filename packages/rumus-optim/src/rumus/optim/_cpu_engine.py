@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from rumus.autograd import Borrowed
 from rumus.nn import Parameter
-from rumus.optim._cpu import F32, Span, flat, for_spans, read_block, spans
+from rumus.optim._cpu import F32, Span, flat, for_spans, read_block, spans, wide_spans
 from rumus.optim._engine import MASTER, Snapshot, state_shapes
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class CpuEngine:
 
 def step_elementwise(rule: Optimizer, works: Sequence[Work], step: int) -> None:
     """Apply a formula whose elements do not depend on each other, block by block."""
-    scratch = rule.scratch
+    scratch = rule.scratch + "f" * any(not work.plain for work in works)
 
     def update(span: Span, buffers: list[npt.NDArray[Any]]) -> None:
         index, start, stop = span
@@ -160,8 +160,7 @@ def step_elementwise(rule: Optimizer, works: Sequence[Work], step: int) -> None:
         rule.update(work.row, step, work.p[start:stop], grad, states, buffers)
         work.finish(start, stop)
 
-    copies = any(not work.plain for work in works)
-    for_spans(spans([w.p.size for w in works]), scratch + "f" * copies, update)
+    for_spans(wide_spans([w.p.size for w in works], scratch), scratch, update)
 
 
 def _all_finite(works: Sequence[Work]) -> bool:

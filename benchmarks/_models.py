@@ -1,0 +1,163 @@
+"""The same models here and in PyTorch, with the names that let one take the other's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from rumus import nn
+from rumus.tensor import Tensor
+
+
+class Case(NamedTuple):
+    """A model of each library, and what a batch of its training is."""
+
+    ours: Callable[[], nn.Module]
+    theirs: Callable[[Any], Any]
+    """Given ``torch``."""
+    shape: tuple[int, ...]
+    classes: int
+
+
+def mlp(*sizes: int) -> Case:
+    """Linear layers with ReLU between them, for a batch of 128."""
+    return Case(
+        lambda: our_mlp(sizes), lambda torch: their_mlp(torch, sizes), (128, sizes[0]), sizes[-1]
+    )
+
+
+def our_mlp(sizes: Sequence[int]) -> nn.Sequential:
+    """Linear layers with ReLU between them."""
+    layers: list[nn.Module] = []
+    for wide, narrow in pairwise(sizes):
+        layers += [nn.Linear(wide, narrow), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def their_mlp(torch: Any, sizes: Sequence[int]) -> Any:
+    """The same in PyTorch."""
+    layers: list[Any] = []
+    for wide, narrow in pairwise(sizes):
+        layers += [torch.nn.Linear(wide, narrow), torch.nn.ReLU()]
+    return torch.nn.Sequential(*layers[:-1])
+
+
+class Residual(nn.Module):
+    """``x + linear(silu(norm(x)))``."""
+
+    def __init__(self, width: int) -> None:
+        self.norm = nn.LayerNorm(width)
+        self.linear = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of any shape that ends in the width."""
+        return x + self.linear(self.norm(x).silu())
+
+
+class Block(nn.Module):
+    """A transformer's block: self-attention and two linear layers, each behind a layer norm."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of shape (batch, tokens, width)."""
+        x = x + self.attention(self.norm1(x))
+        return x + self.down(self.up(self.norm2(x)).gelu())
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Every token looks at every other one."""
+        batch, tokens, width = x.shape
+        size = width // self.heads
+        qkv = self.qkv(x).reshape((batch, tokens, 3, self.heads, size)).permute((2, 0, 3, 1, 4))
+        weights = (qkv[0] @ qkv[1].transpose() * size**-0.5).softmax()
+        return self.out((weights @ qkv[2]).permute((0, 2, 1, 3)).reshape((batch, tokens, width)))
+
+
+class Head(nn.Module):
+    """Scores of each token."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        self.norm, self.linear = nn.LayerNorm(width), nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of shape (batch, tokens, width); the result has a row for each token."""
+        scores = self.linear(self.norm(x))
+        return scores.reshape((-1, scores.shape[-1]))
+
+
+def residual(width: int, depth: int, batch: int) -> Case:
+    """Residual blocks and a linear layer."""
+
+    def ours() -> nn.Module:
+        return nn.Sequential(*[Residual(width) for _ in range(depth)], nn.Linear(width, 10))
+
+    def theirs(torch: Any) -> Any:
+        blocks = [_their_residual(torch)(width) for _ in range(depth)]
+        return torch.nn.Sequential(*blocks, torch.nn.Linear(width, 10))
+
+    return Case(ours, theirs, (batch, width), 10)
+
+
+def transformer(width: int, heads: int, depth: int, batch: int, tokens: int, classes: int) -> Case:
+    """An encoder over vectors, with plain products for its attention in both libraries."""
+
+    def ours() -> nn.Module:
+        return nn.Sequential(*[Block(width, heads) for _ in range(depth)], Head(width, classes))
+
+    def theirs(torch: Any) -> Any:
+        block, head = _their_transformer(torch)
+        blocks = [block(width, heads) for _ in range(depth)]
+        return torch.nn.Sequential(*blocks, head(width, classes))
+
+    return Case(ours, theirs, (batch, tokens, width), classes)
+
+
+def _their_residual(torch: Any) -> Any:
+    class TheirResidual(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.norm = torch.nn.LayerNorm(width)
+            self.linear = torch.nn.Linear(width, width)
+
+        def forward(self, x: Any) -> Any:
+            return x + self.linear(torch.nn.functional.silu(self.norm(x)))
+
+    return TheirResidual
+
+
+def _their_transformer(torch: Any) -> tuple[Any, Any]:
+    layers = torch.nn
+
+    class TheirBlock(layers.Module):  # type: ignore[misc]
+        def __init__(self, width: int, heads: int) -> None:
+            super().__init__()
+            self.heads = heads
+            self.norm1, self.norm2 = layers.LayerNorm(width), layers.LayerNorm(width)
+            self.qkv, self.out = layers.Linear(width, 3 * width), layers.Linear(width, width)
+            self.up, self.down = layers.Linear(width, 4 * width), layers.Linear(4 * width, width)
+
+        def forward(self, x: Any) -> Any:
+            x = x + self.attention(self.norm1(x))
+            return x + self.down(layers.functional.gelu(self.up(self.norm2(x))))
+
+        def attention(self, x: Any) -> Any:
+            batch, tokens, width = x.shape
+            size = width // self.heads
+            qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, size).permute(2, 0, 3, 1, 4)
+            weights = (qkv[0] @ qkv[1].transpose(-1, -2) * size**-0.5).softmax(-1)
+            return self.out((weights @ qkv[2]).permute(0, 2, 1, 3).reshape(batch, tokens, width))
+
+    class TheirHead(layers.Module):  # type: ignore[misc]
+        def __init__(self, width: int, classes: int) -> None:
+            super().__init__()
+            self.norm, self.linear = layers.LayerNorm(width), layers.Linear(width, classes)
+
+        def forward(self, x: Any) -> Any:
+            return self.linear(self.norm(x)).flatten(0, 1)
+
+    return TheirBlock, TheirHead
