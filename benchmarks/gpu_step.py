@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -65,17 +64,13 @@ def dispatch_seconds(sizes: Sequence[int], x: Tensor, y: Tensor, count: int) -> 
 
 
 def import_seconds(statements: Sequence[str], rounds: int) -> list[list[float]]:
-    """The processor's time for a fresh interpreter that runs a statement, in turns."""
+    """The times of fresh interpreters that run a statement, in turns."""
     times: list[list[float]] = [[] for _ in statements]
     for _ in range(rounds):
         for statement, seconds in zip(statements, times, strict=True):
-            before = os.times()
+            start = time.perf_counter()
             subprocess.run([sys.executable, "-c", statement], check=True)
-            after = os.times()
-            seconds.append(
-                after.children_user + after.children_system
-                - before.children_user - before.children_system
-            )  # fmt: skip
+            seconds.append(time.perf_counter() - start)
     return times
 
 

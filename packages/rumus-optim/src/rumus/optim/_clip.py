@@ -36,8 +36,9 @@ def clip_grad_norm_(
 
     Nothing is read back from a GPU: the norm stays there, and the factor is applied by the next
     optimizer step's kernel, or when somebody looks at a gradient. Norms of gradients that overflow
-    or underflow when they are squared come out right. If the norm is not finite the gradients stay
-    as they are; an optimizer with ``skip_nonfinite`` then leaves the step out.
+    or underflow when they are squared come out right; a GPU that takes subnormal numbers for 0, as
+    WGSL lets it, does so with a factor below 1.2e-38. If a gradient is not finite they all stay as
+    they are; an optimizer with ``skip_nonfinite`` then leaves the step out.
 
     Args:
         grads: the gradients, changed in place.
