@@ -1,5 +1,9 @@
 """Tensors on the CPU and on the GPU."""
 
+# Not as deep as the modules below would import it: at some depths CPython 3.11 and later get and
+# give back a piece of their stack in every call, which made this import a tenth slower.
+import numpy  # noqa: F401
+
 from rumus.autograd._mode import is_grad_enabled, no_grad
 
 from .__about__ import __version__
