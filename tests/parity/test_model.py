@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from rumus import nn, tensor
+from rumus.autograd import no_grad
 
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}
 RNG = np.random.default_rng(11)
@@ -67,3 +68,19 @@ def test_mean_squared_error_and_its_gradients(activation: str) -> None:
     loss = nn.mse_loss(here(tensor.tensor(X)), tensor.tensor(Y))
     theirs = torch.nn.functional.mse_loss(there(torch.from_numpy(X)), torch.from_numpy(Y))
     check(here, loss, there, theirs)
+
+
+@pytest.mark.parametrize("shape", [(64,), (8, 8)])
+def test_layer_norms_and_their_gradients(shape: tuple[int, ...]) -> None:
+    tensor.manual_seed(3)
+    norm = nn.LayerNorm(shape, eps=1e-3)
+    with no_grad():
+        norm.weight.copy_(tensor.tensor(RNG.normal(size=shape).astype(np.float32)))
+    here = nn.Sequential(nn.Linear(20, 64), norm)
+    there = torch.nn.Sequential(torch.nn.Linear(20, 64), torch.nn.LayerNorm(shape, eps=1e-3))
+    there.load_state_dict({k: torch.from_numpy(v.numpy()) for k, v in here.state_dict().items()})
+    y = here[1](here[0](tensor.tensor(X)).reshape(32, *shape))
+    theirs = there[1](there[0](torch.from_numpy(X)).reshape(32, *shape))
+    target = RNG.normal(size=theirs.shape).astype(np.float32)
+    loss = nn.mse_loss(y, tensor.tensor(target))
+    check(here, loss, there, torch.nn.functional.mse_loss(theirs, torch.from_numpy(target)))
