@@ -30,6 +30,12 @@ assert np.allclose(got, x @ b, atol=1e-4)
 long = rng.standard_normal((300, 2000)).astype(np.float32)
 got = be.to_host(be.matmul(be.from_host(long), be.from_host(np.ascontiguousarray(long.T))))
 assert np.allclose(got, long @ long.T, rtol=1e-4, atol=1e-2)
+tall = be.from_host(rng.standard_normal((20_000, 8)).astype(np.float32))
+one = be.from_host(np.ones(8, np.float32))
+y, moments = be.layer_norm(tall, one, one, 1e-5)
+into_bias = be.layer_norm_sums(tall, moments, y, None, None)[1]
+assert np.allclose(be.to_host(into_bias), be.to_host(y).sum(0), rtol=1e-4)
+assert be.layer_norm_backward(tall, moments, one, y).shape == tall.shape
 print(gpu.limits()[NAME])
 """
 

@@ -4,9 +4,23 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from rumus import nn
+from rumus.autograd import Function
 from rumus.nn import Parameter
-from rumus.tensor import Tensor, cat, maximum, minimum, stack, tensor, where
+from rumus.tensor import (
+    Tensor,
+    cat,
+    float16,
+    float32,
+    maximum,
+    minimum,
+    stack,
+    tensor,
+    where,
+)
 from rumus.tensor._ops._rows import LayerNorm
 
 ERF = np.vectorize(math.erf, otypes=[float])
@@ -27,6 +41,11 @@ def log_softmax(a, axis):
 def layer_norm(a, weight, bias):
     mean, variance = (f(a, (1, 2), keepdims=True) for f in (np.mean, np.var))
     return (a - mean) / np.sqrt(variance + 1e-2) * weight + bias
+
+
+def twice(a):
+    """With the same gradient for both operands."""
+    return a + a
 
 
 def slices_of_a_result(a):
@@ -165,6 +184,13 @@ CASES = {
     ),
     "contiguous": (lambda a: a.T.contiguous(), lambda a: a.T, [(2, 3)], False),
     "one input twice": (lambda a: a * a + a, lambda a: a * a + a, [(3,)], False),
+    "a result twice": (lambda a: twice(a * 2.0), lambda a: 2 * (a * 2.0), [(3,)], False),
+    "sums of sums": (
+        lambda a: (a * 3.0 + a[0]) + (a * 3.0 + a[1]),
+        lambda a: 2 * (a * 3.0) + a[0] + a[1],
+        [(3,)],
+        False,
+    ),
     "a chain": (
         lambda a, b: ((a @ b).tanh().exp().sum(0) * b[0]).mean(),
         lambda a, b: (np.exp(np.tanh(a @ b)).sum(0) * b[0]).mean(),
@@ -224,6 +250,97 @@ def test_a_slice_adds_to_no_gradient_that_another_input_has(slice_first, device)
     grads = (both.sum() + (cut * 5.0).sum() + (a[1] * 7.0).sum()).backward()
     assert grads.get(p.id).tolist() == [[12, 12], [16, 16]]
     assert grads.get(q.id).tolist() == [[3, 3], [3, 3]]
+
+
+class Both(Function):
+    """The sum of two tensors, whose gradients are one array."""
+
+    def forward(self, be, *arrays):
+        return be.elementwise("add", *arrays)
+
+    def backward(self, be, grad):
+        return grad, grad
+
+
+# Operations on two arrays of SHAPE, for tensors and for numpy's complex numbers.
+SHAPE = (2, 3)
+OPERATIONS = {
+    "add": lambda a, b: a + b,
+    "multiply": lambda a, b: a * b * 0.5,
+    "as it is": lambda a, b: a.reshape(SHAPE) + b * 0.0,
+    "copy": lambda a, b: a.contiguous() + b if isinstance(a, Tensor) else a + b,
+    "both": lambda a, b: Both()(a, b) if isinstance(a, Tensor) else a + b,
+    "row": lambda a, b: a[1:] + b,
+    "row of it": lambda a, b: a[0] * a[1] + a[-1] + b,
+    "turned": lambda a, b: a[::-1, ::-1] * 0.5 + b * b[:, 1:2],
+    "column": lambda a, b: a[:, :1] * b + a[:, 1:2],
+    "part of a part": lambda a, b: a[:, 1:][:, :1] * b[0, 1:][0] + a,
+    "sum": lambda a, b: a.sum(0) * 0.3 + b,
+}
+
+
+def evaluated(program, first):
+    """The sum of everything that a program makes of an array."""
+    made = [first]
+    for name, i, j in program:
+        made.append(OPERATIONS[name](made[i % len(made)], made[j % len(made)]))
+    total = made[0]
+    for array in made[1:]:
+        total = total + array
+    return total.sum()
+
+
+PROGRAMS = st.lists(
+    st.tuples(st.sampled_from(sorted(OPERATIONS)), st.integers(0, 9), st.integers(0, 9)),
+    min_size=1,
+    max_size=9,
+)
+
+
+@given(program=PROGRAMS, of_a_result=st.booleans())
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_gradients_of_any_graph_equal_complex_steps(program, of_a_result, device):
+    values = np.linspace(0.2, 0.7, 6).reshape(SHAPE).astype(np.float32)
+    scale = 1.5 if of_a_result else 1.0
+    p = Parameter(tensor(values, device=device))
+    loss = evaluated(program, p * 1.5 if of_a_result else p)
+    first, second = (loss.backward(retain_graph=True).get(p.id).numpy() for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    for at in np.ndindex(SHAPE):
+        moved = values.astype(complex)
+        moved[at] += 1e-30j
+        exact = evaluated(program, moved * scale).imag / 1e-30
+        assert first[at] == pytest.approx(exact, rel=1e-4, abs=1e-4)
+
+
+def test_a_slice_adds_to_nothing_that_a_function_keeps(device):
+    class Kept(Function):
+        def forward(self, be, x):
+            return be.elementwise("mul", x, 1.0)
+
+        def backward(self, be, grad):
+            if not hasattr(self, "kept"):
+                self.kept = [be.full(grad.shape, 1.0, grad.dtype)]
+            return (self.kept[0],)
+
+    p = Parameter(tensor([1.0, 2.0, 3.0], device=device))
+    for slice_first in (False, True):
+        terms = [lambda: (p[:2] * 10.0).sum(), lambda: Kept()(p).sum()]
+        first, second = (term() for term in (terms if slice_first else terms[::-1]))
+        loss = first + second
+        for _ in range(2):
+            assert loss.backward(retain_graph=True).get(p.id).tolist() == [11, 11, 1]
+
+
+def test_slices_of_a_parameter_whose_dtype_changes_between_them():
+    model = nn.Module()
+    model.p = p = Parameter(tensor([1.0, 1.0, 1.0, 1.0]))
+    a = p[0:2].sum()
+    model.to(float16)
+    loss = a + p[1:3].sum().to(float32)
+    assert loss.backward().get(p.id).tolist() == [1, 2, 1, 0]
 
 
 def test_equal_extremes_share_the_gradient(device):

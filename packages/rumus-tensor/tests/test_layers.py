@@ -9,6 +9,7 @@ from rumus import nn
 from rumus.autograd import no_grad
 from rumus.tensor import (
     ArgumentError,
+    AutogradError,
     DTypeError,
     Generator,
     ShapeError,
@@ -177,13 +178,42 @@ def test_layer_norm_equals_its_formula(shape, device):
 def test_layer_norm_gives_the_gradients_that_are_asked_for(trained, device):
     layer = nn.LayerNorm(4).to(device)
     x = nn.Parameter(tensor(logits(3, 4), device=device))
-    for name, parameter in (("weight", layer.weight), ("bias", layer.bias), ("x", x)):
-        parameter.requires_grad = name in trained
-    loss = (layer(x) * tensor(logits(3, 4) + 1, device=device)).sum()
-    if trained:
-        grads = loss.backward()
-        ids = {"weight": layer.weight.id, "bias": layer.bias.id, "x": x.id}
-        assert {name for name, id in ids.items() if id in grads} == set(trained)
+    parts = {"weight": layer.weight, "bias": layer.bias, "x": x}
+
+    def gradients(names):
+        for name, parameter in parts.items():
+            parameter.requires_grad = name in names
+        grads = (layer(x) * tensor(logits(3, 4) + 1, device=device)).sum().backward()
+        return {name: grads.get(p.id).numpy() for name, p in parts.items() if p.id in grads}
+
+    if not trained:
+        with pytest.raises(AutogradError):
+            gradients(trained)
+        return
+    wanted, got = gradients(parts), gradients(trained)
+    assert set(got) == set(trained)
+    for name in trained:
+        np.testing.assert_allclose(got[name], wanted[name], rtol=1e-6, atol=1e-6)
+
+
+def test_layer_norm_keeps_only_what_its_gradients_read(device):
+    layer = nn.LayerNorm(4).to(device)
+    layer.weight.requires_grad = False
+    x = tensor(logits(3, 4), device=device)
+    loss = layer(x).sum()
+    with no_grad():
+        layer.weight.fill_(7.0)
+        x.fill_(0.0)
+    assert loss.backward().get(layer.bias.id).tolist() == [3, 3, 3, 3]
+
+
+@pytest.mark.parametrize("name", ["weight", "bias"])
+@pytest.mark.parametrize("shape", [(), (1,), (2,), (8,), (2, 2)])
+def test_layer_norm_refuses_parameters_of_another_shape(shape, name, device):
+    layer = nn.LayerNorm(4).to(device)
+    setattr(layer, name, nn.Parameter(ones(shape, device=device)))
+    with pytest.raises(ShapeError, match=rf"the {name} has shape .*, not \(4,\)"):
+        layer(zeros((3, 4), device=device))
 
 
 def test_sequential_is_a_list_of_layers():

@@ -17,8 +17,9 @@ BLOCK = 65536
 """Elements of a block: the measured optimum of one thread, where an update reads 3 to 5 arrays."""
 
 _WIDE_BLOCK = 3 * BLOCK
-"""The same for several threads: each numpy call ends with a turn at the interpreter, for which a
-thread that finds it taken goes to sleep, and that costs more than a block that leaves the cache."""
+"""The same for two or three threads: each numpy call ends with a turn at the interpreter, and a
+thread that finds it taken goes to sleep, which costs more than a block that leaves the cache. More
+threads have no room for it in their scratch memory."""
 
 _PARALLEL_BLOCK = 16384
 """Below this many elements a block's numpy calls are too short to let go of the interpreter."""
@@ -51,7 +52,10 @@ def wide_spans(sizes: Sequence[int], scratch: str) -> list[Span]:
         sizes: of the flat arrays.
         scratch: as in :func:`for_spans`; all threads together must have room for it.
     """
-    room = _SCRATCH_BYTES // ((os.cpu_count() or 1) * max(_item_bytes(scratch), 1))
+    threads = os.cpu_count() or 1
+    if threads == 1:
+        return spans(sizes)
+    room = _SCRATCH_BYTES // (threads * max(_item_bytes(scratch), 1))
     return spans(sizes, max(BLOCK, min(_WIDE_BLOCK, room // 4096 * 4096)))
 
 

@@ -97,9 +97,9 @@ class _Run:
 
     def __init__(self) -> None:
         self.pending: dict[Node, Any] = {}
-        self.owned: set[Node] = set()
-        """Nodes whose pending gradient nobody else holds."""
         self.leaves: dict[Parameter, Any] = {}
+        self.own: set[Node | Parameter] = set()
+        """Those whose gradient so far is in memory that nobody else holds."""
         self.leases: dict[Parameter, tuple[Any, Version]] = {}
         self.contributions: Counter[Parameter] = Counter()
 
@@ -115,14 +115,15 @@ class _Run:
         grad = self.pending.pop(node, None)
         if grad is None:
             return
-        self.owned.discard(node)
+        self.own.discard(node)
         function = node.checked_function()
-        outer = active.run, active.node
-        active.run, active.node = self, node
+        if function.is_part and self.add_part(node, function, grad):
+            return
+        outer, active.offer = active.offer, lambda i: self.offer(node, i)
         try:
             grads = function.backward(node.device.backend, grad)
         finally:
-            active.run, active.node = outer
+            active.offer = outer
         if len(grads) != len(node.edges):
             raise AutogradError(
                 f"{function.name}.backward returned {len(grads)} gradients "
@@ -133,21 +134,30 @@ class _Run:
                 continue
             be = edge.device.backend
             given = _checked(be, function, node, i, grads[i])
-            if isinstance(edge, Node):
-                old = self.pending.get(edge)
-                if old is None:
-                    self.pending[edge] = given
-                elif given is not old:
-                    self.pending[edge] = be.elementwise("add", old, given)
-                    self.owned.add(edge)
-            elif edge in self.leaves:
-                if given is not self.leaves[edge]:
-                    self.leaves[edge] = be.elementwise("add", self.leaves[edge], given)
+            sums: dict[Any, Any] = self.pending if isinstance(edge, Node) else self.leaves
+            if edge in sums:
+                sums[edge] = be.elementwise("add", sums[edge], given)
+                self.own.add(edge)
+            elif isinstance(edge, Node):
+                self.pending[edge] = given
             elif edge in self.leases and given is self.leases[edge][0]:
                 self.leaves[edge] = given
             else:
                 others = (grad, *grads[:i], *grads[i + 1 :], *vars(function).values())
                 self.leaves[edge] = _owned(be, given, others)
+            if function.is_part:
+                self.own.add(edge)
+
+    def add_part(self, node: Node, function: Function, grad: Any) -> bool:
+        """Add to a part of the gradient of a node's input, if that may be written to."""
+        (edge,), (expected,) = node.edges, node.inputs
+        if edge not in self.own or edge is None or expected is None:
+            return False
+        total = self.pending[edge] if isinstance(edge, Node) else self.leaves[edge]
+        if (total.shape, total.dtype, edge.device) != expected:
+            return False
+        function.add_part(edge.device.backend, grad, total)
+        return True
 
     def offer(self, node: Node, i: int) -> Any | None:
         """The parameter's slot, if this node is all that adds to its gradient."""
@@ -155,18 +165,6 @@ class _Run:
         if edge is None or isinstance(edge, Node) or self.contributions[edge] != 1:
             return None
         return self.lease(edge)
-
-    def total(self, node: Node, i: int) -> Any | None:
-        """The gradient of an input so far; None if there is none, or others may hold its memory."""
-        edge = node.edges[i]
-        if edge is None:
-            return None
-        if not isinstance(edge, Node):
-            return self.leaves.get(edge)
-        if edge in self.pending:
-            return self.pending[edge] if edge in self.owned else None
-        self.owned.add(edge)  # what the function returns, as it promised by asking
-        return None
 
     def lease(self, parameter: Parameter) -> Any | None:
         if parameter not in self.leases:

@@ -10,7 +10,7 @@ from rumus.tensor._errors import ArgumentError, AutogradError, DeviceError, DTyp
 
 from ._mode import is_grad_enabled
 from ._node import Node
-from ._slots import active
+from ._slots import leased
 
 if TYPE_CHECKING:
     from rumus.nn._parameter import Parameter
@@ -30,6 +30,8 @@ class Function:
         saves: Positions of the inputs that ``backward`` reads, as ``self.saved``.
         saves_output: Whether ``backward`` reads the result, as ``self.output``.
         is_view: Whether the result uses the memory of the first input.
+        is_part: Whether the result is a part of its only input. ``backward`` then returns memory of
+            its own, and :meth:`add_part` takes its place where there is a gradient to add to.
         needs: For each input whether its gradient is asked for, empty if none is; set before
             ``forward``, which may set the other three.
         moves_to: The device of the result, where it is not that of the inputs.
@@ -48,6 +50,7 @@ class Function:
     saves: tuple[int, ...] = ()
     saves_output: bool = False
     is_view: bool = False
+    is_part: bool = False
     needs: tuple[bool, ...] = ()
     moves_to: Device | None = None
     saved: tuple[Any, ...]
@@ -66,21 +69,17 @@ class Function:
         """For each input its gradient of the input's shape, or None where ``needs`` is false."""
         raise NotImplementedError
 
+    def add_part(self, be: Backend[Any], grad: Any, total: Any) -> None:
+        """Add the gradient to that part of the input's, in place."""
+        raise NotImplementedError
+
     def slot(self, i: int) -> Any | None:
         """Inside ``backward``, memory to write the gradient of input ``i`` to, or None.
 
         A function that can write into a given array does so and returns that array; it is the
         parameter's place in the gradient arena.
         """
-        return active.run.offer(active.node, i) if active.run is not None else None
-
-    def total(self, i: int) -> Any | None:
-        """Inside ``backward``, the gradient of input ``i`` so far, or None if there is none.
-
-        A function that adds to a part of it alone does so in place and returns that array. Who gets
-        None returns an array of its own, which others may be adding to afterwards.
-        """
-        return active.run.total(active.node, i) if active.run is not None else None
+        return leased(i)
 
     def __call__(self, *inputs: TensorBase | float | int | bool) -> Tensor:
         """Apply the operation and record it if a gradient can be asked for.

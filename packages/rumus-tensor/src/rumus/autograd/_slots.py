@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from rumus.tensor._base import Version
 
@@ -35,22 +35,13 @@ class GradSlot:
         return self._view(), version
 
 
-class Places(Protocol):
-    """A running backward pass, as the functions see it."""
-
-    def offer(self, node: Any, i: int) -> Any | None:
-        """Memory for the whole gradient of an input, if there is a place for it."""
-        ...
-
-    def total(self, node: Any, i: int) -> Any | None:
-        """The gradient of an input so far, if it may be written to."""
-        ...
-
-
 class _Active(threading.local):
-    run: Places | None = None
-    node: Any = None
+    offer: Callable[[int], Any | None] | None = None
 
 
 active = _Active()
-"""The backward pass of this thread, and the node that it is at."""
+
+
+def leased(i: int) -> Any | None:
+    """The place that the running backward pass offers for input ``i``."""
+    return active.offer(i) if active.offer is not None else None

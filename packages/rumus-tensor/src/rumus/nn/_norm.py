@@ -47,12 +47,18 @@ class LayerNorm(Layer):
         """Normalise each sample.
 
         Raises:
-            ShapeError: The shape of x does not end in ``shape``.
+            ShapeError: The shape of x does not end in ``shape``, or weight or bias was replaced by
+                a parameter of another shape.
             DTypeError: x is not float32 or float16.
         """
         first = x.ndim - len(self.shape)
         if first < 0 or x.shape[first:] != self.shape:
             raise ShapeError(f"LayerNorm takes a shape that ends in {self.shape}, not {x.shape}")
+        for name, given in (("weight", self.weight), ("bias", self.bias)):
+            if given.shape != self.shape:
+                raise ShapeError(
+                    f"LayerNorm: the {name} has shape {given.shape}, not {self.shape}, the layer's"
+                )
         if not is_float(x.dtype):
             raise DTypeError(f"LayerNorm takes floats, not {x.dtype}; convert with .to(float32)")
         return LayerNormFunction(self.eps)(x, self.weight, self.bias)

@@ -181,7 +181,8 @@ class Backend(Protocol[A]):
     ) -> tuple[A, A]:
         """Gradients of :meth:`layer_norm` for weight and bias, float32 unless written to ``out``.
 
-        They are written to ``out`` and ``bias_out``, and these given back, if the device can.
+        They are written to ``out`` and ``bias_out``, and these given back; on the GPU only if both
+        are float32 places in one storage.
         """
         ...
 

@@ -114,7 +114,11 @@ class CpuBackend:
         out: Array | None,
         bias_out: Array | None,
     ) -> tuple[Array, Array]:
-        return _layer_norm.layer_norm_sums(a, moments, grad)
+        sums, bias_sums = _layer_norm.layer_norm_sums(a, moments, grad)
+        return (
+            sums if out is None else _movement.written(out, sums),
+            bias_sums if bias_out is None else _movement.written(bias_out, bias_sums),
+        )
 
     def cross_entropy(
         self, logits: Array, target: Array, ignore_index: int, smoothing: float

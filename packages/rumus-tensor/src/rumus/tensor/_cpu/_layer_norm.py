@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._reduce import reduce
+
 Array = npt.NDArray[Any]
 
 
@@ -17,8 +19,7 @@ def layer_norm(a: Array, weight: Array, bias: Array, eps: float) -> tuple[Array,
     with np.errstate(all="ignore"):
         moments[:, 0] = a.mean(axis=1, dtype=np.float32)
         y = a - moments[:, :1]
-        variance = np.einsum("rc,rc->r", y, y) / np.float32(a.shape[1])
-        moments[:, 1] = 1 / np.sqrt(variance + np.float32(eps))
+        moments[:, 1] = 1 / np.sqrt((y * y).mean(axis=1) + np.float32(eps))
         y *= moments[:, 1:]
         y *= weight
         y += bias
@@ -27,11 +28,10 @@ def layer_norm(a: Array, weight: Array, bias: Array, eps: float) -> tuple[Array,
 
 def layer_norm_backward(a: Array, moments: Array, weight: Array, grad: Array) -> Array:
     """``scale * (w - mean(w) - n * mean(w * n))`` of ``w = g * weight`` and the normalised n."""
-    columns = np.float32(a.shape[1])
     with np.errstate(all="ignore"):
         n = _normalised(a, moments)
         w = np.multiply(grad, weight, dtype=np.float32)
-        n *= (np.einsum("rc,rc->r", w, n) / columns)[:, None]
+        n *= (w * n).mean(axis=1, keepdims=True)
         w -= w.mean(axis=1, keepdims=True)
         w -= n
         w *= moments[:, 1:]
@@ -43,7 +43,8 @@ def layer_norm_sums(a: Array, moments: Array, grad: Array) -> tuple[Array, Array
     with np.errstate(all="ignore"):
         n = _normalised(a, moments)
         n *= grad
-        return n.sum(axis=0), grad.sum(axis=0, dtype=np.float32)
+    wide = grad.astype(np.float32, copy=False)
+    return reduce("sum", n, (0,), False), reduce("sum", wide, (0,), False)
 
 
 def _normalised(a: Array, moments: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from rumus.gpu import GpuArray, Pipeline, empty, zeros
 from rumus.tensor._elementwise import float32
 
-from .kernels import kernel, plane, shares
+from .kernels import kernel, most_groups, plane, shares
 from .movement import contiguous
 from .row_source import (
     aligned,
@@ -77,7 +77,7 @@ def layer_norm_sums(
         return out, bias_out
     a, grad = contiguous(a), contiguous(grad)
     strips = -(-columns // STRIP)
-    parts = min(-(-rows // _LEAST_SHARE), -(-_ENOUGH_GROUPS // strips))
+    parts = min(-(-rows // _LEAST_SHARE), -(-_ENOUGH_GROUPS // strips), most_groups(a.device_index))
     share = -(-rows // parts)
     groups = (*plane(strips, a.device_index), parts)
     pipeline = sums_pipeline((dtype_name(a.dtype), dtype_name(grad.dtype)), aligned(a, grad))

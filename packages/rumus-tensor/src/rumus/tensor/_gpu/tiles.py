@@ -41,7 +41,8 @@ class Tile(NamedTuple):
     warp_x: int = 8
     """Invocations side by side in a warp."""
     rounds_of: int = 1
-    """Workgroups that a processor takes in a round, and that take as long together as each."""
+    """Workgroups that a processor begins and ends together, where there are more of them than
+    processors: a last round that has fewer takes as long as a full one."""
 
     @property
     def threads(self) -> int:

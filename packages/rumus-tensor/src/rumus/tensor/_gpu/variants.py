@@ -160,15 +160,19 @@ def _row_kernels() -> Iterator[tuple[str, Pipeline]]:
 
 
 def _layer_norms() -> Iterator[tuple[str, Pipeline]]:
-    for dtype, vectors, lanes, cached in product(
-        ("float32", "float16"), (False, True), (1, 32, WORKGROUP), (0, 3, MOST_CACHED)
-    ):
-        for name in ("layer_norm", "layer_norm_backward"):
+    floats = "float32", "float16"
+    for vectors, lanes, cached in product((False, True), (1, 32, WORKGROUP), (0, 3, MOST_CACHED)):
+        for name, dtype in product(("layer_norm", "layer_norm_backward"), floats):
             what = f"{name} {dtype} {vectors} {lanes} {cached}"
             dtypes = dtype, dtype, dtype
             yield what, layer_norm.norm_pipeline(name, dtypes, vectors, lanes, cached)
-    for dtype, vectors in product(("float32", "float16"), (False, True)):
-        what = f"layer_norm_sums {dtype} {vectors}"
-        yield what, layer_norm.sums_pipeline((dtype, dtype), vectors)
+    for name, first, second, third, vectors in product(
+        ("layer_norm", "layer_norm_backward"), floats, floats, floats, (False, True)
+    ):
+        pipeline = layer_norm.norm_pipeline(name, (first, second, third), vectors, 32, 2)
+        yield f"{name} {first} {second} {third} {vectors}", pipeline
+    for first, second, vectors in product(floats, floats, (False, True)):
+        what = f"layer_norm_sums {first} {second} {vectors}"
+        yield what, layer_norm.sums_pipeline((first, second), vectors)
     for vectors in (False, True):
         yield f"layer_norm_sums of parts {vectors}", layer_norm.parts_pipeline(vectors)

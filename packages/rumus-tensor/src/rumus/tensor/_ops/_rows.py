@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from rumus.autograd._function import Function
@@ -30,50 +31,54 @@ class Softmax(Function):
 class LayerNorm(Function):
     """The last axes of x normalised, times weight plus bias, which have the shape of these axes."""
 
-    saves = (0, 1)
-
     def __init__(self, eps: float) -> None:
         self.eps = eps
 
     def forward(self, be: Backend[Any], *arrays: Any) -> Any:
         """Normalise."""
         x, weight, bias = arrays
-        columns = (weight.size,)
+        self.shapes: tuple[Shape, Shape] = x.shape, weight.shape
+        if self.needs:
+            for_x, for_weight, _ = self.needs
+            self.saves = (0,) * (for_x or for_weight) + (1,) * for_x
         y, self.moments = be.layer_norm(
-            _as_rows(be, x, weight),
-            be.reshape(weight, columns),
-            be.reshape(bias, columns),
-            self.eps,
+            self._rows(be, x), self._line(be, weight), self._line(be, bias), self.eps
         )
         return be.reshape(y, x.shape)
 
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
         """One pass for x, one for weight and bias."""
-        x, weight = self.saved
         for_x, for_weight, for_bias = self.needs
-        rows, grads = _as_rows(be, x, weight), _as_rows(be, grad, weight)
+        grads = self._rows(be, grad)
         into_x = into_weight = into_bias = None
         if for_x:
-            flat = be.reshape(weight, (weight.size,))
-            into_x = be.layer_norm_backward(rows, self.moments, flat, grads)
-            into_x = be.reshape(into_x, x.shape)
-        if for_weight or for_bias:
-            into_weight, into_bias = self._sums(be, rows, grads, weight.shape)
-        return into_x, into_weight if for_weight else None, into_bias if for_bias else None
+            x, weight = self.saved
+            into_x = be.layer_norm_backward(
+                self._rows(be, x), self.moments, self._line(be, weight), grads
+            )
+            into_x = be.reshape(into_x, grad.shape)
+        if for_weight:
+            into_weight, into_bias = self._sums(be, self._rows(be, self.saved[0]), grads)
+        elif for_bias:
+            into_bias = be.reshape(be.reduce("sum", grads, (0,), False), self.shapes[1])
+        return into_x, into_weight, into_bias if for_bias else None
 
-    def _sums(self, be: Backend[Any], rows: Any, grads: Any, shape: Shape) -> tuple[Any, Any]:
+    def _sums(self, be: Backend[Any], rows: Any, grads: Any) -> tuple[Any, Any]:
         slots = [self.slot(1), self.slot(2)]
-        flat = [slot if slot is None else be.reshape(slot, grads.shape[1:]) for slot in slots]
-        sums = be.layer_norm_sums(rows, self.moments, grads, *flat)
+        places = [slot if slot is None else self._line(be, slot) for slot in slots]
+        sums = be.layer_norm_sums(rows, self.moments, grads, *places)
         into_weight, into_bias = (
-            slot if given is place and slot is not None else be.reshape(given, shape)
-            for slot, place, given in zip(slots, flat, sums, strict=True)
+            slot if given is place and slot is not None else be.reshape(given, self.shapes[1])
+            for slot, place, given in zip(slots, places, sums, strict=True)
         )
         return into_weight, into_bias
 
+    def _rows(self, be: Backend[Any], a: Any) -> Any:
+        columns = prod(self.shapes[1])
+        return be.reshape(a, (prod(self.shapes[0]) // columns, columns))
 
-def _as_rows(be: Backend[Any], x: Any, weight: Any) -> Any:
-    return be.reshape(x, (x.size // max(weight.size, 1), weight.size))
+    def _line(self, be: Backend[Any], a: Any) -> Any:
+        return be.reshape(a, (prod(self.shapes[1]),))
 
 
 class MeanCrossEntropy(Function):

@@ -72,7 +72,7 @@ class Expand(Function):
 class Slice(Function):
     """Cut every axis."""
 
-    is_view = True
+    is_view = is_part = True
 
     def __init__(self, index: Sequence[slice]) -> None:
         self.index = index
@@ -83,12 +83,12 @@ class Slice(Function):
         return be.slice(arrays[0], self.index)
 
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
-        """The gradient added to that part of the total; at first, zeros around it."""
-        total = self.total(0)
-        if total is None:
-            return (be.pad(grad, self.before, self.index),)
+        """Zeros around the gradient."""
+        return (be.pad(grad, self.before, self.index),)
+
+    def add_part(self, be: Backend[Any], grad: Any, total: Any) -> None:
+        """Nothing but the part is touched."""
         be.update("add", be.slice(total, self.index), grad)
-        return (total,)
 
 
 class Cat(Function):
