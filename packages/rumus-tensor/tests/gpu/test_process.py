@@ -95,7 +95,9 @@ from rumus import gpu
 from rumus.gpu import _seam
 gpu.is_available()
 _seam._BACKENDS.clear()
+from rumus.gpu import _device
 from rumus.gpu._device import get_device
+_device.PIECE = 8
 x = gpu.from_host(np.arange(9, dtype=np.float32))
 y = gpu.full((3,), 2.0)
 assert type(get_device(0).encoder).__name__ == "PublicEncoder"

@@ -47,6 +47,26 @@ def test_an_upload_does_not_overtake_a_recorded_read_of_the_buffer_it_reuses() -
     assert (gpu.to_host(second) == 2.0).all()
 
 
+@pytest.mark.parametrize("size", [1, 5, 1023, 1024, 1025, 2048, 5000, 4096 + 3])
+def test_a_large_upload_is_written_in_pieces(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_device, "PIECE", 1024)
+    encoder = get_device(0).encoder
+    pushes = []
+    push = encoder.push
+    monkeypatch.setattr(encoder, "push", lambda: pushes.append(push()))
+    x = np.random.default_rng(size).integers(0, 256, size, dtype=np.uint8)
+    gpu.synchronize()
+    before = gpu.from_host(np.full(2000, 1.0, np.float32))
+    gpu.synchronize()
+    recorded = add(before, 10.0)
+    del before
+    pushes.clear()
+    back = gpu.to_host(gpu.from_host(x))
+    assert back.tobytes() == x.tobytes()
+    assert len(pushes) == max(-(-(size & ~3) // 1024) - 1, 0)
+    assert (gpu.to_host(recorded) == 11.0).all()
+
+
 @given(
     st.sampled_from([np.float32, np.float16, np.int32, np.uint8, np.bool_]).flatmap(
         lambda dtype: arrays(dtype, st.integers(0, 70))

@@ -35,6 +35,9 @@ LONG_WORKGROUPS, LONG_SECONDS = 16384, 250e-6
 """A batch of so many workgroups, which take longer than a submission, or with a replay in it, is
 submitted too if the last submission is so long ago that the GPU may be idle. While it is not, each
 submission costs it some microseconds."""
+PIECE = 16 << 20
+"""Bytes that are written at a time: each write takes staging memory, and new pages of it cost more
+than the copy."""
 CACHED_GROUPS = 8192
 _STORAGE, _COPY_SRC, _COPY_DST = 0x80, 0x4, 0x8
 
@@ -107,16 +110,19 @@ class GpuDevice:
 
     def _write(self, buffer: Buffer, data: npt.NDArray[Any]) -> None:
         whole = data.nbytes & ~3
-        if whole == data.nbytes:
+        if whole == data.nbytes <= PIECE:
             if whole:
                 self.encoder.write(buffer.handle, 0, data)
             return
         raw = data.reshape(-1).view(np.uint8)
-        if whole:
-            self.encoder.write(buffer.handle, 0, raw[:whole])
-        tail = np.zeros(4, np.uint8)
-        tail[: raw.size - whole] = raw[whole:]
-        self.encoder.write(buffer.handle, whole, tail)
+        for start in range(0, whole, PIECE):
+            if start:
+                self.encoder.push()
+            self.encoder.write(buffer.handle, start, raw[start : min(start + PIECE, whole)])
+        if whole < raw.size:
+            tail = np.zeros(4, np.uint8)
+            tail[: raw.size - whole] = raw[whole:]
+            self.encoder.write(buffer.handle, whole, tail)
 
     def uniform(self, data: bytes) -> Buffer:
         """The immutable uniform buffer with these bytes; the same bytes share one."""

@@ -118,6 +118,10 @@ class Encoder(Protocol):
         """Write whole words to a buffer, before everything that is not submitted yet."""
         ...
 
+    def push(self) -> None:
+        """Hand what was written to the GPU now, so that its staging memory serves again."""
+        ...
+
     def bind_group(self, layout: Any, parts: Sequence[tuple[Any, int, int]]) -> Any:
         """Bind each (buffer, offset, size) to its position in the layout."""
         ...
@@ -238,6 +242,9 @@ class NativeEncoder:
         pointer = self._ffi.from_buffer(data)
         self._write(self._queue, buffer._internal, at, pointer, data.nbytes)
 
+    def push(self) -> None:
+        self._submit(self._queue, 0, self._ffi.NULL)
+
     def bind_group(self, layout: Any, parts: Sequence[tuple[Any, int, int]]) -> Any:
         entries = self._ffi.new("WGPUBindGroupEntry[]", len(parts))
         for position, (buffer, offset, size) in enumerate(parts):
@@ -316,6 +323,9 @@ class PublicEncoder:
 
     def write(self, buffer: Any, at: int, data: Words) -> None:
         self._device.queue.write_buffer(buffer, at, data)
+
+    def push(self) -> None:
+        self._device.queue.submit([])
 
     def bind_group(self, layout: Any, parts: Sequence[tuple[Any, int, int]]) -> Any:
         entries = [
