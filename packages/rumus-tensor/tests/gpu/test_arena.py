@@ -73,6 +73,17 @@ def test_backward_writes_gradients_into_their_slots() -> None:
         np.testing.assert_allclose(grad.numpy(), values, rtol=1e-6)
 
 
+def test_a_layer_norm_of_a_gradient_does_not_write_where_it_reads() -> None:
+    source, layer = on_gpu((4, 8)), nn.LayerNorm(8).to_gpu()
+    (arena,) = pack([source, *layer.parameters()])
+    x = _grad((source * source).sum().backward(), source)
+    assert x.array.storage is arena.grads.storage
+    values = x.numpy().copy()
+    grads = layer(x).sum().backward()
+    assert _grad(grads, layer.bias).numpy().tolist() == [4.0] * 8
+    np.testing.assert_array_equal(x.numpy(), values)
+
+
 def test_two_stores_never_share_a_slot() -> None:
     weight = on_gpu((4,))
     (arena,) = pack([weight])

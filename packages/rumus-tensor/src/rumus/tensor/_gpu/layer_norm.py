@@ -68,7 +68,7 @@ def layer_norm_sums(
 ) -> tuple[GpuArray, GpuArray]:
     """See ``Backend.layer_norm_sums``; tall matrices are added up in parts first."""
     rows, columns = a.shape
-    if out is None or bias_out is None or not _one_kernel_writes(out, bias_out):
+    if out is None or bias_out is None or not _one_kernel_writes(out, bias_out, a, grad):
         both = (empty if a.size else zeros)((2, columns), float32, a.device_index)
         out, bias_out = (
             GpuArray(both.storage, (columns,), (1,), at, float32) for at in (0, columns)
@@ -103,10 +103,11 @@ def _plan(name: str, a: GpuArray, *others: GpuArray) -> tuple[Pipeline, tuple[in
     return pipeline, row_groups(rows, lanes, a.device_index)
 
 
-def _one_kernel_writes(out: GpuArray, bias_out: GpuArray) -> bool:
+def _one_kernel_writes(out: GpuArray, bias_out: GpuArray, *read: GpuArray) -> bool:
     """Whether both are float32 places in one storage, which a kernel binds but once."""
-    both_float32 = out.dtype == bias_out.dtype == float32
-    return both_float32 and shares(out, bias_out) and out.is_contiguous and bias_out.is_contiguous
+    places = out, bias_out
+    fit = all(place.dtype == float32 and place.is_contiguous for place in places)
+    return fit and shares(out, bias_out) and not any(shares(out, array) for array in read)
 
 
 @cache
