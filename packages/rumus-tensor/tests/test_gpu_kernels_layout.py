@@ -96,10 +96,10 @@ def test_a_store_never_reaches_past_a_view():
     assert layout.store_mode((3, 4), (6, 1), 4) is Mode.STEP
 
 
-@given(st.integers(1, 10**7), st.integers(1, 5000), st.integers(1, 4096))
-def test_the_parts_of_a_split_cover_the_axis(length, groups, least):
-    parts, share = reduce_layout.split(length, groups, least)
-    assert parts >= 1
+@given(st.integers(1, 10**7), st.integers(1, 5000), st.integers(1, 4096), st.integers(1, 65535))
+def test_the_parts_of_a_split_cover_the_axis(length, groups, least, most):
+    parts, share = reduce_layout.split(length, groups, least, most)
+    assert 1 <= parts <= most
     assert (parts - 1) * share < length <= parts * share
     assert parts == 1 or share % 4 == 0
 

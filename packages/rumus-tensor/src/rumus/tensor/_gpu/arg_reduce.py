@@ -7,7 +7,7 @@ from functools import cache
 from rumus.gpu import GpuArray, Pipeline, empty
 from rumus.tensor._elementwise import int32
 
-from .kernels import WORKGROUP, kernel, plane
+from .kernels import WORKGROUP, kernel, most_groups, plane
 from .layout import reduction
 from .movement import copy
 from .reduce_layout import LONG_SHARE, row_lanes, sequence_of_layouts, single_layout, split
@@ -28,7 +28,7 @@ def arg_reduce(op: str, a: GpuArray, axis: int) -> GpuArray:
     rows = outer * inner
     lanes = row_lanes(-(-length // 4), rows, step)
     groups = -(-rows * lanes // WORKGROUP)
-    splits, share = split(length, groups, 4 * lanes * LONG_SHARE)
+    splits, share = split(length, groups, 4 * lanes * LONG_SHARE, most_groups(a.device_index))
     steps = outer_step, inner_step, step, a.offset
     plane_of_rows = plane(groups, a.device_index)
     found = output if splits == 1 else empty((splits, rows), int32, a.device_index)

@@ -11,13 +11,14 @@ from rumus.tensor._elementwise import float32
 
 from .kernels import kernel, most_groups, plane, shares
 from .movement import contiguous
+from .reduce_layout import split
 from .row_source import (
     aligned,
     as_dtype,
+    caching_variant,
     fetch,
     lanes_and_cache,
     row_groups,
-    row_kernel,
     store,
 )
 from .wgsl import declare_loads, dtype_name
@@ -26,7 +27,6 @@ STRIP = 32
 """Columns of a workgroup of ``layer_norm_sums.wgsl``."""
 _LEAST_SHARE = 128
 """Rows of a workgroup of it: fewer are not worth a second pass."""
-_ENOUGH_GROUPS = 2048
 _INPUTS = {"layer_norm": ("x", "weight", "bias"), "layer_norm_backward": ("x", "g", "weight")}
 
 
@@ -77,8 +77,7 @@ def layer_norm_sums(
         return out, bias_out
     a, grad = contiguous(a), contiguous(grad)
     strips = -(-columns // STRIP)
-    parts = min(-(-rows // _LEAST_SHARE), -(-_ENOUGH_GROUPS // strips), most_groups(a.device_index))
-    share = -(-rows // parts)
+    parts, share = split(rows, strips, _LEAST_SHARE, most_groups(a.device_index))
     groups = (*plane(strips, a.device_index), parts)
     pipeline = sums_pipeline((dtype_name(a.dtype), dtype_name(grad.dtype)), aligned(a, grad))
     words = rows, columns, share, strips, a.offset, grad.offset
@@ -117,9 +116,7 @@ def norm_pipeline(
     """A variant of ``layer_norm.wgsl`` or its backward, for the dtypes of its first arrays."""
     declared = enumerate(zip(_INPUTS[name], dtypes, strict=True))
     prelude = "".join(fetch(at, array, dtype, vectors) for at, (array, dtype) in declared)
-    return row_kernel(name, max(cached, 1)).variant(
-        prelude=prelude + store(4, vectors), LANES=lanes, CACHE=max(cached, 1), CACHED=cached > 0
-    )
+    return caching_variant(name, prelude + store(4, vectors), lanes, cached)
 
 
 @cache

@@ -17,7 +17,7 @@ from rumus.gpu._array import contiguous_strides
 from rumus.tensor._elementwise import DType, float32, int32
 
 from .elementwise_plan import elementwise
-from .kernels import WORKGROUP, kernel, plane, remember, shares
+from .kernels import WORKGROUP, kernel, most_groups, plane, remember, shares
 from .layout import Shape, reduction
 from .movement import assign, copy
 from .reduce_layout import (
@@ -159,7 +159,7 @@ def _rows(
     vectors = step == 1 and aligned
     lanes = row_lanes(-(-length // 4), rows, step)
     groups = -(-rows * lanes // WORKGROUP)
-    splits, share = split(length, groups, 4 * lanes * LONG_SHARE)
+    splits, share = split(length, groups, 4 * lanes * LONG_SHARE, most_groups(index))
     words = [rows, inner, length, share, outer_step, inner_step, step, 0, 0, count or 1.0]
     compiled = pipeline("reduce_rows", op, dtype, vectors, bool(count) and splits == 1, lanes)
     return _stage(
@@ -175,7 +175,7 @@ def _columns(
     width = column_width(inner, outer * length)
     strips = -(-inner // (4 * width))
     groups = outer * strips
-    splits, share = split(length, groups, WORKGROUP // width * LONG_SHARE)
+    splits, share = split(length, groups, WORKGROUP // width * LONG_SHARE, most_groups(index))
     words = [outer, inner, length, share, outer_step, step, 0, 0, strips, count or 1.0]
     compiled = pipeline("reduce_columns", op, dtype, vectors, bool(count) and splits == 1, width)
     size = outer * inner * splits

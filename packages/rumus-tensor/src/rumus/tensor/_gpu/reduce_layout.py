@@ -85,9 +85,9 @@ def column_width(inner: int, rows: int) -> int:
     return width
 
 
-def split(length: int, groups: int, least: int) -> tuple[int, int]:
-    """Parts of a reduced axis, and their length: a multiple of 4, and at least ``least``."""
-    parts = min(-(-ENOUGH_GROUPS // groups), length // least)
+def split(length: int, groups: int, least: int, most: int) -> tuple[int, int]:
+    """At most ``most`` parts of an axis, and their length: a multiple of 4, at least ``least``."""
+    parts = min(-(-ENOUGH_GROUPS // groups), length // least, most)
     if parts <= 1:
         return 1, length
     share = -(-length // (4 * parts)) * 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from rumus.gpu import GpuArray, Kernel
+from rumus.gpu import GpuArray, Kernel, Pipeline
 from rumus.tensor._elementwise import DType
 from rumus.tensor._errors import ArgumentError
 
@@ -35,6 +35,16 @@ def row_kernel(
     """The kernel of ``shaders/NAME.wgsl``, with its loops over the cache written out."""
     text = unroll(read_shader("rows.wgsl") + read_shader(f"{name}.wgsl"), {"CACHE": cached})
     return Kernel(text, name=name, fault=fault, trusted=True)
+
+
+def caching_variant(
+    name: str, prelude: str, lanes: int, cached: int, **constants: bool
+) -> Pipeline:
+    """The variant of a kernel whose invocations keep so many vectors of a row, or 0."""
+    cache_size = max(cached, 1)
+    return row_kernel(name, cache_size).variant(
+        prelude=prelude, LANES=lanes, CACHE=cache_size, CACHED=cached > 0, **constants
+    )
 
 
 def fetch(binding: int, name: str, dtype: str, vectors: bool) -> str:

@@ -14,6 +14,7 @@ from .movement import contiguous
 from .row_source import (
     aligned,
     as_dtype,
+    caching_variant,
     fetch,
     lanes_and_cache,
     row_groups,
@@ -108,9 +109,7 @@ def cross_entropy_backward(
 def softmax_pipeline(dtype: str, vectors: bool, lanes: int, cached: int, log: bool) -> Pipeline:
     """A variant of ``softmax.wgsl``."""
     prelude = fetch(0, "x", dtype, vectors) + store(1, vectors)
-    return row_kernel("softmax", max(cached, 1)).variant(
-        prelude=prelude, LANES=lanes, CACHE=max(cached, 1), CACHED=cached > 0, LOG=log
-    )
+    return caching_variant("softmax", prelude, lanes, cached, LOG=log)
 
 
 @cache
@@ -120,9 +119,7 @@ def softmax_backward_pipeline(
     """A variant of ``softmax_backward.wgsl``, for the dtypes of the output and of its gradient."""
     prelude = fetch(0, "y", dtypes[0], vectors) + fetch(1, "g", dtypes[1], vectors)
     prelude += store(2, vectors)
-    return row_kernel("softmax_backward", max(cached, 1)).variant(
-        prelude=prelude, LANES=lanes, CACHE=max(cached, 1), CACHED=cached > 0, LOG=log
-    )
+    return caching_variant("softmax_backward", prelude, lanes, cached, LOG=log)
 
 
 @cache
