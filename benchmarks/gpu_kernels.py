@@ -25,9 +25,9 @@ import numpy as np
 from _timing import cuda_torch, per_call
 
 from rumus import gpu
+from rumus._backends.gpu import get_gpu_backend, tiles
 from rumus.gpu import GpuArray
 from rumus.tensor import Tensor, tensor
-from rumus.tensor._gpu import get_gpu_backend, tiles
 
 ROUNDS = 5
 STEP = 1e-3

@@ -29,8 +29,8 @@ from gpu_kernels import (
 )
 
 from rumus import gpu
-from rumus.tensor._gpu import matmul, tiles
-from rumus.tensor._gpu.tiles import Choice
+from rumus._backends.gpu import matmul, tiles
+from rumus._backends.gpu.tiles import Choice
 
 SPLITS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 MOST_GROUPS = 1600

@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from rumus._backends.registry import backend_of
+from rumus._backends.table import KINDS, dtypes_of
+from rumus._core.dtypes import LATTICE, common_dtype
 from rumus.tensor import Tensor, bool_, float16, float32, int32, tensor, uint8
-from rumus.tensor._elementwise import KINDS, LATTICE, common_dtype, dtypes_of
 
 ERF = np.vectorize(math.erf, otypes=[float])
 
@@ -135,7 +137,7 @@ def arguments(op, shape, seed=0):
 def run(op, device, *args):
     """One row of the device's backend, from numpy to numpy."""
     tensors = [tensor(a, device=device) if isinstance(a, np.ndarray) else a for a in args]
-    be = next(t for t in tensors if isinstance(t, Tensor)).device.backend
+    be = backend_of(next(t for t in tensors if isinstance(t, Tensor)).device)
     result = be.elementwise(op, *(t.array if isinstance(t, Tensor) else t for t in tensors))
     return be.to_host(be.contiguous(result))
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from rumus._backends.gpu import elementwise as family
+from rumus._backends.gpu import get_gpu_backend
+from rumus._backends.gpu.layout import Mode, load_mode
+from rumus._backends.table import KINDS
 from rumus.gpu import GpuArray
-from rumus.tensor._elementwise import KINDS
-from rumus.tensor._gpu import elementwise as family
-from rumus.tensor._gpu import get_gpu_backend
-from rumus.tensor._gpu.layout import Mode, load_mode
 
 pytestmark = pytest.mark.gpu
 
@@ -186,7 +186,7 @@ def test_a_chain_is_one_kernel_of_the_same_expressions(be):
     ]
     inputs = [family.Input("float32", Mode.VECTOR), family.Input("float32", Mode.PARAM)]
     source = family.build_source(inputs, steps, 1)
-    from rumus.tensor._gpu.kernels import kernel
+    from rumus._backends.gpu.kernels import kernel
 
     x = numbers((10,), "float32")
     a = be.from_host(x)

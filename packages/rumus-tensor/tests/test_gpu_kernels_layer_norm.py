@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+from rumus._backends.cpu import CpuBackend
 from rumus.gpu import GpuArray
-from rumus.tensor._cpu import CpuBackend
 
 SHAPES = [(1, 1), (3, 10), (128, 10), (5, 4), (300, 33), (7, 1000), (1000, 384), (4, 6288)]
 LONG = [(3, 20_001), (2, 40_000)]
@@ -17,7 +17,7 @@ TALL = [(70_000, 3), (65_535 * 16 + 5, 4)]
 def be(device):
     if device == "cpu":
         return CpuBackend()
-    from rumus.tensor._gpu import get_gpu_backend
+    from rumus._backends.gpu import get_gpu_backend
 
     return get_gpu_backend(0)
 
@@ -139,7 +139,7 @@ def test_no_rows(be):
 @pytest.mark.gpu
 @pytest.mark.parametrize("rows", [40, 1000])
 def test_sums_are_written_where_they_are_wanted(rows):
-    from rumus.tensor._gpu import get_gpu_backend
+    from rumus._backends.gpu import get_gpu_backend
 
     be = get_gpu_backend(0)
     x, grad, one = numbers((rows, 8)), numbers((rows, 8), 1), np.ones(8, np.float32)

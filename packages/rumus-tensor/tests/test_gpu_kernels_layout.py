@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rumus.tensor._gpu import layout, reduce_layout, tiles, unroll
-from rumus.tensor._gpu.layout import Mode
+from rumus._backends.gpu import layout, reduce_layout, tiles, unroll
+from rumus._backends.gpu.layout import Mode
 
 
 def strided(base: np.ndarray, view: np.ndarray) -> tuple[tuple[int, ...], tuple[int, ...], int]:

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.gpu
 PROGRAM = """
 import numpy as np
 from rumus import gpu
-from rumus.tensor._gpu import get_gpu_backend
+from rumus._backends.gpu import get_gpu_backend
 
 be = get_gpu_backend(0)
 rng = np.random.default_rng(0)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rumus._backends.gpu import get_gpu_backend, matmul, tiles
 from rumus.gpu import GpuArray, limits
-from rumus.tensor._gpu import get_gpu_backend, matmul, tiles
 
 pytestmark = pytest.mark.gpu
 

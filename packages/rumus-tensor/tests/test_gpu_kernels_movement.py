@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rumus.tensor._gpu import get_gpu_backend, movement
+from rumus._backends.gpu import get_gpu_backend, movement
 
 pytestmark = pytest.mark.gpu
 

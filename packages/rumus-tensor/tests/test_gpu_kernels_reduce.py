@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from rumus.tensor._gpu import get_gpu_backend
+from rumus._backends.gpu import get_gpu_backend
 
 pytestmark = pytest.mark.gpu
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from rumus import gpu
+from rumus._backends.cpu import CpuBackend
+from rumus._backends.generator import Generator
+from rumus._backends.gpu import get_gpu_backend
 from rumus.tensor import ArgumentError
-from rumus.tensor._cpu import CpuBackend
-from rumus.tensor._gpu import get_gpu_backend
-from rumus.tensor._random import Generator
 
 pytestmark = pytest.mark.gpu
 

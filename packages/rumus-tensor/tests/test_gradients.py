@@ -21,7 +21,7 @@ from rumus.tensor import (
     tensor,
     where,
 )
-from rumus.tensor._ops._rows import LayerNorm
+from rumus.tensor._ops.rows import LayerNorm
 
 ERF = np.vectorize(math.erf, otypes=[float])
 

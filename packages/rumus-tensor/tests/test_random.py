@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from rumus._backends.cpu.random import threefry2x32
 from rumus.tensor import ArgumentError, Generator, default_generator, manual_seed, rand, randn
-from rumus.tensor._cpu._random import threefry2x32
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+from rumus._backends.registry import backend_of
 from rumus.autograd import GradientStore, ParamId, borrow, no_grad
 from rumus.nn import Parameter
 from rumus.tensor import (
@@ -137,7 +138,7 @@ def test_a_step_sees_the_raw_gradient_and_its_scale():
 def test_a_step_gets_contiguous_arrays(device):
     p, store = Parameter(ones((2, 3), device=device).T), GradientStore()
     store.accumulate(p.id, tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], device=device).T)
-    be = p.device.backend
+    be = backend_of(p.device)
     with borrow(store, [p]) as held:
         for array in (held.data(p), held.grad(p)):
             assert be.contiguous(array) is array

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rumus.tensor._errors import (
+from rumus._backends.registry import backend_of
+from rumus._core.base import TensorBase
+from rumus._core.errors import (
     ArgumentError,
     BorrowError,
     DeviceError,
@@ -16,11 +18,8 @@ from rumus.tensor._errors import (
     ShapeError,
 )
 
-from ._store import GradientStore, ParamId
-
-if TYPE_CHECKING:
-    from rumus.nn._parameter import Parameter
-    from rumus.tensor._tensor import Tensor
+from ._leaf import Leaf, ParamId
+from ._store import GradientStore
 
 _lock = threading.Lock()
 
@@ -28,32 +27,32 @@ _lock = threading.Lock()
 class Borrowed:
     """The raw arrays of a borrow, for as long as it is open."""
 
-    def __init__(self, pairs: dict[Parameter, Tensor], scales: dict[ParamId, Any]) -> None:
+    def __init__(self, pairs: dict[Leaf, TensorBase], scales: dict[ParamId, Any]) -> None:
         self._pairs, self._scales = pairs, scales
 
-    def data(self, parameter: Parameter) -> Any:
+    def data(self, parameter: Leaf) -> Any:
         """The parameter's device array, which may be written to."""
         self._gradient(parameter)
         return parameter._array
 
-    def grad(self, parameter: Parameter) -> Any:
+    def grad(self, parameter: Leaf) -> Any:
         """The device array of its gradient, contiguous, not yet multiplied by :meth:`scale`."""
         gradient = self._gradient(parameter)
-        return gradient._device.backend.contiguous(gradient._array)
+        return backend_of(gradient._device).contiguous(gradient._array)
 
-    def scale(self, parameter: Parameter) -> Any | None:
+    def scale(self, parameter: Leaf) -> Any | None:
         """What :meth:`GradientStore.scale_by` asked to multiply the gradient by, or None."""
         self._gradient(parameter)
         return self._scales.get(parameter.id)
 
-    def _gradient(self, parameter: Parameter) -> Tensor:
+    def _gradient(self, parameter: Leaf) -> TensorBase:
         if parameter not in self._pairs:
             raise BorrowError(f"{parameter.label} is not part of this borrow, or it is over")
         return self._pairs[parameter]
 
 
 @contextmanager
-def borrow(store: GradientStore, params: Sequence[Parameter]) -> Iterator[Borrowed]:
+def borrow(store: GradientStore, params: Sequence[Leaf]) -> Iterator[Borrowed]:
     """Hold a store and parameters for an optimizer step.
 
     Everything is checked before the block runs. While it runs, any other use of the store or of the
@@ -88,8 +87,8 @@ def borrow(store: GradientStore, params: Sequence[Parameter]) -> Iterator[Borrow
                 parameter._version.borrower = None
                 parameter._version.bump()
                 if done:
-                    del store._grads[parameter._id]
-                    store._scales.pop(parameter._id, None)
+                    del store._grads[parameter.id]
+                    store._scales.pop(parameter.id, None)
             store._borrowed = False
             pairs.clear()
 
@@ -106,13 +105,13 @@ def check_store(store: object) -> None:
         )
 
 
-def _checked(store: GradientStore, params: Sequence[Parameter]) -> dict[Parameter, Tensor]:
+def _checked(store: GradientStore, params: Sequence[Leaf]) -> dict[Leaf, TensorBase]:
     grads = store._open()
-    pairs: dict[Parameter, Tensor] = {}
+    pairs: dict[Leaf, TensorBase] = {}
     for p in params:
         if p._version.borrower is not None:
             raise BorrowError(f"{p.label} is held by another optimizer step")
-        grad = grads.get(p._id)
+        grad = grads.get(p.id)
         if grad is None:
             raise MissingGradError(
                 f"{p.label} of shape {p.shape} has no gradient in the store; the loss does not "

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rumus.tensor._base import TensorBase, Version
-from rumus.tensor._elementwise import float32
-from rumus.tensor._errors import AutogradError, DeviceError, ShapeError
+from rumus._backends.contract import Backend
+from rumus._backends.registry import backend_of
+from rumus._core.base import TensorBase, TensorT
+from rumus._core.dtypes import float32
+from rumus._core.errors import AutogradError, DeviceError, ShapeError
+from rumus._core.versions import Version
 
-from ._node import Node
+from ._leaf import Leaf
+from ._node import Node, Operation
 from ._slots import active
 from ._store import GradientStore
 
-if TYPE_CHECKING:
-    from rumus.nn._parameter import Parameter
-    from rumus.tensor._backend import Backend
 
-    from ._function import Function
-
-
-def backward(loss: TensorBase, grad: TensorBase | None, retain_graph: bool) -> GradientStore:
+def backward(
+    loss: TensorBase[TensorT], grad: TensorBase | None, retain_graph: bool
+) -> GradientStore[TensorT]:
     """The gradients of a tensor with respect to every parameter that it depends on.
 
     Nodes are visited from the newest to the oldest, so contributions to one gradient are always
@@ -42,7 +42,7 @@ def backward(loss: TensorBase, grad: TensorBase | None, retain_graph: bool) -> G
     seed = _seed(loss, grad)
     run = _Run()
     if not isinstance(root, Node):
-        run.leaves[root] = loss.device.backend.copy(seed)
+        run.leaves[root] = backend_of(loss.device).copy(seed)
         return run.store()
     order = _reachable(root)
     run.count_contributions(order)
@@ -56,7 +56,7 @@ def backward(loss: TensorBase, grad: TensorBase | None, retain_graph: bool) -> G
 
 
 def _seed(loss: TensorBase, grad: TensorBase | None) -> Any:
-    be = loss.device.backend
+    be = backend_of(loss.device)
     if grad is None:
         if loss.size != 1:
             raise AutogradError(
@@ -97,11 +97,11 @@ class _Run:
 
     def __init__(self) -> None:
         self.pending: dict[Node, Any] = {}
-        self.leaves: dict[Parameter, Any] = {}
-        self.own: set[Node | Parameter] = set()
+        self.leaves: dict[Leaf, Any] = {}
+        self.own: set[Node | Leaf] = set()
         """Those whose gradient so far is in memory that nobody else holds."""
-        self.leases: dict[Parameter, tuple[Any, Version]] = {}
-        self.contributions: Counter[Parameter] = Counter()
+        self.leases: dict[Leaf, tuple[Any, Version]] = {}
+        self.contributions: Counter[Leaf] = Counter()
 
     def count_contributions(self, nodes: list[Node]) -> None:
         """How many functions add to each parameter's gradient."""
@@ -121,7 +121,7 @@ class _Run:
             return
         outer, active.offer = active.offer, lambda i: self.offer(node, i)
         try:
-            grads = function.backward(node.device.backend, grad)
+            grads = function.backward(backend_of(node.device), grad)
         finally:
             active.offer = outer
         if len(grads) != len(node.edges):
@@ -132,7 +132,7 @@ class _Run:
         for i, edge in enumerate(node.edges):
             if edge is None or grads[i] is None:
                 continue
-            be = edge.device.backend
+            be = backend_of(edge.device)
             given = _checked(be, function, node, i, grads[i])
             sums: dict[Any, Any] = self.pending if isinstance(edge, Node) else self.leaves
             if edge in sums:
@@ -148,7 +148,7 @@ class _Run:
             if function.is_part:
                 self.own.add(edge)
 
-    def add_part(self, node: Node, function: Function, grad: Any) -> bool:
+    def add_part(self, node: Node, function: Operation, grad: Any) -> bool:
         """Add to a part of the gradient of a node's input, if that may be written to."""
         (edge,), (expected,) = node.edges, node.inputs
         if edge not in self.own or edge is None or expected is None:
@@ -156,7 +156,7 @@ class _Run:
         total = self.pending[edge] if isinstance(edge, Node) else self.leaves[edge]
         if (total.shape, total.dtype, edge.device) != expected:
             return False
-        function.add_part(edge.device.backend, grad, total)
+        function.add_part(backend_of(edge.device), grad, total)
         return True
 
     def offer(self, node: Node, i: int) -> Any | None:
@@ -166,7 +166,7 @@ class _Run:
             return None
         return self.lease(edge)
 
-    def lease(self, parameter: Parameter) -> Any | None:
+    def lease(self, parameter: Leaf) -> Any | None:
         if parameter not in self.leases:
             lease = parameter.slot.lease() if parameter.slot is not None else None
             if lease is None:
@@ -183,13 +183,13 @@ class _Run:
             if slot is not None:
                 version = self.leases[parameter][1]
                 if slot is not array:
-                    parameter.device.backend.assign(slot, array)
+                    backend_of(parameter.device).assign(slot, array)
                 array = slot
             store._grads[parameter.id] = parameter._wrap(array, parameter.device, None, version)
         return store
 
 
-def _checked(be: Backend[Any], function: Function, node: Node, i: int, grad: Any) -> Any:
+def _checked(be: Backend[Any], function: Operation, node: Node, i: int, grad: Any) -> Any:
     """The gradient of an input, in the input's dtype, if it can be that at all."""
     edge, expected = node.edges[i], node.inputs[i]
     if edge is None or expected is None or grad.shape != expected[0]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rumus.tensor._base import TensorBase
-from rumus.tensor._elementwise import is_float
-from rumus.tensor._errors import ArgumentError, AutogradError, DeviceError, DTypeError
+from rumus._backends.contract import Backend
+from rumus._backends.registry import backend_of
+from rumus._core.base import TensorBase, TensorT
+from rumus._core.devices import Device
+from rumus._core.dtypes import is_float
+from rumus._core.errors import ArgumentError, AutogradError, DeviceError, DTypeError
+from rumus._core.mode import is_grad_enabled
 
-from ._mode import is_grad_enabled
+from ._leaf import Leaf
 from ._node import Node
 from ._slots import leased
-
-if TYPE_CHECKING:
-    from rumus.nn._parameter import Parameter
-    from rumus.tensor._backend import Backend
-    from rumus.tensor._device import Device
-    from rumus.tensor._tensor import Tensor
 
 
 class Function:
@@ -81,7 +79,7 @@ class Function:
         """
         return leased(i)
 
-    def __call__(self, *inputs: TensorBase | float | int | bool) -> Tensor:
+    def __call__(self, *inputs: TensorBase[TensorT] | float | int | bool) -> TensorT:
         """Apply the operation and record it if a gradient can be asked for.
 
         Raises:
@@ -91,8 +89,8 @@ class Function:
             BorrowError: An optimizer step holds one of the parameters.
         """
         arrays: list[Any] = []
-        edges: list[Node | Parameter | None] = []
-        first: TensorBase | None = None
+        edges: list[Node | Leaf | None] = []
+        first: TensorBase[TensorT] | None = None
         needed = False
         for x in inputs:
             if not isinstance(x, TensorBase):
@@ -117,7 +115,7 @@ class Function:
             needed = needed or edge is not None
         if first is None:
             raise ArgumentError(f"{self.name} needs at least one tensor")
-        be = first._device.backend
+        be = backend_of(first._device)
         if not (needed and is_grad_enabled()):
             return self._wrapped(first, self.forward(be, *arrays))
         if self.needs:
@@ -128,7 +126,7 @@ class Function:
             tensor._node = self._node(inputs, arrays, tuple(edges), tensor)
         return tensor
 
-    def _wrapped(self, first: TensorBase, result: Any) -> Tensor:
+    def _wrapped(self, first: TensorBase[TensorT], result: Any) -> TensorT:
         version = first._version if self.is_view else None
         return first._wrap(result, self.moves_to or first._device, None, version)
 
@@ -136,7 +134,7 @@ class Function:
         self,
         inputs: tuple[TensorBase | float | int | bool, ...],
         arrays: list[Any],
-        edges: tuple[Node | Parameter | None, ...],
+        edges: tuple[Node | Leaf | None, ...],
         result: TensorBase,
     ) -> Node:
         """Keep what the backward pass reads."""

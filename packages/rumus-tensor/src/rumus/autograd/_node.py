@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from rumus.tensor._errors import AutogradError, BorrowError
+from rumus._backends.contract import Backend
+from rumus._core.base import TensorBase
+from rumus._core.devices import Device
+from rumus._core.dtypes import DType
+from rumus._core.errors import AutogradError, BorrowError
+from rumus._core.shapes import Shape
+from rumus._core.versions import Version
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from rumus.nn._parameter import Parameter
-    from rumus.tensor._base import TensorBase, Version
-    from rumus.tensor._device import Device
-
-    from ._function import Function
+from ._leaf import Leaf
 
 _order = itertools.count()
+
+InputKind = tuple[Shape, DType, Device]
+
+
+class Operation(Protocol):
+    """What a node runs backward: a :class:`Function`."""
+
+    is_part: bool
+
+    @property
+    def name(self) -> str:
+        """What error messages call it."""
+        ...
+
+    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
+        """The gradient of each input."""
+        ...
+
+    def add_part(self, be: Backend[Any], grad: Any, total: Any) -> None:
+        """Add the gradient to that part of the input's, in place."""
+        ...
 
 
 class Node:
@@ -32,20 +52,20 @@ class Node:
 
     def __init__(
         self,
-        function: Function,
-        edges: tuple[Node | Parameter | None, ...],
-        inputs: tuple[tuple[tuple[int, ...], np.dtype[Any], Device] | None, ...],
+        function: Operation,
+        edges: tuple[Node | Leaf | None, ...],
+        inputs: tuple[InputKind | None, ...],
         versions: list[tuple[str, Version, int]],
         result: TensorBase,
     ) -> None:
-        self.function: Function | None = function
+        self.function: Operation | None = function
         self.edges = edges
         self.inputs = inputs
         self.versions = versions
         self.device = result.device
         self.order = next(_order)
 
-    def checked_function(self) -> Function:
+    def checked_function(self) -> Operation:
         """The function, if what it saved is still there and unchanged.
 
         Raises:

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from rumus.tensor._base import Version
+from rumus._core.versions import Version
 
 
 class GradSlot:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Iterable, Iterator
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic
 
-from rumus.tensor._base import TensorBase
-from rumus.tensor._errors import (
+from rumus._backends.registry import backend_of
+from rumus._core.base import TensorBase, TensorT
+from rumus._core.errors import (
     ArgumentError,
     BorrowError,
     DeviceError,
@@ -18,25 +18,10 @@ from rumus.tensor._errors import (
     ShapeError,
 )
 
-if TYPE_CHECKING:
-    from rumus.tensor._tensor import Tensor
-
-_ids = itertools.count()
+from ._leaf import ParamId
 
 
-class ParamId:
-    """The identity of a parameter: unique in the process, whatever thread makes it."""
-
-    __slots__ = ("_number",)
-
-    def __init__(self) -> None:
-        self._number = next(_ids)
-
-    def __repr__(self) -> str:
-        return f"ParamId({self._number})"
-
-
-class GradientStore:
+class GradientStore(Generic[TensorT]):
     """The result of a backward pass: a gradient for each parameter that the loss depends on.
 
     Can also be built by hand. Safe to use from several threads; while an optimizer step holds it,
@@ -54,31 +39,31 @@ class GradientStore:
     """
 
     def __init__(self) -> None:
-        self._grads: dict[ParamId, Tensor] = {}
+        self._grads: dict[ParamId, TensorT] = {}
         self._scales: dict[ParamId, Any] = {}
         self._lock = threading.RLock()
         self._borrowed = False
 
-    def get(self, id: ParamId) -> Tensor | None:
+    def get(self, id: ParamId) -> TensorT | None:
         """The gradient of a parameter, or None."""
         with self._lock:
             self._open()
             return self._scaled(_checked_id(id))
 
-    def pop(self, id: ParamId) -> Tensor | None:
+    def pop(self, id: ParamId) -> TensorT | None:
         """Take a gradient out of the store; None if there is none."""
         with self._lock:
             self._open()
             self._scaled(_checked_id(id))
             return self._grads.pop(id, None)
 
-    def replace(self, id: ParamId, grad: Tensor) -> None:
+    def replace(self, id: ParamId, grad: TensorT) -> None:
         """Set the gradient of a parameter, whatever was there."""
         with self._lock:
             self._open()[_checked_id(id)] = _checked_grad(grad)
             self._scales.pop(id, None)
 
-    def accumulate(self, id: ParamId, grad: Tensor) -> None:
+    def accumulate(self, id: ParamId, grad: TensorT) -> None:
         """Add to the gradient of a parameter; the first one is kept as it is.
 
         Raises:
@@ -90,7 +75,7 @@ class GradientStore:
             grads = self._open()
             grads[id] = _sum(id, self._scaled(_checked_id(id)), _checked_grad(grad))
 
-    def merge_from(self, other: GradientStore) -> None:
+    def merge_from(self, other: GradientStore[TensorT]) -> None:
         """Add all gradients of another store, which stays as it is; all of them or none.
 
         Raises:
@@ -127,7 +112,7 @@ class GradientStore:
                 self._scaled(id)
                 self._scales[id] = scale
 
-    def items(self) -> Iterator[tuple[ParamId, Tensor]]:
+    def items(self) -> Iterator[tuple[ParamId, TensorT]]:
         """Pairs of parameter id and gradient, as they are now."""
         with self._lock:
             for id in self._open():
@@ -148,18 +133,18 @@ class GradientStore:
         state = "held by an optimizer step" if self._borrowed else f"{len(self._grads)} gradients"
         return f"<GradientStore: {state}>"
 
-    def _open(self) -> dict[ParamId, Tensor]:
+    def _open(self) -> dict[ParamId, TensorT]:
         if self._borrowed:
             raise BorrowError("this GradientStore is held by an optimizer step; use it afterwards")
         return self._grads
 
-    def _scaled(self, id: ParamId) -> Tensor | None:
+    def _scaled(self, id: ParamId) -> TensorT | None:
         """The gradient, multiplied by the scale that waits for it."""
         grad = self._grads.get(id)
         scale = self._scales.pop(id, None)
         if grad is None or scale is None:
             return grad
-        be = grad.device.backend
+        be = backend_of(grad.device)
         if not isinstance(scale, float):
             flat = be.reshape(scale, (scale.size,))
             scale = be.reshape(be.slice(flat, (slice(0, 1, 1),)), ())
@@ -178,13 +163,13 @@ def _checked_id(id: ParamId) -> ParamId:
     return id
 
 
-def _checked_grad(grad: Tensor) -> Tensor:
+def _checked_grad(grad: TensorBase[TensorT]) -> TensorT:
     if not isinstance(grad, TensorBase):
         raise DTypeError(f"a gradient is a tensor, not a {type(grad).__name__}")
     return grad.detach()
 
 
-def _sum(id: ParamId, old: Tensor | None, new: Tensor) -> Tensor:
+def _sum(id: ParamId, old: TensorT | None, new: TensorT) -> TensorT:
     if old is None:
         return new
     if old.shape != new.shape:
@@ -193,4 +178,7 @@ def _sum(id: ParamId, old: Tensor | None, new: Tensor) -> Tensor:
         raise DTypeError(f"gradient of {id}: {old.dtype} is there, {new.dtype} was added")
     if old.device != new.device:
         raise DeviceError(f"gradient of {id}: one is on {old.device}, one on {new.device}")
-    return old + new
+    total: TensorT = old._wrap(
+        backend_of(old.device).elementwise("add", old.array, new.array), old.device
+    )
+    return total

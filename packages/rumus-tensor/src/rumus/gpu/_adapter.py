@@ -11,9 +11,9 @@ import os
 from functools import cache
 from typing import Any
 
+from rumus._core.errors import GpuUnavailableError
 from rumus.gpu._errors import GpuError
 from rumus.gpu._seam import load_api
-from rumus.tensor import GpuUnavailableError
 
 _KINDS = ("DiscreteGPU", "IntegratedGPU", "VirtualGPU", "Unknown", "CPU")
 _FEATURES = ("timestamp-query", "shader-f16", "subgroups", "chromium-experimental-subgroup-matrix")

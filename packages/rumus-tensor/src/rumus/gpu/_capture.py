@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from rumus._core.base import TensorBase
 from rumus.gpu._array import GpuArray, Storage
 from rumus.gpu._errors import CaptureError
-from rumus.tensor import Tensor
 
 if TYPE_CHECKING:
     from rumus.gpu._recording import Recording
@@ -98,12 +98,12 @@ def variable_name(storage: Storage) -> str | None:
 
 def _holds(value: object, storage: Storage) -> str | None:
     """Whether a value is a tensor on the storage (``""``) or has one as ``.attribute``."""
-    if isinstance(value, Tensor):
+    if isinstance(value, TensorBase):
         array = value.array
         return "" if isinstance(array, GpuArray) and array.storage is storage else None
     names = getattr(value, "_fields", None) or getattr(value, "__dataclass_fields__", None) or ()
     for name in names:
         inner = getattr(value, name, None)
-        if isinstance(inner, Tensor) and _holds(inner, storage) == "":
+        if isinstance(inner, TensorBase) and _holds(inner, storage) == "":
             return f".{name}"
     return None

@@ -7,13 +7,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
+import numpy as np
+
+from rumus._core.base import TensorBase
+from rumus._core.devices import Device
+from rumus._core.errors import ArgumentError
+from rumus._core.structure import structure_version
+from rumus._core.tree import Structure, flatten, unflatten
+from rumus._core.versions import changes_follow
 from rumus.gpu import _capture
 from rumus.gpu._array import GpuArray
+from rumus.gpu._device import GpuDevice, get_device
 from rumus.gpu._errors import CaptureError
 from rumus.gpu._recording import Recording
-from rumus.gpu._tree import flatten, unflatten
-from rumus.tensor import ArgumentError, Tensor, structure_version
-from rumus.tensor._base import changes_follow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,10 +29,42 @@ MOST_RECORDINGS = 16
 _MOST_ATTEMPTS = 3
 
 
+_NUMBERS = (float, np.float32, np.float16)
+_TEXT = (str, bytes)
+
+
+class _Given(NamedTuple):
+    """A leaf of the result that is one of the arguments."""
+
+    position: int
+
+
+class _Made(NamedTuple):
+    """A leaf of the result that each replay makes: how to wrap its array."""
+
+    wrap: Callable[[GpuArray, Device], Any]
+    device: Device
+
+
 class _Step(NamedTuple):
     recording: Recording
     outputs: list[GpuArray]
-    structure: Any
+    structure: Structure
+    leaves: list[Any]
+    """Of the result: what was made, what was given, and constants."""
+
+    def result(self, copies: list[GpuArray], given: list[Any]) -> Any:
+        """What the step returns after a replay."""
+        made = iter(copies)
+        leaves = [
+            leaf.wrap(next(made), leaf.device)
+            if type(leaf) is _Made
+            else given[leaf.position]
+            if type(leaf) is _Given
+            else leaf
+            for leaf in self.leaves
+        ]
+        return unflatten(self.structure, leaves)
 
 
 class Captured(Generic[P, R]):
@@ -56,25 +94,24 @@ class Captured(Generic[P, R]):
         if self._version != structure_version():
             self._steps.clear()
             self._version = structure_version()
-        arrays, structure = flatten((args, kwargs))
-        inputs = [_on_gpu(array) for array in arrays]
-        key = (structure, tuple((a.shape, a.dtype, a.device_index) for a in inputs))
+        leaves, structure = flatten((args, kwargs))
+        key = _key(leaves, structure, (*args, *kwargs.values()))
         found = self._steps.get(key)
         if found is None:
-            found = self._record(structure, inputs)
+            found = self._record(structure, leaves)
             self._steps[key] = found
             if len(self._steps) > MOST_RECORDINGS:
                 self._steps.popitem(last=False)
         self._steps.move_to_end(key)
-        copies = found.recording.replay([_contiguous(a) for a in inputs], found.outputs)
-        return cast(R, unflatten(found.structure, copies))
+        inputs = [_contiguous(leaf) for leaf in leaves if isinstance(leaf, TensorBase)]
+        return cast(R, found.result(found.recording.replay(inputs, found.outputs), leaves))
 
-    def _record(self, structure: Any, inputs: list[GpuArray]) -> _Step:
+    def _record(self, structure: Structure, leaves: list[Any]) -> _Step:
         """Record the step, again if recording moved parameters (into arenas) that it had used."""
         for _ in range(_MOST_ATTEMPTS):
-            recording = Recording(_device_of(inputs))
+            recording = Recording(_device_of(leaves))
             before = structure_version()
-            made = self._trace(recording, structure, inputs)
+            made = self._trace(recording, structure, leaves)
             self._version = structure_version()
             if self._version == before:
                 recording.finish(self._fuse)
@@ -84,17 +121,28 @@ class Captured(Generic[P, R]):
             "or eval(), or sets a number among their attributes): do this outside of it"
         )
 
-    def _trace(self, recording: Recording, structure: Any, inputs: list[GpuArray]) -> _Step:
-        args, kwargs = unflatten(structure, [recording.input_like(array) for array in inputs])
+    def _trace(self, recording: Recording, structure: Structure, leaves: list[Any]) -> _Step:
+        inputs = [
+            leaf._wrap(recording.input_like(leaf.array), leaf.device)
+            if isinstance(leaf, TensorBase)
+            else leaf
+            for leaf in leaves
+        ]
+        args, kwargs = unflatten(structure, inputs)
         with (
             _checking(recording),
             _capture.recording_into(recording),
             changes_follow(recording.replays),
         ):
-            arrays, result_structure = flatten(self._step(*args, **kwargs))
-            outputs = [_contiguous(_on_gpu(array)) for array in arrays]
-            outputs = [_copied(a) if recording.is_host_value(a) else a for a in outputs]
-        return _Step(recording, outputs, result_structure)
+            results, result_structure = flatten(self._step(*args, **kwargs))
+            made = [leaf for leaf in results if isinstance(leaf, TensorBase)]
+            outputs = [_contiguous(leaf) for leaf in made]
+            outputs = [
+                leaf._packed_array() if recording.is_host_value(array) else array
+                for leaf, array in zip(made, outputs, strict=True)
+            ]
+        kept = [_kept(leaf, leaves) for leaf in results]
+        return _Step(recording, outputs, result_structure, kept)
 
 
 def capture(step: Callable[P, R], *, fuse: bool = False) -> Captured[P, R]:
@@ -140,28 +188,65 @@ def _checking(recording: Recording) -> Iterator[None]:
         check()
 
 
-def _on_gpu(array: Any) -> GpuArray:
+def _key(leaves: list[Any], structure: Structure, arguments: tuple[Any, ...]) -> Any:
+    """What tells recordings apart: shapes, dtypes and plain values, but no text inside of trees.
+
+    A text that is an argument of its own is a choice; one in a batch is an id.
+    """
+    chosen = tuple([value for value in arguments if isinstance(value, _TEXT)])
+    return structure, tuple([_kind(leaf) for leaf in leaves]), chosen
+
+
+def _kind(leaf: Any) -> Any:
+    if isinstance(leaf, TensorBase):
+        array = _on_gpu(leaf)
+        return array.shape, array.dtype, array.device_index
+    if isinstance(leaf, _TEXT):
+        return type(leaf)
+    if isinstance(leaf, _NUMBERS):
+        # 0.0 and -0.0 are equal, and NaN is not equal to itself.
+        return type(leaf), float(leaf).hex()
+    try:
+        hash(leaf)
+    except TypeError:
+        raise CaptureError(
+            f"a captured step takes and returns tensors, tuples, lists, dicts and hashable values, "
+            f"and was given a {type(leaf).__name__}"
+        ) from None
+    return type(leaf), leaf
+
+
+def _kept(leaf: Any, given: list[Any]) -> Any:
+    """A leaf of the result as a replay needs it."""
+    if isinstance(leaf, TensorBase):
+        return _Made(leaf._wrap, leaf.device)
+    _kind(leaf)
+    if isinstance(leaf, _TEXT):
+        for position, value in enumerate(given):
+            if value is leaf:
+                return _Given(position)
+    return leaf
+
+
+def _on_gpu(leaf: TensorBase) -> GpuArray:
+    array = leaf.array
     if not isinstance(array, GpuArray):
         raise CaptureError(
             f"a captured step takes and returns tensors on the GPU, and this one of shape "
-            f"{array.shape} is on the cpu: move it with .to('gpu')"
+            f"{leaf.shape} is on the cpu: move it with .to('gpu')"
         )
     return array
 
 
-def _contiguous(array: GpuArray) -> GpuArray:
+def _contiguous(leaf: TensorBase) -> GpuArray:
+    array = _on_gpu(leaf)
     if array.is_contiguous and array.offset * array.dtype.itemsize % 4 == 0:
         return array
-    return cast(GpuArray, Tensor.from_array(array).contiguous().array)
+    return cast(GpuArray, leaf._packed_array())
 
 
-def _copied(array: GpuArray) -> GpuArray:
-    from rumus.tensor._gpu import get_gpu_backend
-
-    return get_gpu_backend(array.device_index).copy(array)
-
-
-def _device_of(inputs: list[GpuArray]) -> Any:
-    from rumus.gpu._device import get_device
-
-    return inputs[0].storage.device if inputs else get_device(0)
+def _device_of(leaves: list[Any]) -> GpuDevice:
+    for leaf in leaves:
+        if isinstance(leaf, TensorBase):
+            return _on_gpu(leaf).storage.device
+    return get_device(0)

@@ -11,7 +11,7 @@
         └── CaptureError                a step that cannot be replayed as it stands
 """
 
-from rumus.tensor import RumusError
+from rumus._core.errors import RumusError
 
 
 class GpuError(RumusError, RuntimeError):

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rumus._core.errors import ArgumentError
 from rumus.gpu._array import GpuArray, Shape
 from rumus.gpu._kernel import Kernel, Pipeline
 from rumus.gpu._transfer import empty
-from rumus.tensor import ArgumentError
 
 _WORKGROUP = 256
 _WORDS_A_THREAD = 4
@@ -21,7 +21,7 @@ _MOST_GROUPS = 16384
 
 @cache
 def _pipeline() -> Pipeline:
-    source = files("rumus.tensor") / "shaders" / "fill.wgsl"
+    source = files("rumus.gpu") / "shaders" / "fill.wgsl"
     return Kernel(source, name="fill", trusted=True).variant()
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from rumus._core.errors import GpuUnavailableError
 from rumus.gpu import _adapter
 from rumus.gpu._device import get_device, open_devices
 from rumus.gpu._seam import load_api
-from rumus.tensor import GpuUnavailableError
 
 
 def is_available() -> bool:

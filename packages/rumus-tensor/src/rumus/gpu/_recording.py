@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from rumus._core.versions import Replays
 from rumus.gpu import _capture
 from rumus.gpu._array import GpuArray, Shape, Storage, contiguous_strides
 from rumus.gpu._errors import CaptureError
 from rumus.gpu._fusion import Chain, fuse
 from rumus.gpu._memory import Buffer, size_class
-from rumus.tensor._base import Replays
 
 if TYPE_CHECKING:
     from rumus.gpu._device import GpuDevice

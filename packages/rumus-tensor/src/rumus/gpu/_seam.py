@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from rumus.tensor import GpuUnavailableError
+from rumus._core.errors import GpuUnavailableError
 
 Command = tuple[Any, Any, int, int, int]
 """A prepared dispatch: pipeline handle, bind group handle, workgroups in x, y and z."""

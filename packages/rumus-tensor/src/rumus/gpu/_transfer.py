@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rumus._core.errors import ArgumentError, DTypeError
+from rumus._core.shapes import shape_of
 from rumus.gpu._array import GpuArray, Shape, contiguous_strides
 from rumus.gpu._device import get_device
-from rumus.tensor import ArgumentError, DTypeError
-from rumus.tensor._ops._shapes import shape_of
 
 _DTYPES = frozenset(map(np.dtype, ("f4", "f2", "i4", "u4", "u1", "?")))
 

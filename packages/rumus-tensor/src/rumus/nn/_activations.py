@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rumus.tensor._errors import ArgumentError
-from rumus.tensor._ops._random import Dropout as DropoutFunction
-from rumus.tensor._random import Generator, default_generator
+from rumus._backends.generator import Generator, default_generator
+from rumus._core.errors import ArgumentError
+from rumus.tensor._ops.random import Dropout as DropoutFunction
 from rumus.tensor._tensor import Tensor
 
 from ._layer import Layer

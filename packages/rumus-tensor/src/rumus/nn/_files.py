@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from rumus.tensor._device import CPU, Device
-from rumus.tensor._errors import StateDictError
+from rumus._core.devices import CPU, Device
+from rumus._core.errors import StateDictError
 from rumus.tensor._tensor import Tensor
 
 from ._module import Module

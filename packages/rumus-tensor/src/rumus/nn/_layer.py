@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rumus.tensor._errors import ArgumentError
+from rumus._core.errors import ArgumentError
 from rumus.tensor._tensor import Tensor
 
 from ._module import Module

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
+from rumus._core.devices import CPU, Device
+from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus.tensor import rand
-from rumus.tensor._device import CPU, Device
-from rumus.tensor._errors import ArgumentError, DTypeError, ShapeError
-from rumus.tensor._ops._matmul import Linear as LinearFunction
-from rumus.tensor._ops._views import Reshape
+from rumus.tensor._ops.matmul import Linear as LinearFunction
+from rumus.tensor._ops.movement import Reshape
 from rumus.tensor._tensor import Tensor
 
 from ._layer import Layer
@@ -80,7 +80,7 @@ class Linear(Layer):
             )
         rows = x if x.ndim == 2 else Reshape((math.prod(x.shape[:-1]), self.in_features))(x)
         inputs = (rows, self.weight) if self.bias is None else (rows, self.weight, self.bias)
-        y = LinearFunction()(*inputs)
+        y: Tensor = LinearFunction()(*inputs)
         return y if x.ndim == 2 else Reshape((*x.shape[:-1], self.out_features))(y)
 
     def extra_repr(self) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from rumus.tensor._base import TensorBase
-from rumus.tensor._elementwise import float32, int32, is_float
-from rumus.tensor._errors import ArgumentError, DTypeError, ShapeError
+from rumus._core.base import TensorBase
+from rumus._core.dtypes import float32, int32, is_float
+from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus.tensor._joining import where
 from rumus.tensor._operand import apply
-from rumus.tensor._ops._rows import CrossEntropy, MeanCrossEntropy
+from rumus.tensor._ops.rows import CrossEntropy, MeanCrossEntropy
 from rumus.tensor._tensor import Tensor
 
 _NO_CLASS = -(2**31)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from rumus.autograd._mode import no_grad
-from rumus.tensor import _structure
-from rumus.tensor._base import TensorBase
-from rumus.tensor._device import CPU, Device
-from rumus.tensor._elementwise import is_float
-from rumus.tensor._errors import ArgumentError, DTypeError, StateDictError
-from rumus.tensor._random import Generator
+from rumus._backends.generator import Generator
+from rumus._core import structure
+from rumus._core.base import TensorBase
+from rumus._core.devices import CPU, Device
+from rumus._core.dtypes import is_float
+from rumus._core.errors import ArgumentError, DTypeError, StateDictError
+from rumus._core.mode import no_grad
 from rumus.tensor._tensor import Tensor, device_or_dtype
 
 from ._parameter import Parameter, keep
@@ -62,7 +62,7 @@ class Module:
                 if name in self._buffers:
                     _settle(name, value)
             if isinstance(value, _BAKED_IN) and _differ(before, value):
-                _structure.bump()
+                structure.bump()
             super().__setattr__(name, value)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -284,7 +284,7 @@ def _check_kind(name: str, before: object, after: Tensor) -> None:
 
 def _settle(name: str, buffer: Tensor) -> None:
     """Let captured steps use a buffer, recorded anew; inside of one it cannot become another."""
-    _structure.bump()
+    structure.bump()
     if buffer.device.kind == "gpu":
         from rumus.gpu import _capture
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rumus._core.devices import CPU, Device
+from rumus._core.dtypes import is_float
+from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus.tensor._creation import ones, zeros
-from rumus.tensor._device import CPU, Device
-from rumus.tensor._elementwise import is_float
-from rumus.tensor._errors import ArgumentError, DTypeError, ShapeError
-from rumus.tensor._ops._rows import LayerNorm as LayerNormFunction
+from rumus.tensor._ops.rows import LayerNorm as LayerNormFunction
 from rumus.tensor._tensor import Tensor
 
 from ._layer import Layer

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy.typing as npt
 
-from rumus.autograd._store import ParamId
-from rumus.tensor import _structure
-from rumus.tensor._base import TensorBase, Version
-from rumus.tensor._device import CPU, Device
-from rumus.tensor._elementwise import is_float
-from rumus.tensor._errors import BorrowError, DTypeError
+from rumus._core import structure
+from rumus._core.base import TensorBase
+from rumus._core.devices import CPU, Device
+from rumus._core.dtypes import is_float
+from rumus._core.errors import BorrowError, DTypeError
+from rumus._core.versions import Version
+from rumus.autograd._arena import Arena
+from rumus.autograd._leaf import Leaf, ParamId
 from rumus.tensor._operand import Operand
 from rumus.tensor._tensor import Tensor
 
-if TYPE_CHECKING:
-    from rumus.autograd._slots import GradSlot
-    from rumus.tensor._arena import Arena
 
-
-class Parameter(Tensor):
+class Parameter(Tensor, Leaf[Tensor]):
     """A tensor whose gradient a backward pass gives, and which an optimizer changes in place.
 
     It keeps its identity, and its place in every optimizer, when it moves to another device.
@@ -42,7 +40,8 @@ class Parameter(Tensor):
     """
 
     __hash__ = object.__hash__
-    __slots__ = ("_id", "_name", "_path", "_requires_grad", "arena", "slot")
+    __slots__ = ("_id", "_name", "_path", "_requires_grad")
+    arena: Arena | None
 
     def __init__(
         self,
@@ -54,8 +53,7 @@ class Parameter(Tensor):
         self._id = ParamId()
         self._name = name
         self._path: str | None = None
-        self.slot: GradSlot | None = None
-        self.arena: Arena | None = None
+        self.slot = self.arena = None
         keep(self._array, self._device)
         self._requires_grad = False
         self.requires_grad = requires_grad
@@ -98,7 +96,7 @@ class Parameter(Tensor):
             raise DTypeError(f"{self.label} is {self.dtype}; only floats have gradients")
         if value != self._requires_grad:
             self._requires_grad = bool(value)
-            _structure.bump()
+            structure.bump()
 
     # A loop over parameters that writes `p -= lr * grad` means the parameter, not its own variable.
 
@@ -133,7 +131,7 @@ class Parameter(Tensor):
         self._array, self._device, self._version = array, device, Version()
         self.slot = self.arena = None
         keep(array, device)
-        _structure.bump()
+        structure.bump()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _copied, (self.detach(), self._name, self._requires_grad)

@@ -4,11 +4,29 @@
 # give back a piece of their stack in every call, which made this import a tenth slower.
 import numpy  # noqa: F401
 
-from rumus.autograd._mode import is_grad_enabled, no_grad
+from rumus._backends.generator import Generator, default_generator, manual_seed
+from rumus._core import tree
+from rumus._core.base import TensorBase
+from rumus._core.devices import Device
+from rumus._core.dtypes import bool_, float16, float32, int32, uint8
+from rumus._core.errors import (
+    ArgumentError,
+    AutogradError,
+    BorrowError,
+    DeviceError,
+    DTypeError,
+    GpuUnavailableError,
+    MissingGradError,
+    RumusError,
+    ShapeError,
+    StateDictError,
+)
+from rumus._core.mode import is_grad_enabled, no_grad
+from rumus._core.structure import structure_version
+from rumus._core.watch import Watch
+from rumus.autograd._arena import Arena, Slot, pack
 
 from .__about__ import __version__
-from ._arena import Arena, Slot, pack
-from ._base import TensorBase
 from ._creation import (
     arange,
     from_numpy,
@@ -21,26 +39,9 @@ from ._creation import (
     zeros,
     zeros_like,
 )
-from ._device import Device
-from ._elementwise import bool_, float16, float32, int32, uint8
-from ._errors import (
-    ArgumentError,
-    AutogradError,
-    BorrowError,
-    DeviceError,
-    DTypeError,
-    GpuUnavailableError,
-    MissingGradError,
-    RumusError,
-    ShapeError,
-    StateDictError,
-)
 from ._joining import cat, maximum, minimum, stack, where
 from ._matrix import matmul
-from ._random import Generator, default_generator, manual_seed
-from ._structure import structure_version
 from ._tensor import Tensor
-from ._watch import Watch
 
 __all__ = [
     "Arena",
@@ -84,6 +85,7 @@ __all__ = [
     "stack",
     "structure_version",
     "tensor",
+    "tree",
     "uint8",
     "where",
     "zeros",

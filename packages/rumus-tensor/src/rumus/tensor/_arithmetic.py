@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ._base import TensorBase
-from ._elementwise import bool_
-from ._errors import ArgumentError, DTypeError
+from rumus._core.base import TensorBase, TensorT
+from rumus._core.dtypes import bool_
+from rumus._core.errors import ArgumentError, DTypeError
+
 from ._matrix import matmul
 from ._operand import Operand, apply, is_operand, operand
-from ._ops._elementwise import Elementwise
-
-if TYPE_CHECKING:
-    from ._tensor import Tensor
+from ._ops.elementwise import Elementwise
 
 
-class Arithmetic(TensorBase):
+class Arithmetic(TensorBase[TensorT]):
     """Elementwise operations, with numpy's broadcasting.
 
     Scalars are weak: an int keeps any numeric dtype, a float lifts integers and bools to float32.
@@ -23,91 +21,91 @@ class Arithmetic(TensorBase):
 
     __slots__ = ()
 
-    def __add__(self, other: Operand) -> Tensor:
+    def __add__(self, other: Operand) -> TensorT:
         return self._binary("add", other)
 
-    def __radd__(self, other: Operand) -> Tensor:
+    def __radd__(self, other: Operand) -> TensorT:
         return self._binary("add", other)
 
-    def __sub__(self, other: Operand) -> Tensor:
+    def __sub__(self, other: Operand) -> TensorT:
         return self._binary("sub", other)
 
-    def __rsub__(self, other: Operand) -> Tensor:
+    def __rsub__(self, other: Operand) -> TensorT:
         return self._reflected("sub", other)
 
-    def __mul__(self, other: Operand) -> Tensor:
+    def __mul__(self, other: Operand) -> TensorT:
         return self._binary("mul", other)
 
-    def __rmul__(self, other: Operand) -> Tensor:
+    def __rmul__(self, other: Operand) -> TensorT:
         return self._binary("mul", other)
 
-    def __truediv__(self, other: Operand) -> Tensor:
+    def __truediv__(self, other: Operand) -> TensorT:
         return self._binary("div", other)
 
-    def __rtruediv__(self, other: Operand) -> Tensor:
+    def __rtruediv__(self, other: Operand) -> TensorT:
         return self._reflected("div", other)
 
-    def __pow__(self, other: Operand) -> Tensor:
+    def __pow__(self, other: Operand) -> TensorT:
         if isinstance(other, int) and other == 2:
             return self.square()
         return self._binary("pow", other)
 
-    def __rpow__(self, other: Operand) -> Tensor:
+    def __rpow__(self, other: Operand) -> TensorT:
         return self._reflected("pow", other)
 
-    def __matmul__(self, other: Operand) -> Tensor:
+    def __matmul__(self, other: Operand) -> TensorT:
         return matmul(self, operand(self, other))
 
-    def __rmatmul__(self, other: Operand) -> Tensor:
+    def __rmatmul__(self, other: Operand) -> TensorT:
         return matmul(operand(self, other), self)
 
-    def __neg__(self) -> Tensor:
+    def __neg__(self) -> TensorT:
         return apply("neg", self)
 
-    def __abs__(self) -> Tensor:
+    def __abs__(self) -> TensorT:
         return apply("abs", self)
 
-    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+    def __eq__(self, other: object) -> TensorT:  # type: ignore[override]
         return self._binary("eq", other)
 
-    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+    def __ne__(self, other: object) -> TensorT:  # type: ignore[override]
         return self._binary("ne", other)
 
-    def __lt__(self, other: Operand) -> Tensor:
+    def __lt__(self, other: Operand) -> TensorT:
         return self._binary("lt", other)
 
-    def __le__(self, other: Operand) -> Tensor:
+    def __le__(self, other: Operand) -> TensorT:
         return self._binary("le", other)
 
-    def __gt__(self, other: Operand) -> Tensor:
+    def __gt__(self, other: Operand) -> TensorT:
         return self._binary("gt", other)
 
-    def __ge__(self, other: Operand) -> Tensor:
+    def __ge__(self, other: Operand) -> TensorT:
         return self._binary("ge", other)
 
-    def __invert__(self) -> Tensor:
+    def __invert__(self) -> TensorT:
         return self._logical("logical_not", "~")
 
-    def __and__(self, other: Operand) -> Tensor:
+    def __and__(self, other: Operand) -> TensorT:
         return self._logical("logical_and", "&", other)
 
-    def __rand__(self, other: Operand) -> Tensor:
+    def __rand__(self, other: Operand) -> TensorT:
         return self._logical("logical_and", "&", other)
 
-    def __or__(self, other: Operand) -> Tensor:
+    def __or__(self, other: Operand) -> TensorT:
         return self._logical("logical_or", "|", other)
 
-    def __ror__(self, other: Operand) -> Tensor:
+    def __ror__(self, other: Operand) -> TensorT:
         return self._logical("logical_or", "|", other)
 
     __hash__ = object.__hash__
 
-    def _binary(self, op: str, other: Any) -> Tensor:
+    def _binary(self, op: str, other: Any) -> TensorT:
         if not is_operand(other):
             return NotImplemented  # type: ignore[no-any-return]
         return apply(op, self, other)
 
-    def _logical(self, op: str, sign: str, *others: Operand) -> Tensor:
+    def _logical(self, op: str, sign: str, *others: Operand) -> TensorT:
         operands = [self, *(operand(self, other) for other in others)]
         for x in operands:
             dtype = x.dtype if isinstance(x, TensorBase) else type(x).__name__
@@ -115,78 +113,78 @@ class Arithmetic(TensorBase):
                 raise DTypeError(f"{sign} takes bools, not {dtype}; compare first, as in a != 0")
         return Elementwise(op)(*operands)
 
-    def _reflected(self, op: str, other: Any) -> Tensor:
+    def _reflected(self, op: str, other: Any) -> TensorT:
         if not is_operand(other):
             return NotImplemented  # type: ignore[no-any-return]
         return Elementwise(op)(operand(self, other), self)
 
     # Methods, in the order of the table
 
-    def pow(self, exponent: Operand) -> Tensor:
+    def pow(self, exponent: Operand) -> TensorT:
         """``a ** exponent`` in floats; NaN for a negative base and a fractional exponent."""
         return self**exponent
 
-    def abs(self) -> Tensor:
+    def abs(self) -> TensorT:
         """The absolute value."""
         return apply("abs", self)
 
-    def sign(self) -> Tensor:
+    def sign(self) -> TensorT:
         """-1, 0 or 1."""
         return apply("sign", self)
 
-    def square(self) -> Tensor:
+    def square(self) -> TensorT:
         """``a * a``."""
         return apply("square", self)
 
-    def floor(self) -> Tensor:
+    def floor(self) -> TensorT:
         """The largest whole number that is not above each element."""
         return apply("floor", self)
 
-    def sqrt(self) -> Tensor:
+    def sqrt(self) -> TensorT:
         """The square root; NaN of negative numbers."""
         return apply("sqrt", self)
 
-    def rsqrt(self) -> Tensor:
+    def rsqrt(self) -> TensorT:
         """One over the square root."""
         return apply("rsqrt", self)
 
-    def reciprocal(self) -> Tensor:
+    def reciprocal(self) -> TensorT:
         """``1 / a``."""
         return apply("reciprocal", self)
 
-    def exp(self) -> Tensor:
+    def exp(self) -> TensorT:
         """E to the power of each element."""
         return apply("exp", self)
 
-    def log(self) -> Tensor:
+    def log(self) -> TensorT:
         """The natural logarithm; -inf of 0, NaN of negative numbers."""
         return apply("log", self)
 
-    def sin(self) -> Tensor:
+    def sin(self) -> TensorT:
         """The sine, of radians."""
         return apply("sin", self)
 
-    def cos(self) -> Tensor:
+    def cos(self) -> TensorT:
         """The cosine, of radians."""
         return apply("cos", self)
 
-    def tanh(self) -> Tensor:
+    def tanh(self) -> TensorT:
         """The hyperbolic tangent."""
         return apply("tanh", self)
 
-    def sigmoid(self) -> Tensor:
+    def sigmoid(self) -> TensorT:
         """``1 / (1 + exp(-a))``."""
         return apply("sigmoid", self)
 
-    def relu(self) -> Tensor:
+    def relu(self) -> TensorT:
         """``max(a, 0)``; NaN stays NaN."""
         return apply("relu", self)
 
-    def leaky_relu(self, negative_slope: float = 0.01) -> Tensor:
+    def leaky_relu(self, negative_slope: float = 0.01) -> TensorT:
         """``a`` where it is positive, else ``negative_slope * a``."""
         return apply("leaky_relu", self, negative_slope)
 
-    def gelu(self, approximate: str = "none") -> Tensor:
+    def gelu(self, approximate: str = "none") -> TensorT:
         """``a * P(X <= a)`` of a standard normal X (Hendrycks and Gimpel, arXiv:1606.08415).
 
         Args:
@@ -199,15 +197,15 @@ class Arithmetic(TensorBase):
             raise ArgumentError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
         return apply("gelu" if approximate == "none" else "gelu_tanh", self)
 
-    def silu(self) -> Tensor:
+    def silu(self) -> TensorT:
         """``a * sigmoid(a)``."""
         return apply("silu", self)
 
-    def softplus(self) -> Tensor:
+    def softplus(self) -> TensorT:
         """``log(1 + exp(a))``, without overflow."""
         return apply("softplus", self)
 
-    def clamp(self, min: float | None = None, max: float | None = None) -> Tensor:
+    def clamp(self, min: float | None = None, max: float | None = None) -> TensorT:
         """Each element moved into ``[min, max]``; NaN stays NaN.
 
         Raises:
@@ -223,10 +221,10 @@ class Arithmetic(TensorBase):
             raise ArgumentError(f"clamp: min {min} is above max {max}")
         return apply("clamp", self, min, max)
 
-    def isnan(self) -> Tensor:
+    def isnan(self) -> TensorT:
         """Whether each element is NaN."""
         return apply("isnan", self)
 
-    def isfinite(self) -> Tensor:
+    def isfinite(self) -> TensorT:
         """Whether each element is neither NaN nor infinite."""
         return apply("isfinite", self)

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._base import TensorBase
-from ._device import CPU, Device
-from ._elementwise import bool_, check_dtype, check_scalar, float32, int32
-from ._errors import ArgumentError
-from ._ops._shapes import shape_of
-from ._random import default_generator
+from rumus._backends.generator import default_generator
+from rumus._backends.registry import backend_of
+from rumus._core.base import TensorBase
+from rumus._core.devices import CPU, Device
+from rumus._core.dtypes import bool_, check_dtype, check_scalar, float32, int32
+from rumus._core.errors import ArgumentError
+from rumus._core.shapes import shape_of
+
 from ._tensor import Tensor
 
 ShapeLike = int | Sequence[int]
@@ -52,7 +54,7 @@ def full(
     check_scalar("full", value, checked)
     device = Device(device)
     lengths = shape_of("a new tensor", shape)
-    return Tensor._wrap(device.backend.full(lengths, value, checked), device)
+    return Tensor._wrap(backend_of(device).full(lengths, value, checked), device)
 
 
 def zeros(shape: ShapeLike, dtype: npt.DTypeLike = float32, device: Device | str = CPU) -> Tensor:
@@ -110,4 +112,4 @@ def randn(shape: ShapeLike, device: Device | str = CPU) -> Tensor:
 def _drawn(kind: str, shape: ShapeLike, device: Device | str) -> Tensor:
     device = Device(device)
     lengths = shape_of("a new tensor", shape)
-    return Tensor._wrap(device.backend.random(kind, lengths, default_generator), device)
+    return Tensor._wrap(backend_of(device).random(kind, lengths, default_generator), device)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from ._base import TensorBase
-from ._elementwise import common_dtype
-from ._errors import ArgumentError, DTypeError, ShapeError
+from rumus._core.base import TensorBase, TensorT
+from rumus._core.dtypes import common_dtype
+from rumus._core.errors import ArgumentError, DTypeError, ShapeError
+from rumus._core.shapes import axis_of
+
 from ._operand import Operand, operand
-from ._ops._elementwise import Elementwise
-from ._ops._shapes import axis_of
-from ._ops._views import Cast, Cat, Reshape
-from ._tensor import Tensor
+from ._ops.elementwise import Elementwise
+from ._ops.movement import Cast, Cat, Reshape
 
 
-def cat(tensors: Sequence[TensorBase], axis: int = 0) -> Tensor:
+def cat(tensors: Sequence[TensorBase[TensorT]], axis: int = 0) -> TensorT:
     """Join tensors along an axis; they meet in their common dtype.
 
     Raises:
@@ -30,10 +31,12 @@ def cat(tensors: Sequence[TensorBase], axis: int = 0) -> Tensor:
         if shape[:axis] != first[:axis] or shape[axis + 1 :] != first[axis + 1 :]:
             raise ShapeError(f"cat along axis {axis}: shapes {first} and {shape} do not fit")
     dtype = common_dtype([t.dtype for t in tensors])
-    return Cat(axis)(*(t if t.dtype == dtype else Cast(dtype)(t) for t in tensors))
+    parts: list[Any] = [t if t.dtype == dtype else Cast(dtype)(t) for t in tensors]
+    joined: TensorT = Cat(axis)(*parts)
+    return joined
 
 
-def stack(tensors: Sequence[TensorBase], axis: int = 0) -> Tensor:
+def stack(tensors: Sequence[TensorBase[TensorT]], axis: int = 0) -> TensorT:
     """Join tensors of one shape along a new axis.
 
     Raises:
@@ -47,20 +50,22 @@ def stack(tensors: Sequence[TensorBase], axis: int = 0) -> Tensor:
     for i, t in enumerate(tensors):
         if t.shape != first:
             raise ShapeError(f"stack: tensor 0 has shape {first}, tensor {i} has {t.shape}")
-    return cat([Reshape((*first[:axis], 1, *first[axis:]))(t) for t in tensors], axis)
+    parts: list[Any] = [Reshape((*first[:axis], 1, *first[axis:]))(t) for t in tensors]
+    joined: TensorT = cat(parts, axis)
+    return joined
 
 
-def where(condition: TensorBase, a: Operand, b: Operand) -> Tensor:
+def where(condition: TensorBase[TensorT], a: Operand, b: Operand) -> TensorT:
     """``a`` where the condition is true (not zero), else ``b``; all three broadcast."""
     return Elementwise("where")(condition, operand(condition, a), operand(condition, b))
 
 
-def maximum(a: TensorBase, b: Operand) -> Tensor:
+def maximum(a: TensorBase[TensorT], b: Operand) -> TensorT:
     """The larger of two elements, NaN if one is; equal ones share the gradient."""
     return Elementwise("maximum")(a, operand(a, b))
 
 
-def minimum(a: TensorBase, b: Operand) -> Tensor:
+def minimum(a: TensorBase[TensorT], b: Operand) -> TensorT:
     """The smaller of two elements, NaN if one is; equal ones share the gradient."""
     return Elementwise("minimum")(a, operand(a, b))
 

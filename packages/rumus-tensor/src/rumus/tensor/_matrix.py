@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ._base import TensorBase
-from ._elementwise import bool_, common_dtype, int32
-from ._errors import DTypeError, ShapeError
-from ._ops._matmul import MatMul
-from ._ops._shapes import broadcast_shape
-from ._ops._views import Cast, Expand, Permute, Reshape
+from rumus._core.base import TensorBase, TensorT
+from rumus._core.dtypes import bool_, common_dtype, int32
+from rumus._core.errors import DTypeError, ShapeError
+from rumus._core.shapes import Shape, broadcast_shape
 
-if TYPE_CHECKING:
-    from ._tensor import Tensor
+from ._ops.matmul import MatMul
+from ._ops.movement import Cast, Expand, Permute, Reshape
 
 
-def matmul(a: Any, b: Any) -> Tensor:
+def matmul(a: TensorBase[TensorT] | float, b: TensorBase[TensorT] | float) -> TensorT:
     """The matrix product, by numpy's rules.
 
     The last axis of ``a`` meets the last but one of ``b``; the axes before them broadcast; a tensor
@@ -35,6 +33,7 @@ def matmul(a: Any, b: Any) -> Tensor:
     dtype = common_dtype((a.dtype, b.dtype))
     dtype = int32 if dtype == bool_ else dtype
     a, b = (x if x.dtype == dtype else Cast(dtype)(x) for x in (a, b))
+    result: TensorT
     rows, columns = left[:-1] if a.ndim == 1 else left[-2:-1], right[-1:] if b.ndim > 1 else ()
     a = Reshape((1, *left))(a) if a.ndim == 1 else a
     b = Reshape((*right, 1))(b) if b.ndim == 1 else b
@@ -50,13 +49,13 @@ def matmul(a: Any, b: Any) -> Tensor:
     return result if result.shape == shape else Reshape(shape)(result)
 
 
-def transpose(a: TensorBase, axis0: int, axis1: int) -> Tensor:
+def transpose(a: TensorBase[TensorT], axis0: int, axis1: int) -> TensorT:
     """Two axes swapped."""
     axes = list(range(a.ndim))
     axes[axis0], axes[axis1] = axis1, axis0
     return Permute(tuple(axes))(a)
 
 
-def _expanded(a: TensorBase, batch: tuple[int, ...]) -> TensorBase:
+def _expanded(a: Any, batch: Shape) -> Any:
     shape = (*batch, *a.shape[-2:])
     return a if a.shape == shape else Expand(shape)(a)

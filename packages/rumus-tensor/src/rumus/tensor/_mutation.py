@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rumus.autograd._mode import is_grad_enabled
+from rumus._backends.registry import backend_of
+from rumus._core import structure
+from rumus._core.base import TensorBase, TensorT
+from rumus._core.dtypes import check_scalar
+from rumus._core.errors import ArgumentError, AutogradError, DeviceError, ShapeError
+from rumus._core.indexing import Index, resolve
+from rumus._core.mode import is_grad_enabled
+from rumus._core.shapes import broadcast_shape
 
-from . import _structure
-from ._base import TensorBase
-from ._elementwise import check_scalar
-from ._errors import ArgumentError, AutogradError, DeviceError, ShapeError
-from ._indexing import Index, resolve
 from ._operand import Operand, operand
-from ._ops._shapes import broadcast_shape
-from ._ops._views import Move
-
-if TYPE_CHECKING:
-    from ._tensor import Tensor
+from ._ops.movement import Move
 
 
-class Mutation(TensorBase):
+class Mutation(TensorBase[TensorT]):
     """Writing into a tensor's memory, which its views share.
 
     An expanded view has elements that share memory, and cannot be written to.
@@ -31,7 +29,7 @@ class Mutation(TensorBase):
 
     __slots__ = ()
 
-    def copy_(self, source: Operand) -> Tensor:
+    def copy_(self, source: Operand) -> TensorT:
         """Take over the elements of a tensor of any device, broadcast to this shape and dtype.
 
         Raises:
@@ -43,7 +41,7 @@ class Mutation(TensorBase):
             source = Move(self._device)(source.detach())
         return self._assign("copy_", source)
 
-    def fill_(self, value: float) -> Tensor:
+    def fill_(self, value: float) -> TensorT:
         """Set all elements to a number.
 
         Raises:
@@ -51,23 +49,23 @@ class Mutation(TensorBase):
         """
         return self._assign("fill_", value)
 
-    def zero_(self) -> Tensor:
+    def zero_(self) -> TensorT:
         """Set all elements to zero."""
         return self._assign("zero_", 0)
 
-    def add_(self, other: Operand) -> Tensor:
+    def add_(self, other: Operand) -> TensorT:
         """Add in place."""
         return self._update("add", other)
 
-    def sub_(self, other: Operand) -> Tensor:
+    def sub_(self, other: Operand) -> TensorT:
         """Subtract in place."""
         return self._update("sub", other)
 
-    def mul_(self, other: Operand) -> Tensor:
+    def mul_(self, other: Operand) -> TensorT:
         """Multiply in place."""
         return self._update("mul", other)
 
-    def div_(self, other: Operand) -> Tensor:
+    def div_(self, other: Operand) -> TensorT:
         """Divide in place."""
         return self._update("div", other)
 
@@ -75,34 +73,36 @@ class Mutation(TensorBase):
         self._check_mutable("item assignment", value)
         slices, shape = resolve(index, self.shape)
         _check_writable("item assignment", self.array)
-        be = self._device.backend
+        be = backend_of(self._device)
         part = be.slice(self.array, slices)
         cut = part.shape
         source = operand(self, value)
         if isinstance(source, TensorBase) and source.shape != ():
             if broadcast_shape("item assignment", source.shape, shape) != shape:
                 raise ShapeError(f"a value of shape {source.shape} does not fit {shape}")
-            source = source.detach().expand(shape).reshape(cut)
-        self._wrap(part, self._device, None, self._version)._assign("item assignment", source)
+            whole = be.expand(source.array, shape)
+            source = self._wrap(be.reshape(whole, cut), source.device)
+        view: Any = self._wrap(part, self._device, None, self._version)
+        view._assign("item assignment", source)
 
-    def _update(self, op: str, other: Operand) -> Tensor:
+    def _update(self, op: str, other: Operand) -> TensorT:
         value = self._taken(f"{op}_", other)
-        self._device.backend.update(op, self.array, value)
+        backend_of(self._device).update(op, self.array, value)
         return self._changed()
 
-    def _assign(self, name: str, value: Operand) -> Tensor:
+    def _assign(self, name: str, value: Operand) -> TensorT:
         taken = self._taken(name, value)
-        be = self._device.backend
+        be = backend_of(self._device)
         if isinstance(taken, (bool, int, float)):
             check_scalar(name, taken, self.dtype)
             taken = be.full((), taken, self.dtype)
         be.assign(self.array, be.expand(taken, self.shape))
         return self._changed()
 
-    def _changed(self) -> Tensor:
+    def _changed(self) -> TensorT:
         self._version.bump()
         if self._version.watched:
-            _structure.bump()
+            structure.bump()
         return self  # type: ignore[return-value]
 
     def _taken(self, name: str, value: Operand) -> Any:
@@ -116,7 +116,7 @@ class Mutation(TensorBase):
             raise DeviceError(f"{name}: tensors are on {self._device} and {source.device}")
         if broadcast_shape(name, self.shape, source.shape) != self.shape:
             raise ShapeError(f"{name}: shape {source.shape} does not fit {self.shape}")
-        be = self._device.backend
+        be = backend_of(self._device)
         return be.copy(source.array) if be.shares(source.array, self.array) else source.array
 
     def _check_mutable(self, name: str, *sources: Operand) -> None:

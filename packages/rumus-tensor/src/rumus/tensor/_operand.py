@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ._base import TensorBase
-from ._host import as_host_array
-from ._ops._elementwise import Elementwise
+from rumus._backends.registry import backend_of
+from rumus._core.base import TensorBase, TensorT
+from rumus._core.host import as_host_array
 
-if TYPE_CHECKING:
-    from ._tensor import Tensor
+from ._ops.elementwise import Elementwise
 
 Operand = TensorBase | float | int | bool | npt.NDArray[Any]
 
 
-def operand(like: TensorBase, value: Operand) -> TensorBase | float | int | bool:
+def operand(like: TensorBase[TensorT], value: Operand) -> TensorBase[TensorT] | float | int | bool:
     """A tensor or a number, of numpy too, as it is; an array as a tensor on the same device."""
     if isinstance(value, np.floating | np.integer | np.bool_):
-        return value.item()
+        number: float | int | bool = value.item()
+        return number
     if isinstance(value, TensorBase | float | int):
         return value
     device = like.device
-    return like._wrap(device.backend.from_host(as_host_array(value, None)), device)
+    return like._wrap(backend_of(device).from_host(as_host_array(value, None)), device)
 
 
-def apply(op: str, first: TensorBase, *others: Operand) -> Tensor:
+def apply(op: str, first: TensorBase[TensorT], *others: Operand) -> TensorT:
     """One row of the elementwise table."""
     return Elementwise(op)(first, *(operand(first, other) for other in others))
 

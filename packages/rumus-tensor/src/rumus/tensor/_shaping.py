@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ._base import TensorBase
-from ._errors import ArgumentError, ShapeError
-from ._indexing import Index, resolve
+from rumus._core.base import TensorBase, TensorT
+from rumus._core.errors import ArgumentError, ShapeError
+from rumus._core.indexing import Index, resolve
+from rumus._core.shapes import axis_of, broadcast_shape, resolved_shape, shape_of, whole_numbers
+
 from ._matrix import transpose
-from ._ops._shapes import axis_of, broadcast_shape, resolved_shape, shape_of, whole_numbers
-from ._ops._views import Copy, Expand, Permute, Reshape, Slice
-
-if TYPE_CHECKING:
-    from ._tensor import Tensor
+from ._ops.movement import Copy, Expand, Permute, Reshape, Slice
 
 
-class Shaping(TensorBase):
+class Shaping(TensorBase[TensorT]):
     """Operations that arrange elements without changing them.
 
     All but :meth:`contiguous` share memory with the tensor where the layout allows it.
@@ -25,7 +23,7 @@ class Shaping(TensorBase):
 
     __slots__ = ()
 
-    def reshape(self, *shape: int | Sequence[int]) -> Tensor:
+    def reshape(self, *shape: int | Sequence[int]) -> TensorT:
         """The same elements in row-major order under another shape; one length may be -1.
 
         Raises:
@@ -33,7 +31,7 @@ class Shaping(TensorBase):
         """
         return Reshape(resolved_shape("reshape", _unpacked("reshape", shape), self.size))(self)
 
-    def flatten(self, start_axis: int = 0, end_axis: int = -1) -> Tensor:
+    def flatten(self, start_axis: int = 0, end_axis: int = -1) -> TensorT:
         """Join neighbouring axes into one, both ends included."""
         if not self.ndim:
             return self.reshape(1)
@@ -44,7 +42,7 @@ class Shaping(TensorBase):
         joined = math.prod(self.shape[first : last + 1])
         return Reshape((*self.shape[:first], joined, *self.shape[last + 1 :]))(self)
 
-    def squeeze(self, axis: int | None = None) -> Tensor:
+    def squeeze(self, axis: int | None = None) -> TensorT:
         """Without axes of length one; all of them by default.
 
         Raises:
@@ -57,12 +55,12 @@ class Shaping(TensorBase):
             raise ShapeError(f"squeeze: axis {axis} of shape {self.shape} has not length 1")
         return Reshape(self.shape[:axis] + self.shape[axis + 1 :])(self)
 
-    def unsqueeze(self, axis: int) -> Tensor:
+    def unsqueeze(self, axis: int) -> TensorT:
         """With a new axis of length one at a position."""
         axis = axis_of("unsqueeze", axis, self.ndim + 1)
         return Reshape((*self.shape[:axis], 1, *self.shape[axis:]))(self)
 
-    def permute(self, *axes: int | Sequence[int]) -> Tensor:
+    def permute(self, *axes: int | Sequence[int]) -> TensorT:
         """Axis ``k`` of the result is axis ``axes[k]`` of the tensor.
 
         Raises:
@@ -74,17 +72,17 @@ class Shaping(TensorBase):
             raise ArgumentError(f"permute: {listed} are not the {self.ndim} axes, each once")
         return Permute(found)(self)
 
-    def transpose(self, axis0: int = -2, axis1: int = -1) -> Tensor:
+    def transpose(self, axis0: int = -2, axis1: int = -1) -> TensorT:
         """Two axes swapped; the last two by default."""
         first = axis_of("transpose", axis0, self.ndim)
         return transpose(self, first, axis_of("transpose", axis1, self.ndim))
 
     @property
-    def T(self) -> Tensor:  # noqa: N802  as in numpy
+    def T(self) -> TensorT:  # noqa: N802  as in numpy
         """All axes in reverse order."""
         return Permute(tuple(reversed(range(self.ndim))))(self)
 
-    def expand(self, *shape: int | Sequence[int]) -> Tensor:
+    def expand(self, *shape: int | Sequence[int]) -> TensorT:
         """Broadcast to a shape by numpy's rules.
 
         Raises:
@@ -95,11 +93,11 @@ class Shaping(TensorBase):
             raise ShapeError(f"expand: shape {self.shape} does not broadcast to {wanted}")
         return Expand(wanted)(self)
 
-    def contiguous(self) -> Tensor:
+    def contiguous(self) -> TensorT:
         """A copy in row-major order without gaps."""
         return Copy()(self)
 
-    def __getitem__(self, index: Index) -> Tensor:
+    def __getitem__(self, index: Index) -> TensorT:
         slices, shape = resolve(index, self.shape)
         cut = Slice(slices)(self)
         return cut if cut.shape == shape else Reshape(shape)(cut)

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rumus._backends.registry import backend_of
+from rumus._core.base import TensorBase
+from rumus._core.devices import CPU, Device
+from rumus._core.dtypes import check_dtype
+from rumus._core.errors import ArgumentError
+from rumus._core.host import as_host_array
+from rumus._core.versions import Version
 from rumus.autograd._engine import backward
+from rumus.autograd._store import GradientStore
 
 from ._arithmetic import Arithmetic
-from ._base import TensorBase, Version
-from ._device import CPU, Device
-from ._elementwise import check_dtype
-from ._errors import ArgumentError
-from ._host import as_host_array
 from ._mutation import Mutation
-from ._ops._views import Cast, Move
+from ._ops.movement import Cast, Move
 from ._reduction import Reduction
 from ._shaping import Shaping
 
-if TYPE_CHECKING:
-    from rumus.autograd._node import Node
-    from rumus.autograd._store import GradientStore
 
-
-class Tensor(Arithmetic, Reduction, Shaping, Mutation):
+class Tensor(Arithmetic["Tensor"], Reduction["Tensor"], Shaping["Tensor"], Mutation["Tensor"]):
     """Numbers of one dtype in a grid, on one device.
 
     Args:
@@ -57,20 +56,20 @@ class Tensor(Arithmetic, Reduction, Shaping, Mutation):
         device: Device | str = CPU,
     ) -> None:
         self._device = Device(device)
-        be = self._device.backend
+        be = backend_of(self._device)
         if not isinstance(data, TensorBase):
             self._array = be.from_host(as_host_array(data, dtype))
         elif data.device is self._device and dtype in (None, data.dtype):
             self._array = be.copy(data.array)
         else:
-            host = data.device.backend.to_host(data.array)
+            host = backend_of(data.device).to_host(data.array)
             self._array = be.from_host(as_host_array(host, dtype))
-        self._node: Node | None = None
+        self._node = None
         self._version = Version()
 
     @staticmethod
     def _wrap(
-        array: Any, device: Device, node: Node | None = None, version: Version | None = None
+        array: Any, device: Device, node: Any = None, version: Version | None = None
     ) -> Tensor:
         tensor = object.__new__(Tensor)
         tensor._array = array
@@ -93,6 +92,9 @@ class Tensor(Arithmetic, Reduction, Shaping, Mutation):
         on_cpu = isinstance(array, np.ndarray)
         return Tensor._wrap(array, CPU if on_cpu else Device(f"gpu:{array.device_index}"))
 
+    def _packed_array(self) -> Any:
+        return backend_of(self._device).copy(self.array)
+
     # To the host
 
     def numpy(self) -> npt.NDArray[Any]:
@@ -101,7 +103,7 @@ class Tensor(Arithmetic, Reduction, Shaping, Mutation):
         Waits for the device. ``np.asarray(tensor, copy=False)`` gives a read-only view of a tensor
         on the CPU.
         """
-        return self._device.backend.to_host(self.array)
+        return backend_of(self._device).to_host(self.array)
 
     def item(self) -> Any:
         """The number of a tensor of one element, as a Python float, int or bool.
@@ -192,7 +194,9 @@ class Tensor(Arithmetic, Reduction, Shaping, Mutation):
 
     # To the backward pass
 
-    def backward(self, grad: Tensor | None = None, retain_graph: bool = False) -> GradientStore:
+    def backward(
+        self, grad: Tensor | None = None, retain_graph: bool = False
+    ) -> GradientStore[Tensor]:
         """The gradients of this tensor with respect to all parameters it depends on.
 
         They have no graph themselves: there are no second derivatives.

@@ -1,0 +1,1 @@
+"""The primitives of each device, behind one contract."""

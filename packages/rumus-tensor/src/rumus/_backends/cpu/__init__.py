@@ -1,0 +1,5 @@
+"""The primitives in numpy."""
+
+from .backend import CpuBackend
+
+__all__ = ["CpuBackend"]

@@ -1,0 +1,237 @@
+"""The elementwise table in numpy: one expression a row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rumus._backends.contract import Scalar
+from rumus._backends.table import KINDS, dtypes_of
+from rumus._core.dtypes import check_scalar
+
+Array = npt.NDArray[Any]
+_HALF = np.dtype(np.float16)
+_SINGLE = np.dtype(np.float32)
+_BLOCK = 1 << 15  # elements: 128 KB of float32, so that a row's temporaries fit a core's cache
+
+
+def elementwise(op: str, args: tuple[Array | Scalar, ...], dtype: np.dtype[Any] | None) -> Array:
+    """Compute one row."""
+    with np.errstate(all="ignore"):
+        if op == "cast":
+            return np.asarray(args[0]).astype(dtype)
+        compute, answer = dtypes_of(op, [_kind(a) for a in args])
+        kind = KINDS[op]
+        if kind == "logical":
+            return np.asarray(ROWS[op](*(np.asarray(a, np.bool_) for a in args)))
+        working = _SINGLE if compute == _HALF else compute
+        arrays = [_converted(op, a, compute, working) for a in args]
+        if kind == "where":
+            arrays[0] = np.asarray(args[0], np.bool_)
+        return _computed(ROWS[op], arrays, answer)
+
+
+def updated(op: str, target: Array, other: Array | Scalar) -> bool:
+    """Compute a row of two arguments into the first one, if numpy does so without a temporary."""
+    row = ROWS[op]
+    compute, answer = dtypes_of(op, [_kind(target), _kind(other)])
+    if not isinstance(row, np.ufunc) or answer != target.dtype or compute == _HALF:
+        return False
+    with np.errstate(all="ignore"):
+        row(target, _converted(op, other, compute, compute), out=target)
+    return True
+
+
+def _kind(a: Array | Scalar) -> Any:
+    return a.dtype if isinstance(a, np.ndarray) else type(a)
+
+
+def _converted(op: str, a: Array | Scalar, compute: np.dtype[Any], working: np.dtype[Any]) -> Any:
+    if isinstance(a, np.ndarray):
+        return a if a.dtype == working else a.astype(working)
+    check_scalar(op, a, compute)
+    return working.type(a)
+
+
+def _computed(row: Callable[..., Any], arrays: list[Any], answer: np.dtype[Any]) -> Array:
+    """Apply a row; one of several steps goes block by block, so that its steps stay in cache."""
+    inputs = [a for a in arrays if isinstance(a, np.ndarray)]
+    shape = inputs[0].shape
+    if (
+        isinstance(row, np.ufunc)
+        or inputs[0].size <= _BLOCK
+        or any(a.shape != shape or not a.flags.c_contiguous for a in inputs)
+    ):
+        return np.asarray(row(*arrays), answer)
+    out = np.empty(shape, answer)
+    flat = out.reshape(-1)
+    lines = [a.reshape(-1) if isinstance(a, np.ndarray) else a for a in arrays]
+    for start in range(0, flat.size, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        flat[part] = row(*(a[part] if isinstance(a, np.ndarray) else a for a in lines))
+    return out
+
+
+def _choose(mask: Array, a: Array, b: Array) -> Array:
+    """``np.where``, without its branch for each element in float32."""
+    if a.dtype != np.float32 or b.dtype != np.float32:
+        return np.where(mask, a, b)
+    bits = -mask.astype(np.int32)
+    chosen = (a.view(np.int32) & bits) | (b.view(np.int32) & ~bits)
+    return np.asarray(chosen.view(np.float32))
+
+
+def _keep(mask: Array, a: Array) -> Array:
+    """``a`` (float32) where the mask is true, else 0."""
+    return np.asarray((a.view(np.int32) & -mask.astype(np.int32)).view(np.float32))
+
+
+def erf(x: Array) -> Array:
+    """The error function within 3 ulp of float32: an odd rational function, as in Eigen and XLA."""
+    x = np.clip(x, -3.832506856900711, 3.832506856900711)
+    x2 = x * x
+    p = np.polyval(_ERF_P, x2)
+    return np.asarray(x * p / np.polyval(_ERF_Q, x2))
+
+
+_ERF_P = np.array(
+    [
+        2.2905065861350646e-4,
+        3.4082910107109506e-3,
+        5.0955695062380861e-2,
+        1.8520832239976145e-1,
+        1.128379143519084,
+    ],
+    np.float32,
+)
+_ERF_Q = np.array(
+    [
+        -1.1791602954361697e-7,
+        2.3547966471313185e-5,
+        1.0179625278914885e-3,
+        1.4070470171167667e-2,
+        1.1098505178285362e-1,
+        4.9746925110067538e-1,
+        1.0,
+    ],
+    np.float32,
+)
+_ONE, _HALF_ONE = np.float32(1), np.float32(0.5)
+_SQRT_HALF = np.float32(math.sqrt(0.5))
+_PDF = np.float32(1 / math.sqrt(2 * math.pi))
+_TANH_SCALE, _TANH_CUBE = np.float32(math.sqrt(2 / math.pi)), np.float32(0.044715)
+
+
+def _sigmoid(a: Array) -> Array:
+    return np.asarray(_ONE / (_ONE + np.exp(-a)))
+
+
+def _cdf(a: Array) -> Array:
+    return np.asarray(_HALF_ONE * (_ONE + erf(a * _SQRT_HALF)))
+
+
+def _gelu_backward(g: Array, a: Array) -> Array:
+    return np.asarray(g * (_cdf(a) + a * _PDF * np.exp(-_HALF_ONE * a * a)))
+
+
+def _gelu_tanh(a: Array) -> Array:
+    return np.asarray(_HALF_ONE * a * (_ONE + _gelu_tanh_inner(a)))
+
+
+def _gelu_tanh_inner(a: Array) -> Array:
+    return np.asarray(np.tanh(_TANH_SCALE * (a + _TANH_CUBE * a * a * a)))
+
+
+def _gelu_tanh_backward(g: Array, a: Array) -> Array:
+    t = _gelu_tanh_inner(a)
+    inner = _TANH_SCALE * (_ONE + np.float32(3) * _TANH_CUBE * a * a)
+    return np.asarray(g * _HALF_ONE * (_ONE + t + a * (_ONE - t * t) * inner))
+
+
+def _silu_backward(g: Array, a: Array) -> Array:
+    s = _sigmoid(a)
+    return np.asarray(g * s * (_ONE + a * (_ONE - s)))
+
+
+def _pow_backward(g: Array, a: Array, b: Array) -> Array:
+    return _keep(b != 0, g * b * np.power(a, b - _ONE))
+
+
+def _pow_exponent_backward(g: Array, a: Array, b: Array) -> Array:
+    return _keep((a != 0) | (b < 0), g * np.power(a, b) * np.log(a))
+
+
+def _prefer(better: Array, equal: Array, g: Array) -> Array:
+    return _choose(better, g, _keep(equal, _HALF_ONE * g))
+
+
+ROWS: dict[str, Callable[..., Any]] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "pow": np.power,
+    "neg": np.negative,
+    "abs": np.abs,
+    "sign": np.sign,
+    "square": np.square,
+    "floor": lambda a: np.floor(a) if a.dtype.kind == "f" else a,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda a: _ONE / np.sqrt(a),
+    "reciprocal": lambda a: _ONE / a,
+    "exp": np.exp,
+    "log": np.log,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tanh": np.tanh,
+    "sigmoid": _sigmoid,
+    "relu": lambda a: np.maximum(a, a.dtype.type(0)),
+    "leaky_relu": lambda a, slope: _choose(a > 0, a, slope * a),
+    "gelu": lambda a: a * _cdf(a),
+    "gelu_tanh": _gelu_tanh,
+    "silu": lambda a: a * _sigmoid(a),
+    "softplus": lambda a: np.maximum(a, np.float32(0)) + np.log1p(np.exp(-np.abs(a))),
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "clamp": lambda a, low, high: np.minimum(np.maximum(a, low), high),
+    "where": _choose,
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "isnan": np.isnan,
+    "isfinite": np.isfinite,
+    "logical_not": np.logical_not,
+    "logical_and": np.logical_and,
+    "logical_or": np.logical_or,
+    "squared_difference": lambda a, b: np.square(a - b),
+    "dropout": lambda a, u, p, scale: _keep(u >= p, a * scale),
+    "div_backward": lambda g, a, b: -(g / b) * (a / b),
+    "pow_backward": _pow_backward,
+    "pow_exponent_backward": _pow_exponent_backward,
+    "abs_backward": lambda g, a: g * np.sign(a),
+    "square_backward": lambda g, a: np.float32(2) * g * a,
+    "sqrt_backward": lambda g, y: g / (np.float32(2) * y),
+    "rsqrt_backward": lambda g, y: np.float32(-0.5) * g * y * y * y,
+    "reciprocal_backward": lambda g, y: -g * y * y,
+    "sin_backward": lambda g, a: g * np.cos(a),
+    "cos_backward": lambda g, a: -g * np.sin(a),
+    "tanh_backward": lambda g, y: g * (_ONE - y * y),
+    "sigmoid_backward": lambda g, y: g * y * (_ONE - y),
+    "relu_backward": lambda g, y: _keep(~(y <= 0), g),
+    "leaky_relu_backward": lambda g, a, slope: _choose(a > 0, g, slope * g),
+    "gelu_backward": _gelu_backward,
+    "gelu_tanh_backward": _gelu_tanh_backward,
+    "silu_backward": _silu_backward,
+    "softplus_backward": lambda g, a: g * _sigmoid(a),
+    "maximum_backward": lambda g, a, b: _prefer(a > b, a == b, g),
+    "minimum_backward": lambda g, a, b: _prefer(a < b, a == b, g),
+    "clamp_backward": lambda g, a, low, high: _keep((a >= low) & (a <= high), g),
+    "squared_difference_backward": lambda g, a, b: np.float32(2) * g * (a - b),
+}

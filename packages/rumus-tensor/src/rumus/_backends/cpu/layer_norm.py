@@ -1,0 +1,53 @@
+"""Layer normalisation of the rows of a matrix, and its gradients, computed in float32."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .reduce import reduce
+
+Array = npt.NDArray[Any]
+
+
+def layer_norm(a: Array, weight: Array, bias: Array, eps: float) -> tuple[Array, Array]:
+    """``(a - mean) / sqrt(var + eps) * weight + bias``, and ``(mean, 1 / sqrt(var + eps))``."""
+    dtype = np.result_type(a, weight, bias)
+    moments = np.empty((len(a), 2), np.float32)
+    with np.errstate(all="ignore"):
+        moments[:, 0] = a.mean(axis=1, dtype=np.float32)
+        y = a - moments[:, :1]
+        moments[:, 1] = 1 / np.sqrt((y * y).mean(axis=1) + np.float32(eps))
+        y *= moments[:, 1:]
+        y *= weight
+        y += bias
+    return y.astype(dtype, copy=False), moments
+
+
+def layer_norm_backward(a: Array, moments: Array, weight: Array, grad: Array) -> Array:
+    """``scale * (w - mean(w) - n * mean(w * n))`` of ``w = g * weight`` and the normalised n."""
+    with np.errstate(all="ignore"):
+        n = _normalised(a, moments)
+        w = np.multiply(grad, weight, dtype=np.float32)
+        n *= (w * n).mean(axis=1, keepdims=True)
+        w -= w.mean(axis=1, keepdims=True)
+        w -= n
+        w *= moments[:, 1:]
+    return w
+
+
+def layer_norm_sums(a: Array, moments: Array, grad: Array) -> tuple[Array, Array]:
+    """``sum(g * n)`` and ``sum(g)`` down the columns."""
+    with np.errstate(all="ignore"):
+        n = _normalised(a, moments)
+        n *= grad
+    wide = grad.astype(np.float32, copy=False)
+    return reduce("sum", n, (0,), False), reduce("sum", wide, (0,), False)
+
+
+def _normalised(a: Array, moments: Array) -> Array:
+    n = a - moments[:, :1]
+    n *= moments[:, 1:]
+    return np.asarray(n)

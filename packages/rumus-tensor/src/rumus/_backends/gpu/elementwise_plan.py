@@ -1,0 +1,165 @@
+"""Running a row of the elementwise table: the plan for given layouts is made once, then reused."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rumus._backends.table import KINDS, dtypes_of
+from rumus._core.dtypes import check_scalar
+from rumus.gpu import GpuArray, Pipeline, empty
+from rumus.gpu._array import contiguous_strides
+
+from .elementwise import FRESH, Input, Step, build_source
+from .fusion import ElementwiseChain, Number, View, lay_out, operands_of
+from .kernels import WORKGROUP, grid, kernel, remember
+from .layout import Mode, Shape, collapse, store_mode
+from .params import params_of
+from .wgsl import as_f32
+
+DType = np.dtype[Any]
+Argument = GpuArray | float | int | bool
+
+
+class _Plan(NamedTuple):
+    pipeline: Pipeline
+    inputs: tuple[Input, ...]
+    step: Step
+    shape: Shape
+    dtype: DType
+    groups: int
+    packing: struct.Struct
+    words: tuple[int, ...]
+    """The params, with 0 where an argument's offset or value goes."""
+    holes: tuple[tuple[int, int, Mode, str], ...]
+    """Position in ``words``, number of the argument, its mode and its dtype."""
+
+
+_plans: dict[tuple[Any, ...], _Plan] = {}
+
+
+def elementwise(op: str, args: Sequence[Argument], dtype: DType | None = None) -> GpuArray:
+    """A new contiguous array of the row's results; see ``Backend.elementwise``."""
+    key = (op, dtype, *map(_key, args))
+    plan = _plans.get(key) or remember(_plans, key, _make_plan(op, args, dtype, None))
+    arrays = [a for a in args if isinstance(a, GpuArray)]
+    output = empty(plan.shape, plan.dtype, arrays[0].device_index)
+    _run(plan, arrays, args, output, partial(_chain, plan, args))
+    return output
+
+
+def write(value: GpuArray, target: GpuArray) -> None:
+    """Cast a value into a view of the same shape, which lies in another storage.
+
+    Views of 1- and 2-byte elements are taken where :func:`writes_whole_words` says so.
+    """
+    key = ("cast", _key(value), _key(target))
+    plan = _plans.get(key) or remember(
+        _plans, key, _make_plan("cast", [value], target.dtype, target)
+    )
+    _run(plan, [value], [value], target)
+
+
+def updated(op: str, target: GpuArray, other: Argument) -> bool:
+    """Compute a row of two arguments into the first one in one pass, if that can be done.
+
+    It cannot where the row's dtype is another one, or where the target is a view of 1- or 2-byte
+    elements that :func:`writes_whole_words` excludes.
+    """
+    args = [target, other]
+    if _dtypes(op, args, None)[1] != target.dtype or not writes_whole_words(target, target):
+        return False
+    key = ("update", op, *map(_key, args))
+    plan = _plans.get(key) or remember(_plans, key, _make_plan(op, args, None, target))
+    _run(plan, [other] if isinstance(other, GpuArray) else [], args, target)
+    return True
+
+
+def writes_whole_words(value: GpuArray, target: GpuArray) -> bool:
+    """Whether :func:`write` can store into a view without touching its neighbours' bytes."""
+    if target.dtype.itemsize == 4:
+        return True
+    dims, (_, steps) = collapse(target.shape, [value.strides, target.strides])
+    return store_mode(dims, steps, target.offset).vectors
+
+
+def _chain(plan: _Plan, args: Sequence[Argument]) -> ElementwiseChain:
+    return ElementwiseChain(operands_of(args, plan.inputs), (plan.step,), plan.shape)
+
+
+def _run(
+    plan: _Plan,
+    arrays: list[GpuArray],
+    args: Sequence[Argument],
+    output: GpuArray,
+    chain: Callable[[], ElementwiseChain] | None = None,
+) -> None:
+    if not output.size:
+        return
+    given: list[Any] = [*args, output]
+    words: list[float] = list(plan.words)
+    for position, number, mode, kind in plan.holes:
+        argument = given[number]
+        if mode is not Mode.PARAM:
+            words[position] = argument.offset
+        else:
+            words[position] = as_f32(argument) if kind == "float32" else _whole(plan, argument)
+    plan.pipeline.dispatch([*arrays, output], plan.packing.pack(*words), plan.groups, chain)
+
+
+def _whole(plan: _Plan, argument: Any) -> int:
+    check_scalar(plan.step.op, argument, np.dtype(plan.step.compute))
+    return int(argument)
+
+
+def _key(argument: Argument) -> Any:
+    if isinstance(argument, GpuArray):
+        return argument.shape, argument.strides, argument.offset & 3, argument.dtype.num
+    return type(argument)
+
+
+def _make_plan(
+    op: str, args: Sequence[Argument], dtype: DType | None, target: GpuArray | None
+) -> _Plan:
+    compute, answer = _dtypes(op, args, dtype)
+    arrays = [a for a in args if isinstance(a, GpuArray)]
+    shape = np.broadcast_shapes(*[a.shape for a in arrays])
+    operands = [
+        View.of(a) if isinstance(a, GpuArray) else Number(0.0, _number_dtype(op, a, compute))
+        for a in args
+    ]
+    layout = contiguous_strides(shape) if target is None else target.strides
+    inputs, walks, dims, steps = lay_out(operands, shape, layout)
+    stores = FRESH if target is None else store_mode(dims, steps, target.offset)
+    if args[0] is target:
+        inputs[0], walks[0] = Input(str(target.dtype), Mode.GIVEN), ()
+    walks.append(steps if stores.walks else ())
+    step = Step(op, tuple(range(len(args))), str(compute), str(answer))
+    source = build_source(inputs, [step], len(dims), stores)
+    size = prod(shape)
+    return _Plan(
+        kernel("elementwise").variant(prelude=source),
+        tuple(inputs),
+        step,
+        shape,
+        answer,
+        grid(-(-size // 4), WORKGROUP, arrays[0].device_index),
+        *params_of(size, dims, [*inputs, Input(str(answer), stores)], walks),
+    )
+
+
+def _number_dtype(op: str, number: float, compute: DType) -> str:
+    """The dtype in which a kernel gets a Python number."""
+    whole = compute.kind != "f" or (KINDS[op] == "logical" and type(number) is not float)
+    return "int32" if whole else "float32"
+
+
+def _dtypes(op: str, args: Sequence[Argument], dtype: DType | None) -> tuple[DType, DType]:
+    if dtype is not None:
+        return dtype, dtype
+    return dtypes_of(op, [a.dtype if isinstance(a, GpuArray) else type(a) for a in args])

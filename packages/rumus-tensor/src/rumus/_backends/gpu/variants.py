@@ -1,0 +1,179 @@
+"""Every kernel variant that the primitives can ask for, to be compiled by a test."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import product
+
+from rumus._backends.table import KINDS
+from rumus._core.dtypes import LATTICE
+from rumus.gpu import Pipeline
+
+from . import arg_reduce, layer_norm, random, reduce, rows
+from .elementwise import EXPRESSIONS, Input, Step, build_source
+from .kernels import WORKGROUP, kernel
+from .layout import Mode
+from .matmul_source import Operand, Tail, Variant, parts_pipeline, product_pipeline
+from .row_source import MOST_CACHED
+from .tiles import TILES
+from .wgsl import REGISTER
+
+DTYPES = tuple(str(dtype) for dtype in LATTICE)
+ACCUMULATOR = {d: "float32" if REGISTER[d] == "f32" else "int32" for d in DTYPES}
+
+
+def every_variant() -> Iterator[tuple[str, Pipeline]]:
+    """What each variant is, and its pipeline, not yet compiled.
+
+    Numbers that only scale a variant (ranks, invocations a row) are sampled; everything that
+    chooses between pieces of WGSL is there.
+    """
+    yield from _elementwise_rows()
+    yield from _elementwise_modes()
+    yield "transpose", kernel("transpose").variant()
+    yield "mean_of_kept", kernel("mean_of_kept").variant()
+    yield from _reductions()
+    yield from _products()
+    yield from _row_kernels()
+    yield from _layer_norms()
+    for normal in (False, True):
+        yield f"random normal={normal}", random.random_pipeline(normal)
+
+
+def arity(op: str) -> int:
+    """The number of arguments of an elementwise row: the letters of its expression."""
+    return len(set(re.findall(r"\b[abcd]\b", EXPRESSIONS[op])))
+
+
+def _elementwise_rows() -> Iterator[tuple[str, Pipeline]]:
+    for op, kind in KINDS.items():
+        floats_alone = kind == "float"
+        for dtype in ("float32",) if floats_alone else ("float32", "int32", "bool"):
+            if kind == "number" and dtype == "bool":
+                continue
+            count = arity(op)
+            inputs = [Input(dtype, Mode.VECTOR)] * count
+            answer = "bool" if kind in ("compare", "test", "logical") else dtype
+            step = Step(op, tuple(range(count)), dtype, answer)
+            yield f"elementwise {op} {dtype}", _elementwise(inputs, step, 1, Mode.VECTOR)
+
+
+def _elementwise_modes() -> Iterator[tuple[str, Pipeline]]:
+    for source, target in product(DTYPES, DTYPES):
+        step = Step("cast", (0,), target, target)
+        yield (
+            f"cast {source} to {target}",
+            _elementwise([Input(source, Mode.VECTOR)], step, 1, Mode.VECTOR),
+        )
+    for dtype, mode, rank in product(DTYPES, Mode, (1, 2, 5)):
+        if mode is Mode.GIVEN or (mode is Mode.PARAM and dtype not in ("float32", "int32")):
+            continue
+        step = Step("maximum", (0, 1), dtype, dtype)
+        inputs = [Input(dtype, Mode.VECTOR), Input(dtype, mode)]
+        yield f"load {dtype} {mode.value} {rank}", _elementwise(inputs, step, rank, Mode.VECTOR)
+        whole_words = dtype in ("float32", "int32")
+        if mode.vectors or (whole_words and mode in (Mode.STEP, Mode.STRIDED)):
+            copy = Step("cast", (0,), dtype, dtype)
+            yield (
+                f"store {dtype} {mode.value} {rank}",
+                _elementwise([Input(dtype, Mode.VECTOR)], copy, rank, mode),
+            )
+
+
+def _elementwise(inputs: list[Input], step: Step, rank: int, target: Mode) -> Pipeline:
+    return kernel("elementwise").variant(prelude=build_source(inputs, [step], rank, target))
+
+
+def _reductions() -> Iterator[tuple[str, Pipeline]]:
+    for name, op, dtype, vectors in product(
+        ("reduce_rows", "reduce_columns"), ("sum", "max", "min"), DTYPES, (False, True)
+    ):
+        yield f"{name} {op} {dtype} {vectors}", reduce.pipeline(name, op, dtype, vectors, False, 8)
+    for lanes in (1, 64, WORKGROUP):
+        yield f"rows {lanes}", reduce.pipeline("reduce_rows", "mean", "float32", True, True, lanes)
+    for width in (1, 32):
+        yield (
+            f"columns {width}",
+            reduce.pipeline("reduce_columns", "mean", "float16", True, True, width),
+        )
+    for op, dtype, chooses in product(("argmax", "argmin"), DTYPES, (False, True)):
+        yield f"{op} {dtype} {chooses}", arg_reduce.arg_pipeline(op, dtype, 64, chooses)
+
+
+def _products() -> Iterator[tuple[str, Pipeline]]:
+    f32 = "float32", "float32"
+    for tile, a_along_k, b_along_k in product(TILES, (False, True), (False, True)):
+        a, b = (Operand(along, 0, 0, not along) for along in (a_along_k, b_along_k))
+        alone = Variant(tile, f32, None, a, b, True, (False, False))
+        yield f"matmul {tile} {a_along_k} {b_along_k}", product_pipeline(alone)
+        if tile.a_chunks == 1:
+            for summing in (alone, alone._replace(c_vectors=False)):
+                pipeline = product_pipeline(summing._replace(row_sums=True))
+                what = f"matmul and sums {tile} {a_along_k} {b_along_k} {summing.c_vectors}"
+                yield what, pipeline
+    for dtype, (vectors, along_k, edge), bias in product(
+        DTYPES,
+        ((True, False, False), (False, False, False), (False, True, False), (False, True, True)),
+        (False, True),
+    ):
+        dtypes, added, side = (
+            (dtype, dtype),
+            dtype if bias else None,
+            Operand(along_k, 0, 0, vectors),
+        )
+        variant = Variant(TILES[-1], dtypes, added, side, side, vectors, (edge, edge))
+        what = f"matmul {dtype} {vectors} {along_k} edge={edge} bias={bias}"
+        yield what, product_pipeline(variant)
+    a, b = Operand(True, 0, 0), Operand(False, 0, 0, True)
+    for dtype, added in product(DTYPES, (None, "float32")):
+        inputs = Input("float32", Mode.GIVEN), Input(dtype, Mode.ROW), Input(dtype, Mode.STRIDED)
+        steps = Step("add", (0, 1), "float32", "float32"), Step("ge", (3, 2), "float32", "bool")
+        tail = Tail(inputs, steps, 2)
+        variant = Variant(TILES[-1], f32, added, a, b, True, (False, False))
+        yield f"matmul {added}, then {dtype}", product_pipeline(variant, tail)
+    for bias_dtype in (None, *DTYPES):
+        for dtype in ("float32", "int32") if bias_dtype is None else (ACCUMULATOR[bias_dtype],):
+            yield f"matmul_parts {dtype} {bias_dtype}", parts_pipeline(dtype, bias_dtype)
+
+
+def _row_kernels() -> Iterator[tuple[str, Pipeline]]:
+    for dtype, vectors, lanes, cached in product(
+        ("float32", "float16"), (False, True), (1, 32, WORKGROUP), (0, 3, MOST_CACHED)
+    ):
+        what = f"{dtype} {vectors} {lanes} {cached}"
+        for log in (False, True):
+            yield f"softmax {what} {log}", rows.softmax_pipeline(dtype, vectors, lanes, cached, log)
+            yield (
+                f"softmax_backward {what} {log}",
+                rows.softmax_backward_pipeline((dtype, dtype), vectors, lanes, cached, log),
+            )
+        if cached == 0:
+            for smoothing in (False, True):
+                yield (
+                    f"cross_entropy {what} {smoothing}",
+                    rows.cross_entropy_pipeline(dtype, vectors, lanes, smoothing),
+                )
+            yield (
+                f"cross_entropy_backward {what}",
+                rows.cross_entropy_backward_pipeline(dtype, vectors, lanes),
+            )
+
+
+def _layer_norms() -> Iterator[tuple[str, Pipeline]]:
+    floats = "float32", "float16"
+    for vectors, lanes, cached in product((False, True), (1, 32, WORKGROUP), (0, 3, MOST_CACHED)):
+        for name, dtype in product(("layer_norm", "layer_norm_backward"), floats):
+            what = f"{name} {dtype} {vectors} {lanes} {cached}"
+            dtypes = dtype, dtype, dtype
+            yield what, layer_norm.norm_pipeline(name, dtypes, vectors, lanes, cached)
+    for name, first, second, third, vectors in product(
+        ("layer_norm", "layer_norm_backward"), floats, floats, floats, (False, True)
+    ):
+        pipeline = layer_norm.norm_pipeline(name, (first, second, third), vectors, 32, 2)
+        yield f"{name} {first} {second} {third} {vectors}", pipeline
+    for first, second, vectors in product(floats, floats, (False, True)):
+        what = f"layer_norm_sums {first} {second} {vectors}"
+        yield what, layer_norm.sums_pipeline((first, second), vectors)
+    for vectors in (False, True):
+        yield f"layer_norm_sums of parts {vectors}", layer_norm.parts_pipeline(vectors)

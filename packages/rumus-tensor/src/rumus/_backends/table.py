@@ -1,0 +1,122 @@
+"""The elementwise table: every operation that maps elements to elements, and its dtypes.
+
+A row is a name and a kind; the number of arguments is in the formula beside it. Each backend adds
+one expression a row. The kinds say in which dtype a row computes and in which it answers:
+
+``number``   the common dtype of the arguments, bool lifted to int32; the answer has the same
+``same``     the common dtype, bool kept
+``float``    the common dtype, lifted to float32 unless it is a float already
+``compare``  computed in the common dtype, the answer is bool
+``test``     the same with one argument (NaN and infinity exist in floats alone)
+``logical``  arguments are true where they are not zero; the answer is bool
+``where``    the first argument is a condition (true where not zero), the others as in ``same``
+``cast``     the dtype is given by the caller
+
+float16 is computed in float32 and rounded once, at the end. Integers wrap around. Common
+dtypes are those of :mod:`rumus._core.dtypes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from rumus._core.dtypes import DType, bool_, common_dtype, float32, int32, is_float
+
+KINDS: dict[str, str] = {
+    # Arithmetic
+    "add": "number",  # a + b
+    "sub": "number",  # a - b
+    "mul": "number",  # a * b
+    "div": "float",  # a / b
+    "pow": "float",  # a ** b; a negative base is taken to whole exponents, else NaN
+    "neg": "number",  # -a
+    "abs": "number",  # |a|
+    "sign": "number",  # -1, 0 or 1; NaN of NaN
+    "square": "number",  # a * a
+    "floor": "same",  # the largest whole number that is not above a
+    "sqrt": "float",
+    "rsqrt": "float",  # 1 / sqrt(a)
+    "reciprocal": "float",  # 1 / a
+    "exp": "float",
+    "log": "float",  # -inf of 0, NaN of negative numbers
+    "sin": "float",
+    "cos": "float",
+    # Activations
+    "tanh": "float",
+    "sigmoid": "float",  # 1 / (1 + exp(-a)), without overflow
+    "relu": "same",  # a where a > 0 or a is NaN, else 0
+    "leaky_relu": "float",  # (a, slope): a where a > 0, else slope * a
+    "gelu": "float",  # a / 2 * (1 + erf(a / sqrt(2)))
+    "gelu_tanh": "float",  # a / 2 * (1 + tanh(sqrt(2 / pi) * (a + 0.044715 * a**3)))
+    "silu": "float",  # a * sigmoid(a)
+    "softplus": "float",  # max(a, 0) + log(1 + exp(-|a|))
+    # Choice; NaN in either argument gives NaN
+    "maximum": "same",
+    "minimum": "same",
+    "clamp": "same",  # (a, low, high): minimum(maximum(a, low), high)
+    "where": "where",  # (condition, a, b)
+    # Comparison and logic
+    "eq": "compare",
+    "ne": "compare",
+    "lt": "compare",
+    "le": "compare",
+    "gt": "compare",
+    "ge": "compare",
+    "isnan": "test",
+    "isfinite": "test",  # neither NaN nor infinite
+    "logical_not": "logical",
+    "logical_and": "logical",
+    "logical_or": "logical",
+    "cast": "cast",  # to integers: towards zero; to bool: a != 0
+    # Fused forward rows
+    "squared_difference": "float",  # (a - b)**2
+    "dropout": "float",  # (a, u, p, scale): a * scale where u >= p, else 0
+    # Backward rows: g is the gradient of the result, y the result, a and b the arguments
+    "div_backward": "float",  # (g, a, b): -(g / b) * (a / b), with respect to b
+    "pow_backward": "float",  # (g, a, b): g * b * a**(b - 1), 0 where b == 0
+    "pow_exponent_backward": "float",  # (g, a, b): g * a**b * log(a), 0 where a == 0 and b >= 0
+    "abs_backward": "float",  # (g, a): g * sign(a)
+    "square_backward": "float",  # (g, a): 2 * g * a
+    "sqrt_backward": "float",  # (g, y): g / (2 * y)
+    "rsqrt_backward": "float",  # (g, y): -g / 2 * y**3
+    "reciprocal_backward": "float",  # (g, y): -g * y * y
+    "sin_backward": "float",  # (g, a): g * cos(a)
+    "cos_backward": "float",  # (g, a): -g * sin(a)
+    "tanh_backward": "float",  # (g, y): g * (1 - y * y)
+    "sigmoid_backward": "float",  # (g, y): g * y * (1 - y)
+    "relu_backward": "float",  # (g, y): 0 where y <= 0, else g
+    "leaky_relu_backward": "float",  # (g, a, slope): g where a > 0, else slope * g
+    "gelu_backward": "float",  # (g, a): g * (cdf + a * pdf), of the normal distribution
+    "gelu_tanh_backward": "float",  # (g, a): g times the derivative of gelu_tanh
+    "silu_backward": "float",  # (g, a): g * s * (1 + a * (1 - s)) with s = sigmoid(a)
+    "softplus_backward": "float",  # (g, a): g * sigmoid(a)
+    "maximum_backward": "float",  # (g, a, b): with respect to a: g where a > b, g / 2 where equal
+    "minimum_backward": "float",  # (g, a, b): with respect to a: g where a < b, g / 2 where equal
+    "clamp_backward": "float",  # (g, a, low, high): g where low <= a <= high, else 0
+    "squared_difference_backward": "float",  # (g, a, b): 2 * g * (a - b), with respect to a
+}
+
+
+def dtypes_of(op: str, kinds: Sequence[DType | type]) -> tuple[DType, DType]:
+    """The dtype in which a row computes and the dtype of its answer.
+
+    Not for ``cast``, whose dtype the caller gives. Rows of kind ``logical`` and the condition of
+    ``where`` take any dtype and are not converted.
+
+    Args:
+        op: A name of :data:`KINDS`.
+        kinds: As in :func:`common_dtype`.
+    """
+    return _dtypes_of(op, tuple(kinds))
+
+
+@cache
+def _dtypes_of(op: str, kinds: tuple[DType | type, ...]) -> tuple[DType, DType]:
+    kind = KINDS[op]
+    common = common_dtype(kinds[1:] if kind == "where" else kinds)
+    if kind == "number" and common == bool_:
+        common = int32
+    elif kind == "float" and not is_float(common):
+        common = float32
+    return common, (bool_ if kind in ("compare", "test", "logical") else common)

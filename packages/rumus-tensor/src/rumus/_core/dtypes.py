@@ -1,0 +1,74 @@
+"""The element types, and the one in which arguments of several meet.
+
+The common dtype is the highest of ``bool < uint8 < int32 < float16 < float32``. Python scalars are
+weak: a bool or an int keeps any numeric dtype, a float lifts integers and bools to float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import ArgumentError, DTypeError
+
+DType = np.dtype[Any]
+
+float32: DType = np.dtype(np.float32)
+float16: DType = np.dtype(np.float16)
+int32: DType = np.dtype(np.int32)
+uint8: DType = np.dtype(np.uint8)
+bool_: DType = np.dtype(np.bool_)
+
+LATTICE: tuple[DType, ...] = (bool_, uint8, int32, float16, float32)
+_LEVEL = {dtype: level for level, dtype in enumerate(LATTICE)}
+
+
+def check_dtype(dtype: DType) -> DType:
+    """The dtype itself if rumus has it.
+
+    Raises:
+        DTypeError: It is none of float32, float16, int32, uint8 and bool.
+    """
+    if dtype not in _LEVEL:
+        names = ", ".join(str(d) for d in reversed(LATTICE))
+        raise DTypeError(f"dtype {dtype} is not supported; take one of {names}")
+    return dtype
+
+
+def is_float(dtype: DType) -> bool:
+    """Whether gradients can flow through the dtype."""
+    return dtype.kind == "f"
+
+
+def common_dtype(kinds: Sequence[DType | type]) -> DType:
+    """The dtype in which arguments meet.
+
+    Args:
+        kinds: For an array its dtype, for a Python scalar its type (``bool``, ``int``, ``float``).
+    """
+    level = max((_LEVEL[k] for k in kinds if isinstance(k, np.dtype)), default=-1)
+    for kind in kinds:
+        if kind is float:
+            level = max(level, _LEVEL[float32] if level < _LEVEL[float16] else level)
+        elif kind is int:
+            level = _LEVEL[int32] if level < _LEVEL[uint8] else level
+        elif kind is bool:
+            level = max(level, 0)
+    return LATTICE[level]
+
+
+def check_scalar(op: str, value: float, dtype: DType) -> None:
+    """Refuse a Python integer that the dtype cannot hold.
+
+    Raises:
+        ArgumentError: The value is outside the range of an integer dtype.
+    """
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        if not info.min <= value <= info.max:
+            raise ArgumentError(
+                f"{op}: {value} does not fit {dtype} ({info.min} to {info.max}); "
+                "cast the tensor to a wider dtype first"
+            )

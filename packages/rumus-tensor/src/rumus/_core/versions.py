@@ -1,0 +1,85 @@
+"""The state of a piece of memory, which tensors and their views share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Borrower(Protocol):
+    """What an optimizer step holds: a parameter."""
+
+    @property
+    def label(self) -> str:
+        """What error messages call it."""
+        ...
+
+
+class Replays:
+    """How often a recorded step was replayed.
+
+    Attributes:
+        count: So far.
+        ended: Whether it cannot be replayed any more.
+    """
+
+    __slots__ = ("count", "ended")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.ended = False
+
+
+class Version:
+    """The state of a piece of memory, shared by a tensor and its views.
+
+    A replay of a step changes all that the step changed when it was recorded, at once for any
+    number of tensors: the memory follows the count of its replays.
+
+    Attributes:
+        borrower: While an optimizer step holds the memory, the parameter that it holds.
+        watched: Whether a :class:`~rumus.tensor.Watch` looks at it.
+    """
+
+    __slots__ = ("__weakref__", "_changes", "_replays", "borrower", "watched")
+
+    def __init__(self) -> None:
+        self._changes = 0
+        self._replays: tuple[Replays, ...] = ()
+        self.borrower: Borrower | None = None
+        self.watched = False
+
+    @property
+    def count(self) -> int:
+        """How often the memory was changed in place."""
+        count = self._changes
+        for replays in self._replays:
+            count += replays.count
+        return count
+
+    def bump(self) -> None:
+        """Count a change in place."""
+        self._changes += 1
+        replays = _recorded.replays
+        if replays is not None and replays not in self._replays:
+            self._changes += sum(r.count for r in self._replays if r.ended)
+            self._replays = (*(r for r in self._replays if not r.ended), replays)
+
+
+class _Recorded(threading.local):
+    replays: Replays | None = None
+
+
+_recorded = _Recorded()
+
+
+@contextmanager
+def changes_follow(replays: Replays) -> Iterator[None]:
+    """What this thread changes in place meanwhile, each of the replays will change again."""
+    before, _recorded.replays = _recorded.replays, replays
+    try:
+        yield
+    finally:
+        _recorded.replays = before

@@ -1,0 +1,162 @@
+"""Arenas: the parameters of a model side by side in one buffer, and their gradients in another.
+
+One dispatch then updates, clears or measures all of them. Each parameter has a slot, aligned to 256
+bytes; between slots are zeros that stay zeros. Backward passes write gradients into their slots.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from rumus._backends.registry import backend_of
+from rumus._core.devices import Device
+from rumus._core.dtypes import is_float
+from rumus._core.errors import ArgumentError, DeviceError, DTypeError
+
+from ._leaf import Leaf
+from ._slots import GradSlot
+
+if TYPE_CHECKING:
+    from rumus.gpu import GpuArray
+
+ALIGNMENT = 256
+"""Bytes to which slots are aligned: WebGPU's largest offset alignment."""
+
+
+class Slot(GradSlot):
+    """The place of one parameter in an arena, and of its gradient.
+
+    Arenas hold their slots, and parameters their slot and its arena; nothing holds them back, so
+    that the memory of a model goes with its last parameter.
+
+    Attributes:
+        offset: the first element's position in ``arena.data`` and ``arena.grads``.
+        size: the parameter's number of elements.
+    """
+
+    def __init__(self, arena: Arena, parameter: Leaf, offset: int) -> None:
+        super().__init__(partial(_view, arena.grads, parameter.shape, offset))
+        self._arena = weakref.ref(arena)
+        self.offset = offset
+        self.size = parameter.size
+        self._parameter = weakref.ref(parameter)
+
+    @property
+    def arena(self) -> Arena:
+        """The arena, for as long as a parameter of it is alive.
+
+        Raises:
+            ReferenceError: none is.
+        """
+        arena = self._arena()
+        if arena is None:
+            raise ReferenceError("the arena of this slot is gone with its parameters")
+        return arena
+
+    @property
+    def parameter(self) -> Leaf | None:
+        """The parameter, while it is alive."""
+        return self._parameter()
+
+
+class Arena:
+    """Leafs of one dtype on one GPU, contiguous in the order in which they were packed.
+
+    Attributes:
+        data: all parameters, flat, with the zeros between slots.
+        grads: all gradients, in the same layout.
+        slots: one a parameter, in order.
+    """
+
+    def __init__(self, params: Sequence[Leaf], offsets: Sequence[int], total: int) -> None:
+        from rumus import gpu
+
+        device, dtype = params[0].device, params[0].dtype
+        self.data = gpu.persist(gpu.zeros((total,), dtype, device.index))
+        self.grads = gpu.persist(gpu.zeros((total,), dtype, device.index))
+        self.slots = tuple(Slot(self, p, at) for p, at in zip(params, offsets, strict=True))
+        for parameter, slot in zip(params, self.slots, strict=True):
+            place = _view(self.data, parameter.shape, slot.offset)
+            backend_of(device).assign(place, parameter.array)
+            parameter._rebind(place, device)
+            parameter.slot, parameter.arena = slot, self
+
+
+def pack(params: Sequence[Leaf]) -> tuple[Arena, ...]:
+    """Move parameters into arenas, and give each a slot for its gradient.
+
+    Leafs keep their order; a new arena begins where the dtype changes, and where one buffer
+    would be larger than the adapter lets a kernel bind. Leafs that are already side by side in
+    arenas of exactly this order stay there. A parameter that was packed elsewhere moves.
+
+    Args:
+        params: float parameters on one GPU, each once.
+
+    Raises:
+        ArgumentError: there are none, or one comes twice.
+        DTypeError: one is no float.
+        DeviceError: they are not on one GPU.
+        BorrowError: an optimizer step holds one.
+    """
+    from rumus import gpu
+
+    device = _checked(params)
+    packed = _packed_already(params)
+    if packed is not None:
+        return packed
+    limits = gpu.limits(device.index)
+    most = min(limits["max-storage-buffer-binding-size"], limits["max-buffer-size"])
+    with gpu.outside_capture():
+        return tuple(Arena(*part) for part in _parts(params, most))
+
+
+def _checked(params: Sequence[Leaf]) -> Device:
+    if not params:
+        raise ArgumentError("there are no parameters to pack")
+    if len({id(p) for p in params}) < len(params):
+        raise ArgumentError("a parameter comes twice among those to pack")
+    device = params[0].device
+    for p in params:
+        if p.device is not device or device.kind != "gpu":
+            raise DeviceError(
+                f"parameters are packed on one GPU; {params[0].label} is on {device}, "
+                f"{p.label} on {p.device}"
+            )
+        if not is_float(p.dtype):
+            raise DTypeError(f"{p.label} is {p.dtype}; only floats are packed")
+    return device
+
+
+def _packed_already(params: Sequence[Leaf]) -> tuple[Arena, ...] | None:
+    slots = [p.slot for p in params]
+    arenas = dict.fromkeys(slot.arena for slot in slots if isinstance(slot, Slot))
+    in_place = [slot for arena in arenas for slot in arena.slots]
+    return tuple(arenas) if slots == in_place else None
+
+
+def _parts(params: Sequence[Leaf], most: int) -> Iterator[tuple[list[Leaf], list[int], int]]:
+    """The parameters, offsets and length in elements of each arena."""
+    for dtype, run in groupby(params, key=lambda p: p.dtype):
+        align = ALIGNMENT // dtype.itemsize
+        members: list[Leaf] = []
+        offsets: list[int] = []
+        end = 0
+        for p in run:
+            room = -(-p.size // align) * align
+            if members and (end + room) * dtype.itemsize > most:
+                yield members, offsets, end
+                members, offsets, end = [], [], 0
+            members.append(p)
+            offsets.append(end)
+            end += room
+        yield members, offsets, max(end, align)
+
+
+def _view(flat: GpuArray, shape: tuple[int, ...], offset: int) -> GpuArray:
+    from rumus.gpu._array import GpuArray, contiguous_strides
+
+    return GpuArray(flat.storage, shape, contiguous_strides(shape), offset, flat.dtype)
