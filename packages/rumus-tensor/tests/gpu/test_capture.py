@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -92,11 +93,20 @@ def test_the_gradients_of_slices_are_added_where_they_belong() -> None:
 
 def test_other_shapes_and_dtypes_are_recorded_anew() -> None:
     captured = gpu.capture(lambda x: (x + 1).sum())
-    for shape in [(3,), (4,), (3,), (2, 2), (4,)]:
+    for shape in [(3,), (4,), (3,), (2, 2), (4,), (2, 2)]:
         (x,) = batches(shape, 1)
         assert captured(x).item() == pytest.approx(float((x.numpy() + 1).sum()), rel=1e-6)
-    captured(tensor([1, 2, 3], device="gpu"))
+    for _ in range(2):
+        captured(tensor([1, 2, 3], device="gpu"))
     assert len(captured.dispatches) == 4
+
+
+def test_arguments_that_come_once_are_not_recorded() -> None:
+    captured = gpu.capture(lambda x: x + 1)
+    for length in (8, 8, 3, 8):
+        (x,) = batches((length,), 1)
+        assert (captured(x).numpy() == x.numpy() + 1).all()
+    assert len(captured.dispatches) == 1
 
 
 def test_plain_values_among_the_arguments_are_part_of_the_kind() -> None:
@@ -104,7 +114,8 @@ def test_plain_values_among_the_arguments_are_part_of_the_kind() -> None:
     (x,) = batches((4,), 1)
     for factor in (2.0, 3.0, 2.0, True, 1, 0.0, -0.0, np.float32(0.0), np.float32(-0.0)):
         expected = x.numpy() * np.float32(factor)
-        assert captured(x, factor).numpy().tobytes() == expected.tobytes()
+        for _ in range(2):
+            assert captured(x, factor).numpy().tobytes() == expected.tobytes()
     for _ in range(2):
         assert np.isnan(captured(x, float("nan")).numpy()).all()
     assert len(captured.dispatches) == 9
@@ -308,7 +319,8 @@ def test_recordings_beyond_those_that_are_kept_free_their_memory() -> None:
     try:
         live = []
         for rows in range(3 * 16):
-            captured(zeros((64 + rows % 24, 64), device="gpu"))
+            for _ in range(2):  # arguments that come for the first time are not recorded
+                captured(zeros((64 + rows % 24, 64), device="gpu"))
             live.append(gpu.memory_stats()["live"])
     finally:
         gc.enable()
@@ -387,3 +399,142 @@ def test_uploads_leave_the_memory_of_waiting_replays_alone(
         uploads = [tensor(np.full(n, 7.0, np.float32), device="gpu") for n in (1, 4, 1000, 1000)]
         assert total.numpy().tolist() == [number * (number + 1) / 2] * 1000
         assert all((upload.numpy() == 7.0).all() for upload in uploads)
+
+
+class Scaling(nn.Module):
+    """A module with a number, a mode and a counter."""
+
+    def __init__(self, factor: float = 2.0) -> None:
+        self.factor = factor
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor if self.training else x
+
+    def counted(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return x * float(self.calls)
+
+
+def test_a_mode_that_comes_back_finds_its_recording() -> None:
+    module, x = Scaling(), tensor([1.0, 2.0], device="gpu")
+    captured = gpu.capture(lambda x: module(x))
+    for training in (True, False, True, False):
+        module.train(training)
+        assert captured(x).tolist() == ([2.0, 4.0] if training else [1.0, 2.0])
+    assert len(captured.dispatches) == 2
+
+
+def test_what_a_step_did_not_read_does_not_disturb_it() -> None:
+    module, other, x = Scaling(), Scaling(), tensor([1.0, 2.0], device="gpu")
+    traced: list[int] = []
+
+    def step(x: Tensor) -> Tensor:
+        traced.append(1)
+        return module(x)
+
+    captured = gpu.capture(step)
+    for number in range(4):
+        other.train(not other.training)
+        other.factor = float(number)
+        module.calls = number
+        captured(x)
+    assert len(traced) == 1
+
+
+def test_a_number_read_outside_of_forward_is_not_frozen() -> None:
+    module, x = Scaling(), tensor([1.0], device="gpu")
+    captured = gpu.capture(lambda x: x * module.factor)
+    for factor in (1.0, 2.0, 1.0, -0.0, 0.0):
+        module.factor = factor
+        assert str(captured(x).item()) == str(factor)
+
+
+def test_a_frozen_parameter_is_noticed_and_its_recording_found_again() -> None:
+    weight = nn.Parameter(tensor([3.0], device="gpu"))
+    captured = gpu.capture(lambda x: (x * weight).requires_grad * 1.0 + x)
+    x = tensor([1.0], device="gpu")
+    for trained in (True, False, True):
+        weight.requires_grad = trained
+        assert captured(x).item() == 1.0 + trained
+    assert len(captured.dispatches) == 2
+
+
+def test_a_counter_in_a_step_is_named_once_and_counts_on() -> None:
+    module, x = Scaling(), tensor([1.0], device="gpu")
+    captured = gpu.capture(lambda x: module.counted(x))
+    with pytest.warns(RuntimeWarning, match=r"reads Scaling\.calls, which changes") as said:
+        results = [captured(x).item() for _ in range(5)]
+    assert results == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert len(said) == 1
+
+
+def test_a_number_that_changes_before_each_call_is_named_once() -> None:
+    module, x = Scaling(), tensor([1.0], device="gpu")
+    captured = gpu.capture(lambda x: module(x))
+    results = []
+    with pytest.warns(RuntimeWarning, match=r"reads Scaling\.factor, which changes") as said:
+        for number in range(8):
+            module.factor = float(number)
+            results.append(captured(x).item())
+    assert results == [float(number) for number in range(8)]
+    assert len(said) == 1
+
+
+def test_what_a_step_leaves_behind_is_the_callers() -> None:
+    kept: list[Tensor] = []
+
+    def step(x: Tensor) -> Tensor:
+        kept.append(x * 2.0)
+        return x + 1.0
+
+    captured = gpu.capture(step)
+    with pytest.warns(RuntimeWarning, match=r"leaves kept\[0\] behind") as said:
+        results = [captured(tensor([float(k)], device="gpu")) for k in range(5)]
+    assert [k.item() for k in kept] == [0.0, 2.0, 4.0, 6.0, 8.0]
+    assert [r.item() for r in results] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert len(said) == 1
+
+
+def test_results_that_a_caller_keeps_stay_as_they_were() -> None:
+    captured = gpu.capture(lambda x: (x * 2.0, x.sum()))
+    kept = [captured(tensor([float(k), 1.0], device="gpu")) for k in range(5)]
+    assert [total.item() for _, total in kept] == [1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_another_threads_changes_of_another_model_do_not_matter() -> None:
+    module, x = Scaling(), tensor([1.0], device="gpu")
+    others = [Scaling() for _ in range(3)]
+    stop = threading.Event()
+
+    def validate() -> None:
+        while not stop.is_set():
+            for other in others:
+                other.eval()
+                other.train()
+
+    thread = threading.Thread(target=validate)
+    thread.start()
+    try:
+        for _ in range(20):
+            captured = gpu.capture(lambda x: module(x))
+            assert [captured(x).item() for _ in range(3)] == [2.0] * 3
+            assert len(captured.dispatches) == 1
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_an_id_in_a_batch_selects_no_recording_and_is_handed_through() -> None:
+    captured = gpu.capture(lambda batch: {"sum": batch["x"] + 1.0, "id": batch["id"]})
+    for name in ("a", "b", "c"):
+        result = captured({"x": tensor([1.0], device="gpu"), "id": name})
+        assert result["id"] == name
+        assert result["sum"].item() == 2.0
+    assert len(captured.dispatches) == 1
+
+
+def test_a_text_of_its_own_selects_a_recording() -> None:
+    captured = gpu.capture(lambda x, how: getattr(x, how)())
+    x = tensor([1.0, 3.0], device="gpu")
+    assert [captured(x, how).item() for how in ("sum", "mean", "sum", "mean")] == [4, 2, 4, 2]

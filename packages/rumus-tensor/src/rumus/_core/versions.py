@@ -41,15 +41,17 @@ class Version:
     Attributes:
         borrower: While an optimizer step holds the memory, the parameter that it holds.
         watched: Whether a :class:`~rumus.tensor.Watch` looks at it.
+        touched: How often it was changed by hand since it is watched.
     """
 
-    __slots__ = ("__weakref__", "_changes", "_replays", "borrower", "watched")
+    __slots__ = ("__weakref__", "_changes", "_replays", "borrower", "touched", "watched")
 
     def __init__(self) -> None:
         self._changes = 0
         self._replays: tuple[Replays, ...] = ()
         self.borrower: Borrower | None = None
         self.watched = False
+        self.touched = 0
 
     @property
     def count(self) -> int:

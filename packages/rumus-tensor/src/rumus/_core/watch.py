@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from . import usage
 from .base import TensorBase
 from .versions import Version
 
@@ -25,6 +26,10 @@ class Watch:
 
     def changed(self) -> bool:
         """Whether one is not as it was at the last look."""
+        reads = usage.current()
+        if reads is not None:
+            for tensor in self._tensors:
+                reads.note(tensor._version, "value", _touched, tensor._version.touched)
         return self._seen != self._now()
 
     def look(self) -> None:
@@ -39,3 +44,7 @@ class Watch:
 
     def _now(self) -> list[tuple[Version, int]]:
         return [(t._version, t._version.count) for t in self._tensors]
+
+
+def _touched(version: Version, _: str) -> int:
+    return version.touched

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from rumus._core.base import TensorBase
-from rumus.gpu._array import GpuArray, Storage
+from rumus.gpu._array import GpuArray
 from rumus.gpu._errors import CaptureError
+from rumus.gpu._memory import Buffer
 
 if TYPE_CHECKING:
     from rumus.gpu._recording import Recording
@@ -83,27 +84,30 @@ def user_line() -> str:
     return f"{frame.f_code.co_filename}, line {frame.f_lineno}"
 
 
-def variable_name(storage: Storage) -> str | None:
-    """The name under which the user's frames hold a tensor on this storage."""
+def variable_name(buffers: Collection[Buffer]) -> str | None:
+    """The name under which the user's frames hold a tensor on one of these buffers."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if not frame.f_globals.get("__name__", "").startswith("rumus."):
             for scope in (frame.f_locals, frame.f_globals):
                 for name, value in list(scope.items()):
-                    if (found := _holds(value, storage)) is not None:
+                    if (found := _holds(value, buffers)) is not None:
                         return f"{name}{found}"
         frame = frame.f_back
     return None
 
 
-def _holds(value: object, storage: Storage) -> str | None:
-    """Whether a value is a tensor on the storage (``""``) or has one as ``.attribute``."""
+def _holds(value: object, buffers: Collection[Buffer]) -> str | None:
+    """Whether a value is a tensor on the buffers (``""``) or has one as ``.attribute``, ``[i]``."""
     if isinstance(value, TensorBase):
-        array = value.array
-        return "" if isinstance(array, GpuArray) and array.storage is storage else None
+        array = value._array
+        return "" if isinstance(array, GpuArray) and array.storage.buffer in buffers else None
+    if isinstance(value, list):
+        held = (i for i, item in enumerate(value) if isinstance(item, TensorBase))
+        return next((f"[{i}]" for i in held if _holds(value[i], buffers) == ""), None)
     names = getattr(value, "_fields", None) or getattr(value, "__dataclass_fields__", None) or ()
     for name in names:
         inner = getattr(value, name, None)
-        if isinstance(inner, TensorBase) and _holds(inner, storage) == "":
+        if isinstance(inner, TensorBase) and _holds(inner, buffers) == "":
             return f".{name}"
     return None

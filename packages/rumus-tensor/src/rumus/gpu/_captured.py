@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +16,7 @@ from rumus._core.devices import Device
 from rumus._core.errors import ArgumentError
 from rumus._core.structure import structure_version
 from rumus._core.tree import Structure, flatten, unflatten
+from rumus._core.usage import Read, Usage, noted_in
 from rumus._core.versions import changes_follow
 from rumus.gpu import _capture
 from rumus.gpu._array import GpuArray
@@ -27,6 +30,7 @@ R = TypeVar("R")
 MOST_RECORDINGS = 16
 """Recordings that one captured step keeps, the latest used."""
 _MOST_ATTEMPTS = 3
+_MOST_SEEN = 64
 
 
 _NUMBERS = (float, np.float32, np.float16)
@@ -46,12 +50,34 @@ class _Made(NamedTuple):
     device: Device
 
 
-class _Step(NamedTuple):
-    recording: Recording
-    outputs: list[GpuArray]
-    structure: Structure
-    leaves: list[Any]
-    """Of the result: what was made, what was given, and constants."""
+class _Step:
+    """A recording, with what comes out of it and what it is good for."""
+
+    __slots__ = ("checked", "leaves", "outputs", "recording", "structure", "usage")
+
+    def __init__(
+        self,
+        recording: Recording,
+        outputs: list[GpuArray],
+        structure: Structure,
+        leaves: list[Any],
+        usage: Usage,
+    ) -> None:
+        self.recording, self.outputs = recording, outputs
+        self.structure, self.leaves = structure, leaves
+        """Of the result: what was made, what was given, and constants."""
+        self.usage = usage
+        self.checked = -1
+        """The structure version at which it was good."""
+
+    def is_good(self) -> bool:
+        """Whether all that the step read is what it was."""
+        version = structure_version()
+        if self.checked != version:
+            if self.usage.changed() is not None:
+                return False
+            self.checked = version
+        return True
 
     def result(self, copies: list[GpuArray], given: list[Any]) -> Any:
         """What the step returns after a replay."""
@@ -73,13 +99,16 @@ class Captured(Generic[P, R]):
     def __init__(self, step: Callable[P, R], fuse: bool) -> None:
         self._step = step
         self._fuse = fuse
-        self._steps: OrderedDict[Any, _Step] = OrderedDict()
-        self._version = structure_version()
+        self._steps: OrderedDict[Any, list[_Step]] = OrderedDict()
+        self._seen: OrderedDict[Any, None] = OrderedDict()
+        self._anew = 0
+        """Recordings since the last replay of one that was there, of arguments known before."""
+        self._given_up = False
 
     @property
     def dispatches(self) -> tuple[int, ...]:
         """Of each recording, the dispatches that a replay runs."""
-        return tuple(step.recording.dispatches for step in self._steps.values())
+        return tuple(s.recording.dispatches for steps in self._steps.values() for s in steps)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Replay the step on these arguments, recording it first if they are of a new kind.
@@ -89,37 +118,90 @@ class Captured(Generic[P, R]):
         Raises:
             CaptureError: if the step cannot be replayed as it stands.
         """
-        if _capture.current() is not None:
+        if self._given_up or _capture.current() is not None:
             return self._step(*args, **kwargs)
-        if self._version != structure_version():
-            self._steps.clear()
-            self._version = structure_version()
         leaves, structure = flatten((args, kwargs))
         key = _key(leaves, structure, (*args, *kwargs.values()))
-        found = self._steps.get(key)
+        found = self._found(key)
         if found is None:
-            found = self._record(structure, leaves)
-            self._steps[key] = found
-            if len(self._steps) > MOST_RECORDINGS:
-                self._steps.popitem(last=False)
-        self._steps.move_to_end(key)
+            if not self._is_worth_it(key):
+                return self._step(*args, **kwargs)
+            found = self._record(key, structure, leaves)
         inputs = [_contiguous(leaf) for leaf in leaves if isinstance(leaf, TensorBase)]
         return cast(R, found.result(found.recording.replay(inputs, found.outputs), leaves))
 
-    def _record(self, structure: Structure, leaves: list[Any]) -> _Step:
-        """Record the step, again if recording moved parameters (into arenas) that it had used."""
-        for _ in range(_MOST_ATTEMPTS):
-            recording = Recording(_device_of(leaves))
-            before = structure_version()
-            made = self._trace(recording, structure, leaves)
-            self._version = structure_version()
-            if self._version == before:
-                recording.finish(self._fuse)
-                return made
-        raise CaptureError(
-            "the captured step changes modules each time it runs (moves parameters, calls train() "
-            "or eval(), or sets a number among their attributes): do this outside of it"
+    def _found(self, key: Any) -> _Step | None:
+        """The recording for such arguments that is good now."""
+        steps = self._steps.get(key, [])
+        for step in steps:
+            if step.is_good():
+                self._anew = 0
+                self._steps.move_to_end(key)
+                return step
+        return None
+
+    def _is_worth_it(self, key: Any) -> bool:
+        """Whether to record: the first arguments at once, others when they come again.
+
+        An epoch's last, shorter batch then costs no recording. A step that does not find its
+        recordings good, time and again, is given up.
+        """
+        if key in self._steps:
+            self._anew += 1
+            if self._anew > _MOST_ATTEMPTS:
+                self._give_up(_changing(self._steps[key][-1].usage.changed()))
+            return not self._given_up
+        if not self._steps or key in self._seen:
+            self._seen.pop(key, None)
+            return True
+        self._seen[key] = None
+        if len(self._seen) > _MOST_SEEN:
+            self._seen.popitem(last=False)
+        return False
+
+    def _give_up(self, reason: str) -> None:
+        """Run the step as it is from now on, and say so."""
+        self._given_up = True
+        self._steps.clear()
+        warnings.warn(
+            f"a step is no longer captured, and runs as it would without: {reason}",
+            RuntimeWarning,
+            stacklevel=4,
         )
+
+    def _record(self, key: Any, structure: Structure, leaves: list[Any]) -> _Step:
+        """Record the step, again if recording moved parameters (into arenas) that it had used.
+
+        A step that changes what it reads, or leaves tensors behind, is recorded for this one call.
+        """
+        for attempt in range(1, _MOST_ATTEMPTS + 1):
+            recording = Recording(_device_of(leaves))
+            step = self._trace(recording, structure, leaves)
+            read = step.usage.changed()
+            left = _left_behind(recording, step.outputs)
+            by_itself = read is not None and step.usage.has_written(read)
+            if read is None or by_itself or left or attempt == _MOST_ATTEMPTS:
+                break
+        recording.finish(self._fuse)
+        if by_itself:
+            self._give_up(_changing(read))
+        elif left:
+            self._give_up(
+                f"it leaves {left} behind, which the next replay would overwrite; return from it "
+                "what you keep"
+            )
+        elif read is None:
+            self._keep(key, step)
+        return step
+
+    def _keep(self, key: Any, step: _Step) -> None:
+        self._steps.setdefault(key, []).append(step)
+        self._steps.move_to_end(key)
+        if sum(map(len, self._steps.values())) > MOST_RECORDINGS:
+            oldest = next(iter(self._steps))
+            self._steps[oldest].pop(0)
+            if not self._steps[oldest]:
+                del self._steps[oldest]
 
     def _trace(self, recording: Recording, structure: Structure, leaves: list[Any]) -> _Step:
         inputs = [
@@ -129,8 +211,10 @@ class Captured(Generic[P, R]):
             for leaf in leaves
         ]
         args, kwargs = unflatten(structure, inputs)
+        usage = Usage()
         with (
             _checking(recording),
+            noted_in(usage),
             _capture.recording_into(recording),
             changes_follow(recording.replays),
         ):
@@ -142,7 +226,7 @@ class Captured(Generic[P, R]):
                 for leaf, array in zip(made, outputs, strict=True)
             ]
         kept = [_kept(leaf, leaves) for leaf in results]
-        return _Step(recording, outputs, result_structure, kept)
+        return _Step(recording, outputs, result_structure, kept, usage)
 
 
 def capture(step: Callable[P, R], *, fuse: bool = False) -> Captured[P, R]:
@@ -150,9 +234,12 @@ def capture(step: Callable[P, R], *, fuse: bool = False) -> Captured[P, R]:
 
     The first call with arguments of some shapes and dtypes records the step; that call and every
     later one replay it. Learning rates, step counters and random states advance as they do outside
-    a capture. The step is recorded anew for other shapes, dtypes or plain values among its
-    arguments, and after ``train()``, ``eval()``, a move of parameters or another number among the
-    attributes of a module.
+    a capture. Arguments of other shapes, dtypes or plain values have a recording of their own, made
+    when they come for the second time; so has a step that finds modules in another mode or with
+    other numbers, or parameters frozen or in another place, and each serves again when all is as it
+    was. A step in which something changes from call to call is said to be so once, with the name,
+    and runs as it would without capture from then on. Texts inside of tuples, lists and dicts are
+    taken for labels, which the step's numbers do not depend on.
 
     Args:
         step: takes tensors on one GPU (also inside tuples, lists and dicts) and hashable values,
@@ -226,6 +313,23 @@ def _kept(leaf: Any, given: list[Any]) -> Any:
             if value is leaf:
                 return _Given(position)
     return leaf
+
+
+def _changing(read: Read | None) -> str:
+    label = "a value" if read is None else getattr(read.owner, "label", type(read.owner).__name__)
+    name = label if read is None else f"{label}.{read.name}"
+    return (
+        f"it reads {name}, which changes from call to call; pass that as an argument, as a tensor "
+        "if it is another number each time"
+    )
+
+
+def _left_behind(recording: Recording, outputs: list[GpuArray]) -> str | None:
+    """What the step made and somebody still holds, though it is no part of the result."""
+    if recording.left_behind(outputs):
+        gc.collect()  # what only a cycle holds is held by nobody
+    held = recording.left_behind(outputs)
+    return (_capture.variable_name(held) or "a tensor") if held else None
 
 
 def _on_gpu(leaf: TensorBase) -> GpuArray:

@@ -148,7 +148,7 @@ class Recording:
         if storage.owner is self:
             return
         if not storage.persistent:
-            name = _capture.variable_name(storage) or "a tensor"
+            name = _capture.variable_name((storage.buffer,)) or "a tensor"
             raise CaptureError(
                 f"{_capture.user_line()}: {name} of shape {array.shape} and dtype {array.dtype}, "
                 f"read by kernel {kernel} as {binding!r}, was made outside of the captured step "
@@ -173,6 +173,11 @@ class Recording:
         """Whether the host writes the array, another buffer in each turn."""
         buffer = array.storage.buffer
         return any(buffer is value.buffers[0] for value in self._host_values)
+
+    def left_behind(self, outputs: Sequence[GpuArray]) -> set[Buffer]:
+        """The memory of arrays that are still held, though they are no outputs."""
+        held = self._placeholders - set(self.returned)
+        return held - {output.storage.buffer for output in outputs}
 
     # Once complete
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rumus._backends.generator import Generator
-from rumus._core import structure
+from rumus._core import structure, usage
 from rumus._core.base import TensorBase
 from rumus._core.devices import CPU, Device
 from rumus._core.dtypes import is_float
@@ -63,6 +63,9 @@ class Module:
                     _settle(name, value)
             if isinstance(value, _BAKED_IN) and _differ(before, value):
                 structure.bump()
+            reads = usage.current()
+            if reads is not None:
+                reads.wrote(self, name)
             super().__setattr__(name, value)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -294,9 +297,39 @@ def _settle(name: str, buffer: Tensor) -> None:
 
 def _differ(before: object, after: object) -> bool:
     """Whether two attributes differ: numbers and strings by value, the rest by identity."""
-    if type(before) is not type(after) or isinstance(after, Tensor):
+    if type(before) is not type(after) or not isinstance(after, _BY_VALUE):
         return before is not after
     return bool(before != after)
+
+
+def _noted(module: Module, name: str) -> Any:
+    """``Module.__getattribute__`` while a step is recorded: what it reads is noted."""
+    value = object.__getattribute__(module, name)
+    reads = usage.current()
+    if reads is not None:
+        for held in value if name == "__dict__" else (name,):
+            found = _held(module, held)
+            if isinstance(found, _NOTED):
+                reads.note(module, held, _held, found)
+    return value
+
+
+def _held(module: Module, name: str) -> Any:
+    """An attribute of a module or its class as it lies there; no code runs."""
+    for place in (object.__getattribute__(module, "__dict__"), *map(vars, type(module).__mro__)):
+        if name in place:
+            return place[name]
+    return _NOTHING
+
+
+def _observe(noting: bool) -> None:
+    if noting:
+        Module.__getattribute__ = _noted  # type: ignore[method-assign, assignment]
+    else:
+        del Module.__getattribute__
+
+
+usage.observers.append(_observe)
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -314,8 +347,11 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
+_NOTHING = object()
+_BY_VALUE = (bool, int, float, str, np.generic, type(None))
 # Attributes that a captured step takes over as they are when it is recorded.
-_BAKED_IN = (bool, int, float, str, np.generic, type(None), Generator, Module, Parameter)
+_BAKED_IN = (*_BY_VALUE, tuple, list, dict, Generator, Module, Parameter)
+_NOTED = (*_BAKED_IN, Tensor)
 
 
 def _moved(tensor: Tensor, target: Device | np.dtype[Any]) -> Tensor:

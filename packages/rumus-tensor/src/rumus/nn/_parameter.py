@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy.typing as npt
 
-from rumus._core import structure
+from rumus._core import structure, usage
 from rumus._core.base import TensorBase
 from rumus._core.devices import CPU, Device
 from rumus._core.dtypes import is_float
@@ -116,6 +116,14 @@ class Parameter(Tensor, Leaf[Tensor]):
         self.div_(other)
         return self
 
+    @property
+    def array(self) -> Any:
+        """As every tensor's; a captured step notes that it uses the parameter."""
+        reads = usage.current()
+        if reads is not None:
+            reads.note(self, "place", _place, _place(self, "place"))
+        return super().array
+
     def _edge(self) -> Parameter | None:
         return self if self._requires_grad else None
 
@@ -143,6 +151,11 @@ class Parameter(Tensor, Leaf[Tensor]):
 def _copied(data: Tensor, name: str | None, requires_grad: bool) -> Parameter:
     """What copying and unpickling make: another parameter, with an id of its own."""
     return Parameter(data, name, requires_grad)
+
+
+def _place(parameter: Parameter, _: str) -> tuple[Version, bool]:
+    """What a captured step takes over of a parameter: where it lies, and whether it is trained."""
+    return parameter._version, parameter._requires_grad
 
 
 def keep(array: Any, device: Device) -> None:

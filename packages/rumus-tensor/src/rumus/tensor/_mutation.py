@@ -102,6 +102,7 @@ class Mutation(TensorBase[TensorT]):
     def _changed(self) -> TensorT:
         self._version.bump()
         if self._version.watched:
+            self._version.touched += 1
             structure.bump()
         return self  # type: ignore[return-value]
 
