@@ -3,6 +3,7 @@
 import copy
 import types
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from rumus import gpu, nn
+from rumus.autograd import GradientStore
 from rumus.optim import SGD, AdamW, clip_grad_norm_
 from rumus.tensor import Tensor, manual_seed, tensor, zeros
 from rumus.train import Trainer
@@ -378,3 +380,59 @@ def test_on_the_cpu_a_captured_trainer_trains_plainly() -> None:
 def _count(calls: list[int], loss: Tensor) -> Tensor:
     calls.append(1)
     return loss
+
+
+def test_a_number_that_changes_in_every_step_is_named_once() -> None:
+    model, counter = make_model(), types.SimpleNamespace(steps=0)
+    calls: list[int] = []
+    trainer = Trainer(SGD(model.parameters(), lr=0.0), capture=True)
+    ((x, y),) = batches(1)
+
+    def forward(x: Tensor, y: Tensor) -> Tensor:
+        return _count(calls, nn.cross_entropy_loss(model(x), y) * float(counter.steps))
+
+    losses = []
+    with pytest.warns(RuntimeWarning, match=r"reads counter\.steps, which changes") as said:
+        for _ in range(12):
+            counter.steps += 1
+            losses.append(trainer.train_step(forward, x, y).item())
+    assert losses == pytest.approx([losses[0] * k for k in range(1, 13)], rel=1e-6)
+    assert len(said) == 1
+    assert len(calls) <= 12 + 1  # the first one is recorded twice, because parameters move
+
+
+def test_steps_that_come_again_are_captured_again() -> None:
+    model = make_model()
+    trainer = Trainer(SGD(model.parameters(), lr=0.0), capture=True)
+    calls: list[int] = []
+    ((x, y),) = batches(1)
+
+    def step(factor: float) -> None:
+        trainer.train_step(
+            lambda x, y: _count(calls, nn.cross_entropy_loss(model(x), y) * factor), x, y
+        )
+
+    with pytest.warns(RuntimeWarning, match="reads factor, which changes"):
+        for number in range(8):
+            step(float(number))
+    calls.clear()
+    for _ in range(4):
+        step(0.5)
+    assert len(calls) == 2  # one as it is, one recorded
+
+
+def test_norms_that_a_hook_keeps_are_those_of_their_steps() -> None:
+    kept: dict[bool, list[Tensor]] = {}
+    for capture in (False, True):
+        model = make_model()
+        trainer = Trainer(AdamW(model.parameters(), lr=1e-2), capture=capture)
+        norms = kept[capture] = []
+
+        def hook(grads: GradientStore, params: list[nn.Parameter]) -> None:
+            norms.append(clip_grad_norm_(grads, params, 0.5))  # noqa: B023
+
+        with pytest.warns(RuntimeWarning, match="leaves") if capture else nullcontext():
+            for x, y in batches(5):
+                step = lambda x, y: nn.cross_entropy_loss(model(x), y)  # noqa: B023, E731
+                trainer.train_step_with(hook, step, x, y)
+    assert [n.item() for n in kept[True]] == [n.item() for n in kept[False]]

@@ -135,6 +135,37 @@ class Identity:
         self._add_fields(field, names, depth + 1)
 
 
+def keys_by_name(functions: Iterable[Any]) -> dict[str, tuple[object, ...]]:
+    """For each name that functions read outside of themselves the part of their key behind it."""
+    found: dict[str, tuple[object, ...]] = {}
+    for value in functions:
+        function, given = _code_of(value)
+        if function is None:
+            continue
+        code, names = function.__code__, _names(function.__code__)
+        cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+        held = {name: cell.cell_contents for name, cell in cells if _is_full(cell)}
+        held |= {n: function.__globals__[n] for n in names if n in function.__globals__}
+        held |= {type(owner).__name__: owner for owner in given}
+        for name, value in held.items():
+            found[name] = _key_of(value)
+            own = getattr(value, "__dict__", {})
+            found |= {f"{name}.{n}": _key_of(own[n]) for n in names if n in own}
+    return found
+
+
+def codes_of(functions: Iterable[Any]) -> tuple[Any, ...]:
+    """The code of each function, whatever that reads, or the function itself if it has none."""
+    found = ((_code_of(value)[0], value) for value in functions)
+    return tuple(value if function is None else function.__code__ for function, value in found)
+
+
+def _key_of(value: Any) -> tuple[object, ...]:
+    identity = Identity(())
+    identity._add(value, 0)
+    return tuple(identity.key)
+
+
 def _code_of(value: Any) -> tuple[FunctionType | None, tuple[Any, ...]]:
     """The function that a call of the value runs, and what it is called with; not rumus's own."""
     given: tuple[Any, ...] = ()
