@@ -23,6 +23,7 @@ from rumus._core.errors import (
 )
 from rumus._core.mode import is_grad_enabled, no_grad
 from rumus._core.structure import structure_version
+from rumus._core.threads import get_num_threads, set_num_threads
 from rumus._core.watch import Watch
 from rumus.autograd._arena import Arena, Slot, pack
 
@@ -70,6 +71,7 @@ __all__ = [
     "float32",
     "from_numpy",
     "full",
+    "get_num_threads",
     "int32",
     "is_grad_enabled",
     "manual_seed",
@@ -82,6 +84,7 @@ __all__ = [
     "pack",
     "rand",
     "randn",
+    "set_num_threads",
     "stack",
     "structure_version",
     "tensor",

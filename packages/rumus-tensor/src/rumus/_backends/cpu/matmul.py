@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rumus._core.threads import blas_threads
+
 Array = npt.NDArray[Any]
 
 
@@ -16,7 +18,8 @@ def matmul(a: Array, b: Array, bias: Array | None, out: Array | None) -> Array:
     if dtype == np.float16:
         a, b = a.astype(np.float32), b.astype(np.float32)
     a, b = _for_blas(a), _for_blas(b)
-    with np.errstate(all="ignore"):
+    work = a.shape[-2] * a.shape[-1] * b.shape[-1]
+    with np.errstate(all="ignore"), blas_threads(work):
         if out is not None and bias is None and out.dtype == a.dtype:
             return np.matmul(a, b, out=out)
         result = np.matmul(a, b)

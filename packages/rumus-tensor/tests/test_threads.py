@@ -1,0 +1,124 @@
+"""How many threads work on the CPU takes."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import threadpoolctl
+
+from rumus._core import threads
+from rumus.tensor import ArgumentError, get_num_threads, set_num_threads, tensor
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    yield
+    set_num_threads(None)
+
+
+def blas():
+    libraries = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
+    return next(library for library in libraries if "numpy" in library.filepath)
+
+
+def in_fresh_python(code, **environment):
+    variables = {k: v for k, v in os.environ.items() if "NUM_THREADS" not in k}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=variables | environment,
+    ).stdout.strip()
+
+
+def test_the_number_is_what_was_set_last():
+    default = get_num_threads()
+    assert 1 <= default <= threads.MOST_BY_DEFAULT
+    set_num_threads(3)
+    assert get_num_threads() == 3
+    set_num_threads(None)
+    assert get_num_threads() == default
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, "two", True])
+def test_what_is_no_number_of_threads_is_refused(count):
+    with pytest.raises(ArgumentError, match="a whole number from 1, not"):
+        set_num_threads(count)
+
+
+def test_the_environment_gives_the_default():
+    show = "from rumus.tensor import get_num_threads; print(get_num_threads())"
+    assert in_fresh_python(show, RUMUS_NUM_THREADS="5") == "5"
+    wrong = (
+        "from rumus.tensor import ArgumentError, get_num_threads\n"
+        "try:\n    get_num_threads()\nexcept ArgumentError as error:\n    print(error)"
+    )
+    assert "'many'" in in_fresh_python(wrong, RUMUS_NUM_THREADS="many")
+
+
+class Library:
+    """A BLAS that notes what it is told."""
+
+    def __init__(self):
+        self.told = [16]
+
+    def get_num_threads(self):
+        return self.told[-1]
+
+    def set_num_threads(self, count):
+        self.told.append(count)
+
+
+def test_a_product_gets_the_threads_it_has_work_for_and_gives_them_back(monkeypatch):
+    library = Library()
+    monkeypatch.setattr(threads, "_blas", lambda: threads._Blas(library))
+    set_num_threads(8)
+    for side, expected in ((32, None), (128, 1), (256, 2), (320, 3), (512, 8)):
+        library.told = [16]
+        a = tensor(np.ones((side, side), np.float32))
+        assert (a @ a).numpy()[0, 0] == side
+        assert library.told == ([16] if expected is None else [16, expected, 16])
+    set_num_threads(2)
+    library.told = [16]
+    _ = a @ a
+    assert library.told == [16, 2, 16]
+
+
+def test_products_in_two_threads_leave_the_number_as_it_was():
+    library = Library()
+    shared = threads._Blas(library)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def first():
+        with shared.at_most(1):
+            inside.set()
+            go_on.wait()
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    inside.wait()
+    with shared.at_most(4):
+        assert library.get_num_threads() == 4
+        go_on.set()
+        thread.join()
+        assert library.get_num_threads() == 4
+    assert library.get_num_threads() == 16
+
+
+def test_what_a_user_has_told_blas_is_left_alone():
+    show = (
+        "import numpy, threadpoolctl\nfrom rumus._core import threads\n{}\nprint(threads._blas())"
+    )
+    assert in_fresh_python(show.format(""), OPENBLAS_NUM_THREADS="2") == "None"
+    assert in_fresh_python(show.format("threadpoolctl.threadpool_limits(1)")) == "None"
+
+
+def test_a_product_leaves_numpys_number_of_threads_as_it_was():
+    before = blas().get_num_threads()
+    a = tensor(np.ones((300, 300), np.float32))
+    _ = a @ a
+    assert blas().get_num_threads() == before
