@@ -23,7 +23,7 @@ WORK_A_THREAD = 1 << 23
 ALONE = 1 << 18
 """Multiplications up to which BLAS takes one thread by itself."""
 MOST_BY_DEFAULT = 8
-"""Sixteen make a product of 128 x 784 x 512 a quarter faster, and on a busy machine 80 times slower."""
+"""Sixteen gain a quarter on a product of 128 x 784 x 512, and lose 80 times on a busy machine."""
 _BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 _chosen: int | None = None
