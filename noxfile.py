@@ -6,7 +6,6 @@ is what a user installs and no package index can put another file in its place.
 """
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -24,10 +23,14 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+sys.path.insert(0, str(Path(__file__).parent))  # nox does not look there
+
+from tools.history import PACKAGES, PRESENT, ShallowHistoryError, admitted, git
+from tools.imports import missing
+
 ROOT = Path(__file__).parent
 DIST = ROOT / "dist"
 DOWNSTREAM = ROOT / "tests" / "downstream"
-PACKAGES = ("rumus-tensor", "rumus-data", "rumus-optim", "rumus-train")  # dependencies first
 # tested in the working tree; wheels are tested without
 EXTRAS = {"rumus-tensor": "[dawn]", "rumus-data": "[cli]"}
 PYTHONS = python_versions(load_toml(ROOT / "packages" / PACKAGES[0] / "pyproject.toml"))
@@ -37,6 +40,9 @@ BUILD_TOOLS = ("hatchling>=1.27", "build", "twine")
 TEST_TOOLS = ("pytest>=8", "hypothesis>=6.100", "google-crc32c>=1.7")  # a second checksum
 MYPY = "mypy==2.4.*"
 RUFF = "ruff==0.17.*"
+LINTER = "import-linter==2.17.*"  # holds the floors that .importlinter draws
+QUICK = ("-m", "not slow")  # what runs many times over leaves out what takes long
+SITE_TOOLS = ("sphinx>=8.2,<10", "myst-parser>=4,<6")  # the site, and its pages in Markdown
 
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # Vulkan's loader asks for one
 
@@ -46,9 +52,12 @@ nox.options.sessions = ["lint", "types", "tests"]
 nox.options.error_on_missing_interpreters = True  # those that are not here are not asked for
 
 
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
 def starts(version: str) -> bool:
     """Whether this Python is here; a version manager's stand-in may be on the path and refuse."""
-    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+    if version == HERE:
         return True
     program = shutil.which(f"python{version}")
     if program is None:
@@ -56,29 +65,34 @@ def starts(version: str) -> bool:
     return subprocess.run([program, "-c", ""], capture_output=True).returncode == 0
 
 
-FOUND = [version for version in PYTHONS if starts(version)] or PYTHONS
-OLDEST, NEWEST = FOUND[0], FOUND[-1]
+FOUND = [version for version in PYTHONS if starts(version)]
+# A Python that runs nox serves even if it is newer than all that are tested.
+NEWER = [HERE] if HERE not in PYTHONS and sys.version_info >= (3, 11) else []
+SERVING = FOUND or NEWER or PYTHONS
+OLDEST, NEWEST = SERVING[0], SERVING[-1]
 
 
 # Sessions for every day
 
 
-@nox.session(python=FOUND)
+@nox.session(python=list(dict.fromkeys([*SERVING, *NEWER])))
 def tests(session: nox.Session) -> None:
-    """Run all tests, of each package and across packages, on every Python that is here."""
-    missing = [version for version in PYTHONS if version not in FOUND]
-    if missing:
-        session.warn(f"NOT TESTED on Python {', '.join(missing)}: not found on this machine")
+    """Run all tests on every Python that is here, those that take long on the first alone."""
+    lacking = [version for version in PYTHONS if version not in FOUND]
+    if lacking:
+        session.warn(f"NOT TESTED on Python {', '.join(lacking)}: not found on this machine")
     install_tree(session, *TEST_TOOLS, "build")
-    run_pytest(session, "packages", "tests", "--ignore=tests/parity")
+    chosen = [] if session.python == OLDEST else QUICK
+    run_pytest(session, "packages", "tests", "--ignore=tests/parity", *chosen)
 
 
 @nox.session(python=OLDEST)
 def lint(session: nox.Session) -> None:
-    """Check the style of the code and its format; `ruff check --fix` and `ruff format` mend it."""
-    session.install(RUFF)
+    """Check style, format (`ruff check --fix` and `ruff format` mend both) and who imports whom."""
+    install_tree(session, RUFF, LINTER)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--no-logo", "--no-cache")
 
 
 @nox.session(python=OLDEST, requires=["build"])
@@ -126,13 +140,20 @@ def parity(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def build(session: nox.Session) -> None:
-    """Build the sdist of every package, and its wheel from that sdist, into dist/."""
+    """Build sdists and wheels into dist/; refuse imports that an admitted sibling does not have."""
     session.install(*BUILD_TOOLS)
     shutil.rmtree(DIST, ignore_errors=True)
     for name in PACKAGES:
         folder = f"packages/{name}"
         session.run("python", "-m", "build", "--no-isolation", "--outdir", str(DIST), folder)
     session.run("twine", "check", "--strict", *map(str, sorted(DIST.iterdir())))
+    try:
+        complaints = [line for name in PACKAGES for line in missing(name, siblings(built(name)))]
+    except ShallowHistoryError as error:
+        session.error(str(error))
+    if complaints:
+        hint = "raise the floor of the range, or release the sibling first: see RELEASING.md"
+        session.error("\n".join([*complaints, hint]))
 
 
 @nox.session(python=OLDEST, requires=["build"])
@@ -142,7 +163,7 @@ def isolated(session: nox.Session, package: str) -> None:
     head = built(package)
     install_wheels(session, [head, *map(built, siblings(head))], *TEST_TOOLS)
     session.run("python", "-m", "pip", "check")
-    run_pytest(session, f"packages/{package}/tests")
+    run_pytest(session, f"packages/{package}/tests", *QUICK)
 
 
 @nox.session(requires=["build"])
@@ -157,7 +178,7 @@ def matrix(session: nox.Session, end: str, package: str) -> None:
     install_wheels(session, wheels, *TEST_TOOLS, *pins)
     session.run("python", "-m", "pip", "check")
     session.run("python", "-m", "pip", "list")
-    run_pytest(session, f"packages/{package}/tests")
+    run_pytest(session, f"packages/{package}/tests", *QUICK)
 
 
 # What sessions are made of
@@ -165,6 +186,7 @@ def matrix(session: nox.Session, end: str, package: str) -> None:
 
 def install_tree(session: nox.Session, *others: str) -> None:
     """Install the four packages editable, in one call so that they resolve to each other."""
+    say_if_untested(session)
     session.install(*EDITABLE_TOOLS, *others)
     editable = (
         part for name in PACKAGES for part in ("-e", f"packages/{name}{EXTRAS.get(name, '')}")
@@ -174,16 +196,27 @@ def install_tree(session: nox.Session, *others: str) -> None:
 
 def install_wheels(session: nox.Session, wheels: Iterable[Path], *others: str) -> None:
     """Install wheels by path; a reused environment must not keep an older one of this version."""
+    say_if_untested(session)
     paths = [str(wheel) for wheel in wheels]
     session.install(*paths, *others)
     session.install("--force-reinstall", "--no-deps", *paths)
+
+
+def say_if_untested(session: nox.Session) -> None:
+    """Say that the packages are not tested on this Python, whatever it may find."""
+    if session.python not in PYTHONS:
+        known = ", ".join(PYTHONS)
+        session.warn(
+            f"Python {session.python} is not among the tested ones ({known}): what fails on it "
+            f"may fail in what the packages depend on"
+        )
 
 
 def run_pytest(session: nox.Session, *arguments: str) -> None:
     """Run tests in one call, so that skips are said once; what follows `--` may choose none."""
     nothing_chosen = [5] if session.posargs else []
     session.run(
-        *("pytest", "-q", "-c", "pyproject.toml", *arguments, *session.posargs),
+        *("pytest", "-q", "-c", "pyproject.toml", "--durations=10", *arguments, *session.posargs),
         success_codes=[0, *nothing_chosen],
     )
 
@@ -226,28 +259,15 @@ def floors(wheels: Iterable[Path], python: str) -> list[str]:
     return [f"{name}=={version}" for name, version in lowest.items()]
 
 
-def releases(package: str) -> dict[Version, str]:
-    """Each released version and the first commit that declared it: no tag is needed."""
-    about = f"packages/{package}/src/{package.replace('-', '/')}/__about__.py"
-    found: dict[Version, str] = {}
-    for commit in git("log", "--reverse", "--format=%H", "--", about).decode().split():
-        declared = re.search(r'__version__ = "(.+)"', git("show", f"{commit}:{about}").decode())
-        if declared and not (version := Version(declared[1])).is_prerelease:
-            found.setdefault(version, commit)
-    return found
-
-
 def release(
-    session: nox.Session, package: str, admitted: SpecifierSet, pick: Callable[..., Version]
+    session: nox.Session, package: str, range_: SpecifierSet, pick: Callable[..., Version]
 ) -> Path:
     """The wheel of the oldest or newest admitted version, of the releases and the present tree."""
-    head = Version(built(package).name.split("-")[1])
-    commits = {head: "", **releases(package)}
-    versions = [version for version in commits if admitted.contains(version, prereleases=True)]
+    versions = admitted(package, range_)
     if not versions:
-        session.error(f"no release of {package} is in {admitted}, nor is the present {head}")
-    version = pick(versions)
-    return wheel_of(session, package, commits[version]) if commits[version] else built(package)
+        session.error(f"neither a release of {package} nor its present tree is in {range_}")
+    commit = versions[pick(versions)]
+    return built(package) if commit == PRESENT else wheel_of(session, package, commit)
 
 
 def wheel_of(session: nox.Session, package: str, commit: str) -> Path:
@@ -261,8 +281,3 @@ def wheel_of(session: nox.Session, package: str, commit: str) -> Path:
             session.run("pip", "wheel", "--no-deps", "--wheel-dir", str(kept), folder)
     (wheel,) = kept.glob("*.whl")
     return wheel
-
-
-def git(*arguments: str) -> bytes:
-    """What a git command prints."""
-    return subprocess.run(["git", "-C", ROOT, *arguments], check=True, capture_output=True).stdout
