@@ -35,6 +35,27 @@ MISTAKES: dict[str, tuple[Mistake, type[RumusError], str]] = {
     "a shape of letters": (lambda x: x.reshape("ab"), ArgumentError, "'a' is no whole"),
     "an axis of letters": (lambda x: x.sum("a"), ArgumentError, "sum: 'a' is no whole"),
     "a negative length": (lambda x: x[:1, :1].expand(-1, 4), ShapeError, "negative in shape"),
+    "more axes than numpy has": (lambda x: x.reshape((*x.shape, *[1] * 63)), ShapeError, "65 axes"),
+    "an axis too many": (
+        lambda x: x.reshape((*x.shape, *[1] * 62)).unsqueeze(0),
+        ShapeError,
+        "at most 64",
+    ),
+    "an index that makes an axis too many": (
+        lambda x: x.reshape((*x.shape, *[1] * 62))[None],
+        ShapeError,
+        "at most 64",
+    ),
+    "a stack of an axis too many": (
+        lambda x: stack([x.reshape((*x.shape, *[1] * 62))] * 2),
+        ShapeError,
+        "at most 64",
+    ),
+    "zeros of more axes than numpy has": (
+        lambda x: zeros((1,) * 65, device=x.device),
+        ShapeError,
+        "at most 64",
+    ),
     "a step of zero": (lambda x: x[::0], ArgumentError, "step cannot be zero"),
     "a bound of letters": (lambda x: x["a":], ArgumentError, "cannot cut an axis"),
     "numpy in cat": (lambda x: cat([x, np.ones((2, 4))]), DTypeError, "number 1 is a ndarray"),

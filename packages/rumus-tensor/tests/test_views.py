@@ -6,7 +6,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rumus.tensor import ArgumentError, DeviceError, ShapeError, cat, stack, tensor, zeros
+from rumus.nn import Parameter
+from rumus.tensor import (
+    ArgumentError,
+    DeviceError,
+    ShapeError,
+    cat,
+    no_grad,
+    stack,
+    tensor,
+    where,
+    zeros,
+)
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
 PER_DEVICE = settings(
@@ -27,6 +38,22 @@ def test_any_two_shapes_broadcast_as_in_numpy(device, shapes):
     result = tensor(a, device=device) - tensor(b, device=device)
     assert result.shape == shapes.result_shape
     np.testing.assert_array_equal(result.numpy(), a - b)
+
+
+@pytest.mark.parametrize("ndim", [33, 64])
+def test_a_tensor_has_as_many_axes_as_an_array(device, ndim):
+    shape = (2, *[1] * (ndim - 2), 3)
+    a, b = counted(shape), counted((1,) * (ndim - 1) + (3,))
+    x, y = Parameter(tensor(a, device=device)), tensor(b, device=device)
+    np.testing.assert_array_equal((x - y).numpy(), a - b)
+    np.testing.assert_array_equal(where(x > 2.0, x, y).numpy(), np.where(a > 2, a, b))
+    np.testing.assert_array_equal(cat([x, x], -1).numpy(), np.concatenate([a, a], -1))
+    np.testing.assert_array_equal(x.T.sum(0).numpy(), a.T.sum(0))
+    np.testing.assert_array_equal(x[..., 1].numpy(), a[..., 1])
+    grad = (x * y).sum().backward().get(x.id)
+    np.testing.assert_array_equal(grad.numpy(), np.broadcast_to(b, shape))
+    with no_grad():
+        np.testing.assert_array_equal(x.mul_(y).numpy(), a * b)
 
 
 @PER_DEVICE

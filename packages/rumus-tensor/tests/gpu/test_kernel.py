@@ -135,11 +135,27 @@ def test_numbers_become_the_types_that_the_block_declares() -> None:
     body = """{ y[0] = f32(params.count); y[1] = f32(params.shift); y[2] = params.factor;
                 y[3] = f32(params.size >> 28u); y[4] = x[0]; }"""
     block = """struct P { count: u32, shift: i32, /* per step: */ factor: f32, size: u32 }
-               @binding(2u) @group(0,) var<uniform> params: P;\n"""
+               @binding(2u) @group(0) var<uniform> params: P;\n"""
     pipeline = gpu.Kernel(HEAD + block + MAIN + body, name="typed").variant(scalar="f32")
     y = gpu.empty((5,))
     pipeline.dispatch([gpu.zeros((5,)), y], (np.int64(7), -2, 3, -1))
     assert gpu.to_host(y).tolist() == [7, -2, 3, 15, 0]
+
+
+def test_a_declaration_is_read_in_every_form_that_wgsl_has_for_it() -> None:
+    # Compilers differ here: wgpu before 0.32 takes no comma behind an attribute's argument.
+    code = """struct P { count: u32, /* per step: */ factor: f32, }
+              @group( 0, ) @binding(1i,) var < storage , read_write , > y : array<f32>;
+              @binding(0u) @group(0u) var<storage> x: array<f32>;
+              @binding(2) // the last
+              @group(0) var<uniform> params: P;"""
+    bindings, block = read_interface("forms", code)
+    assert [tuple(b) for b in bindings] == [
+        ("x", "read"),
+        ("y", "read_write"),
+        ("params", "uniform"),
+    ]
+    assert block is not None and block.pack((7, 0.5)) == struct.pack("<If", 7, 0.5)
 
 
 @pytest.mark.gpu

@@ -11,6 +11,9 @@ from .errors import ArgumentError, ShapeError
 Shape = tuple[int, ...]
 Axes = int | Sequence[int] | None
 
+MOST_AXES = 64
+"""Axes that numpy's arrays have at most, and so tensors on every device."""
+
 
 def broadcast_shape(name: str, *shapes: Shape) -> Shape:
     """The shape that all shapes broadcast to, by numpy's rules.
@@ -58,12 +61,23 @@ def shape_of(name: str, lengths: object) -> Shape:
 
     Raises:
         ArgumentError: A length is no whole number.
-        ShapeError: A length is negative.
+        ShapeError: A length is negative, or there are more than 64.
     """
     shape = whole_numbers(name, lengths)
     if any(n < 0 for n in shape):
         raise ShapeError(f"{name}: a length is negative in shape {shape}")
+    check_axes(name, shape)
     return shape
+
+
+def check_axes(name: str, shape: Sequence[int]) -> None:
+    """Refuse a shape of more axes than a tensor has.
+
+    Raises:
+        ShapeError: There are more than 64.
+    """
+    if len(shape) > MOST_AXES:
+        raise ShapeError(f"{name}: {len(shape)} axes; a tensor has at most {MOST_AXES}")
 
 
 def axis_of(name: str, axis: int, ndim: int) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 
 from rumus._backends.table import KINDS, dtypes_of
 from rumus._core.dtypes import check_scalar
+from rumus._core.shapes import broadcast_shape
 from rumus.gpu import GpuArray, Pipeline, empty
 from rumus.gpu._array import contiguous_strides
 
@@ -128,7 +129,7 @@ def _make_plan(
 ) -> _Plan:
     compute, answer = _dtypes(op, args, dtype)
     arrays = [a for a in args if isinstance(a, GpuArray)]
-    shape = np.broadcast_shapes(*[a.shape for a in arrays])
+    shape = broadcast_shape(op, *[a.shape for a in arrays])
     operands = [
         View.of(a) if isinstance(a, GpuArray) else Number(0.0, _number_dtype(op, a, compute))
         for a in args

@@ -10,7 +10,7 @@ import numpy as np
 from rumus._backends.contract import Backend
 from rumus._backends.registry import backend_of
 from rumus._core.devices import Device
-from rumus._core.shapes import Shape
+from rumus._core.shapes import Shape, check_axes
 from rumus.autograd._function import Function
 
 from .elementwise import sum_to
@@ -20,6 +20,7 @@ class Reshape(Function):
     """The same elements under another shape; a view where the layout allows it."""
 
     def __init__(self, shape: Shape) -> None:
+        check_axes("reshape", shape)
         self.shape = shape
 
     def forward(self, be: Backend[Any], *arrays: Any) -> Any:
