@@ -1,5 +1,6 @@
 """What the built packages hold: everything, in its own place, however they were built."""
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -24,9 +25,9 @@ SHADERS = {  # the folder of the repository, and where it is in the wheel
 class Built:
     """A package's sdist, the wheel made from it, and the wheel made from the tree."""
 
-    def __init__(self, package: str, out: Path) -> None:
+    def __init__(self, package: str, out: Path, root: Path = ROOT) -> None:
         self.package = package
-        folder = str(ROOT / "packages" / package)
+        folder = str(root / "packages" / package)
         command = [sys.executable, "-m", "build", "--no-isolation", folder, "--outdir"]
         subprocess.run([*command, str(out / "a")], check=True, capture_output=True)
         subprocess.run([*command, str(out / "b"), "--wheel"], check=True, capture_output=True)
@@ -80,6 +81,54 @@ def test_a_wheel_holds_its_shaders_as_they_are_in_the_repository(built: Built) -
     assert bool(expected) == (built.package in SHADERS)
     held = {name: data for name, data in built.from_tree.items() if "/shaders/" in name}
     assert held == expected
+
+
+@pytest.mark.parametrize("package", sorted(SHADERS))
+def test_a_clone_without_symbolic_links_builds_the_same_wheel(package: str, tmp_path: Path) -> None:
+    clone = clone_without_links(package, tmp_path / "clone")
+    linked, unlinked = Built(package, tmp_path / "a"), Built(package, tmp_path / "b", clone)
+    assert unlinked.from_tree == unlinked.from_sdist == linked.from_tree
+    assert set(unlinked.sdist) == set(linked.sdist)
+
+
+@pytest.mark.parametrize("package", sorted(SHADERS))
+def test_an_editable_install_of_a_clone_without_symbolic_links_is_refused(
+    package: str, tmp_path: Path
+) -> None:
+    clone = clone_without_links(package, tmp_path / "clone")
+    result = subprocess.run(
+        [sys.executable, "-c", "import hatchling.build as b; b.build_editable('out')"],
+        cwd=clone / "packages" / package,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    last = result.stderr.splitlines()[-1]
+    assert "should be a symbolic link" in last and "core.symlinks=true" in last
+
+
+def clone_without_links(package: str, clone: Path) -> Path:
+    """The tree as git writes it with ``core.symlinks=false``, Windows' default."""
+    shutil.copytree(ROOT / "shaders", clone / "shaders")
+    shutil.copy(ROOT / ".gitignore", clone)
+    folder = clone / "packages" / package
+    shutil.copytree(ROOT / "packages" / package, folder, symlinks=True)
+    links = [path for path in folder.rglob("*") if path.is_symlink()]
+    assert links
+    for link in links:
+        target = link.readlink().as_posix()
+        link.unlink()
+        link.write_text(target)
+    return clone
+
+
+@pytest.mark.parametrize("package", sorted(IMPORTS))
+def test_only_what_has_shaders_has_a_build_hook_and_all_have_the_same(package: str) -> None:
+    hook = ROOT / "packages" / package / "hatch_build.py"
+    assert hook.exists() == (package in SHADERS)
+    assert not hook.exists() or (
+        hook.read_bytes() == (ROOT / "packages/rumus-tensor/hatch_build.py").read_bytes()
+    )
 
 
 def test_licences_and_changelog_travel_with_the_package(built: Built) -> None:
