@@ -6,8 +6,8 @@ is what a user installs and no package index can put another file in its place.
 """
 
 import os
+import re
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -27,13 +27,17 @@ sys.path.insert(0, str(Path(__file__).parent))  # nox does not look there
 
 from tools.history import PACKAGES, PRESENT, ShallowHistoryError, admitted, git
 from tools.imports import missing
+from tools.pythons import pythons, starts
 
 ROOT = Path(__file__).parent
 DIST = ROOT / "dist"
+SITE = ROOT / "build" / "site"
 DOWNSTREAM = ROOT / "tests" / "downstream"
 # tested in the working tree; wheels are tested without
 EXTRAS = {"rumus-tensor": "[dawn]", "rumus-data": "[cli]"}
 PYTHONS = python_versions(load_toml(ROOT / "packages" / PACKAGES[0] / "pyproject.toml"))
+SERVING, TO_TEST, LACKING = pythons(PYTHONS, [version for version in PYTHONS if starts(version)])
+OLDEST, NEWEST = SERVING[0], SERVING[-1]
 
 EDITABLE_TOOLS = ("hatchling>=1.27", "editables")
 BUILD_TOOLS = ("hatchling>=1.27", "build", "twine")
@@ -52,35 +56,14 @@ nox.options.sessions = ["lint", "types", "tests"]
 nox.options.error_on_missing_interpreters = True  # those that are not here are not asked for
 
 
-HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-def starts(version: str) -> bool:
-    """Whether this Python is here; a version manager's stand-in may be on the path and refuse."""
-    if version == HERE:
-        return True
-    program = shutil.which(f"python{version}")
-    if program is None:
-        return False
-    return subprocess.run([program, "-c", ""], capture_output=True).returncode == 0
-
-
-FOUND = [version for version in PYTHONS if starts(version)]
-# A Python that runs nox serves even if it is newer than all that are tested.
-NEWER = [HERE] if HERE not in PYTHONS and sys.version_info >= (3, 11) else []
-SERVING = FOUND or NEWER or PYTHONS
-OLDEST, NEWEST = SERVING[0], SERVING[-1]
-
-
 # Sessions for every day
 
 
-@nox.session(python=list(dict.fromkeys([*SERVING, *NEWER])))
+@nox.session(python=TO_TEST)
 def tests(session: nox.Session) -> None:
     """Run all tests on every Python that is here, those that take long on the first alone."""
-    lacking = [version for version in PYTHONS if version not in FOUND]
-    if lacking:
-        session.warn(f"NOT TESTED on Python {', '.join(lacking)}: not found on this machine")
+    if LACKING:
+        session.warn(f"NOT TESTED on Python {', '.join(LACKING)}: not found on this machine")
     install_tree(session, *TEST_TOOLS, "build")
     chosen = [] if session.python == OLDEST else QUICK
     run_pytest(session, "packages", "tests", "--ignore=tests/parity", *chosen)
@@ -126,6 +109,19 @@ def bench(session: nox.Session) -> None:
         session.error(f"no benchmark begins with {name!r}; there are: {names}")
     for script in chosen:
         run_script(session, script, options)
+
+
+@nox.session(python=OLDEST)
+def docs(session: nox.Session) -> None:
+    """Build the site into build/site, where warnings are errors, and run every example of it."""
+    install_tree(session, *TEST_TOOLS, *SITE_TOOLS)
+    shutil.rmtree(SITE, ignore_errors=True)
+    session.run("sphinx-build", "--fail-on-warning", "--keep-going", "-qn", "docs", str(SITE))
+    fetched = re.compile(r"""<(script|link|img|iframe)\b[^>]*\b(src|href)=["'](https?:)?//""")
+    online = [page for page in SITE.rglob("*.html") if fetched.search(page.read_text("utf-8"))]
+    if online:
+        session.error(f"pages that need a network to be read: {', '.join(map(str, online))}")
+    run_pytest(session, "tests/test_pages.py", "tests/test_kernel_docs.py")
 
 
 @nox.session(python="3.11")

@@ -20,8 +20,8 @@ PAGE = (Path(__file__).parents[1] / "docs" / "kernels.md").read_text()
 def softshrink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The function that the page ends up with."""
     monkeypatch.chdir(tmp_path)
-    wgsl, _fault = re.findall(r"```wgsl\n(.*?)```", PAGE, re.DOTALL)
-    (python,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    (wgsl,) = re.findall(r"```wgsl\n(.*?)```", PAGE, re.DOTALL)
+    python, _fault = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     Path("softshrink.wgsl").write_text(wgsl)
     names: dict[str, Any] = {}
     exec(python, names)

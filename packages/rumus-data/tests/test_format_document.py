@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(
 
 
 def write_example(path: Path) -> None:
-    (example,) = re.findall(r"```python\n(with RecordWriter.*?)```", DOCUMENT.read_text(), re.S)
+    blocks = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.S)
+    (example,) = (block for block in blocks if "with RecordWriter" in block)
     exec(example.replace('"example.rrec"', repr(str(path))), {**globals()})
 
 

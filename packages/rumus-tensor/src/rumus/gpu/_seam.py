@@ -43,9 +43,8 @@ def load_api() -> Any:
     try:
         api = import_module(package)
     except (ImportError, OSError) as error:
-        extra = "rumus-tensor[dawn]" if package == "wgpudawn" else "wgpu"
         raise GpuUnavailableError(
-            f"the WebGPU package {package!r} cannot be loaded ({error}): pip install {extra}"
+            f"the WebGPU package {package!r} cannot be loaded ({error}): pip install {package}"
         ) from error
     toggles = [name for name in os.environ.get("RUMUS_GPU_TOGGLES", "").split(",") if name]
     if package == "wgpudawn":

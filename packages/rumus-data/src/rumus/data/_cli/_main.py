@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"rumus-data: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
-        needed = 'pip install "rumus-data[cli]"'
+        needed = "python -m pip install rich pillow"
         print(f"rumus-data: {error.name} is not installed; {needed} brings it", file=sys.stderr)
         return 1
     return code
