@@ -12,7 +12,7 @@ class LinkedShaders(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Include the folders; an editable install, which reads the clone itself, is refused."""
         source = Path(self.root, "src")
-        for link in source.rglob("shaders"):
+        for link in sorted(source.rglob("shaders")):
             if link.is_dir():
                 continue
             folder = link.parent / link.read_text("utf-8").strip()
