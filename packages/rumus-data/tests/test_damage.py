@@ -38,6 +38,7 @@ def read_all(path: Path) -> list[bytes]:
     return [part.tobytes() for pair in parts for part in pair]
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.rrec"
     good = small_file(path)
@@ -176,6 +177,7 @@ print(opened)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory through Linux's /proc")
 def test_thousands_of_mutated_files_open_or_raise_within_a_memory_limit(tmp_path: Path) -> None:
     small_file(tmp_path / "seed2.rrec")

@@ -114,6 +114,7 @@ for k in range(10**9):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="kills by a POSIX signal")
 @pytest.mark.parametrize("shapes", ["one", "many"])
 def test_a_killed_writer_loses_nothing_that_was_flushed(tmp_path: Path, shapes: str) -> None:
