@@ -21,7 +21,7 @@ def imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     history, imports = import_module("tools.history"), import_module("tools.imports")
     monkeypatch.setattr(history, "ROOT", tmp_path)
     monkeypatch.setattr(imports, "ROOT", tmp_path)
-    imports.admitted_once.cache_clear()
+    history.admitted.cache_clear()
     imports.exports.cache_clear()
     git(tmp_path, "init", "-q")
     for version, names in (("0.1.0", "['Tensor']"), ("0.2.0.dev0", "['Tensor', 'new']")):

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
@@ -42,6 +43,7 @@ def releases(package: str) -> dict[Version, str]:
     return found
 
 
+@cache
 def admitted(package: str, specifier: SpecifierSet) -> dict[Version, str]:
     """The releases that a range admits, and the present tree if it does, oldest first."""
     about = ROOT / "packages" / package / "src" / package.replace("-", "/") / "__about__.py"

@@ -45,19 +45,13 @@ def missing(package: str, siblings: Mapping[str, SpecifierSet]) -> list[str]:
         if not owners:
             complaints.append(f"{use.place}: {use.name} is in no package that {package} requires")
         for owner in owners:
-            for version, commit in admitted_once(owner, siblings[owner]).items():
+            for version, commit in admitted(owner, siblings[owner]).items():
                 if not is_exported(owner, commit, use.name):
                     complaints.append(
                         f"{use.place}: {use.name} is not exported by {owner} {version}, "
                         f"which {package} admits ({siblings[owner]})"
                     )
     return complaints
-
-
-@cache
-def admitted_once(package: str, specifier: SpecifierSet) -> dict[object, str]:
-    """:func:`tools.history.admitted`, asked once for each range."""
-    return dict(admitted(package, specifier))
 
 
 def used_by(file: Path) -> list[Use]:
