@@ -58,6 +58,8 @@ def complaints(imports: ModuleType, code: str, admitted: str = ">=0.1,<0.3") -> 
         ("def f():\n    from rumus.tensor import new", "rumus.tensor.new"),
         ("if TYPE_CHECKING:\n    from rumus.tensor import new", "rumus.tensor.new"),
         ("from rumus import gpu, tensor\ndef f(gpu):\n    return tensor.new", "rumus.tensor.new"),
+        ("from ..tensor import new", "rumus.tensor.new"),
+        ("from .. import tensor\ntensor.new", "rumus.tensor.new"),
         ("from rumus.tensor import *", "rumus.tensor.*"),
         ("from rumus.tensor._inner import Tensor", "rumus.tensor._inner.Tensor"),
         ("from rumus.nothing import Tensor", "rumus.nothing.Tensor"),
@@ -77,7 +79,7 @@ def test_a_name_that_the_oldest_admitted_release_lacks_is_found(
         "from rumus import gpu\ngpu.Kernel.new",
         "from rumus import gpu\ndef f(gpu):\n    return gpu.new",
         "from rumus import gpu\nlambda gpu: gpu.new",
-        "from rumus.optim import new\nfrom ._inner import newer",
+        "from rumus.optim import new\nfrom ._inner import newer\nfrom . import newest",
         "import numpy as np\nnp.new",
     ],
 )

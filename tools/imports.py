@@ -5,7 +5,7 @@ Both sides are read as text: the imports from the package's code, by ``ast``, th
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -37,7 +37,7 @@ def missing(package: str, siblings: Mapping[str, SpecifierSet]) -> list[str]:
         One sentence for each name, release and place.
     """
     source = ROOT / "packages" / package / "src"
-    uses = [use for file in sorted(source.rglob("*.py")) for use in used_by(file)]
+    uses = [use for file in sorted(source.rglob("*.py")) for use in used_by(file, source)]
     foreign = [use for use in uses if not _is_own(source, use.name)]
     complaints = []
     for use in foreign:
@@ -54,9 +54,9 @@ def missing(package: str, siblings: Mapping[str, SpecifierSet]) -> list[str]:
     return complaints
 
 
-def used_by(file: Path) -> list[Use]:
+def used_by(file: Path, source: Path) -> list[Use]:
     """The dotted names below the namespace that a file imports or reads from what it imported."""
-    finder = _Uses()
+    finder = _Uses(file.relative_to(source).parent.parts)
     finder.visit(ast.parse(file.read_text("utf-8")))
     place = file.relative_to(ROOT).as_posix() if file.is_relative_to(ROOT) else file.as_posix()
     return [Use(name, f"{place}:{line}") for name, line in sorted(finder.found.items())]
@@ -96,8 +96,9 @@ def _owns(package: str, name: str) -> bool:
 class _Uses(ast.NodeVisitor):
     """Follows names that stand for modules through a file, scope by scope."""
 
-    def __init__(self) -> None:
+    def __init__(self, package: Sequence[str]) -> None:
         self.found: dict[str, int] = {}
+        self._package = package
         self._scopes: list[Scope] = [{}]
 
     def visit_Import(self, node: ast.Import) -> None:
@@ -108,10 +109,12 @@ class _Uses(ast.NodeVisitor):
                 self._scopes[-1][bound] = alias.name if alias.asname else NAMESPACE
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        if node.level or not node.module or not _is_below(node.module):
+        around = self._package[: len(self._package) + 1 - node.level] if node.level else ()
+        module = ".".join([*around, *([node.module] if node.module else [])])
+        if not _is_below(module):
             return
         for alias in node.names:
-            name = f"{node.module}.{alias.name}"
+            name = f"{module}.{alias.name}"
             self._note(name, node.lineno)
             self._scopes[-1][alias.asname or alias.name] = name
 
