@@ -91,7 +91,7 @@ def by_hand() -> int:
     weight = Parameter(tensor([1.0, 2.0]))
     assert_type(weight.id, ParamId)
     grads = (weight * weight).sum().backward()
-    assert_type(grads, GradientStore)
+    assert_type(grads, GradientStore[Tensor])
     assert_type(grads.get(weight.id), Tensor | None)
     with no_grad():
         assert_type((zeros((2, 3)) @ zeros((3, 4))).shape, tuple[int, ...])
