@@ -18,10 +18,10 @@ from rumus.optim import (
     HyperparameterError,
     NonFiniteGradientError,
     ParameterListError,
-    _gpu_clip,
     clip_grad_norm_,
     clip_grad_value_,
 )
+from rumus.optim._gpu import norm as gpu_norm
 from rumus.tensor import tensor
 
 SHAPES = [(3, 5), (), (4097,), (1,), (64, 65), (0,), (2, 3, 4)]
@@ -149,7 +149,7 @@ def test_a_thread_s_share_of_500m_elements_is_summed_to_a_millionth(
     spread: float, order: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = 3_000_001
-    monkeypatch.setattr(_gpu_clip, "MOST_GROUPS", _gpu_clip.MOST_GROUPS * size // 500_000_000)
+    monkeypatch.setattr(gpu_norm, "MOST_GROUPS", gpu_norm.MOST_GROUPS * size // 500_000_000)
     rng = np.random.default_rng(0)
     values = np.abs(rng.standard_normal(size) * spread + 0.7).astype(np.float32)
     weight = Parameter(tensor(np.zeros_like(values)).to("gpu"))

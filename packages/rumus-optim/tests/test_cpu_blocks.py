@@ -9,7 +9,7 @@ import pytest
 from rumus.autograd import GradientStore
 from rumus.nn import Parameter
 from rumus.optim import LAMB, Adam, AdamW, Lion
-from rumus.optim import _cpu as cpu
+from rumus.optim._cpu import blocks as cpu
 from rumus.tensor import from_numpy
 
 SIZE = 500_001

@@ -3,10 +3,6 @@
 from rumus.optim import lr_scheduler
 from rumus.optim.__about__ import __version__
 from rumus.optim._accumulate import GradientAccumulator
-from rumus.optim._adafactor import Adafactor
-from rumus.optim._adagrad import Adagrad
-from rumus.optim._adam import Adam
-from rumus.optim._adamw import AdamW
 from rumus.optim._average import WeightAverage
 from rumus.optim._clip import clip_grad_norm_, clip_grad_value_
 from rumus.optim._errors import (
@@ -16,12 +12,16 @@ from rumus.optim._errors import (
     ParameterListError,
 )
 from rumus.optim._groups import no_decay_groups
-from rumus.optim._lamb import LAMB
-from rumus.optim._lion import Lion
-from rumus.optim._muon import Muon
 from rumus.optim._optimizer import Optimizer
-from rumus.optim._rmsprop import RMSprop
-from rumus.optim._sgd import SGD
+from rumus.optim._rules.adafactor import Adafactor
+from rumus.optim._rules.adagrad import Adagrad
+from rumus.optim._rules.adam import Adam
+from rumus.optim._rules.adamw import AdamW
+from rumus.optim._rules.lamb import LAMB
+from rumus.optim._rules.lion import Lion
+from rumus.optim._rules.muon import Muon
+from rumus.optim._rules.rmsprop import RMSprop
+from rumus.optim._rules.sgd import SGD
 
 __all__ = [
     "LAMB",

@@ -13,7 +13,7 @@ from rumus.optim import _checks
 from rumus.tensor import Tensor
 
 if TYPE_CHECKING:
-    from rumus.optim._gpu_flats import Flat, Layout
+    from rumus.optim._gpu.flats import Flat, Layout
 
 
 class GradientAccumulator:
@@ -138,7 +138,7 @@ def _refuse_open_window(accumulator: GradientAccumulator) -> None:
 def _flats(grads: dict[ParamId, Tensor]) -> list[Flat]:
     if not any(grad.device.kind == "gpu" for grad in grads.values()):
         return []
-    from rumus.optim._gpu_flats import find_flats
+    from rumus.optim._gpu.flats import find_flats
 
     return find_flats(grads)
 
@@ -157,7 +157,7 @@ def _scale(store: GradientStore, ids: Iterable[ParamId], count: int) -> None:
 @cache
 def _device_share(count: int, index: int) -> Any:
     from rumus import gpu
-    from rumus.optim._gpu_step import Control
+    from rumus.optim._gpu.norm import Control
 
     with gpu.outside_capture():
         return Control(gpu.persist(gpu.full((4,), 1 / count, np.float32, index)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,12 +10,12 @@ import numpy as np
 
 from rumus.nn import Parameter
 from rumus.optim import _checks
-from rumus.optim._cpu import Span, flat, for_spans, spans
-from rumus.optim._engine import F32
+from rumus.optim._contract import F32
+from rumus.optim._cpu.average import HostAverages
 from rumus.optim._errors import OptimizerStateError, ParameterListError
 from rumus.optim._groups import as_list, make_groups, state_keys
 from rumus.optim._reading import reading
-from rumus.tensor import Tensor, from_numpy, no_grad
+from rumus.tensor import Tensor, no_grad
 
 
 class WeightAverage:
@@ -134,38 +134,7 @@ class WeightAverage:
 
     def _fresh(self) -> Any:
         if self._params[0].device.kind == "cpu":
-            return _HostAverages(self._params)
-        from rumus.optim._gpu_average import DeviceAverages
+            return HostAverages(self._params)
+        from rumus.optim._gpu.average import DeviceAverages
 
         return DeviceAverages(self._params)
-
-
-class _HostAverages:
-    """Averages in numpy."""
-
-    def __init__(self, params: list[Parameter]) -> None:
-        self.device = params[0].device
-        self._params = params
-        self._arrays: list[F32] = [np.array(p.array, np.float32, order="C") for p in params]
-
-    def move(self, share: Callable[[], float]) -> None:
-        moved = share()
-        weights = [np.ascontiguousarray(p.array) for p in self._params]
-
-        def body(span: Span, scratch: list[Any]) -> None:
-            index, start, stop = span
-            x, a = scratch[0], flat(self._arrays[index])[start:stop]
-            np.subtract(flat(weights[index])[start:stop], a, out=x)
-            np.multiply(x, moved, out=x)
-            np.add(a, x, out=a)
-
-        for_spans(spans([a.size for a in self._arrays]), "f", body)
-
-    def tensors(self) -> list[Tensor]:
-        return [from_numpy(a) for a in self._arrays]
-
-    def read(self) -> list[F32]:
-        return [a.copy() for a in self._arrays]
-
-    def write(self, arrays: list[F32]) -> None:
-        self._arrays = [np.array(a, np.float32, order="C") for a in arrays]

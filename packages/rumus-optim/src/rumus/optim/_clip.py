@@ -7,18 +7,15 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from rumus.autograd import GradientStore, check_store
 from rumus.nn import Parameter
 from rumus.optim import _checks
-from rumus.optim._cpu import Span, flat, for_spans, read_block, spans
+from rumus.optim._contract import NORM_EPS
+from rumus.optim._cpu.norm import host_norm
 from rumus.optim._errors import NonFiniteGradientError, ParameterListError
 from rumus.optim._groups import as_list
 from rumus.tensor import Tensor, tensor, zeros
-
-EPS = 1e-6
-"""Added to the norm before dividing by it, as in PyTorch."""
 
 
 def clip_grad_norm_(
@@ -77,14 +74,14 @@ def clip_grad_norm_(
         return zeros((), device=listed[0].device if listed else "cpu")
     scale: Any
     if next(iter(found.values())).device.kind == "gpu":
-        from rumus.optim._gpu_clip import device_norm
+        from rumus.optim._gpu.clip import device_norm
 
         norm, scale = device_norm(found, most, order)
     else:
         value = host_norm([g.array for g in found.values()], order)
         with np.errstate(over="ignore"):
             norm = tensor(np.float32(value))
-        scale = min(1.0, most / (value + EPS)) if math.isfinite(value) else 1.0
+        scale = min(1.0, most / (value + NORM_EPS)) if math.isfinite(value) else 1.0
     if error_if_nonfinite and not math.isfinite(float(norm)):
         raise NonFiniteGradientError(
             f"the gradients' norm of order {order:g} is {float(norm)}; they were left as they are"
@@ -110,55 +107,13 @@ def clip_grad_value_(grads: GradientStore, params: Iterable[Parameter], clip_val
     listed = _listed(params)
     found = {p.id: grad for p, grad in _gradients(grads, listed).items()}
     if any(grad.device.kind == "gpu" for grad in found.values()):
-        from rumus.optim._gpu_clip import clamp
+        from rumus.optim._gpu.clip import clamp
 
         clamped = clamp(found, limit)
     else:
         clamped = {id: grad.clamp(-limit, limit) for id, grad in found.items()}
     for id, grad in clamped.items():
         grads.replace(id, grad)
-
-
-def host_norm(arrays: list[npt.NDArray[np.floating]], order: float) -> float:
-    """The norm of order ``order`` over all elements of some arrays, accumulated in float64."""
-    if order in (1, 2, math.inf):
-        return _norm(arrays, order, 1.0)
-    largest = _norm(arrays, math.inf, 1.0)
-    if largest == 0.0 or not math.isfinite(largest):
-        return largest
-    return largest * _norm(arrays, order, 1 / largest)
-
-
-def _norm(arrays: list[npt.NDArray[np.floating]], order: float, scale: float) -> float:
-    parts: list[float] = []
-
-    def add(span: Span, buffers: list[npt.NDArray[np.float64]]) -> None:
-        index, start, stop = span
-        wide = buffers[0]
-        array = arrays[index]
-        if array.flags.c_contiguous:
-            wide[...] = flat(array)[start:stop]
-        else:
-            narrow = np.empty(stop - start, np.float32)
-            read_block(array, start, stop, 1.0, narrow)
-            wide[...] = narrow
-        np.abs(wide, out=wide)
-        np.multiply(wide, scale, out=wide)
-        if order == math.inf:
-            parts.append(float(wide.max()))
-            return
-        if order == 2:
-            np.multiply(wide, wide, out=wide)
-        elif order != 1:
-            np.power(wide, order, out=wide)
-        parts.append(float(wide.sum()))
-
-    for_spans(spans([a.size for a in arrays]), "d", add)
-    if order == math.inf:
-        return float(np.max(parts, initial=0.0))
-    # fsum rounds once, so the threads' order of arrival does not matter; it refuses inf and NaN.
-    total = math.fsum(parts) if all(map(math.isfinite, parts)) else float(np.sum(parts))
-    return float(total ** (1 / order))
 
 
 def _listed(params: Iterable[Parameter]) -> list[Parameter]:

@@ -8,23 +8,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
 from rumus.autograd import GradientStore, borrow
 from rumus.nn import Parameter
 from rumus.optim import _checks
-from rumus.optim._cpu_engine import CpuEngine, Work, step_elementwise
-from rumus.optim._engine import F32, Engine, Shape, with_masters
+from rumus.optim._contract import F32, Engine, GpuStep, Shape, with_masters
+from rumus.optim._cpu.engine import CpuEngine
+from rumus.optim._cpu.work import Work
 from rumus.optim._errors import HyperparameterError, OptimizerStateError, ParameterListError
 from rumus.optim._groups import Options, ParamGroup, ParamsLike, make_groups, state_keys
 from rumus.optim._reading import reading
 from rumus.optim._state_dict import read_state, write_state
 from rumus.tensor import Watch, structure_version
-
-if TYPE_CHECKING:
-    from rumus.optim._gpu_step import GpuStep
 
 
 class Optimizer(ABC):
@@ -47,12 +46,15 @@ class Optimizer(ABC):
         HyperparameterError: an option is unknown or outside its range.
     """
 
-    shader: ClassVar[str] = ""
-    """The WGSL file of the formula."""
+    elementwise: ClassVar[bool] = True
+    """Whether elements do not depend on each other: then a formula for blocks (:meth:`update`, and
+    ``update`` in WGSL) is all. Else :meth:`step_cpu` and :meth:`step_gpu` take whole parameters."""
+    shader: ClassVar[str | Path] = ""
+    """The WGSL of the formula, or the file that holds it."""
     shader_states: ClassVar[tuple[str, ...]] = ()
-    """All state arrays that the file names; those not in :attr:`states` read as 0 there."""
+    """All state arrays that the WGSL names; those not in :attr:`states` read as 0 there."""
     workspaces: ClassVar[tuple[str, ...]] = ()
-    """Of the file's states, those that hold nothing between steps."""
+    """Of the WGSL's states, those that hold nothing between steps."""
     one_buffer: ClassVar[bool] = False
     """Whether all state arrays share a buffer on the GPU, with room for a mean of each matrix."""
     scratch: ClassVar[str] = "f"
@@ -111,7 +113,7 @@ class Optimizer(ABC):
         s: Sequence[F32],
         scratch: Sequence[Any],
     ) -> None:
-        """The formula in numpy, in place, for one block; not if :meth:`step_cpu` is overridden.
+        """The formula in numpy, in place, for one block, if it is elementwise.
 
         Args:
             h: the group's row.
@@ -132,16 +134,16 @@ class Optimizer(ABC):
         return 0.0
 
     def shader_constants(self) -> dict[str, bool]:
-        """Constants of the WGSL file beside the row, such as switches between variants."""
+        """Constants of the WGSL beside the row, such as switches between variants."""
         return {}
 
     def step_cpu(self, works: Sequence[Work], step: int) -> None:
-        """Apply the formula to all parameters on the CPU."""
-        step_elementwise(self, works, step)
+        """Apply a formula that is not elementwise to all parameters on the CPU."""
+        raise NotImplementedError(f"{type(self).__name__} has no formula for whole parameters")
 
     def step_gpu(self, step: GpuStep) -> None:
-        """Apply the formula to the parameters of one arena on the GPU."""
-        step.update()
+        """Apply a formula that is not elementwise to the parameters of one arena on the GPU."""
+        raise NotImplementedError(f"{type(self).__name__} has no WGSL for whole parameters")
 
     # What users call
 
@@ -332,6 +334,6 @@ class Optimizer(ABC):
         rule = weakref.proxy(self)
         if devices == ["cpu"]:
             return CpuEngine(rule, self._params)
-        from rumus.optim._gpu_engine import GpuEngine
+        from rumus.optim._gpu.engine import GpuEngine
 
         return GpuEngine(rule, self._params)

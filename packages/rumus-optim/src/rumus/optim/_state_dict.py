@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from rumus.optim import _checks
-from rumus.optim._engine import F32, Snapshot, state_shapes
+from rumus.optim._contract import F32, Rule, Snapshot, state_shapes
 from rumus.optim._errors import HyperparameterError, OptimizerStateError
 from rumus.optim._groups import Options, ParamGroup
 
-if TYPE_CHECKING:
-    from rumus.optim._optimizer import Optimizer
+
+class CheckedRule(Rule, Protocol):
+    """A rule whose options have ranges."""
+
+    def check(self, options: Options) -> Options:
+        """A group's options with every range checked."""
+        ...
 
 
 def write_state(
-    optimizer: Optimizer,
+    optimizer: CheckedRule,
     groups: Sequence[ParamGroup],
     keys: Sequence[str],
     snapshot: Snapshot | None,
@@ -35,7 +40,7 @@ def write_state(
 
 
 def read_state(
-    optimizer: Optimizer,
+    optimizer: CheckedRule,
     groups: Sequence[ParamGroup],
     keys: Sequence[str],
     state: Mapping[str, Any],
@@ -71,7 +76,7 @@ def read_state(
 
 
 def _read_options(
-    optimizer: Optimizer, groups: Sequence[ParamGroup], keys: Sequence[str], given: Any
+    optimizer: CheckedRule, groups: Sequence[ParamGroup], keys: Sequence[str], given: Any
 ) -> list[Options]:
     left = iter(keys)
     own = [[next(left) for _ in group.params] for group in groups]

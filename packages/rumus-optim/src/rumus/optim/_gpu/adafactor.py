@@ -1,8 +1,8 @@
 """Adafactor's passes on the GPU: the same six dispatches for any number of matrices.
 
 Sums of squares over blocks of matrices (``squares``) are joined to rows and columns (``join``) and
-to each matrix's mean (``means``); then the frames of :mod:`rumus.optim._shaders` measure, combine
-and update. Stacks of matrices too small for blocks take one more (``small``).
+to each matrix's mean (``means``); then the frames of :mod:`rumus.optim._gpu.shaders` measure,
+combine and update. Stacks of matrices too small for blocks take one more (``small``).
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from itertools import product
+from typing import cast
 
 import numpy as np
 
 from rumus import gpu
 from rumus.gpu import GpuArray, Pipeline
-from rumus.optim import _shaders
-from rumus.optim._gpu_step import MOST_GROUPS, GpuStep, Run
-from rumus.optim._rooms import Room
+from rumus.optim._contract import GpuStep
+from rumus.optim._gpu import shaders
+from rumus.optim._gpu.rooms import Room
+from rumus.optim._gpu.step import MOST_GROUPS, ArenaStep, Run
 
 _ROWS = 64
 _COLUMNS = 256
@@ -151,8 +153,9 @@ class Layout:
         return first
 
 
-def move(step: GpuStep) -> None:
+def move(given: GpuStep) -> None:
     """Update every parameter of a room."""
+    step = cast(ArenaStep, given)
     layout = step.room.layout(Layout)
     factors, partials = step.room.states["means"], layout.partials
     moving = [step.table, *step.controls()]
@@ -166,7 +169,7 @@ def move(step: GpuStep) -> None:
     step.update(combined, extras=extras, stored=False)
 
 
-def _dispatch(step: GpuStep, layout: Layout, name: str, run: Run, arrays: list[GpuArray]) -> None:
+def _dispatch(step: ArenaStep, layout: Layout, name: str, run: Run, arrays: list[GpuArray]) -> None:
     edges = layout.works[name].edges
     first, last = edges[run.first], edges[run.last]
     if first < last:
@@ -176,9 +179,9 @@ def _dispatch(step: GpuStep, layout: Layout, name: str, run: Run, arrays: list[G
 
 
 @cache
-def _pass(name: str, formula: _shaders.Formula) -> Pipeline:
+def _pass(name: str, formula: shaders.Formula) -> Pipeline:
     """One of the passes that are not a frame around the formula."""
-    moving = [("table", "Row"), *_shaders.control(formula)]
+    moving = [("table", "Row"), *shaders.control(formula)]
     grads, partials, factors = ("grads", "Word"), ("partials", "f32"), ("factors", "f32")
     read, written = {
         "small": ([*moving, grads], [factors]),
@@ -189,14 +192,14 @@ def _pass(name: str, formula: _shaders.Formula) -> Pipeline:
     if moving[0] not in read:
         formula = replace(formula, control=False, skip=False)
     things = [_THINGS[name]] if name in _THINGS else []
-    words, word = _shaders.words(formula.half)
+    words, word = shaders.words(formula.half)
     lines = [
-        *_shaders.header(formula),
-        *_shaders.bindings([("blocks", "vec4<u32>"), *things, *read], written),
+        *shaders.header(formula),
+        *shaders.bindings([("blocks", "vec4<u32>"), *things, *read], written),
         words,
-        _shaders.text("sum_workgroup.wgsl"),
+        shaders.text("sum_workgroup.wgsl"),
     ]
-    kernel = _shaders.kernel(f"adafactor_{name}.wgsl")
+    kernel = shaders.kernel(f"adafactor_{name}.wgsl")
     return kernel.variant(prelude="\n".join(lines) + "\n", Word=word)
 
 

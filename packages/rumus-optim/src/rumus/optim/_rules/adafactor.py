@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from rumus.nn import Parameter
 from rumus.optim import _checks
-from rumus.optim._cpu import BLOCK, read_block
-from rumus.optim._cpu_engine import Work
-from rumus.optim._engine import F32, Shape
+from rumus.optim._contract import F32, SHADERS, GpuStep, Shape
+from rumus.optim._cpu.blocks import BLOCK, read_block
+from rumus.optim._cpu.work import Work
 from rumus.optim._groups import Options, ParamsLike
 from rumus.optim._optimizer import Optimizer
-
-if TYPE_CHECKING:
-    from rumus.optim._gpu_step import GpuStep
 
 
 class Row(NamedTuple):
@@ -63,7 +60,8 @@ class Adafactor(Optimizer):
         ParameterListError: no parameters, one of them twice, or another object.
     """
 
-    shader = "adafactor.wgsl"
+    elementwise = False
+    shader = SHADERS / "adafactor.wgsl"
     shader_states = ("gathered",)
     one_buffer = True
 
@@ -134,7 +132,7 @@ class Adafactor(Optimizer):
 
     def step_gpu(self, step: GpuStep) -> None:
         """The same on the GPU, in passes over all parameters at once."""
-        from rumus.optim._gpu_adafactor import move
+        from rumus.optim._gpu.adafactor import move
 
         move(step)
 

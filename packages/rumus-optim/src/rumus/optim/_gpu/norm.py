@@ -1,28 +1,39 @@
-"""Clipping on the GPU: norms that stay there, and clamping."""
+"""Norms of gradients, measured on the GPU without waiting for it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from rumus import gpu
-from rumus.autograd import ParamId
 from rumus.gpu import GpuArray, Pipeline
-from rumus.nn import Parameter
-from rumus.optim import _shaders
-from rumus.optim._clip import EPS
-from rumus.optim._gpu_flats import SLOT_BYTES, find_flats, origin
-from rumus.optim._gpu_step import Control
-from rumus.optim._rooms import aligned, view
-from rumus.tensor import Slot, Tensor
+from rumus.optim._contract import NORM_EPS
+from rumus.optim._gpu import shaders
+from rumus.optim._gpu.arrays import aligned
+from rumus.optim._gpu.flats import SLOT_BYTES, origin
 
 MOST_GROUPS = 1024
 _VECTORS_A_GROUP = 1024
 _KINDS = {2.0: "squares", math.inf: "largest"}
+
+
+class Control(GpuArray):
+    """A pending scale that kernels take as it is: its first element.
+
+    Attributes:
+        covers: of how many gradients its second element says whether they are finite; of none if
+            it is a scale and nothing else.
+    """
+
+    __slots__ = ("covers",)
+
+    def __init__(self, array: GpuArray, covers: int = 0) -> None:
+        super().__init__(array.storage, array.shape, array.strides, array.offset, array.dtype)
+        self.covers = covers
 
 
 @dataclass(slots=True)
@@ -38,28 +49,6 @@ class Range:
     def groups(self) -> int:
         """Workgroups to measure it with."""
         return min(MOST_GROUPS, -(-self.count // (4 * _VECTORS_A_GROUP)))
-
-
-def device_norm(
-    gradients: Mapping[Parameter, Tensor], most: float, order: float
-) -> tuple[Tensor, GpuArray]:
-    """The norm as a scalar on the device, and the array that a store is scaled by."""
-    slots = [p.slot for p in gradients]
-    arenas = {id(s.arena.grads.storage) for s in slots if isinstance(s, Slot)}
-    arrays = [g.array for g in gradients.values()]
-    control = Control(measure(arrays, arenas, most, order), len(arrays))
-    return Tensor.from_array(view(control, (), 2)), control
-
-
-def clamp(gradients: Mapping[ParamId, Tensor], limit: float) -> dict[ParamId, Tensor]:
-    """Gradients between ``-limit`` and ``limit``, those that share a buffer at once."""
-    clamped: dict[ParamId, Tensor] = {}
-    for flat in find_flats(gradients):
-        clamped |= flat.views(flat.whole.clamp(-limit, limit))
-    for id, grad in gradients.items():
-        if id not in clamped:
-            clamped[id] = grad.clamp(-limit, limit)
-    return clamped
 
 
 def measure(
@@ -90,7 +79,7 @@ def _measure(ranges: Sequence[Range], control: GpuArray, most: float, order: flo
         arrays = [part.array, partials] + [control] * (kind == "powers")
         words = (part.first // 4, part.count, place, order)
         _sums(kind, part.array.dtype == np.float16).dispatch(arrays, words, part.groups)
-    _finish(kind).dispatch([partials, control], (places[-1], order, most, EPS))
+    _finish(kind).dispatch([partials, control], (places[-1], order, most, NORM_EPS))
 
 
 def neighbours(arrays: Iterable[GpuArray], arenas: Collection[int]) -> list[Range]:
@@ -125,15 +114,15 @@ def _join(arrays: Iterable[GpuArray], arenas: Collection[int]) -> list[Range]:
 
 @cache
 def _sums(kind: str, half: bool) -> Pipeline:
-    prelude, word = _shaders.words(half)
-    prelude += _shaders.text("norm_common.wgsl") + _shaders.text(f"norm_{kind}.wgsl")
-    return _shaders.kernel("norm.wgsl").variant(prelude=prelude, Word=word)
+    prelude, word = shaders.words(half)
+    prelude += shaders.text("norm_common.wgsl") + shaders.text(f"norm_{kind}.wgsl")
+    return shaders.kernel("norm.wgsl").variant(prelude=prelude, Word=word)
 
 
 @cache
 def _finish(kind: str) -> Pipeline:
-    return _shaders.kernel("norm_finish.wgsl").variant(
-        prelude=_shaders.text("norm_common.wgsl"),
+    return shaders.kernel("norm_finish.wgsl").variant(
+        prelude=shaders.text("norm_common.wgsl"),
         LARGEST=kind == "largest",
         POWERS=kind == "powers",
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rumus.optim._adam import Adam
 from rumus.optim._groups import ParamsLike
+from rumus.optim._rules.adam import Adam
 
 
 class AdamW(Adam):

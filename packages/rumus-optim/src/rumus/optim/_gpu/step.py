@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from rumus import gpu
 from rumus.autograd import Borrowed
 from rumus.gpu import GpuArray, Pipeline
-from rumus.optim import _shaders
-from rumus.optim._engine import MASTER
-from rumus.optim._rooms import Cut, Room, aligned, view
-from rumus.optim._shaders import Formula
+from rumus.nn import Parameter
+from rumus.optim._contract import MASTER
+from rumus.optim._gpu import shaders
+from rumus.optim._gpu.arrays import aligned, view
+from rumus.optim._gpu.norm import Control, measure
+from rumus.optim._gpu.rooms import Cut, Room
+from rumus.optim._gpu.rule import GpuRule
+from rumus.optim._gpu.shaders import Formula
 from rumus.tensor import Tensor
-
-if TYPE_CHECKING:
-    from rumus.optim._optimizer import Optimizer
 
 MOST_GROUPS = 65535
 """Workgroups of one dispatch that every adapter runs; a workgroup takes further tiles beyond it."""
-
-
-class Control(GpuArray):
-    """A pending scale that kernels take as it is: its first element.
-
-    Attributes:
-        covers: of how many gradients its second element says whether they are finite; of none if
-            it is a scale and nothing else.
-    """
-
-    __slots__ = ("covers",)
-
-    def __init__(self, array: GpuArray, covers: int = 0) -> None:
-        super().__init__(array.storage, array.shape, array.strides, array.offset, array.dtype)
-        self.covers = covers
 
 
 class Run(NamedTuple):
@@ -103,20 +89,18 @@ class Gradients:
         Args:
             skip: scale, finiteness, skipped steps, 0; kept from step to step.
         """
-        from rumus.optim._gpu_clip import measure
-
         control = self.control
         if control is not None and control.covers == len(self.found):
             measured: GpuArray = control
         else:
             measured = measure(self.found, self._arenas, most=np.inf, order=np.inf)
         scale = measured if control is None else control
-        _shaders.kernel("skip.wgsl").variant().dispatch([scale, measured, skip])
+        shaders.kernel("skip.wgsl").variant().dispatch([scale, measured, skip])
         return skip
 
 
 @dataclass
-class GpuStep:
+class ArenaStep:
     """What an optimizer's formula runs on.
 
     Attributes:
@@ -132,7 +116,7 @@ class GpuStep:
     runs: Sequence[Run]
     table: GpuArray
     control: GpuArray | None
-    rule: Optimizer
+    rule: GpuRule
     skip: bool
 
     @cached_property
@@ -140,7 +124,7 @@ class GpuStep:
         """The optimizer's WGSL, as this step needs it."""
         rule = self.rule
         return Formula(
-            file=rule.shader,
+            source=rule.shader,
             fields=rule.fields,
             states=rule.shader_states,
             kept=tuple(s for s in (*rule.states, *rule.workspaces) if s in rule.shader_states),
@@ -149,6 +133,19 @@ class GpuStep:
             control=self.control is not None,
             skip=self.skip,
         )
+
+    @property
+    def params(self) -> list[Parameter]:
+        """The parameters that the step changes."""
+        return [p for p in self.room.params if p.requires_grad]
+
+    def state(self, name: str, parameter: Parameter) -> Tensor:
+        """A parameter's state array, in place."""
+        return self.room.state(name, parameter)
+
+    def per_parameter(self, name: str, number: Callable[[Parameter], float]) -> GpuArray:
+        """A number for each parameter that follows from its shape."""
+        return self.room.per_slot(name, number)
 
     def update(
         self,
@@ -167,8 +164,8 @@ class GpuStep:
             extras: what the formula gathers from.
         """
         room, formula = self.room, self.formula
-        at_once = not room.half or _shaders.fits(formula, grads, room.most_bindings)
-        pipeline = _shaders.update_pass(formula, grads=grads, stored=stored, rounded=at_once)
+        at_once = not room.half or shaders.fits(formula, grads, room.most_bindings)
+        pipeline = shaders.update_pass(formula, grads=grads, stored=stored, rounded=at_once)
         places = [*self._states(), *([room.states[MASTER]] if room.half else [])]
         if at_once:
             places = [room.arena.data, *places]
@@ -181,7 +178,7 @@ class GpuStep:
 
     def measure(self, extras: Sequence[GpuArray] = ()) -> GpuArray:
         """Change the states and sum two quantities, in one pass: a pair for each tile."""
-        pipeline = _shaders.measure_pass(self.formula)
+        pipeline = shaders.measure_pass(self.formula)
         room = self.room
         sums = gpu.empty((max(self._measured.total, 1), 2), np.float32, room.device_index)
         values = room.states[MASTER] if room.half else room.arena.data
@@ -196,7 +193,7 @@ class GpuStep:
         combined = gpu.empty((count,), np.float32, room.device_index)
         arrays = [self._measured.slots, self.table, sums, *self.controls(), *extras, combined]
         groups = min(count, MOST_GROUPS)
-        _shaders.combine_pass(self.formula).dispatch(arrays, (0, count, 0, 0.0), groups)
+        shaders.combine_pass(self.formula).dispatch(arrays, (0, count, 0, 0.0), groups)
         return combined
 
     @property

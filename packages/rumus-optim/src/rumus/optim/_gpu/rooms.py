@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,10 @@ import numpy.typing as npt
 from rumus import gpu
 from rumus.gpu import GpuArray
 from rumus.nn import Parameter
-from rumus.optim._engine import F32, MASTER, Shape, state_shapes
-from rumus.tensor import Arena, Tensor, from_numpy, where
-
-if TYPE_CHECKING:
-    from rumus.optim._optimizer import Optimizer
+from rumus.optim._contract import F32, MASTER, state_shapes
+from rumus.optim._gpu.arrays import contiguous_strides, overwrite, view
+from rumus.optim._gpu.rule import GpuRule
+from rumus.tensor import Arena, Tensor, where
 
 L = TypeVar("L")
 
@@ -63,7 +62,7 @@ class Room:
 
     def __init__(
         self,
-        rule: Optimizer,
+        rule: GpuRule,
         arena: Arena,
         params: Sequence[Parameter],
         groups: Sequence[int],
@@ -73,6 +72,7 @@ class Room:
         self.params = list(params)
         self.first = first
         self.groups = list(groups)
+        self._numbers = {p.id: k for k, p in enumerate(params)}
         self._strides = [contiguous_strides(p.shape) for p in params]
         self._offsets = [slot.offset for slot in arena.slots]
         self._rule = rule
@@ -158,6 +158,14 @@ class Room:
         """Where a parameter's state begins in the storage of its array."""
         return self.states[name].offset + self.offsets[name][k]
 
+    def state(self, name: str, parameter: Parameter) -> Tensor:
+        """A parameter's state array, in place; a workspace's is of the parameter's shape."""
+        k = self._numbers[parameter.id]
+        shape = self._shapes[k].get(name, parameter.shape)
+        offset = self.offsets[name][k] if name in self.offsets else self._offsets[k]
+        array = self.states[name]
+        return Tensor.from_array(view(array, shape, array.offset + offset))
+
     def layout(self, make: Callable[[Room], L]) -> L:
         """What an optimizer works out of the room once."""
         if self._layout is None:
@@ -217,31 +225,8 @@ class Room:
         return max(int(ends[-1]), 4)
 
 
-def contiguous_strides(shape: Shape) -> Shape:
-    """Row-major strides, in elements."""
-    return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
-
-
-def view(flat: GpuArray, shape: Shape, offset: int) -> GpuArray:
-    """Elements of an array's storage, from ``offset`` on, under a shape."""
-    return GpuArray(flat.storage, shape, contiguous_strides(shape), offset, flat.dtype)
-
-
-def aligned(grad: GpuArray) -> GpuArray:
-    """A gradient that can be read in vectors of four: itself, or a copy."""
-    if grad.is_contiguous and grad.offset % 4 == 0:
-        return grad
-    return (Tensor.from_array(grad) * 1.0).contiguous().array  # type: ignore[no-any-return]
-
-
-def overwrite(target: GpuArray, values: F32) -> None:
-    """Copy values from the host into an array that stays where it is."""
-    place = Tensor.from_array(target)
-    place.copy_(from_numpy(values).to(place.device))
-
-
 def make_rooms(
-    rule: Optimizer, arenas: Sequence[Arena], params: Sequence[Parameter], groups: Sequence[int]
+    rule: GpuRule, arenas: Sequence[Arena], params: Sequence[Parameter], groups: Sequence[int]
 ) -> list[Room]:
     """A room for each arena; the parameters are in the arenas' order."""
     rooms, first = [], 0

@@ -25,9 +25,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from rumus.gpu import Kernel, Pipeline
+from rumus.optim._contract import SHADERS
 
 Arrays = list[tuple[str, str]]
 """Names and element types of bindings."""
@@ -46,7 +47,7 @@ class Formula:
     """What the frames need to know of an optimizer's WGSL file.
 
     Attributes:
-        file: its name.
+        source: the text, or the file that holds it.
         fields: the row's numbers.
         states: every state that the file names.
         kept: those that have an array; the others read as 0.
@@ -56,7 +57,7 @@ class Formula:
         skip: whether the control also says if the step is to be left out.
     """
 
-    file: str
+    source: str | Path
     fields: tuple[str, ...]
     states: tuple[str, ...]
     kept: tuple[str, ...]
@@ -69,13 +70,26 @@ class Formula:
 @cache
 def kernel(name: str) -> Kernel:
     """The kernel of a WGSL file. Tiles and ranges are made from the arrays' own sizes."""
-    return Kernel(files("rumus.optim") / "shaders" / name, name=f"optim/{name}", trusted=True)
+    return Kernel(SHADERS / name, name=f"optim/{name}", trusted=True)
 
 
 @cache
 def text(name: str) -> str:
     """A WGSL file that others are put together with."""
-    return (files("rumus.optim") / "shaders" / name).read_text()
+    return (SHADERS / name).read_text()
+
+
+@cache
+def _kernel_of(source: str | Path) -> Kernel:
+    """The kernel of a formula. Our own are trusted: they index nothing but what a frame read."""
+    own = isinstance(source, Path) and source.parent == SHADERS
+    name = f"optim/{source.name}" if isinstance(source, Path) else "an optimizer's formula"
+    return Kernel(source, name=name, trusted=own)
+
+
+@cache
+def _text_of(source: str | Path) -> str:
+    return source if isinstance(source, str) else source.read_text()
 
 
 def words(half: bool) -> tuple[str, str]:
@@ -183,17 +197,17 @@ def combine_pass(formula: Formula) -> Pipeline:
 
 def reads_combined(formula: Formula) -> bool:
     """Whether the formula's update takes a number for the whole parameter."""
-    return "(*s).combined" in text(formula.file)
+    return "(*s).combined" in _text_of(formula.source)
 
 
 def _gathers(formula: Formula) -> bool:
     """Whether the formula finds a part of its state by itself."""
-    return "fn gather(" in text(formula.file)
+    return "fn gather(" in _text_of(formula.source)
 
 
 def _build(formula: Formula, lines: Sequence[str]) -> Pipeline:
     prelude = text("common.wgsl") + "\n".join(line for line in lines if line) + "\n"
-    return kernel(formula.file).variant(prelude=prelude, **dict(formula.constants))
+    return _kernel_of(formula.source).variant(prelude=prelude, **dict(formula.constants))
 
 
 def _word(half: bool) -> str:

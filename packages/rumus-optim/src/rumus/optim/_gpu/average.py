@@ -10,9 +10,9 @@ import numpy as np
 from rumus import gpu
 from rumus.gpu import GpuArray, Pipeline
 from rumus.nn import Parameter
-from rumus.optim import _shaders
-from rumus.optim._engine import F32
-from rumus.optim._rooms import view
+from rumus.optim._contract import F32
+from rumus.optim._gpu import shaders
+from rumus.optim._gpu.arrays import view
 from rumus.tensor import Arena, Slot, Tensor, from_numpy, no_grad, pack
 
 _MOST_GROUPS = 16384
@@ -83,5 +83,5 @@ class DeviceAverages:
 
 @cache
 def _pipeline(half: bool) -> Pipeline:
-    prelude, word = _shaders.words(half)
-    return _shaders.kernel("average.wgsl").variant(prelude=prelude, Word=word)
+    prelude, word = shaders.words(half)
+    return shaders.kernel("average.wgsl").variant(prelude=prelude, Word=word)

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rumus.optim import _checks
-from rumus.optim._cpu import add_scaled
-from rumus.optim._engine import F32
+from rumus.optim._contract import F32, SHADERS
+from rumus.optim._cpu.blocks import add_scaled
 from rumus.optim._errors import HyperparameterError
 from rumus.optim._groups import Options, ParamsLike
 from rumus.optim._optimizer import Optimizer
@@ -55,7 +55,7 @@ class SGD(Optimizer):
         ParameterListError: no parameters, one of them twice, or another object.
     """
 
-    shader = "sgd.wgsl"
+    shader = SHADERS / "sgd.wgsl"
     shader_states = ("b",)
     scratch = "fd"
 

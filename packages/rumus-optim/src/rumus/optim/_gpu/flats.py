@@ -12,7 +12,7 @@ from typing import Any
 
 from rumus.autograd import ParamId
 from rumus.gpu import GpuArray
-from rumus.optim._rooms import view
+from rumus.optim._gpu.arrays import view
 from rumus.tensor import Tensor
 
 SLOT_BYTES = 256

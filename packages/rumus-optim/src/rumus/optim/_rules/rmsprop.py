@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rumus.optim import _checks
-from rumus.optim._cpu import blend
-from rumus.optim._engine import F32
+from rumus.optim._contract import F32, SHADERS
+from rumus.optim._cpu.blocks import blend
 from rumus.optim._groups import Options, ParamsLike
 from rumus.optim._optimizer import Optimizer
 
@@ -56,7 +56,7 @@ class RMSprop(Optimizer):
         ParameterListError: no parameters, one of them twice, or another object.
     """
 
-    shader = "rmsprop.wgsl"
+    shader = SHADERS / "rmsprop.wgsl"
     shader_states = ("v", "a", "b")
     scratch = "ff"
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rumus.optim._cpu import Span, for_spans, spans
-from rumus.optim._cpu_engine import Work
-from rumus.optim._engine import F32
+from rumus.optim._contract import F32, SHADERS, GpuStep
+from rumus.optim._cpu.blocks import Span, for_spans, spans
+from rumus.optim._cpu.work import Work
 from rumus.optim._groups import ParamsLike
-from rumus.optim._moments import MomentOptimizer, Row, advance, divide
-
-if TYPE_CHECKING:
-    from rumus.optim._gpu_step import GpuStep
+from rumus.optim._rules.moments import MomentOptimizer, Row, advance, divide
 
 
 class LAMB(MomentOptimizer):
@@ -45,7 +42,8 @@ class LAMB(MomentOptimizer):
         ParameterListError: no parameters, one of them twice, or another object.
     """
 
-    shader = "lamb.wgsl"
+    elementwise = False
+    shader = SHADERS / "lamb.wgsl"
     shader_states = ("m", "v")
     scratch = "ff"
 

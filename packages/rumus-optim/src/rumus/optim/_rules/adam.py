@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rumus.optim._engine import F32
+from rumus.optim._contract import F32, SHADERS
 from rumus.optim._groups import ParamsLike
-from rumus.optim._moments import MomentOptimizer, Row, advance, divide
+from rumus.optim._rules.moments import MomentOptimizer, Row, advance, divide
 
 
 class Adam(MomentOptimizer):
@@ -42,7 +42,7 @@ class Adam(MomentOptimizer):
         ParameterListError: no parameters, one of them twice, or another object.
     """
 
-    shader = "adam.wgsl"
+    shader = SHADERS / "adam.wgsl"
     shader_states = ("m", "v", "v_max")
     scratch = "ff"
 

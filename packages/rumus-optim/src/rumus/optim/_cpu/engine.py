@@ -3,65 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from rumus.autograd import Borrowed
 from rumus.nn import Parameter
-from rumus.optim._cpu import F32, Span, flat, for_spans, read_block, spans, wide_spans
-from rumus.optim._engine import MASTER, Snapshot, state_shapes
-
-if TYPE_CHECKING:
-    from rumus.optim._optimizer import Optimizer
+from rumus.optim._contract import F32, MASTER, Rule, Snapshot, state_shapes
+from rumus.optim._cpu.blocks import Span, flat, for_spans, spans, wide_spans
+from rumus.optim._cpu.work import Work
 
 
-@dataclass(slots=True)
-class Work:
-    """One parameter during a step.
-
-    Attributes:
-        shape: the parameter's shape.
-        p: its float32 values as one axis, to be updated in place (the master's for float16).
-        grad: its gradient as it lies in the store.
-        scale: what the gradient is to be multiplied by.
-        states: its state arrays, each as one axis, in the order of the optimizer's names.
-        row: the numbers of its group.
-        target: where to write the new values if that is not ``p`` itself.
-    """
-
-    shape: tuple[int, ...]
-    p: F32
-    grad: npt.NDArray[Any]
-    scale: float
-    states: tuple[F32, ...]
-    row: Any
-    target: npt.NDArray[Any] | None
+class CpuRule(Rule, Protocol):
+    """A rule with a formula in numpy."""
 
     @property
-    def plain(self) -> bool:
-        """Whether the gradient can be read as it lies."""
-        return self.scale == 1.0 and self.grad.dtype == np.float32 and self.grad.flags.c_contiguous
+    def scratch(self) -> str:
+        """The scratch arrays of :meth:`update`, a letter each: ``f`` float32, ``d`` float64."""
+        ...
 
-    def gradient(self, start: int, stop: int, scratch: Sequence[F32]) -> F32:
-        """Scaled elements of the gradient: a view of it, or the last scratch array."""
-        if self.plain:
-            return flat(self.grad)[start:stop]
-        read_block(self.grad, start, stop, self.scale, scratch[-1])
-        return scratch[-1]
+    def update(
+        self, h: Any, step: int, p: F32, g: F32, s: Sequence[F32], scratch: Sequence[Any]
+    ) -> None:
+        """The formula in place, for one block of elements that do not depend on each other."""
+        ...
 
-    def finish(self, start: int, stop: int) -> None:
-        """Write new values to a float16 parameter."""
-        if self.target is not None and self.target.flags.c_contiguous:
-            flat(self.target)[start:stop] = self.p[start:stop]
+    def step_cpu(self, works: Sequence[Work], step: int) -> None:
+        """Apply a formula that is not elementwise to all parameters."""
+        ...
 
 
 class CpuEngine:
     """Runs an optimizer's numpy formula; state arrays are made at the first step."""
 
-    def __init__(self, rule: Optimizer, params: Sequence[Parameter]) -> None:
+    def __init__(self, rule: CpuRule, params: Sequence[Parameter]) -> None:
         self._rule = rule
         self._params = params
         self._step = 0
@@ -87,7 +63,10 @@ class CpuEngine:
             self._skipped += 1
             return
         self._step += 1
-        self._rule.step_cpu(works, self._step)
+        if self._rule.elementwise:
+            _step_elementwise(self._rule, works, self._step)
+        else:
+            self._rule.step_cpu(works, self._step)
         for work in works:
             if work.target is not None and not work.target.flags.c_contiguous:
                 work.target[...] = work.p.reshape(work.shape)
@@ -148,7 +127,7 @@ class CpuEngine:
         return works
 
 
-def step_elementwise(rule: Optimizer, works: Sequence[Work], step: int) -> None:
+def _step_elementwise(rule: CpuRule, works: Sequence[Work], step: int) -> None:
     """Apply a formula whose elements do not depend on each other, block by block."""
     scratch = rule.scratch + "f" * any(not work.plain for work in works)
 

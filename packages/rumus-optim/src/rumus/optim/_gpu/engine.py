@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,13 +10,12 @@ from rumus import gpu
 from rumus.autograd import Borrowed
 from rumus.gpu import GpuArray
 from rumus.nn import Parameter
-from rumus.optim._engine import F32, Snapshot
-from rumus.optim._gpu_step import GpuStep, Gradients
-from rumus.optim._rooms import Room, make_rooms, overwrite
+from rumus.optim._contract import F32, Snapshot
+from rumus.optim._gpu.arrays import overwrite
+from rumus.optim._gpu.rooms import Room, make_rooms
+from rumus.optim._gpu.rule import GpuRule
+from rumus.optim._gpu.step import ArenaStep, Gradients
 from rumus.tensor import pack
-
-if TYPE_CHECKING:
-    from rumus.optim._optimizer import Optimizer
 
 
 class GpuEngine:
@@ -27,7 +25,7 @@ class GpuEngine:
     captured step advances it in every replay.
     """
 
-    def __init__(self, rule: Optimizer, params: Sequence[Parameter]) -> None:
+    def __init__(self, rule: GpuRule, params: Sequence[Parameter]) -> None:
         self.device = params[0].device
         self._rule = rule
         self._order = sorted(range(len(params)), key=lambda i: params[i].dtype.itemsize)
@@ -71,9 +69,12 @@ class GpuEngine:
         table = gpu.host_value(self._next_table, rows, np.float32, self.device.index)
         for room, runs in zip(self._rooms, gradients.runs, strict=True):
             if runs:
-                self._rule.step_gpu(
-                    GpuStep(room, runs, table, control, self._rule, self._skip is not None)
-                )
+                skip = self._skip is not None
+                step = ArenaStep(room, runs, table, control, self._rule, skip)
+                if self._rule.elementwise:
+                    step.update()
+                else:
+                    self._rule.step_gpu(step)
 
     def counts(self) -> tuple[int, int]:
         """Updates made and updates skipped; waits for the device if steps can be skipped."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rumus.optim import _checks
-from rumus.optim._engine import F32
+from rumus.optim._contract import F32, SHADERS
 from rumus.optim._groups import Options, ParamsLike
 from rumus.optim._optimizer import Optimizer
 
@@ -49,7 +49,7 @@ class Adagrad(Optimizer):
         ParameterListError: no parameters, one of them twice, or another object.
     """
 
-    shader = "adagrad.wgsl"
+    shader = SHADERS / "adagrad.wgsl"
     shader_states = ("v",)
     scratch = "ff"
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rumus.optim import _checks
-from rumus.optim._cpu import read_block
-from rumus.optim._cpu_engine import Work
-from rumus.optim._engine import F32
+from rumus.optim._contract import F32, SHADERS, GpuStep
+from rumus.optim._cpu.blocks import read_block
+from rumus.optim._cpu.work import Work
 from rumus.optim._errors import ParameterListError
 from rumus.optim._groups import Options, ParamsLike
 from rumus.optim._optimizer import Optimizer
-
-if TYPE_CHECKING:
-    from rumus.optim._gpu_step import GpuStep
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic whose slope at 0 is steepest while it stays near 1; Jordan et al., 2024."""
@@ -68,7 +65,8 @@ class Muon(Optimizer):
         ParameterListError: no parameters, one of them twice, or one that is no matrix.
     """
 
-    shader = "muon.wgsl"
+    elementwise = False
+    shader = SHADERS / "muon.wgsl"
     shader_states = ("b", "d")
     workspaces = ("d",)
 
@@ -144,11 +142,11 @@ class Muon(Optimizer):
 
     def step_gpu(self, step: GpuStep) -> None:
         """The same on the GPU: a pass for the momentum, batched products, a pass that moves."""
-        from rumus.optim._gpu_muon import orthogonalize
+        from rumus.optim._gpu.muon import orthogonalize
 
         step.measure()
-        orthogonalize(step.room, self._coefficients, self._eps, self._ns_steps)
-        factors = step.room.per_slot("adjust", lambda p: self._factor(p.shape))
+        orthogonalize(step, "d", self._coefficients, self._eps, self._ns_steps)
+        factors = step.per_parameter("adjust", lambda p: self._factor(p.shape))
         step.update(factors, grads=False, stored=False)
 
     def _move(self, work: Work) -> None:

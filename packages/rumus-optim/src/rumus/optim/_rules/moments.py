@@ -8,8 +8,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from rumus.optim import _checks
-from rumus.optim._cpu import blend
-from rumus.optim._engine import F32
+from rumus.optim._contract import F32
+from rumus.optim._cpu.blocks import blend
 from rumus.optim._groups import Options
 from rumus.optim._optimizer import Optimizer
 

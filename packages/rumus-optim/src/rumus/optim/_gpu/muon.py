@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rumus.optim._rooms import Room, view
+from rumus.nn import Parameter
+from rumus.optim._contract import GpuStep
 from rumus.tensor import Tensor, no_grad, stack
 
 _MOST_ELEMENTS = 1 << 24
@@ -12,12 +13,12 @@ _MOST_ELEMENTS = 1 << 24
 
 
 def orthogonalize(
-    room: Room, coefficients: tuple[float, float, float], eps: float, steps: int
+    step: GpuStep, name: str, coefficients: tuple[float, float, float], eps: float, steps: int
 ) -> None:
-    """Replace every direction ``d`` of a room by its orthogonalised form."""
+    """Replace a state of every matrix by its orthogonalised form."""
     with no_grad():
-        for batch in _batches(room):
-            places = [_place(room, k) for k in batch]
+        for batch in _batches(step):
+            places = [step.state(name, parameter) for parameter in batch]
             result = _newton_schulz(stack(places), coefficients, eps, steps)
             for i, place in enumerate(places):
                 place.copy_(result[i])
@@ -36,19 +37,13 @@ def _newton_schulz(
     return x.transpose(1, 2) if tall else x
 
 
-def _batches(room: Room) -> Iterator[list[int]]:
-    """Slots of trained matrices of one shape, as many together as a batch takes."""
-    by_shape: dict[tuple[int, ...], list[int]] = {}
-    for k, parameter in enumerate(room.params):
-        if parameter.requires_grad and parameter.size:
-            by_shape.setdefault(parameter.shape, []).append(k)
-    for (rows, columns), slots in by_shape.items():
+def _batches(step: GpuStep) -> Iterator[list[Parameter]]:
+    """Matrices of one shape, as many together as a batch takes."""
+    by_shape: dict[tuple[int, ...], list[Parameter]] = {}
+    for parameter in step.params:
+        if parameter.size:
+            by_shape.setdefault(parameter.shape, []).append(parameter)
+    for (rows, columns), matrices in by_shape.items():
         most = max(1, _MOST_ELEMENTS // (rows * columns))
-        for start in range(0, len(slots), most):
-            yield slots[start : start + most]
-
-
-def _place(room: Room, k: int) -> Tensor:
-    return Tensor.from_array(
-        view(room.states["d"], room.params[k].shape, room.arena.slots[k].offset)
-    )
+        for start in range(0, len(matrices), most):
+            yield matrices[start : start + most]

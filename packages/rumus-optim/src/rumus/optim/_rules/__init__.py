@@ -1,0 +1,1 @@
+"""The optimizers: the ranges of their options, their states and their formulas."""
