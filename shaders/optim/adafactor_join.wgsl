@@ -9,6 +9,7 @@ struct Factor {
     count: u32,
     over: u32,      // elements that each mean is taken over
     group: u32,
+    slot: u32,
 }
 
 var<workgroup> shared_sums: array<f32, 256>;
@@ -44,10 +45,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>,
         }
         var mean = 0.0;
         if (thread < width && i < factor.length) {
-            let h = table[factor.group];
+            let h = row_of(factor.group, factor.slot);
             let newest = shared_sums[thread] * scale() * scale() / f32(factor.over);
             mean = factors[factor.at + i];
-            mean += new_share(h, step_of(h)) * (newest - mean);
+            mean += new_share(h, h.step) * (newest - mean);
             factors[factor.at + i] = mean;
         }
         let total = sum_workgroup(vec2<f32>(mean, 0.0), thread).x;

@@ -11,6 +11,7 @@ struct Stack {
     column_at: u32,
     mean_at: u32,
     group: u32,
+    slot: u32,
 }
 
 fn square(i: u32) -> f32 {
@@ -21,7 +22,7 @@ fn square(i: u32) -> f32 {
 // A factor after it has moved towards a mean of squares, given their sum.
 fn move_factor(h: Row, at: u32, sum: f32, over: u32) -> f32 {
     let newest = sum * scale() * scale() / f32(over);
-    factors[at] += pow(step_of(h), h.beta2_decay) * (newest - factors[at]);
+    factors[at] += pow(h.step, h.beta2_decay) * (newest - factors[at]);
     return factors[at];
 }
 
@@ -34,7 +35,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>,
         let stack = stacks[blocks[k].x];
         let matrix = blocks[k].y + thread;
         if (matrix >= stack.count) { continue; }
-        let h = table[stack.group];
+        let h = row_of(stack.group, stack.slot);
         let start = stack.start + matrix * stack.rows * stack.columns;
         var total = 0.0;
         for (var row = 0u; row < stack.rows; row++) {

@@ -119,11 +119,13 @@ class Snapshot:
     Attributes:
         step: updates made so far.
         skipped: updates left out because a gradient was not finite.
+        counts: for each parameter in order, the updates that it took part in.
         states: for each parameter in order, its arrays by name; empty before the first step.
     """
 
     step: int
     skipped: int
+    counts: list[int]
     states: list[dict[str, F32]]
 
 

@@ -117,7 +117,7 @@ class Optimizer(ABC):
 
         Args:
             h: the group's row.
-            step: the number of this update, from 1.
+            step: the number of this update among the parameter's own, from 1.
             p: parameter values.
             g: gradient, which must not be written to.
             s: state arrays in the order of :attr:`states`.
@@ -137,7 +137,7 @@ class Optimizer(ABC):
         """Constants of the WGSL beside the row, such as switches between variants."""
         return {}
 
-    def step_cpu(self, works: Sequence[Work], step: int) -> None:
+    def step_cpu(self, works: Sequence[Work]) -> None:
         """Apply a formula that is not elementwise to all parameters on the CPU."""
         raise NotImplementedError(f"{type(self).__name__} has no formula for whole parameters")
 

@@ -34,6 +34,7 @@ def write_state(
         "optimizer": type(optimizer).__name__,
         "step": 0 if snapshot is None else snapshot.step,
         "skipped": 0 if snapshot is None else snapshot.skipped,
+        "steps": dict(zip(keys, snapshot.counts, strict=True)) if snapshot is not None else {},
         "groups": [{"params": [next(left) for _ in g.params], **g.options} for g in groups],
         "state": dict(zip(keys, states, strict=True)) if states else {},
     }
@@ -64,7 +65,7 @@ def read_state(
     if not state["state"]:
         if step:
             raise OptimizerStateError(f"the state of {name} says step {step} but holds no arrays")
-        return options, Snapshot(0, skipped, [])
+        return options, Snapshot(0, skipped, [0] * len(keys), [])
     if set(state["state"]) != set(keys):
         raise OptimizerStateError(_difference(set(state["state"]), set(keys)))
     params = [p for group in groups for p in group.params]
@@ -72,7 +73,15 @@ def read_state(
         _read_arrays(key, state_shapes(optimizer, p), state["state"][key])
         for key, p in zip(keys, params, strict=True)
     ]
-    return options, Snapshot(step, skipped, arrays)
+    return options, Snapshot(step, skipped, _read_counts(state, keys, step), arrays)
+
+
+def _read_counts(state: Mapping[str, Any], keys: Sequence[str], step: int) -> list[int]:
+    """Each parameter's own updates; states of 0.1 have one number for all of them."""
+    given = state.get("steps", dict.fromkeys(keys, step))
+    if set(given) != set(keys):
+        raise OptimizerStateError("steps: " + _difference(set(given), set(keys)))
+    return [_checks.count(f"{key}'s steps", given[key], least=0, most=step) for key in keys]
 
 
 def _read_options(

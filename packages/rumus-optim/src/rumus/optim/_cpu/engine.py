@@ -29,7 +29,7 @@ class CpuRule(Rule, Protocol):
         """The formula in place, for one block of elements that do not depend on each other."""
         ...
 
-    def step_cpu(self, works: Sequence[Work], step: int) -> None:
+    def step_cpu(self, works: Sequence[Work]) -> None:
         """Apply a formula that is not elementwise to all parameters."""
         ...
 
@@ -42,6 +42,7 @@ class CpuEngine:
         self._params = params
         self._step = 0
         self._skipped = 0
+        self._counts = [0] * len(params)
         self._states: list[dict[str, F32]] = []
 
     def prepare(self) -> None:
@@ -63,10 +64,12 @@ class CpuEngine:
             self._skipped += 1
             return
         self._step += 1
+        for i, parameter in enumerate(self._params):
+            self._counts[i] += parameter.requires_grad
         if self._rule.elementwise:
-            _step_elementwise(self._rule, works, self._step)
+            _step_elementwise(self._rule, works)
         else:
-            self._rule.step_cpu(works, self._step)
+            self._rule.step_cpu(works)
         for work in works:
             if work.target is not None and not work.target.flags.c_contiguous:
                 work.target[...] = work.p.reshape(work.shape)
@@ -78,11 +81,12 @@ class CpuEngine:
     def snapshot(self) -> Snapshot:
         """Copy the state."""
         copies = [{name: a.copy() for name, a in s.items()} for s in self._states]
-        return Snapshot(self._step, self._skipped, copies)
+        return Snapshot(self._step, self._skipped, list(self._counts), copies)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Replace the state."""
         self._step, self._skipped = snapshot.step, snapshot.skipped
+        self._counts = list(snapshot.counts)
         self._states = [
             {name: np.array(a, np.float32, order="C") for name, a in s.items()}
             for s in snapshot.states
@@ -103,8 +107,8 @@ class CpuEngine:
         rows = self._rule.rows()
         sign = -1.0 if self._rule.maximize else 1.0
         works = []
-        for parameter, state, group in zip(
-            self._params, self._states, self._rule.group_of(), strict=True
+        for parameter, state, group, count in zip(
+            self._params, self._states, self._rule.group_of(), self._counts, strict=True
         ):
             if not parameter.requires_grad:
                 continue
@@ -121,13 +125,14 @@ class CpuEngine:
                     scale=sign * (1.0 if scale is None else scale),
                     states=tuple(flat(a) for name, a in state.items() if name != MASTER),
                     row=rows[group],
+                    step=count + 1,
                     target=target,
                 )
             )
         return works
 
 
-def _step_elementwise(rule: CpuRule, works: Sequence[Work], step: int) -> None:
+def _step_elementwise(rule: CpuRule, works: Sequence[Work]) -> None:
     """Apply a formula whose elements do not depend on each other, block by block."""
     scratch = rule.scratch + "f" * any(not work.plain for work in works)
 
@@ -136,7 +141,7 @@ def _step_elementwise(rule: CpuRule, works: Sequence[Work], step: int) -> None:
         work = works[index]
         grad = work.gradient(start, stop, buffers)
         states = tuple(a[start:stop] for a in work.states)
-        rule.update(work.row, step, work.p[start:stop], grad, states, buffers)
+        rule.update(work.row, work.step, work.p[start:stop], grad, states, buffers)
         work.finish(start, stop)
 
     for_spans(wide_spans([w.p.size for w in works], scratch), scratch, update)

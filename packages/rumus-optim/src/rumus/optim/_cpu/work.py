@@ -23,6 +23,7 @@ class Work:
         scale: what the gradient is to be multiplied by.
         states: its state arrays, each as one axis, in the order of the optimizer's names.
         row: the numbers of its group.
+        step: the number of this update among the parameter's own, from 1.
         target: where to write the new values if that is not ``p`` itself.
     """
 
@@ -32,6 +33,7 @@ class Work:
     scale: float
     states: tuple[F32, ...]
     row: Any
+    step: int
     target: npt.NDArray[Any] | None
 
     @property

@@ -33,6 +33,8 @@ _SUMS_A_THREAD = 8
 """Partial sums of an element are added up by one thread, by more of them from twice as many on."""
 
 Table = list[tuple[int, ...]]
+Owner = tuple[int, int]
+"""The group and the slot of a parameter."""
 
 _THINGS = {
     "small": ("stacks", "Stack"),
@@ -92,28 +94,28 @@ class Layout:
             shape = [start, rows, columns, *factors, 1]
             count = parameter.size // max(rows * columns, 1)
             self._mean_at += count
-            self._add_stack(start, count, (rows, columns), factors, room.groups[k])
+            self._add_stack(start, count, (rows, columns), factors, (room.groups[k], k))
         for work in self.works.values():
             work.edges.append(len(work.blocks))
         return tuple(shape)
 
     def _add_stack(
-        self, start: int, count: int, shape: tuple[int, int], factors: list[int], group: int
+        self, start: int, count: int, shape: tuple[int, int], factors: list[int], owner: Owner
     ) -> None:
         """Note the work for matrices of one shape that follow each other."""
         rows, columns = shape
         if rows * columns <= _SMALL:
             small = self.works["small"]
             small.blocks += [(len(small.things), b, 0, 0) for b in range(0, count, _GROUP)]
-            small.things.append((start, count, rows, columns, *factors, group))
+            small.things.append((start, count, rows, columns, *factors, *owner))
             return
         row_at, column_at, mean_at = factors
         for b in range(count):
             places = (row_at + b * rows, column_at + b * columns, mean_at + b)
-            self._add_matrix(start + b * rows * columns, shape, places, group)
+            self._add_matrix(start + b * rows * columns, shape, places, owner)
 
     def _add_matrix(
-        self, start: int, shape: tuple[int, int], factors: tuple[int, int, int], group: int
+        self, start: int, shape: tuple[int, int], factors: tuple[int, int, int], owner: Owner
     ) -> None:
         rows, columns = shape
         row_at, column_at, mean_at = factors
@@ -121,13 +123,13 @@ class Layout:
         number = len(squares.things)
         tops, lefts = range(0, rows, _ROWS), range(0, columns, _COLUMNS)
         squares.blocks += [(number, top, left, 0) for top, left in product(tops, lefts)]
-        across, sums = self._add_factor(row_at, rows, len(lefts), columns, group)
-        down, _ = self._add_factor(column_at, columns, len(tops), rows, group)
+        across, sums = self._add_factor(row_at, rows, len(lefts), columns, owner)
+        down, _ = self._add_factor(column_at, columns, len(tops), rows, owner)
         squares.things.append((start, rows, columns, across, down))
         self.works["means"].blocks.append((sums.start, len(sums), rows, mean_at))
 
     def _add_factor(
-        self, at: int, length: int, count: int, over: int, group: int
+        self, at: int, length: int, count: int, over: int, owner: Owner
     ) -> tuple[int, range]:
         """Note how ``count`` partial sums of each element become a factor.
 
@@ -143,7 +145,7 @@ class Layout:
         total = self._reserve(len(starts))
         number = len(join.things)
         join.blocks += [(number, i, width, total + j) for j, i in enumerate(starts)]
-        join.things.append((at, length, first, count, over, group))
+        join.things.append((at, length, first, count, over, *owner))
         return first, range(total, total + len(starts))
 
     def _reserve(self, count: int) -> int:
@@ -174,14 +176,14 @@ def _dispatch(step: ArenaStep, layout: Layout, name: str, run: Run, arrays: list
     first, last = edges[run.first], edges[run.last]
     if first < last:
         groups = min(last - first, MOST_GROUPS)
-        params = (first, last, run.shift, 0.0)
-        _pass(name, step.formula).dispatch([*layout.tables[name], *arrays], params, groups)
+        words = step.words(first, last, run.shift)
+        _pass(name, step.formula).dispatch([*layout.tables[name], *arrays], words, groups)
 
 
 @cache
 def _pass(name: str, formula: shaders.Formula) -> Pipeline:
     """One of the passes that are not a frame around the formula."""
-    moving = [("table", "Row"), *shaders.control(formula)]
+    moving = [shaders.TABLE, *shaders.control(formula)]
     grads, partials, factors = ("grads", "Word"), ("partials", "f32"), ("factors", "f32")
     read, written = {
         "small": ([*moving, grads], [factors]),
@@ -195,6 +197,7 @@ def _pass(name: str, formula: shaders.Formula) -> Pipeline:
     words, word = shaders.words(formula.half)
     lines = [
         *shaders.header(formula),
+        *(shaders.rows(formula) if moving[0] in read else []),
         *shaders.bindings([("blocks", "vec4<u32>"), *things, *read], written),
         words,
         shaders.text("sum_workgroup.wgsl"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from rumus import gpu
 from rumus.autograd import Borrowed
@@ -21,8 +23,8 @@ from rumus.tensor import pack
 class GpuEngine:
     """Runs an optimizer's WGSL over arenas that it packs its parameters into.
 
-    The update counter advances in the callback that fills the table of hyperparameters, so that a
-    captured step advances it in every replay.
+    The update counters advance in the callback that fills the table of hyperparameters, so that a
+    captured step advances them in every replay.
     """
 
     def __init__(self, rule: GpuRule, params: Sequence[Parameter]) -> None:
@@ -32,6 +34,8 @@ class GpuEngine:
         self._params = [params[i] for i in self._order]
         self._rooms: list[Room] = []
         self._step = 0
+        self._counts = np.zeros(len(params), np.int64)
+        """The updates that each parameter took part in, skipped ones included, in our order."""
         self._skipped = 0
         """Updates that were left out before the state was loaded."""
         self._skip: GpuArray | None = None
@@ -57,7 +61,8 @@ class GpuEngine:
         groups = [self._rule.group_of()[i] for i in self._order]
         self._rooms = make_rooms(self._rule, arenas, self._params, groups)
         if self._rule.skip_nonfinite:
-            self._skip = gpu.persist(gpu.zeros((4,), np.float32, self.device.index))
+            shape = (4 + len(self._params),)
+            self._skip = gpu.persist(gpu.zeros(shape, np.float32, self.device.index))
 
     def step(self, held: Borrowed) -> None:
         """Update the parameters with their gradients."""
@@ -65,12 +70,15 @@ class GpuEngine:
         control: GpuArray | None = gradients.control
         if self._skip is not None:
             control = gradients.guard(self._skip)
-        rows = (len(self._rule.rows()), len(self._rule.fields) + 1)
-        table = gpu.host_value(self._next_table, rows, np.float32, self.device.index)
+        rows = len(self._rule.rows())
+        shape = (rows * len(self._rule.fields) + len(self._params),)
+        trained = np.array([p.requires_grad for p in self._params])
+        callback = partial(self._next_table, trained)
+        table = gpu.host_value(callback, shape, np.float32, self.device.index)
         for room, runs in zip(self._rooms, gradients.runs, strict=True):
             if runs:
                 skip = self._skip is not None
-                step = ArenaStep(room, runs, table, control, self._rule, skip)
+                step = ArenaStep(room, runs, table, rows, control, self._rule, skip)
                 if self._rule.elementwise:
                     step.update()
                 else:
@@ -89,18 +97,25 @@ class GpuEngine:
         # A captured step may be where an optimizer notices that its parameters have moved.
         with gpu.outside_capture():
             made, skipped = self.counts()
+            counts = self._counts.copy()
+            if self._skip is not None:
+                counts -= gpu.to_host(self._skip)[4:].astype(np.int64)
             for room in self._rooms:
                 for i, state in zip(self._places(room), room.read(), strict=True):
                     states[i] = state
-        return Snapshot(made, skipped, states)
+        own = dict(zip(self._order, counts.tolist(), strict=True))
+        return Snapshot(made, skipped, [own[i] for i in range(len(own))], states)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Replace the state, in the arrays that captured steps know."""
         self._skipped = snapshot.skipped
         self._step = snapshot.step + (0 if self._skip is None else snapshot.skipped)
+        self._counts = np.array(snapshot.counts, np.int64)[self._order]
         with gpu.outside_capture():
             if self._skip is not None:
-                overwrite(self._skip, np.array([1, 1, snapshot.skipped, 0], np.float32))
+                values = np.zeros(self._skip.shape, np.float32)
+                values[:3] = 1, 1, snapshot.skipped
+                overwrite(self._skip, values)
             for room in self._rooms:
                 places = self._places(room)
                 room.write([snapshot.states[i] for i in places] if snapshot.states else None)
@@ -109,7 +124,9 @@ class GpuEngine:
         """The parameters of a room, by their number in the optimizer."""
         return self._order[room.first : room.first + len(room.params)]
 
-    def _next_table(self) -> F32:
+    def _next_table(self, trained: npt.NDArray[np.bool_]) -> F32:
+        """The groups' rows, and each parameter's number of this update."""
         self._step += 1
-        rows = [(*row, float(self._step)) for row in self._rule.rows()]
-        return np.array(rows, np.float32)
+        self._counts += trained
+        rows = np.array(self._rule.rows(), np.float32)
+        return np.concatenate([rows.reshape(-1), self._counts.astype(np.float32)])

@@ -14,10 +14,10 @@ A formula is made of functions of one vector of four elements, or of one paramet
     fn advance(h: Row, c: vec2<f32>, tile: vec4<u32>, i: u32, g: vec4<f32>)
         -> vec4<f32>                                    the same in the pass that measures
 
-``Row`` holds the numbers of a parameter group, ``t`` is the number of the update, from 1, ``c`` is
-what ``prepare`` gave, and ``State`` has a field for every state array, and one for what ``combine``
-gave. A tile is its first vector of four, its elements, its slot and its group. The frames here read
-and write the arenas; each is one dispatch.
+``Row`` holds the numbers of a parameter group, ``t`` is the number of the update among the
+parameter's own, from 1, ``c`` is what ``prepare`` gave, and ``State`` has a field for every state
+array, and one for what ``combine`` gave. A tile is its first vector of four, its elements, its slot
+and its group. The frames here read and write the arenas; each is one dispatch.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from rumus.optim._contract import SHADERS
 
 Arrays = list[tuple[str, str]]
 """Names and element types of bindings."""
+TABLE = ("table", "f32")
+"""A row for each group, and then the number of each parameter's update."""
 
 _OPENING = (
     "@compute @workgroup_size(256)",
@@ -123,7 +125,7 @@ def update_pass(
         "params_out[i] = pack_half(moved);" if formula.half and rounded else "",
     ]
     loop = _tile_loop(formula, grads, values, body)
-    lines = [*header(formula), *bindings(read, written), *loop]
+    lines = [*header(formula), *rows(formula), *bindings(read, written), *loop]
     return _build(formula, lines)
 
 
@@ -156,7 +158,8 @@ def measure_pass(formula: Formula) -> Pipeline:
         "if (thread == 0u) { sums[k] = sum; }",
     ]
     loop = _tile_loop(formula, True, "values", body, ["var total = mat2x4<f32>();"], after)
-    lines = [*header(formula), text("sum_workgroup.wgsl"), *bindings(read, written), *loop]
+    shared = text("sum_workgroup.wgsl")
+    lines = [*header(formula), *rows(formula), shared, *bindings(read, written), *loop]
     return _build(formula, lines)
 
 
@@ -166,10 +169,11 @@ def combine_pass(formula: Formula) -> Pipeline:
 
     Bindings: slots, table, sums, control (if any), extras, combined.
     """
-    read = [("slots", "vec4<u32>"), ("table", "Row"), ("sums", "vec2<f32>")]
+    read = [("slots", "vec4<u32>"), TABLE, ("sums", "vec2<f32>")]
     read += [*control(formula), *_shapes(formula)]
     lines = [
         *header(formula),
+        *rows(formula),
         text("sum_workgroup.wgsl"),
         *bindings(read, [*_factors(formula), ("combined", "f32")]),
         "fn sum_at(i: u32, end: u32) -> vec2<f32> {",
@@ -178,7 +182,7 @@ def combine_pass(formula: Formula) -> Pipeline:
         *_OPENING,
         "    for (var k = params.first + group.x; k < params.last; k += groups.x) {",
         "        let slot = slots[k];",
-        "        let h = table[slot.w];",
+        "        let h = row_of(slot.w, k);",
         "        var mine = mat4x2<f32>();",
         "        for (var i = slot.x + thread; i < slot.y; i += 1024u) {",
         "            mine += mat4x2<f32>(",
@@ -187,7 +191,7 @@ def combine_pass(formula: Formula) -> Pipeline:
         "            );",
         "        }",
         "        let sum = sum_workgroup(mine * vec4<f32>(1.0, 1.0, 1.0, 1.0), thread);",
-        "        let c = prepare(h, step_of(h));",
+        "        let c = prepare(h, h.step);",
         "        if (thread == 0u) { combined[k] = combine(h, c, sum, f32(slot.z)); }",
         "    }",
         "}",
@@ -218,16 +222,28 @@ def header(formula: Formula) -> list[str]:
     """Structs (a row, the state of four elements, a dispatch's parameters), and the control."""
     scale = "control[0]" if formula.control else "1.0"
     skipped = "control[1] == 0.0" if formula.skip else "false"
-    step = "h.step - control[2]" if formula.skip else "h.step"
-    rows = " ".join(f"{name}: f32," for name in (*formula.fields, "step"))
+    fields = " ".join(f"{name}: f32," for name in (*formula.fields, "step"))
     states = " ".join(f"{name}: vec4<f32>," for name in formula.states)
     return [
-        f"struct Row {{ {rows} }}",
+        f"struct Row {{ {fields} }}",
         f"struct State {{ {states} combined: f32 }}",
-        "struct Params { first: u32, last: u32, shift: u32, sign: f32 }",
+        "struct Params { first: u32, last: u32, shift: u32, sign: f32, slots: u32, rows: u32 }",
         f"fn scale() -> f32 {{ return {scale}; }}",
         f"fn skipped() -> bool {{ return {skipped}; }}",
-        f"fn step_of(h: Row) -> f32 {{ return {step}; }}",
+    ]
+
+
+def rows(formula: Formula) -> list[str]:
+    """A function for a group's row, with the number of a slot's update as its last field."""
+    width = len(formula.fields)
+    numbers = "".join(f"table[at + {i}u], " for i in range(width))
+    skipped = " - control[4u + k]" if formula.skip else ""
+    return [
+        "fn row_of(group: u32, slot: u32) -> Row {",
+        f"    let at = group * {width}u;",
+        "    let k = params.slots + slot;",
+        f"    return Row({numbers}table[params.rows * {width}u + k]{skipped});",
+        "}",
     ]
 
 
@@ -251,7 +267,7 @@ def _update_arrays(formula: Formula, grads: bool, rounded: bool) -> tuple[Arrays
 
 
 def _inputs(formula: Formula, grads: bool, combined: bool) -> Arrays:
-    read = [("tiles", "vec4<u32>"), ("table", "Row")]
+    read = [("tiles", "vec4<u32>"), TABLE]
     read += [("combined", "f32")] if combined else []
     read += [("grads", _word(formula.half))] if grads else []
     return read + control(formula)
@@ -297,8 +313,8 @@ def _tile_loop(
         "    for (var turn = params.first + group.x; turn < params.last; turn += groups.x) {",
         f"        let k = {place};",
         "        let tile = tiles[k];",
-        "        let h = table[tile.w];",
-        "        let c = prepare(h, step_of(h));",
+        "        let h = row_of(tile.w, tile.z);",
+        "        let c = prepare(h, h.step);",
         *(f"        {line}" for line in before),
         "        let end = tile.x + (tile.y + 3u) / 4u;",
         "        for (var i = tile.x + thread; i < end; i += 256u) {",

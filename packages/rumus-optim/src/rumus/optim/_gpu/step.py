@@ -59,6 +59,8 @@ class Gradients:
         mixed = any(s is not first for s in scales) or not isinstance(first, Control | None)
         self.control: Control | None = None if mixed else first
         self._arenas = {id(room.arena.grads.storage) for room in rooms}
+        self._trained = _ranges([p.requires_grad for room in rooms for p in room.params])
+        """Of all slots, those that take part: firsts and one past the lasts."""
         self.found: list[GpuArray] = []
         self.runs = [self._find(room, held, mixed) for room in rooms]
 
@@ -87,7 +89,8 @@ class Gradients:
         """Decide on the device whether the step is left out, count it, and pass on the scale.
 
         Args:
-            skip: scale, finiteness, skipped steps, 0; kept from step to step.
+            skip: scale, finiteness, skipped steps, 0, each slot's own skipped steps; kept from step
+                to step.
         """
         control = self.control
         if control is not None and control.covers == len(self.found):
@@ -95,7 +98,11 @@ class Gradients:
         else:
             measured = measure(self.found, self._arenas, most=np.inf, order=np.inf)
         scale = measured if control is None else control
-        shaders.kernel("skip.wgsl").variant().dispatch([scale, measured, skip])
+        kernel = shaders.kernel("skip.wgsl").variant()
+        for first, last in self._trained:
+            groups = -(-(last - first) // 256)
+            words = (first, last, first == self._trained[0][0])
+            kernel.dispatch([scale, measured, skip], words, groups)
         return skip
 
 
@@ -106,7 +113,8 @@ class ArenaStep:
     Attributes:
         room: arena and states.
         runs: where the gradients lie.
-        table: the hyperparameters, a row a group, each followed by the number of the update.
+        table: the hyperparameters, a row a group, and each parameter's number of this update.
+        rows: the number of groups.
         control: scale and finiteness on the device, if there are any.
         rule: the optimizer.
         skip: whether the control can leave the step out.
@@ -115,6 +123,7 @@ class ArenaStep:
     room: Room
     runs: Sequence[Run]
     table: GpuArray
+    rows: int
     control: GpuArray | None
     rule: GpuRule
     skip: bool
@@ -193,7 +202,7 @@ class ArenaStep:
         combined = gpu.empty((count,), np.float32, room.device_index)
         arrays = [self._measured.slots, self.table, sums, *self.controls(), *extras, combined]
         groups = min(count, MOST_GROUPS)
-        shaders.combine_pass(self.formula).dispatch(arrays, (0, count, 0, 0.0), groups)
+        shaders.combine_pass(self.formula).dispatch(arrays, self.words(0, count), groups)
         return combined
 
     @property
@@ -205,7 +214,13 @@ class ArenaStep:
         first, last = cut.edges[run.first], cut.edges[run.last]
         groups = min(last - first, MOST_GROUPS)
         arrays = [cut.tiles, self.table, *arrays]
-        pipeline.dispatch(arrays, (first, last, run.shift, sign), groups)
+        pipeline.dispatch(arrays, self.words(first, last, run.shift, sign), groups)
+
+    def words(
+        self, first: int, last: int, shift: int = 0, sign: float = 0.0
+    ) -> tuple[int, int, int, float, int, int]:
+        """The parameters of a dispatch."""
+        return (first, last, shift, sign, self.room.first, self.rows)
 
     def controls(self) -> list[GpuArray]:
         """The control as a list, which is empty if there is none."""
@@ -223,6 +238,12 @@ def _run_of_one(room: Room, k: int, grad: GpuArray) -> Run:
     readable = aligned(grad)
     shift = (readable.offset - slot.offset) // 4
     return Run(k, k + 1, shift, readable)
+
+
+def _ranges(chosen: Sequence[bool]) -> list[tuple[int, int]]:
+    """Where runs of true values begin and end."""
+    edges = np.flatnonzero(np.diff([False, *chosen, False]))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def _joins(left: Run, right: Run) -> bool:

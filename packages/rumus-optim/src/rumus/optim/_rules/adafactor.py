@@ -122,12 +122,12 @@ class Adafactor(Optimizer):
             return {"v": shape}
         return {"row": (*shape[:-1], 1), "column": (*shape[:-2], 1, shape[-1])}
 
-    def step_cpu(self, works: Sequence[Work], step: int) -> None:
+    def step_cpu(self, works: Sequence[Work]) -> None:
         """The class's formula, a parameter at a time, in blocks of rows."""
         with np.errstate(all="ignore"):
             for work in works:
                 if work.p.size:
-                    _move(work, step)
+                    _move(work)
                     work.finish(0, work.p.size)
 
     def step_gpu(self, step: GpuStep) -> None:
@@ -137,8 +137,8 @@ class Adafactor(Optimizer):
         move(step)
 
 
-def _move(work: Work, step: int) -> None:
-    h, p = work.row, work.p
+def _move(work: Work) -> None:
+    h, p, step = work.row, work.p, work.step
     shape = work.shape if len(work.shape) > 1 else (1, p.size)
     columns = shape[-1]
     new_share = float(step) ** h.beta2_decay

@@ -61,7 +61,7 @@ class LAMB(MomentOptimizer):
         defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         super().__init__(params, defaults, maximize=maximize, skip_nonfinite=skip_nonfinite)
 
-    def step_cpu(self, works: Sequence[Work], step: int) -> None:
+    def step_cpu(self, works: Sequence[Work]) -> None:
         """The class's formula: a pass that measures, and one that moves."""
         sums: dict[int, list[tuple[float, float]]] = {i: [] for i in range(len(works))}
         blocks = spans([w.p.size for w in works])
@@ -71,14 +71,14 @@ class LAMB(MomentOptimizer):
             work = works[index]
             p, m, v = (a[start:stop] for a in (work.p, *work.states))
             advance(work.row, work.gradient(start, stop, scratch), m, v, scratch[0])
-            u = self.direction(work.row, step, p, m, v, scratch)
+            u = self.direction(work.row, work.step, p, m, v, scratch)
             sums[index].append((_square_sum(p), _square_sum(u)))
 
         def move(span: Span, scratch: list[npt.NDArray[Any]]) -> None:
             index, start, stop = span
             work = works[index]
             p, m, v = (a[start:stop] for a in (work.p, *work.states))
-            u = self.direction(work.row, step, p, m, v, scratch)
+            u = self.direction(work.row, work.step, p, m, v, scratch)
             np.multiply(u, work.row.lr * ratios[index], out=u)
             np.subtract(p, u, out=p)
             work.finish(start, stop)

@@ -132,7 +132,7 @@ class Muon(Optimizer):
         """``b``."""
         return ("b",)
 
-    def step_cpu(self, works: Sequence[Work], step: int) -> None:
+    def step_cpu(self, works: Sequence[Work]) -> None:
         """The class's formula, a matrix at a time; its products use numpy's own threads."""
         with np.errstate(all="ignore"):
             for work in works:
