@@ -5,6 +5,8 @@ from rumus.optim.__about__ import __version__
 from rumus.optim._accumulate import GradientAccumulator
 from rumus.optim._average import WeightAverage
 from rumus.optim._clip import clip_grad_norm_, clip_grad_value_
+from rumus.optim._contract import GpuStep
+from rumus.optim._cpu.work import CpuWork
 from rumus.optim._errors import (
     HyperparameterError,
     NonFiniteGradientError,
@@ -30,6 +32,8 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "CpuWork",
+    "GpuStep",
     "GradientAccumulator",
     "HyperparameterError",
     "Lion",

@@ -18,20 +18,23 @@ from rumus.nn import Parameter
 from rumus.optim import _checks
 from rumus.optim._contract import F32, Engine, GpuStep, Shape, with_masters
 from rumus.optim._cpu.engine import CpuEngine
-from rumus.optim._cpu.work import Work
+from rumus.optim._cpu.work import CpuWork
 from rumus.optim._errors import HyperparameterError, OptimizerStateError, ParameterListError
 from rumus.optim._groups import Options, ParamGroup, ParamsLike, make_groups, state_keys
 from rumus.optim._reading import reading
 from rumus.optim._state_dict import read_state, write_state
-from rumus.tensor import Watch, structure_version
+from rumus.tensor import DeviceError, Watch, structure_version
 
 
 class Optimizer(ABC):
     """Updates parameters from the gradients of a :class:`~rumus.autograd.GradientStore`.
 
-    A subclass states its hyperparameters (:meth:`check`, :meth:`row`), its state arrays
-    (:attr:`states`), its formula in numpy (:meth:`update`) and the same formula in WGSL (the file
-    named by :attr:`shader`). Everything else is here and in the two engines.
+    The base of all optimizers, and of those that you write. A subclass states its hyperparameters
+    (:meth:`check`, :meth:`row`), its state arrays (:attr:`states`), its formula in numpy
+    (:meth:`update`) and the same formula in WGSL (:attr:`shader`); the package's README has an
+    example. Groups, saving, borrowing, float16 masters, skipped steps and the fused step over a
+    whole model come from here and from the engines of the two devices. A subclass for one device
+    leaves the other's formula out.
 
     Args:
         params: parameters, ``(name, parameter)`` pairs, or groups: mappings with ``"params"`` and
@@ -44,6 +47,7 @@ class Optimizer(ABC):
     Raises:
         ParameterListError: no parameters, an empty group, a parameter twice, or another object.
         HyperparameterError: an option is unknown or outside its range.
+        DeviceError: the parameters are on a device for which a subclass has no formula.
     """
 
     elementwise: ClassVar[bool] = True
@@ -52,7 +56,8 @@ class Optimizer(ABC):
     shader: ClassVar[str | Path] = ""
     """The WGSL of the formula, or the file that holds it."""
     shader_states: ClassVar[tuple[str, ...]] = ()
-    """All state arrays that the WGSL names; those not in :attr:`states` read as 0 there."""
+    """All state arrays that the WGSL may name (default: :attr:`states`); one that is not in
+    :attr:`states` reads as 0 there."""
     workspaces: ClassVar[tuple[str, ...]] = ()
     """Of the WGSL's states, those that hold nothing between steps."""
     one_buffer: ClassVar[bool] = False
@@ -94,7 +99,7 @@ class Optimizer(ABC):
 
     @abstractmethod
     def row(self, options: Options) -> tuple[float, ...]:
-        """The numbers of one group that the formula reads, as a NamedTuple."""
+        """The numbers of one group that the formula reads, as a NamedTuple of at least one."""
 
     @property
     @abstractmethod
@@ -123,7 +128,7 @@ class Optimizer(ABC):
             s: state arrays in the order of :attr:`states`.
             scratch: arrays of the block's length to write into, as :attr:`scratch` says.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no formula for single elements")
+        raise NotImplementedError
 
     def state_shapes(self, parameter: Parameter) -> dict[str, Shape]:
         """Shapes of a parameter's state arrays, by name, without the master weights."""
@@ -137,13 +142,13 @@ class Optimizer(ABC):
         """Constants of the WGSL beside the row, such as switches between variants."""
         return {}
 
-    def step_cpu(self, works: Sequence[Work]) -> None:
+    def step_cpu(self, works: Sequence[CpuWork]) -> None:
         """Apply a formula that is not elementwise to all parameters on the CPU."""
-        raise NotImplementedError(f"{type(self).__name__} has no formula for whole parameters")
+        raise NotImplementedError
 
     def step_gpu(self, step: GpuStep) -> None:
         """Apply a formula that is not elementwise to the parameters of one arena on the GPU."""
-        raise NotImplementedError(f"{type(self).__name__} has no WGSL for whole parameters")
+        raise NotImplementedError
 
     # What users call
 
@@ -324,12 +329,22 @@ class Optimizer(ABC):
             self._masters = Watch([p for p in self._params if p.dtype == np.float16])
         return engine
 
+    def _check_formula(self, device: str) -> None:
+        parts = ("update", "shader") if self.elementwise else ("step_cpu", "step_gpu")
+        part = parts[device != "cpu"]
+        if getattr(type(self), part) == getattr(Optimizer, part):
+            raise DeviceError(
+                f"{type(self).__name__} has no formula for parameters on {device}: state it in "
+                f"{part}, or move the parameters to another device"
+            )
+
     def _make_engine(self) -> Engine:
         devices = sorted({str(p.device) for p in self._params})
         if len(devices) > 1:
             raise ParameterListError(
                 f"the parameters of one optimizer must be on one device, got {', '.join(devices)}"
             )
+        self._check_formula(devices[0])
         # No cycle: an optimizer that is dropped gives its memory back at once.
         rule = weakref.proxy(self)
         if devices == ["cpu"]:

@@ -12,7 +12,7 @@ from rumus.autograd import Borrowed
 from rumus.nn import Parameter
 from rumus.optim._contract import F32, MASTER, Rule, Snapshot, state_shapes
 from rumus.optim._cpu.blocks import Span, flat, for_spans, spans, wide_spans
-from rumus.optim._cpu.work import Work
+from rumus.optim._cpu.work import CpuWork
 
 
 class CpuRule(Rule, Protocol):
@@ -29,7 +29,7 @@ class CpuRule(Rule, Protocol):
         """The formula in place, for one block of elements that do not depend on each other."""
         ...
 
-    def step_cpu(self, works: Sequence[Work]) -> None:
+    def step_cpu(self, works: Sequence[CpuWork]) -> None:
         """Apply a formula that is not elementwise to all parameters."""
         ...
 
@@ -69,7 +69,10 @@ class CpuEngine:
         if self._rule.elementwise:
             _step_elementwise(self._rule, works)
         else:
-            self._rule.step_cpu(works)
+            with np.errstate(all="ignore"):
+                self._rule.step_cpu([work for work in works if work.p.size])
+            for work in works:
+                work.finish(0, work.p.size)
         for work in works:
             if work.target is not None and not work.target.flags.c_contiguous:
                 work.target[...] = work.p.reshape(work.shape)
@@ -103,7 +106,7 @@ class CpuEngine:
             state[MASTER] = np.array(parameter.array, np.float32, order="C")
         return state
 
-    def _works(self, held: Borrowed) -> list[Work]:
+    def _works(self, held: Borrowed) -> list[CpuWork]:
         rows = self._rule.rows()
         sign = -1.0 if self._rule.maximize else 1.0
         works = []
@@ -118,7 +121,7 @@ class CpuEngine:
             if values is None:
                 values = data if target is None else np.ascontiguousarray(data)
             works.append(
-                Work(
+                CpuWork(
                     shape=parameter.shape,
                     p=flat(values),
                     grad=held.grad(parameter),
@@ -132,7 +135,7 @@ class CpuEngine:
         return works
 
 
-def _step_elementwise(rule: CpuRule, works: Sequence[Work]) -> None:
+def _step_elementwise(rule: CpuRule, works: Sequence[CpuWork]) -> None:
     """Apply a formula whose elements do not depend on each other, block by block."""
     scratch = rule.scratch + "f" * any(not work.plain for work in works)
 
@@ -147,7 +150,7 @@ def _step_elementwise(rule: CpuRule, works: Sequence[Work]) -> None:
     for_spans(wide_spans([w.p.size for w in works], scratch), scratch, update)
 
 
-def _all_finite(works: Sequence[Work]) -> bool:
+def _all_finite(works: Sequence[CpuWork]) -> bool:
     bad: list[Span] = []
 
     def look(span: Span, buffers: list[npt.NDArray[Any]]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from rumus.optim._contract import F32
@@ -13,7 +14,7 @@ from rumus.optim._cpu.blocks import flat, read_block
 
 
 @dataclass(slots=True)
-class Work:
+class CpuWork:
     """One parameter during a step on the CPU.
 
     Attributes:
@@ -39,7 +40,7 @@ class Work:
     @property
     def plain(self) -> bool:
         """Whether the gradient can be read as it lies."""
-        return self.scale == 1.0 and self.grad.dtype == "float32" and self.grad.flags.c_contiguous
+        return self.scale == 1.0 and self.grad.dtype == np.float32 and self.grad.flags.c_contiguous
 
     def gradient(self, start: int, stop: int, scratch: Sequence[F32]) -> F32:
         """Scaled elements of the gradient: a view of it, or the last scratch array."""
@@ -47,6 +48,12 @@ class Work:
             return flat(self.grad)[start:stop]
         read_block(self.grad, start, stop, self.scale, scratch[-1])
         return scratch[-1]
+
+    def whole_gradient(self) -> F32:
+        """A copy of all of the gradient, scaled, float32 and in the parameter's shape."""
+        values = np.empty(self.p.size, np.float32)
+        read_block(self.grad, 0, values.size, self.scale, values)
+        return values.reshape(self.shape)
 
     def finish(self, start: int, stop: int) -> None:
         """Write new values to a float16 parameter."""

@@ -18,7 +18,7 @@ class GpuRule(Rule, Protocol):
 
     @property
     def shader_states(self) -> tuple[str, ...]:
-        """All state arrays that the WGSL names; those not in :attr:`states` read as 0 there."""
+        """All state arrays that the WGSL may name; none: those in :attr:`states`."""
         ...
 
     @property

@@ -132,11 +132,12 @@ class ArenaStep:
     def formula(self) -> Formula:
         """The optimizer's WGSL, as this step needs it."""
         rule = self.rule
+        states = rule.shader_states or rule.states
         return Formula(
             source=rule.shader,
             fields=rule.fields,
-            states=rule.shader_states,
-            kept=tuple(s for s in (*rule.states, *rule.workspaces) if s in rule.shader_states),
+            states=states,
+            kept=tuple(s for s in (*rule.states, *rule.workspaces) if s in states),
             constants=tuple(rule.shader_constants().items()),
             half=self.room.half,
             control=self.control is not None,

@@ -12,7 +12,7 @@ from rumus.nn import Parameter
 from rumus.optim import _checks
 from rumus.optim._contract import F32, SHADERS, GpuStep, Shape
 from rumus.optim._cpu.blocks import BLOCK, read_block
-from rumus.optim._cpu.work import Work
+from rumus.optim._cpu.work import CpuWork
 from rumus.optim._groups import Options, ParamsLike
 from rumus.optim._optimizer import Optimizer
 
@@ -122,13 +122,10 @@ class Adafactor(Optimizer):
             return {"v": shape}
         return {"row": (*shape[:-1], 1), "column": (*shape[:-2], 1, shape[-1])}
 
-    def step_cpu(self, works: Sequence[Work]) -> None:
+    def step_cpu(self, works: Sequence[CpuWork]) -> None:
         """The class's formula, a parameter at a time, in blocks of rows."""
-        with np.errstate(all="ignore"):
-            for work in works:
-                if work.p.size:
-                    _move(work)
-                    work.finish(0, work.p.size)
+        for work in works:
+            _move(work)
 
     def step_gpu(self, step: GpuStep) -> None:
         """The same on the GPU, in passes over all parameters at once."""
@@ -137,7 +134,7 @@ class Adafactor(Optimizer):
         move(step)
 
 
-def _move(work: Work) -> None:
+def _move(work: CpuWork) -> None:
     h, p, step = work.row, work.p, work.step
     shape = work.shape if len(work.shape) > 1 else (1, p.size)
     columns = shape[-1]
@@ -163,7 +160,7 @@ def _move(work: Work) -> None:
         np.subtract(p[start:stop], u, out=p[start:stop])
 
 
-def _update_factors(work: Work, shape: Shape, new_share: float) -> None:
+def _update_factors(work: CpuWork, shape: Shape, new_share: float) -> None:
     rows, columns = shape[-2:]
     row, column = work.states[0], work.states[1].reshape(-1, columns)
     sums = np.zeros(column.shape, np.float64)
@@ -177,7 +174,7 @@ def _update_factors(work: Work, shape: Shape, new_share: float) -> None:
     column += (sums / rows - column) * new_share
 
 
-def _rows(work: Work, columns: int) -> Iterator[tuple[int, int, F32]]:
+def _rows(work: CpuWork, columns: int) -> Iterator[tuple[int, int, F32]]:
     """The gradient in blocks of whole rows, none of which spans two matrices."""
     height = work.shape[-2] if len(work.shape) > 1 else 1
     most = max(1, BLOCK // max(columns, 1))
@@ -190,7 +187,7 @@ def _rows(work: Work, columns: int) -> Iterator[tuple[int, int, F32]]:
             yield start, stop, block
 
 
-def _updates(work: Work, shape: Shape) -> Iterator[tuple[int, int, F32]]:
+def _updates(work: CpuWork, shape: Shape) -> Iterator[tuple[int, int, F32]]:
     """The update ``U`` in blocks of whole rows."""
     rows, columns = shape[-2:]
     least = np.float32(work.row.eps1) ** 2

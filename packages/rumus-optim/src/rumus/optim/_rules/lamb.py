@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from rumus.optim._contract import F32, SHADERS, GpuStep
 from rumus.optim._cpu.blocks import Span, for_spans, spans
-from rumus.optim._cpu.work import Work
+from rumus.optim._cpu.work import CpuWork
 from rumus.optim._groups import ParamsLike
 from rumus.optim._rules.moments import MomentOptimizer, Row, advance, divide
 
@@ -61,7 +61,7 @@ class LAMB(MomentOptimizer):
         defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         super().__init__(params, defaults, maximize=maximize, skip_nonfinite=skip_nonfinite)
 
-    def step_cpu(self, works: Sequence[Work]) -> None:
+    def step_cpu(self, works: Sequence[CpuWork]) -> None:
         """The class's formula: a pass that measures, and one that moves."""
         sums: dict[int, list[tuple[float, float]]] = {i: [] for i in range(len(works))}
         blocks = spans([w.p.size for w in works])
@@ -81,7 +81,6 @@ class LAMB(MomentOptimizer):
             u = self.direction(work.row, work.step, p, m, v, scratch)
             np.multiply(u, work.row.lr * ratios[index], out=u)
             np.subtract(p, u, out=p)
-            work.finish(start, stop)
 
         for_spans(blocks, self.scratch + "f" * any(not w.plain for w in works), measure)
         ratios = [_trust_ratio(parts) for parts in sums.values()]

@@ -10,8 +10,7 @@ import numpy as np
 
 from rumus.optim import _checks
 from rumus.optim._contract import F32, SHADERS, GpuStep
-from rumus.optim._cpu.blocks import read_block
-from rumus.optim._cpu.work import Work
+from rumus.optim._cpu.work import CpuWork
 from rumus.optim._errors import ParameterListError
 from rumus.optim._groups import Options, ParamsLike
 from rumus.optim._optimizer import Optimizer
@@ -132,13 +131,10 @@ class Muon(Optimizer):
         """``b``."""
         return ("b",)
 
-    def step_cpu(self, works: Sequence[Work]) -> None:
+    def step_cpu(self, works: Sequence[CpuWork]) -> None:
         """The class's formula, a matrix at a time; its products use numpy's own threads."""
-        with np.errstate(all="ignore"):
-            for work in works:
-                if work.p.size:
-                    self._move(work)
-                    work.finish(0, work.p.size)
+        for work in works:
+            self._move(work)
 
     def step_gpu(self, step: GpuStep) -> None:
         """The same on the GPU: a pass for the momentum, batched products, a pass that moves."""
@@ -149,10 +145,9 @@ class Muon(Optimizer):
         factors = step.per_parameter("adjust", lambda p: self._factor(p.shape))
         step.update(factors, grads=False, stored=False)
 
-    def _move(self, work: Work) -> None:
+    def _move(self, work: CpuWork) -> None:
         h, p, (b,) = work.row, work.p, work.states
-        g = np.empty_like(p)
-        read_block(work.grad, 0, p.size, work.scale, g)
+        g = work.whole_gradient().reshape(-1)
         d = g - b
         np.multiply(d, h.c, out=d)
         np.add(b, d, out=b)
