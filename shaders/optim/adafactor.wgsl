@@ -35,7 +35,7 @@ fn matrix_of(shape: Shape, line: u32) -> u32 {
 // What the elements of a line share in V.
 fn left(h: Row, shape: Shape, line: u32) -> f32 {
     let mean = factor(shape.mean_at + matrix_of(shape, line));
-    return factor(shape.row_at + line) / max(mean, h.eps1);
+    return factor(shape.row_at + line) / larger(vec4<f32>(mean), vec4<f32>(h.eps1)).x;
 }
 
 // Whole lines in x elements from the start of one, x < columns + count.
@@ -84,7 +84,7 @@ fn advance(h: Row, c: vec2<f32>, tile: vec4<u32>, i: u32, g: vec4<f32>) -> vec4<
 }
 
 fn direction(h: Row, g: vec4<f32>, v: vec4<f32>) -> vec4<f32> {
-    return g * inverseSqrt(max(v, vec4<f32>(h.eps1 * h.eps1)));
+    return g * inverseSqrt(larger(v, vec4<f32>(h.eps1 * h.eps1)));
 }
 
 fn measure(
@@ -94,10 +94,16 @@ fn measure(
     return mat2x4<f32>(p * p, u * u);
 }
 
+// x, but at least a number, which also takes the place of NaN: as PyTorch has it, one element
+// that is lost does not take the size of the whole update with it.
+fn at_least(x: f32, least: f32) -> f32 {
+    return select(least, x, x > least);
+}
+
 // α / max(1, RMS(U) / d)
 fn combine(h: Row, c: vec2<f32>, sums: vec2<f32>, size: f32) -> f32 {
-    let alpha = max(h.eps2, sqrt(sums.x / size)) * c.x;
-    return alpha / max(1.0, sqrt(sums.y / size) / h.d);
+    let alpha = at_least(sqrt(sums.x / size), h.eps2) * c.x;
+    return alpha / at_least(sqrt(sums.y / size) / h.d, 1.0);
 }
 
 fn update(

@@ -8,7 +8,7 @@ fn prepare(h: Row, t: f32) -> vec2<f32> {
 fn update(
     h: Row, c: vec2<f32>, p: vec4<f32>, grad: vec4<f32>, s: ptr<function, State>
 ) -> vec4<f32> {
-    let g = grad + h.weight_decay * p;
+    let g = decayed(grad, h.weight_decay, p);
     (*s).v += g * g;
     return p - c.x * g / (sqrt((*s).v) + h.eps);
 }

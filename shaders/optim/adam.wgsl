@@ -11,12 +11,12 @@ fn update(
     h: Row, c: vec2<f32>, w: vec4<f32>, grad: vec4<f32>, s: ptr<function, State>
 ) -> vec4<f32> {
     let p = h.shrink * w;
-    let g = grad + h.weight_decay * w;
+    let g = decayed(grad, h.weight_decay, w);
     (*s).m = h.beta1 * (*s).m + h.c1 * g;
     (*s).v = h.beta2 * (*s).v + h.c2 * g * g;
     var v = (*s).v;
     if (AMSGRAD) {
-        (*s).v_max = max((*s).v_max, v);
+        (*s).v_max = larger((*s).v_max, v);
         v = (*s).v_max;
     }
     return p - c.y * (*s).m / (sqrt(v) + h.eps * c.x);

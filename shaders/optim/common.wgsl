@@ -6,6 +6,26 @@ fn lanes_inside(tile: vec4<u32>, i: u32) -> vec4<bool> {
     return vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(left);
 }
 
+// WGSL's own max and sign may lose NaN, and compilers take x != x for false: its bits tell it.
+fn is_nan(x: vec4<f32>) -> vec4<bool> {
+    return (bitcast<vec4<u32>>(x) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
+}
+
+// The larger one; NaN if either is.
+fn larger(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+    return select(select(max(a, b), b, is_nan(b)), a, is_nan(a));
+}
+
+// -1, 0 or 1; NaN of NaN.
+fn sign_of(x: vec4<f32>) -> vec4<f32> {
+    return select(sign(x), x, is_nan(x));
+}
+
+// The gradient with the weights' decay. Without decay, a weight that is infinite adds no NaN.
+fn decayed(grad: vec4<f32>, decay: f32, p: vec4<f32>) -> vec4<f32> {
+    return select(grad, grad + decay * p, decay != 0.0);
+}
+
 // 1 - eˣ for x ≤ 0. Near 0, where 1 - exp(x) would lose digits, the series of eˣ - 1.
 fn one_minus_exp(x: f32) -> f32 {
     if (x < -0.5) {

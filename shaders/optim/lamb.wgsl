@@ -8,7 +8,7 @@ fn prepare(h: Row, t: f32) -> vec2<f32> {
 
 // u = r + λ p, from moments that are up to date.
 fn direction(h: Row, c: vec2<f32>, p: vec4<f32>, m: vec4<f32>, v: vec4<f32>) -> vec4<f32> {
-    return c.y * m / (sqrt(v) + h.eps * c.x) + h.weight_decay * p;
+    return decayed(c.y * m / (sqrt(v) + h.eps * c.x), h.weight_decay, p);
 }
 
 fn measure(

@@ -9,5 +9,5 @@ fn update(
 ) -> vec4<f32> {
     let m = (*s).m;
     (*s).m = h.beta2 * m + h.c2 * g;
-    return h.shrink * p - h.lr * sign(h.beta1 * m + h.c1 * g);
+    return h.shrink * p - h.lr * sign_of(h.beta1 * m + h.c1 * g);
 }

@@ -1,8 +1,11 @@
-// One partial result of a norm for each workgroup; `add` of the norm's kind takes four magnitudes.
+// One partial result of a norm for each block of gradients, a workgroup a block; `add` of the norm's
+// kind takes four magnitudes.
 //
-// Sums of sixteen go into a compensated sum (Kahan), which keeps the error of a thread's share near
-// one rounding.
+// Blocks are of one size, so that a sum does not depend on how many workgroups there are, and short,
+// so that plain sums lose little: compilers may fold a compensated one away.
 // `Word` is vec4<f32>, or vec2<u32> for four float16.
+
+const BLOCK = 4096u;    // vectors
 
 @group(0) @binding(0) var<storage, read> grads: array<Word>;
 @group(0) @binding(1) var<storage, read_write> partials: array<vec4<f32>>;
@@ -25,26 +28,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>,
         @builtin(local_invocation_index) thread: u32,
         @builtin(num_workgroups) groups: vec3<u32>) {
     let end = (params.count + 3u) / 4u;
-    let stride = groups.x * 256u;
-    var total = vec4<f32>();
-    var lost = vec4<f32>();
-    var s = Sums();
-    var i = group.x * 256u + thread;
-    while (i < end) {
-        s.middle = vec4<f32>();
-        for (var k = 0u; k < 16u && i < end; k++) {
+    for (var start = group.x * BLOCK; start < end; start += groups.x * BLOCK) {
+        var s = Sums();
+        for (var i = start + thread; i < min(start + BLOCK, end); i += 256u) {
             add(&s, magnitudes(i));
-            i += stride;
         }
-        let term = s.middle - lost;
-        let sum = total + term;
-        lost = (sum - total) - term;
-        total = sum;
-    }
-    let most = max(max(s.largest.x, s.largest.y), max(s.largest.z, s.largest.w));
-    let mine = vec4<f32>(sum4(total), sum4(s.big), sum4(s.small), bitcast<f32>(most));
-    let all_threads = join_workgroup(mine, thread);
-    if (thread == 0u) {
-        partials[params.place + group.x] = all_threads;
+        let most = max(max(s.largest.x, s.largest.y), max(s.largest.z, s.largest.w));
+        let mine = vec4<f32>(sum4(s.middle), sum4(s.big), sum4(s.small), bitcast<f32>(most));
+        workgroupBarrier();
+        let all_threads = join_workgroup(mine, thread);
+        if (thread == 0u) {
+            partials[params.place + start / BLOCK] = all_threads;
+        }
     }
 }

@@ -30,13 +30,13 @@ fn norm(sums: vec4<f32>) -> Norm {
         }
         return Norm(root, power_of_two(largest), true);
     }
-    if (!is_finite(sums.x)) {
-        return Norm(sums.x, 1.0, false);
+    if (!(is_finite(sums.x) && is_finite(sums.y) && is_finite(sums.z))) {
+        return Norm(sums.x + sums.y + sums.z, 1.0, false);
     }
     // Roots are scaled and squared again, as compilers may multiply two scales, which underflows.
     if (sums.y != 0.0) {
         let middle = exact_sqrt(sums.x) * DOWN;
-        return Norm(exact_sqrt(sums.y + middle * middle), UP, is_finite(sums.y));
+        return Norm(exact_sqrt(sums.y + middle * middle), UP, true);
     }
     if (sums.x != 0.0) {
         let small = exact_sqrt(sums.z) * DOWN;
@@ -45,11 +45,16 @@ fn norm(sums: vec4<f32>) -> Norm {
     return Norm(exact_sqrt(sums.z) * DOWN, 1.0, true);
 }
 
+fn part(i: u32) -> vec4<f32> {
+    return select(vec4<f32>(), partials[min(i, params.count - 1u)], i < params.count);
+}
+
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) thread: u32) {
     var mine = vec4<f32>();
-    for (var i = thread; i < params.count; i += 256u) {
-        mine = join(mine, partials[i]);
+    for (var i = thread; i < params.count; i += 1024u) {
+        let four = join(join(part(i), part(i + 256u)), join(part(i + 512u), part(i + 768u)));
+        mine = join(mine, four);
     }
     let sums = join_workgroup(mine, thread);
     if (thread == 0u) {

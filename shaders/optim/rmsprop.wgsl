@@ -4,15 +4,28 @@ fn prepare(h: Row, t: f32) -> vec2<f32> {
     return vec2<f32>();
 }
 
+const ROOT_OF_MOST: f32 = 1.8446743e19;
+const INFINITY_BITS = vec4<u32>(0x7f800000u);
+
+// v - a², at least 0. Where v has overflowed: NaN if a² has too, else v, also if a compiler makes
+// the subtraction one with the square, which then does not overflow.
+fn variance(v: vec4<f32>, a: vec4<f32>) -> vec4<f32> {
+    let bits = bitcast<vec4<u32>>(v);
+    let over = (bits & INFINITY_BITS) == INFINITY_BITS;
+    let nan = bitcast<vec4<f32>>(bits | vec4<u32>(0x7fc00000u));
+    let spoilt = select(v, nan, !(abs(a) <= vec4<f32>(ROOT_OF_MOST)));
+    return select(larger(v - a * a, vec4<f32>()), spoilt, over);
+}
+
 fn update(
     h: Row, c: vec2<f32>, p: vec4<f32>, grad: vec4<f32>, s: ptr<function, State>
 ) -> vec4<f32> {
-    let g = grad + h.weight_decay * p;
+    let g = decayed(grad, h.weight_decay, p);
     (*s).v = h.alpha * (*s).v + h.c * g * g;
     var v = (*s).v;
     if (CENTERED) {
         (*s).a = h.alpha * (*s).a + h.c * g;
-        v = max(v - (*s).a * (*s).a, vec4<f32>());
+        v = variance(v, (*s).a);
     }
     var d = g / (sqrt(v) + h.eps);
     if (h.momentum != 0.0) {

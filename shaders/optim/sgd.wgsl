@@ -8,7 +8,7 @@ fn prepare(h: Row, t: f32) -> vec2<f32> {
 fn update(
     h: Row, c: vec2<f32>, p: vec4<f32>, grad: vec4<f32>, s: ptr<function, State>
 ) -> vec4<f32> {
-    var g = grad + h.weight_decay * p;
+    var g = decayed(grad, h.weight_decay, p);
     if (h.momentum != 0.0) {
         (*s).b = h.momentum * (*s).b + c.x * g;
         g = select((*s).b, g + h.momentum * (*s).b, h.nesterov != 0.0);

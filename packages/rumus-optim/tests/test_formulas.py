@@ -38,29 +38,36 @@ def plain_sgd(p: Array, g: Array, s: State, t: int) -> Array:
 
 
 def moments(g: Array, s: State, t: int, beta1: float, beta2: float) -> tuple[Array, Array]:
+    """``m/(1 - β₁ᵗ)`` and ``√(v/(1 - β₂ᵗ))``, with as little overflow as there can be."""
     s["m"] = beta1 * s.get("m", 0.0) + (1 - beta1) * g
     s["v"] = beta2 * s.get("v", 0.0) + (1 - beta2) * g * g
-    return s["m"] / (1 - beta1**t), s["v"] / (1 - beta2**t)
+    return s["m"] / (1 - beta1**t), np.sqrt(s["v"]) / math.sqrt(1 - beta2**t)
 
 
 def adam(p: Array, g: Array, s: State, t: int) -> Array:
-    m, v = moments(g + 0.1 * p, s, t, 0.8, 0.95)
-    return p - 0.01 * m / (np.sqrt(v) + 1e-6)
+    m, root = moments(g + 0.1 * p, s, t, 0.8, 0.95)
+    return p - 0.01 * m / (root + 1e-6)
 
 
 def adamw(p: Array, g: Array, s: State, t: int) -> Array:
-    m, v = moments(g, s, t, 0.9, 0.999)
-    return p - 0.01 * 0.02 * p - 0.01 * m / (np.sqrt(v) + 1e-8)
+    m, root = moments(g, s, t, 0.9, 0.999)
+    return p - 0.01 * 0.02 * p - 0.01 * m / (root + 1e-8)
+
+
+def adamw_plain(p: Array, g: Array, s: State, t: int) -> Array:
+    m, root = moments(g, s, t, 0.9, 0.999)
+    return p - 0.01 * m / (root + 1e-8)
 
 
 def amsgrad(p: Array, g: Array, s: State, t: int) -> Array:
     m, _ = moments(g, s, t, 0.9, 0.9)
     s["most"] = np.maximum(s.get("most", 0.0), s["v"])
-    return p - 0.01 * m / (np.sqrt(s["most"] / (1 - 0.9**t)) + 1e-8)
+    return p - 0.01 * m / (np.sqrt(s["most"]) / math.sqrt(1 - 0.9**t) + 1e-8)
 
 
 def no_betas(p: Array, g: Array, s: State, t: int) -> Array:
-    return p - 0.01 * g / (np.abs(g) + 1e-8)
+    m, root = moments(g, s, t, 0.0, 0.0)
+    return p - 0.01 * m / (root + 1e-8)
 
 
 def rmsprop(p: Array, g: Array, s: State, t: int) -> Array:
@@ -91,10 +98,20 @@ def lion(p: Array, g: Array, s: State, t: int) -> Array:
 
 
 def lamb(p: Array, g: Array, s: State, t: int) -> Array:
-    m, v = moments(g, s, t, 0.9, 0.999)
-    u = m / (np.sqrt(v) + 1e-6) + 0.01 * p
-    ratio = np.linalg.norm(p) / np.linalg.norm(u)
-    return p - 0.01 * ratio * u
+    m, root = moments(g, s, t, 0.9, 0.999)
+    u = m / (root + 1e-6) + 0.01 * p
+    return p - 0.01 * trust(p, u) * u
+
+
+def trust(p: Array, u: Array) -> float:
+    over, under = float(np.linalg.norm(p)), float(np.linalg.norm(u))
+    return 1.0 if over == 0 or under == 0 else over / under
+
+
+def lamb_plain(p: Array, g: Array, s: State, t: int) -> Array:
+    m, root = moments(g, s, t, 0.9, 0.999)
+    u = m / (root + 1e-6)
+    return p - 0.01 * trust(p, u) * u
 
 
 def adafactor(p: Array, g: Array, s: State, t: int) -> Array:
@@ -152,6 +169,12 @@ CASES: dict[str, tuple[Callable[[Any], optim.Optimizer], Rule]] = {
 }
 
 
+NO_DECAY: dict[str, tuple[Callable[[Any], optim.Optimizer], Rule]] = {
+    "AdamW, no decay": (lambda p: optim.AdamW(p, 0.01, weight_decay=0), adamw_plain),
+    "LAMB, no decay": (lambda p: optim.LAMB(p, 0.01, weight_decay=0), lamb_plain),
+}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_trajectory_follows_the_paper_s_formula(name: str, device: str) -> None:
     make, rule = CASES[name]
@@ -173,6 +196,41 @@ def test_a_trajectory_follows_the_paper_s_formula(name: str, device: str) -> Non
         assert len(store) == 0
     for p, wanted in zip(params, expected, strict=True):
         np.testing.assert_allclose(p.numpy(), wanted, rtol=2e-5, atol=1e-5)
+
+
+SPECIAL = [np.nan, np.inf, -np.inf, 1e20, -1e25, 3e38]
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid:RuntimeWarning")
+@pytest.mark.parametrize("at", [1, 2])
+@pytest.mark.parametrize("special", SPECIAL)
+@pytest.mark.parametrize("name", [*CASES, "AdamW, no decay", "LAMB, no decay"])
+def test_nan_infinity_and_overflow_take_the_formula_s_way(
+    name: str, special: float, at: int, device: str
+) -> None:
+    """The formula in float32, with its squares that overflow; Muon's and PyTorch's are the same."""
+    make, rule = {**CASES, **NO_DECAY}[name]
+    rng = np.random.default_rng(7)
+    shapes = [(4, 7), (12, 5)] if name == "Muon" else [(), (6,), (4, 7), (2, 3, 5)]
+    starts = [np.asarray(rng.standard_normal(shape), np.float32) for shape in shapes]
+    params = [Parameter(tensor(start).to(device)) for start in starts]
+    # Muon's norm does not overflow here, and its matrix products spread NaN to all elements.
+    kind = np.float64 if name == "Muon" else np.float32
+    expected: list[Any] = [start.astype(kind) for start in starts]
+    states: list[State] = [{} for _ in shapes]
+    optimizer = make(params)
+    for t in range(1, 4):
+        store = GradientStore()
+        for i, p in enumerate(params):
+            g = np.asarray(rng.standard_normal(p.shape) + 0.5, np.float32)
+            if t == at:
+                g[(1,) * (g.ndim - 1) + (2,) if g.ndim else ()] = special
+            store.accumulate(p.id, tensor(g).to(device))
+            with np.errstate(all="ignore"):
+                expected[i] = np.asarray(rule(expected[i], g.astype(kind), states[i], t), kind)
+        optimizer.step(store)
+    for p, wanted in zip(params, expected, strict=True):
+        np.testing.assert_allclose(p.numpy(), wanted.astype(np.float32), rtol=2e-5, atol=1e-5)
 
 
 MATRICES = [

@@ -132,6 +132,14 @@ def blend(x: F32, y: F32, keep: float, share: float, scratch: F32) -> None:
     np.add(x, scratch, out=x)
 
 
+def blend_squares(x: F32, y: F32, keep: float, share: float, scratch: F32) -> None:
+    """``x ← keep · x + share · y²``, the share first: it keeps squares from overflowing."""
+    np.multiply(x, keep, out=x)
+    np.multiply(y, share, out=scratch)
+    np.multiply(scratch, y, out=scratch)
+    np.add(x, scratch, out=x)
+
+
 def flat(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """A contiguous array as one axis, without a copy."""
     return array.reshape(array.size)

@@ -66,16 +66,16 @@ class CpuEngine:
         self._step += 1
         for i, parameter in enumerate(self._params):
             self._counts[i] += parameter.requires_grad
-        if self._rule.elementwise:
-            _step_elementwise(self._rule, works)
-        else:
-            with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):
+            if self._rule.elementwise:
+                _step_elementwise(self._rule, works)
+            else:
                 self._rule.step_cpu([work for work in works if work.p.size])
+                for work in works:
+                    work.finish(0, work.p.size)
             for work in works:
-                work.finish(0, work.p.size)
-        for work in works:
-            if work.target is not None and not work.target.flags.c_contiguous:
-                work.target[...] = work.p.reshape(work.shape)
+                if work.target is not None and not work.target.flags.c_contiguous:
+                    work.target[...] = work.p.reshape(work.shape)
 
     def counts(self) -> tuple[int, int]:
         """Updates made and updates skipped."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rumus.nn import Parameter
 from rumus.optim._contract import GpuStep
-from rumus.tensor import Tensor, no_grad, stack
+from rumus.tensor import Tensor, maximum, no_grad, stack
 
 _MOST_ELEMENTS = 1 << 24
 """Elements of a batch: its products are large enough then, and its temporaries stay small."""
@@ -30,7 +30,10 @@ def _newton_schulz(
     a, b, c = coefficients
     tall = d.shape[1] > d.shape[2]
     x = d.transpose(1, 2) if tall else d
-    x = x / (x * x).sum((1, 2), keepdims=True).sqrt().clamp(min=eps)
+    # The largest element first, as the squares of what is left cannot overflow.
+    most = x.abs().max((1, 2), keepdims=True).clamp(min=eps)
+    x = x / most
+    x = x / maximum((x * x).sum((1, 2), keepdims=True).sqrt(), eps / most)
     for _ in range(steps):
         gram = x @ x.transpose(1, 2)
         x = x * a + (gram * b + (gram @ gram) * c) @ x

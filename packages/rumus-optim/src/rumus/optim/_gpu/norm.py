@@ -16,8 +16,10 @@ from rumus.optim._gpu import shaders
 from rumus.optim._gpu.arrays import aligned
 from rumus.optim._gpu.flats import SLOT_BYTES, origin
 
-MOST_GROUPS = 1024
-_VECTORS_A_GROUP = 1024
+MOST_GROUPS = 65535
+"""Workgroups of a dispatch that every adapter runs; each takes further blocks beyond it."""
+_BLOCK = 16384
+"""Elements of a block, as norm.wgsl takes them."""
 _KINDS = {2.0: "squares", math.inf: "largest"}
 
 
@@ -46,9 +48,9 @@ class Range:
     count: int
 
     @property
-    def groups(self) -> int:
-        """Workgroups to measure it with."""
-        return min(MOST_GROUPS, -(-self.count // (4 * _VECTORS_A_GROUP)))
+    def blocks(self) -> int:
+        """Partial results that it is measured in."""
+        return -(-self.count // _BLOCK)
 
 
 def measure(
@@ -72,13 +74,14 @@ def measure(
 
 def _measure(ranges: Sequence[Range], control: GpuArray, most: float, order: float) -> None:
     """One pass over the gradients; for a norm of powers the control holds the largest element."""
-    places = np.cumsum([0, *(r.groups for r in ranges)]).tolist()
+    places = np.cumsum([0, *(r.blocks for r in ranges)]).tolist()
     partials = gpu.empty((max(places[-1], 1), 4), np.float32, control.device_index)
     kind = _KINDS.get(order, "powers")
     for part, place in zip(ranges, places, strict=False):
         arrays = [part.array, partials] + [control] * (kind == "powers")
         words = (part.first // 4, part.count, place, order)
-        _sums(kind, part.array.dtype == np.float16).dispatch(arrays, words, part.groups)
+        groups = min(MOST_GROUPS, part.blocks)
+        _sums(kind, part.array.dtype == np.float16).dispatch(arrays, words, groups)
     _finish(kind).dispatch([partials, control], (places[-1], order, most, NORM_EPS))
 
 

@@ -90,8 +90,9 @@ class LAMB(MomentOptimizer):
         """The third line, ``u``, in the first scratch array."""
         u: F32 = scratch[0]
         divide(h, step, m, v, 1.0, out=u)
-        np.multiply(p, h.weight_decay, out=scratch[1])
-        np.add(u, scratch[1], out=u)
+        if h.weight_decay:
+            np.multiply(p, h.weight_decay, out=scratch[1])
+            np.add(u, scratch[1], out=u)
         return u
 
     def step_gpu(self, step: GpuStep) -> None:
@@ -107,4 +108,4 @@ def _square_sum(x: F32) -> float:
 def _trust_ratio(parts: list[tuple[float, float]]) -> float:
     p = math.fsum(part[0] for part in parts)
     u = math.fsum(part[1] for part in parts)
-    return math.sqrt(p / u) if p > 0 and u > 0 else 1.0
+    return 1.0 if p == 0 or u == 0 else math.sqrt(p / u)

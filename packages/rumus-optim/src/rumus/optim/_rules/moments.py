@@ -9,7 +9,7 @@ import numpy as np
 
 from rumus.optim import _checks
 from rumus.optim._contract import F32
-from rumus.optim._cpu.blocks import blend
+from rumus.optim._cpu.blocks import blend, blend_squares
 from rumus.optim._groups import Options
 from rumus.optim._optimizer import Optimizer
 
@@ -70,8 +70,7 @@ class MomentOptimizer(Optimizer):
 def advance(h: Row, g: F32, m: F32, v: F32, scratch: F32) -> None:
     """``m ← β₁ m + (1 - β₁) g`` and ``v ← β₂ v + (1 - β₂) g²``."""
     blend(m, g, h.beta1, h.c1, scratch)
-    np.multiply(g, g, out=scratch)
-    blend(v, scratch, h.beta2, h.c2, scratch)
+    blend_squares(v, g, h.beta2, h.c2, scratch)
 
 
 def divide(h: Row, step: int, m: F32, v: F32, size: float, out: F32) -> None:

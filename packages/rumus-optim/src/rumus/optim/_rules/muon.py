@@ -18,6 +18,8 @@ from rumus.optim._optimizer import Optimizer
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic whose slope at 0 is steepest while it stays near 1; Jordan et al., 2024."""
 
+_MOST = float(np.finfo(np.float32).max)
+
 
 class Row(NamedTuple):
     """One group's numbers; ``c`` is ``1 - μ``."""
@@ -173,7 +175,10 @@ def newton_schulz(d: F32, coefficients: tuple[float, float, float], eps: float, 
     """A matrix with ``d``'s singular vectors and singular values near 1."""
     a, b, c = coefficients
     x: Any = d.T if d.shape[0] > d.shape[1] else d
-    x = x / np.float32(max(float(np.sqrt(np.square(x, dtype=np.float64).sum())), eps))
+    norm = float(np.sqrt(np.square(x, dtype=np.float64).sum()))
+    if norm > _MOST:
+        x, norm = x * np.float32(2**-64), norm * 2**-64
+    x = x / np.float32(max(norm, eps))
     for _ in range(steps):
         gram = x @ x.T
         x = a * x + (b * gram + c * (gram @ gram)) @ x

@@ -9,7 +9,7 @@ import numpy as np
 
 from rumus.optim import _checks
 from rumus.optim._contract import F32, SHADERS
-from rumus.optim._cpu.blocks import blend
+from rumus.optim._cpu.blocks import blend, blend_squares
 from rumus.optim._groups import Options, ParamsLike
 from rumus.optim._optimizer import Optimizer
 
@@ -123,8 +123,7 @@ class RMSprop(Optimizer):
         if h.weight_decay:
             np.multiply(p, h.weight_decay, out=y)
             g = np.add(g, y, out=y)
-        np.multiply(g, g, out=x)
-        blend(v, x, h.alpha, h.c, x)
+        blend_squares(v, g, h.alpha, h.c, x)
         if self._centered:
             a = s[1]
             blend(a, g, h.alpha, h.c, x)
