@@ -12,8 +12,8 @@ from rumus.nn import Parameter
 from rumus.optim import _checks
 from rumus.optim._contract import F32
 from rumus.optim._cpu.average import HostAverages
-from rumus.optim._errors import OptimizerStateError, ParameterListError
-from rumus.optim._groups import as_list, make_groups, state_keys
+from rumus.optim._errors import OptimizerStateError
+from rumus.optim._groups import flat_params, state_keys
 from rumus.optim._reading import reading
 from rumus.tensor import Tensor, no_grad
 
@@ -54,10 +54,7 @@ class WeightAverage:
         self, params: Iterable[Parameter | tuple[str, Parameter]], decay: float = 0.999
     ) -> None:
         self._decay = _checks.fraction("decay", decay)
-        listed = as_list(params)
-        if any(isinstance(item, Mapping) for item in listed):
-            raise ParameterListError("an average takes parameters, not groups of them")
-        groups = make_groups(listed, {})
+        groups = flat_params(params)
         self._params = groups[0].params
         self._keys = state_keys(groups)
         self._values = self._fresh()

@@ -45,6 +45,18 @@ def make_groups(params: ParamsLike, defaults: Options) -> list[ParamGroup]:
     return groups
 
 
+def flat_params(params: Iterable[Parameter | tuple[str, Parameter]]) -> list[ParamGroup]:
+    """Parameters of something that has no groups, as one.
+
+    Raises:
+        ParameterListError: groups were given, or what :func:`make_groups` does not take.
+    """
+    listed = as_list(params)
+    if any(isinstance(item, Mapping) for item in listed):
+        raise ParameterListError("expected parameters, not groups of them")
+    return make_groups(listed, {})
+
+
 def _make_group(index: int, entry: Any, defaults: Options) -> ParamGroup:
     options = dict(entry)
     if "params" not in options:

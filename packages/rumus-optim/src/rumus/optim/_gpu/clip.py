@@ -28,7 +28,7 @@ def clamp(gradients: Mapping[ParamId, Tensor], limit: float) -> dict[ParamId, Te
     """Gradients between ``-limit`` and ``limit``, those that share a buffer at once."""
     clamped: dict[ParamId, Tensor] = {}
     for flat in find_flats(gradients):
-        clamped |= flat.views(flat.whole.clamp(-limit, limit))
+        clamped |= flat.layout.views(flat.whole.clamp(-limit, limit))
     for id, grad in gradients.items():
         if id not in clamped:
             clamped[id] = grad.clamp(-limit, limit)

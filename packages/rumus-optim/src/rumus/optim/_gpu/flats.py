@@ -8,15 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rumus.autograd import ParamId
 from rumus.gpu import GpuArray
+from rumus.optim._contract import Shape
 from rumus.optim._gpu.arrays import view
 from rumus.tensor import Tensor
 
 SLOT_BYTES = 256
 """What an arena aligns its slots to."""
+
+
+class Place(NamedTuple):
+    """Where an array lies in a buffer."""
+
+    shape: Shape
+    strides: Shape
+    offset: int
+    dtype: Any
 
 
 class FlatView(GpuArray):
@@ -29,9 +39,9 @@ class FlatView(GpuArray):
 
     __slots__ = ("origin",)
 
-    def __init__(self, like: GpuArray, storage: Any) -> None:
-        super().__init__(storage, like.shape, like.strides, like.offset, like.dtype)
-        self.origin = origin(like)
+    def __init__(self, whole: GpuArray, place: Place, origin: Any) -> None:
+        super().__init__(whole.storage, place.shape, place.strides, place.offset, whole.dtype)
+        self.origin = origin
 
 
 def origin(array: GpuArray) -> Any:
@@ -45,11 +55,19 @@ class Layout:
 
     Attributes:
         origin: the storage that had the layout first.
-        places: shape, strides, offset and dtype by parameter.
+        places: by parameter.
     """
 
     origin: Any
-    places: Mapping[ParamId, tuple[Any, ...]]
+    places: Mapping[ParamId, Place]
+
+    def views(self, computed: Tensor) -> dict[ParamId, Tensor]:
+        """The places of a tensor that was computed from a whole buffer."""
+        whole = computed.array
+        return {
+            id: Tensor.from_array(FlatView(whole, place, self.origin))
+            for id, place in self.places.items()
+        }
 
 
 class Flat:
@@ -64,14 +82,8 @@ class Flat:
         first = next(iter(arrays.values()))
         size = first.storage.nbytes // first.dtype.itemsize
         self.whole = Tensor.from_array(view(first, (size,), 0))
-        places = {id: (a.shape, a.strides, a.offset, a.dtype) for id, a in arrays.items()}
+        places = {id: Place(a.shape, a.strides, a.offset, a.dtype) for id, a in arrays.items()}
         self.layout = Layout(origin(first), places)
-        self._arrays = arrays
-
-    def views(self, computed: Tensor) -> dict[ParamId, Tensor]:
-        """The same places of a tensor that was computed from :attr:`whole`."""
-        storage = computed.array.storage
-        return {id: Tensor.from_array(FlatView(a, storage)) for id, a in self._arrays.items()}
 
 
 def find_flats(grads: Mapping[ParamId, Tensor]) -> list[Flat]:

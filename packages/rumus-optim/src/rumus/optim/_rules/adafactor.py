@@ -153,7 +153,7 @@ def _move(work: CpuWork) -> None:
             np.subtract(g, part, out=g)
             np.multiply(g, new_share, out=g)
             np.add(part, g, out=part)
-    total = math.fsum(float(np.dot(u, u)) for _, _, u in _updates(work, shape))
+    total = math.fsum(_square_sum(u) for _, _, u in _updates(work, shape))
     size = alpha / max(1.0, math.sqrt(total / p.size) / h.d)
     for start, stop, u in _updates(work, shape):
         np.multiply(u, size, out=u)
@@ -210,4 +210,8 @@ def _updates(work: CpuWork, shape: Shape) -> Iterator[tuple[int, int, F32]]:
 
 def _mean_square(p: F32) -> float:
     parts = (p[i : i + BLOCK] for i in range(0, p.size, BLOCK))
-    return math.fsum(float(np.einsum("i,i->", b, b, dtype=np.float64)) for b in parts) / p.size
+    return math.fsum(map(_square_sum, parts)) / p.size
+
+
+def _square_sum(x: F32) -> float:
+    return float(np.einsum("i,i->", x, x, dtype=np.float64))
