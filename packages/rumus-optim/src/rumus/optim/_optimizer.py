@@ -20,7 +20,7 @@ from rumus.optim._contract import F32, Engine, GpuStep, Shape, with_masters
 from rumus.optim._cpu.engine import CpuEngine
 from rumus.optim._cpu.work import CpuWork
 from rumus.optim._errors import HyperparameterError, OptimizerStateError, ParameterListError
-from rumus.optim._groups import Options, ParamGroup, ParamsLike, make_groups, state_keys
+from rumus.optim._groups import Options, ParamGroup, ParamsLike, lr_scale, make_groups, state_keys
 from rumus.optim._reading import reading
 from rumus.optim._state_dict import read_state, write_state
 from rumus.tensor import DeviceError, Watch, structure_version
@@ -74,6 +74,7 @@ class Optimizer(ABC):
         skip_nonfinite: bool = False,
     ) -> None:
         self._groups = make_groups(params, defaults)
+        self._lr = float(defaults.get("lr", 0.0))
         for group in self._groups:
             group.options = self.check(group.options)
         self._params = [p for group in self._groups for p in group.params]
@@ -180,8 +181,13 @@ class Optimizer(ABC):
 
     @property
     def groups(self) -> list[Options]:
-        """Each group's options and parameters; a copy, change them with :meth:`set_option`."""
-        return [{"params": list(g.params), **g.options} for g in self._groups]
+        """Each group's options, ``lr_scale`` and parameters.
+
+        A copy: change them with :meth:`set_lr` and :meth:`set_option`.
+        """
+        return [
+            {"params": list(g.params), **g.options, "lr_scale": g.lr_scale} for g in self._groups
+        ]
 
     @property
     def maximize(self) -> bool:
@@ -193,35 +199,47 @@ class Optimizer(ABC):
         """Whether steps with a gradient that is not finite are left out."""
         return self._skip_nonfinite
 
-    def get_lr(self, group: int = 0) -> float:
-        """The learning rate of a group."""
-        return float(self._group(group).options["lr"])
-
-    def set_lr(self, lr: float, group: int | None = None) -> None:
-        """Set the learning rate of one group, or of all (default).
+    def get_lr(self, group: int | None = None) -> float:
+        """The learning rate that groups scale, or that of one group.
 
         Raises:
-            HyperparameterError: ``lr`` is negative or not finite, or there is no such group.
+            HyperparameterError: there is no such group.
         """
-        self.set_option("lr", _checks.non_negative("lr", lr), group)
+        return self._lr if group is None else float(self._group(group).options["lr"])
+
+    def set_lr(self, lr: float, group: int | None = None) -> None:
+        """Set the learning rate, of which each group keeps its multiple (``lr_scale``).
+
+        With ``group``, set the rate of that group alone, by another ``lr_scale``: it follows later
+        changes of the optimizer's rate.
+
+        Raises:
+            HyperparameterError: ``lr`` is negative or not finite, there is no such group, or the
+                optimizer's rate is 0, of which a group's own is no multiple.
+        """
+        rate = _checks.non_negative("lr", lr)
+        if group is None:
+            self._change(self._groups, "lr", [rate * entry.lr_scale for entry in self._groups])
+            self._lr = rate
+            return
+        entry = self._group(group)
+        scale = lr_scale(rate, self._lr)
+        self._change([entry], "lr", [rate])
+        entry.lr_scale = scale
 
     def set_option(self, name: str, value: Any, group: int | None = None) -> None:
         """Set a hyperparameter of one group, or of all (default), from the next step on.
 
+        The learning rate is set as :meth:`set_lr` does.
+
         Raises:
             HyperparameterError: no such option or group, or a value outside its range.
         """
+        if name == "lr":
+            self.set_lr(value, group)
+            return
         chosen = self._groups if group is None else [self._group(group)]
-        checked = []
-        for entry in chosen:
-            if not isinstance(name, str) or name not in entry.options:
-                known = ", ".join(sorted(entry.options))
-                raise HyperparameterError(f"no option {name!r}; options are {known}")
-            checked.append(self.check({**entry.options, name: value}))
-        if not self._exchange(chosen, checked, self._engine is None):
-            raise HyperparameterError(
-                f"{name}={value!r} would change which state the optimizer keeps; make a new one"
-            )
+        self._change(chosen, name, [value] * len(chosen))
 
     @property
     def steps(self) -> int:
@@ -241,7 +259,7 @@ class Optimizer(ABC):
         rest can be held by JSON.
         """
         snapshot = None if self._engine is None else self._engine.snapshot()
-        return write_state(self, self._groups, self._keys, snapshot)
+        return write_state(self, self._lr, self._groups, self._keys, snapshot)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from :meth:`state_dict`, hyperparameters included.
@@ -251,14 +269,17 @@ class Optimizer(ABC):
                 nothing has changed then.
         """
         with reading(type(self).__name__, state):
-            options, snapshot = read_state(self, self._groups, self._keys, state)
+            contents = read_state(self, self._groups, self._keys, state)
         engine = self._ready_engine()
-        if not self._exchange(self._groups, options, False):
+        if not self._exchange(self._groups, contents.options, False):
             raise OptimizerStateError(
                 f"the state's options keep other arrays than {', '.join(self.states)}; make an "
                 f"optimizer with the same options"
             )
-        engine.restore(snapshot)
+        self._lr = contents.lr
+        for group, scale in zip(self._groups, contents.scales, strict=True):
+            group.lr_scale = scale
+        engine.restore(contents.snapshot)
         self._ready_for = -1
         self._masters.forget()
 
@@ -289,6 +310,19 @@ class Optimizer(ABC):
         if not isinstance(index, Integral) or not 0 <= index < len(self._groups):
             raise HyperparameterError(f"no group {index!r}; there are {len(self._groups)}")
         return self._groups[index]
+
+    def _change(self, groups: Sequence[ParamGroup], name: str, values: Sequence[Any]) -> None:
+        """Give an option other values, in all of the groups or in none."""
+        checked = []
+        for entry, value in zip(groups, values, strict=True):
+            if not isinstance(name, str) or name not in entry.options:
+                known = ", ".join(sorted(entry.options))
+                raise HyperparameterError(f"no option {name!r}; options are {known}")
+            checked.append(self.check({**entry.options, name: value}))
+        if not self._exchange(groups, checked, self._engine is None):
+            raise HyperparameterError(
+                f"{name}={values[0]!r} would change which state the optimizer keeps; make a new one"
+            )
 
     def _exchange(
         self, groups: Sequence[ParamGroup], options: Sequence[Options], other_states: bool

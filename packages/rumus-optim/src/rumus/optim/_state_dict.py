@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from rumus.optim import _checks
 from rumus.optim._contract import F32, Rule, Snapshot, state_shapes
 from rumus.optim._errors import HyperparameterError, OptimizerStateError
 from rumus.optim._groups import Options, ParamGroup
+
+_SCALE = "lr_scale"
 
 
 class CheckedRule(Rule, Protocol):
@@ -21,8 +23,25 @@ class CheckedRule(Rule, Protocol):
         ...
 
 
+class Contents(NamedTuple):
+    """What a state dict says.
+
+    Attributes:
+        lr: the optimizer's learning rate.
+        scales: each group's multiple of it.
+        options: each group's hyperparameters.
+        snapshot: the state of the parameters.
+    """
+
+    lr: float
+    scales: list[float]
+    options: list[Options]
+    snapshot: Snapshot
+
+
 def write_state(
     optimizer: CheckedRule,
+    lr: float,
     groups: Sequence[ParamGroup],
     keys: Sequence[str],
     snapshot: Snapshot | None,
@@ -35,7 +54,11 @@ def write_state(
         "step": 0 if snapshot is None else snapshot.step,
         "skipped": 0 if snapshot is None else snapshot.skipped,
         "steps": dict(zip(keys, snapshot.counts, strict=True)) if snapshot is not None else {},
-        "groups": [{"params": [next(left) for _ in g.params], **g.options} for g in groups],
+        "lr": lr,
+        "groups": [
+            {"params": [next(left) for _ in g.params], **g.options, _SCALE: g.lr_scale}
+            for g in groups
+        ],
         "state": dict(zip(keys, states, strict=True)) if states else {},
     }
 
@@ -45,8 +68,8 @@ def read_state(
     groups: Sequence[ParamGroup],
     keys: Sequence[str],
     state: Mapping[str, Any],
-) -> tuple[list[Options], Snapshot]:
-    """Check a dictionary against an optimizer: each group's options, and the state.
+) -> Contents:
+    """Check a dictionary against an optimizer.
 
     Raises:
         OptimizerStateError: it belongs to another optimizer or other parameters.
@@ -60,12 +83,13 @@ def read_state(
     if missing:
         raise OptimizerStateError(f"the state of {name} lacks {', '.join(missing)}")
     options = _read_options(optimizer, groups, keys, state["groups"])
+    lr, scales = _read_rates(groups, options, state)
     step = _checks.count("step", state["step"], least=0)
     skipped = _checks.count("skipped", state["skipped"], least=0)
     if not state["state"]:
         if step:
             raise OptimizerStateError(f"the state of {name} says step {step} but holds no arrays")
-        return options, Snapshot(0, skipped, [0] * len(keys), [])
+        return Contents(lr, scales, options, Snapshot(0, skipped, [0] * len(keys), []))
     if set(state["state"]) != set(keys):
         raise OptimizerStateError(_difference(set(state["state"]), set(keys)))
     params = [p for group in groups for p in group.params]
@@ -73,7 +97,24 @@ def read_state(
         _read_arrays(key, state_shapes(optimizer, p), state["state"][key])
         for key, p in zip(keys, params, strict=True)
     ]
-    return options, Snapshot(step, skipped, _read_counts(state, keys, step), arrays)
+    snapshot = Snapshot(step, skipped, _read_counts(state, keys, step), arrays)
+    return Contents(lr, scales, options, snapshot)
+
+
+def _read_rates(
+    groups: Sequence[ParamGroup], options: Sequence[Options], state: Mapping[str, Any]
+) -> tuple[float, list[float]]:
+    """The optimizer's learning rate and each group's multiple of it.
+
+    States of 0.1 have the groups' rates alone. They stay as they are: the first group keeps the
+    scale that it has here, and the others follow.
+    """
+    if "lr" in state:
+        scales = [_checks.non_negative(_SCALE, entry[_SCALE]) for entry in state["groups"]]
+        return _checks.non_negative("lr", state["lr"]), scales
+    own, rates = [g.lr_scale for g in groups], [o.get("lr", 0.0) for o in options]
+    lr: float = rates[0] / own[0] if own[0] and rates[0] else max(rates)
+    return lr, [rate / lr for rate in rates] if lr else own
 
 
 def _read_counts(state: Mapping[str, Any], keys: Sequence[str], step: int) -> list[int]:
@@ -96,7 +137,7 @@ def _read_options(
         )
     result = []
     for index, (group, entry) in enumerate(zip(groups, given, strict=True)):
-        values = {k: v for k, v in entry.items() if k != "params"}
+        values = {k: v for k, v in entry.items() if k not in ("params", _SCALE)}
         if set(values) != set(group.options):
             raise OptimizerStateError(
                 f"group {index}'s options: " + _difference(set(values), set(group.options))

@@ -1,6 +1,6 @@
 """Learning-rate schedules: the rate as a function of the step, kept apart from the optimizer."""
 
-from rumus.optim.lr_scheduler._base import LRScheduler, Schedule
+from rumus.optim.lr_scheduler._base import LRScheduler, MetricScheduler, Schedule
 from rumus.optim.lr_scheduler._chained import ChainedScheduler
 from rumus.optim.lr_scheduler._cosine import CosineAnnealingLR
 from rumus.optim.lr_scheduler._exponential import ExponentialLR
@@ -23,6 +23,7 @@ __all__ = [
     "LRScheduler",
     "LambdaLR",
     "LinearLR",
+    "MetricScheduler",
     "MultiStepLR",
     "OneCycleLR",
     "PolynomialLR",

@@ -1,27 +1,26 @@
 """What a learning-rate scheduler is, and the base of those that are a formula of the step."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, cast, runtime_checkable
 
 from rumus.optim import _checks
-from rumus.optim._errors import OptimizerStateError
+from rumus.optim._errors import HyperparameterError, OptimizerStateError
 from rumus.optim._reading import reading
 
 StateDict = dict[str, Any]
+Unit = Literal["epoch", "step"]
+"""What a schedule counts: epochs, or optimizer steps."""
 
 
-@runtime_checkable
-class LRScheduler(Protocol):
-    """A learning rate that changes from step to step.
+class _Rates(Protocol):
+    """What all schedulers have."""
 
-    A scheduler does not own the optimizer: ``optimizer.set_lr(scheduler.get_lr())`` joins them.
-    Whether a step is an epoch or a batch is decided by where :meth:`step` is called.
-    """
-
-    def step(self) -> None:
-        """Go on to the next step."""
+    @property
+    def unit(self) -> Unit:
+        """What the schedule counts, and so where :meth:`step` is called."""
         ...
 
     def get_lr(self) -> float:
@@ -41,7 +40,57 @@ class LRScheduler(Protocol):
         ...
 
 
-class Schedule(ABC):
+@runtime_checkable
+class LRScheduler(_Rates, Protocol):
+    """A learning rate that changes from step to step.
+
+    A scheduler does not own the optimizer: ``optimizer.set_lr(scheduler.get_lr())`` joins them.
+    """
+
+    def step(self) -> None:
+        """Go on to the next step."""
+        ...
+
+
+@runtime_checkable
+class MetricScheduler(_Rates, Protocol):
+    """A learning rate that follows a metric, which each step is given."""
+
+    @property
+    def mode(self) -> Literal["min", "max"]:
+        """Whether a smaller or a larger metric is better."""
+        ...
+
+    def step(self, metric: float) -> None:
+        """Take the metric of a step into account."""
+        ...
+
+
+class Counting:
+    """What a schedule counts."""
+
+    counts: ClassVar[Unit] = "epoch"
+    """The :attr:`unit` that schedules of a class begin with."""
+    _unit: Unit | None = None
+
+    @property
+    def unit(self) -> Unit:
+        """What a step is: an ``"epoch"``, or a ``"step"`` of an optimizer; may be set.
+
+        It says where ``step`` is called, and changes no rate. :class:`OneCycleLR` and
+        :class:`WarmupCosine` count steps, all others epochs.
+
+        Raises:
+            HyperparameterError: set to something else.
+        """
+        return self._unit or self.counts
+
+    @unit.setter
+    def unit(self, unit: Unit) -> None:
+        self._unit = cast(Unit, _checks.choice("unit", unit, ("epoch", "step")))
+
+
+class Schedule(Counting, ABC):
     """A scheduler whose learning rate is a function of the number of steps alone.
 
     A subclass gives :meth:`lr_at`. Nothing is accumulated, so step 10,000 is as exact as step 1
@@ -51,7 +100,8 @@ class Schedule(ABC):
         initial_lr: the learning rate of step 0, at least 0.
 
     Raises:
-        HyperparameterError: ``initial_lr`` is negative or not finite.
+        HyperparameterError: ``initial_lr`` is negative or not finite; or, from :meth:`get_lr` and
+            :meth:`lr_at`, the rate of a step is too large for a float.
     """
 
     def __init__(self, initial_lr: float) -> None:
@@ -106,6 +156,33 @@ class Schedule(ABC):
             lr = _checks.non_negative("initial_lr", state["initial_lr"])
             step = _checks.count("step", state["step"], least=0)
         self._initial_lr, self._step = lr, step
+
+
+def finite(schedule: object, step: int, lr: float) -> float:
+    """A learning rate that a step can have.
+
+    Raises:
+        HyperparameterError: it is infinite or NaN.
+    """
+    if not math.isfinite(lr):
+        raise HyperparameterError(
+            f"{type(schedule).__name__}'s learning rate at step {step} is too large for a float; "
+            f"make its factors or its number of steps smaller"
+        )
+    return lr
+
+
+def grown(lr: float, factor: float, times: int) -> float:
+    """``lr · factor^times``, infinite where a float has no room for it."""
+    try:
+        return float(lr * factor**times)
+    except OverflowError:
+        # In halves: a small rate times a power without room may have room.
+        half = times // 2
+        try:
+            return float(lr * factor**half * factor ** (times - half))
+        except OverflowError:
+            return math.inf if lr else 0.0
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from rumus.optim.lr_scheduler._base import Schedule
-from rumus.optim.lr_scheduler._sequential import formulas
+from rumus.optim.lr_scheduler._base import Schedule, finite
+from rumus.optim.lr_scheduler._sequential import formulas, joint_unit
 
 
 class ChainedScheduler(Schedule):
@@ -12,7 +12,7 @@ class ChainedScheduler(Schedule):
 
     Args:
         schedulers: at least one schedule; ``initial_lr`` is the first one's, and each contributes
-            the factor by which it changes its own.
+            the factor by which it changes its own. Together they count steps if one of them does.
 
     Raises:
         HyperparameterError: no schedule, or one that is no function of the step.
@@ -27,8 +27,9 @@ class ChainedScheduler(Schedule):
     def __init__(self, schedulers: Sequence[Schedule]) -> None:
         self._schedulers = formulas(schedulers)
         super().__init__(self._schedulers[0].initial_lr)
+        self.unit = joint_unit(self._schedulers)
 
     def lr_at(self, step: int) -> float:
         """The product of the class at ``step``."""
         factors = [s.lr_at(step) / s.initial_lr if s.initial_lr else 0.0 for s in self._schedulers]
-        return self._initial_lr * math.prod(factors)
+        return finite(self, step, self._initial_lr * math.prod(factors))

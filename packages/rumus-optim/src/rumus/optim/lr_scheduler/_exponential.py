@@ -1,7 +1,7 @@
 """A learning rate that decays by a factor every step."""
 
 from rumus.optim import _checks
-from rumus.optim.lr_scheduler._base import Schedule
+from rumus.optim.lr_scheduler._base import Schedule, finite, grown
 
 
 class ExponentialLR(Schedule):
@@ -25,4 +25,4 @@ class ExponentialLR(Schedule):
 
     def lr_at(self, step: int) -> float:
         """The formula of the class at ``step``."""
-        return float(self._initial_lr * self._gamma**step)
+        return finite(self, step, grown(self._initial_lr, self._gamma, step))

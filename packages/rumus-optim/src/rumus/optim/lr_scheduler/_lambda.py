@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError
-from rumus.optim.lr_scheduler._base import Schedule
+from rumus.optim.lr_scheduler._base import Schedule, finite
 
 
 class LambdaLR(Schedule):
@@ -32,5 +32,8 @@ class LambdaLR(Schedule):
 
     def lr_at(self, step: int) -> float:
         """The formula of the class at ``step``."""
-        factor = _checks.non_negative(f"lr_lambda({step})", self._lambda(step))
-        return self._initial_lr * factor
+        try:
+            factor = _checks.non_negative(f"lr_lambda({step})", self._lambda(step))
+        except OverflowError as error:
+            raise HyperparameterError(f"lr_lambda({step}) is too large: {error}") from None
+        return finite(self, step, self._initial_lr * factor)

@@ -1,7 +1,7 @@
 """A learning rate whose factor moves along a straight line: the usual warm-up."""
 
 from rumus.optim import _checks
-from rumus.optim.lr_scheduler._base import Schedule
+from rumus.optim.lr_scheduler._base import Schedule, finite
 
 
 class LinearLR(Schedule):
@@ -37,4 +37,5 @@ class LinearLR(Schedule):
     def lr_at(self, step: int) -> float:
         """The formula of the class at ``step``."""
         done = min(step, self._total) / self._total
-        return self._initial_lr * (self._start + (self._end - self._start) * done)
+        factor = self._start + (self._end - self._start) * done
+        return finite(self, step, self._initial_lr * factor)

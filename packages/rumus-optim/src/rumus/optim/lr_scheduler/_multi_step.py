@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError
-from rumus.optim.lr_scheduler._base import Schedule
+from rumus.optim.lr_scheduler._base import Schedule, finite, grown
 
 
 class MultiStepLR(Schedule):
@@ -33,7 +33,8 @@ class MultiStepLR(Schedule):
 
     def lr_at(self, step: int) -> float:
         """The formula of the class at ``step``."""
-        return self._initial_lr * self._gamma ** bisect_right(self._milestones, step)
+        drops = bisect_right(self._milestones, step)
+        return finite(self, step, grown(self._initial_lr, self._gamma, drops))
 
 
 def rising(milestones: Iterable[int]) -> list[int]:

@@ -2,7 +2,7 @@
 
 from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError
-from rumus.optim.lr_scheduler._base import Schedule
+from rumus.optim.lr_scheduler._base import Schedule, finite
 from rumus.optim.lr_scheduler._cosine import half_cosine
 
 
@@ -32,6 +32,8 @@ class OneCycleLR(Schedule):
         (0.04, 4e-06)
     """
 
+    counts = "step"
+
     def __init__(
         self,
         max_lr: float,
@@ -57,6 +59,9 @@ class OneCycleLR(Schedule):
 
     def lr_at(self, step: int) -> float:
         """The formula of the class at ``step``."""
+        return finite(self, step, self._rate(min(step, self._total - 1)))
+
+    def _rate(self, step: int) -> float:
         low = self._initial_lr
         high, last = low * self._div, low / self._final_div
         if step < self._peak:

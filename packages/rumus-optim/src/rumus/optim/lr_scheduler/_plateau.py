@@ -2,20 +2,21 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, cast
 
 from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError
-from rumus.optim.lr_scheduler._base import StateDict, reading_state
+from rumus.optim.lr_scheduler._base import Counting, StateDict, reading_state
 
 _COUNTERS = ("reductions", "bad_steps", "cooldown_left")
 
 
-class ReduceLROnPlateau:
+class ReduceLROnPlateau(Counting):
     r"""``lr = max(initial_lr · factor^k, min_lr)`` after ``k`` plateaus.
 
     A plateau is ``patience + 1`` steps in a row in which the metric given to :meth:`step` did not
-    get better than the best so far by the threshold; a NaN is never better.
+    get better than the best so far by the threshold. A NaN is never better, nor is the worst
+    infinity.
 
     Args:
         initial_lr: learning rate before the first plateau.
@@ -23,7 +24,7 @@ class ReduceLROnPlateau:
         factor: the factor of a drop, in (0, 1) (default 0.1).
         patience: bad steps that are let pass, at least 0 (default 10).
         threshold: how much better counts as better, at least 0 (default 1e-4).
-        threshold_mode: ``"rel"`` to the best (default), or ``"abs"``.
+        threshold_mode: ``"rel"``, a share of the best one's magnitude (default), or ``"abs"``.
         cooldown: steps after a drop in which bad ones do not count, at least 0 (default 0).
         min_lr: the lowest learning rate, at least 0 (default 0).
         eps: a drop smaller than this is not made, at least 0 (default 1e-8).
@@ -52,7 +53,7 @@ class ReduceLROnPlateau:
         eps: float = 1e-8,
     ) -> None:
         self._initial_lr = _checks.non_negative("initial_lr", initial_lr)
-        self._sign = 1.0 if _checks.choice("mode", mode, ("min", "max")) == "min" else -1.0
+        self._mode = cast(Literal["min", "max"], _checks.choice("mode", mode, ("min", "max")))
         self._factor = _checks.positive("factor", factor)
         if self._factor >= 1:
             raise HyperparameterError(f"factor must be in (0, 1), got {factor!r}")
@@ -77,14 +78,19 @@ class ReduceLROnPlateau:
         """
         self._initial_lr = _checks.non_negative("initial_lr", lr)
 
-    def step(self, metric: float | None = None) -> None:
+    @property
+    def mode(self) -> Literal["min", "max"]:
+        """Whether a smaller or a larger metric is better."""
+        return self._mode
+
+    def step(self, metric: float) -> None:
         """Take the metric of a step (often an epoch's validation loss) into account.
 
         Raises:
-            HyperparameterError: no metric was given, or it is no number.
+            HyperparameterError: it is no number.
         """
         try:
-            value = float(metric)  # type: ignore[arg-type]
+            value = float(metric)
         except (TypeError, ValueError):
             raise HyperparameterError(
                 f"ReduceLROnPlateau.step needs the metric that it watches, got {metric!r}"
@@ -130,10 +136,9 @@ class ReduceLROnPlateau:
         return max(scaled, min(self._min_lr, self._initial_lr))
 
     def _is_better(self, value: float) -> bool:
-        if math.isnan(value):
-            return False
-        if self._best is None:
-            return True
-        slack = self._sign * self._threshold
-        limit = self._best * (1 - slack) if self._relative else self._best - slack
-        return self._sign * value < self._sign * limit
+        sign = 1.0 if self._mode == "min" else -1.0
+        best = math.inf if self._best is None else sign * self._best
+        if math.isinf(best):
+            return sign * value < best
+        slack = self._threshold * abs(best) if self._relative else self._threshold
+        return sign * value < best - slack

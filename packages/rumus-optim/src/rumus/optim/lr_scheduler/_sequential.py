@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rumus.optim._errors import HyperparameterError
-from rumus.optim.lr_scheduler._base import Schedule, StateDict, reading_state
+from rumus.optim.lr_scheduler._base import Schedule, StateDict, Unit, reading_state
 from rumus.optim.lr_scheduler._multi_step import rising
 
 
@@ -14,7 +14,7 @@ class SequentialLR(Schedule):
     """Follow one schedule until a milestone, then the next, which starts from its own step 0.
 
     Args:
-        schedulers: the schedules in order, at least one.
+        schedulers: the schedules in order, at least one; together they count steps if one does.
         milestones: the steps at which the next one takes over, one fewer than schedules, rising.
 
     Raises:
@@ -37,6 +37,7 @@ class SequentialLR(Schedule):
                 f"got {len(self._milestones)}"
             )
         super().__init__(self._schedulers[0].initial_lr)
+        self.unit = joint_unit(self._schedulers)
 
     def lr_at(self, step: int) -> float:
         """The rate of the schedule that is in force at ``step``."""
@@ -71,6 +72,11 @@ class SequentialLR(Schedule):
                 scheduler.load_state_dict(inner)
         super().load_state_dict(state)
         self._schedulers = schedulers
+
+
+def joint_unit(schedulers: Sequence[Schedule]) -> Unit:
+    """What several schedules count together."""
+    return "step" if any(s.unit == "step" for s in schedulers) else "epoch"
 
 
 def formulas(schedulers: Sequence[Schedule]) -> list[Schedule]:

@@ -1,7 +1,7 @@
 """A learning rate that drops by a factor every few steps."""
 
 from rumus.optim import _checks
-from rumus.optim.lr_scheduler._base import Schedule
+from rumus.optim.lr_scheduler._base import Schedule, finite, grown
 
 
 class StepLR(Schedule):
@@ -28,4 +28,5 @@ class StepLR(Schedule):
 
     def lr_at(self, step: int) -> float:
         """The formula of the class at ``step``."""
-        return self._initial_lr * self._gamma ** (step // self._step_size)
+        drops = step // self._step_size
+        return finite(self, step, grown(self._initial_lr, self._gamma, drops))

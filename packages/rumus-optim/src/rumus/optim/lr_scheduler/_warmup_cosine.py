@@ -31,6 +31,8 @@ class WarmupCosine(Schedule):
         [0.0, 0.2, 0.4, 0.2, 0.0, 0.0]
     """
 
+    counts = "step"
+
     def __init__(
         self,
         initial_lr: float,
