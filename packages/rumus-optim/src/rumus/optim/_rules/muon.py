@@ -14,6 +14,7 @@ from rumus.optim._cpu.work import CpuWork
 from rumus.optim._errors import ParameterListError
 from rumus.optim._groups import Options, ParamsLike
 from rumus.optim._optimizer import Optimizer
+from rumus.tensor import from_numpy, no_grad
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic whose slope at 0 is steepest while it stays near 1; Jordan et al., 2024."""
@@ -134,7 +135,7 @@ class Muon(Optimizer):
         return ("b",)
 
     def step_cpu(self, works: Sequence[CpuWork]) -> None:
-        """The class's formula, a matrix at a time; its products use numpy's own threads."""
+        """The class's formula, a matrix at a time; its products use BLAS's threads."""
         for work in works:
             self._move(work)
 
@@ -180,7 +181,13 @@ def newton_schulz(d: F32, coefficients: tuple[float, float, float], eps: float, 
         x, norm = x * np.float32(2**-64), norm * 2**-64
     x = x / np.float32(max(norm, eps))
     for _ in range(steps):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * (gram @ gram)) @ x
+        gram = _product(x, x.T)
+        x = a * x + _product(b * gram + c * _product(gram, gram), x)
     result: F32 = np.ascontiguousarray(x.T if d.shape[0] > d.shape[1] else x)
     return result
+
+
+def _product(a: F32, b: F32) -> F32:
+    """A product on as many threads as rumus.tensor gives it."""
+    with no_grad():
+        return (from_numpy(a) @ from_numpy(b)).numpy()
