@@ -7,6 +7,7 @@
     │   ├── RecordFormatError                no record file, or one that breaks the format's rules
     │   ├── RecordCorruptError               bytes that do not match their checksum
     │   ├── RecordFileIncompleteError        a file whose writer has not finished
+    │   ├── RecordFileChangedError           a file that was cut or replaced since it was opened
     │   └── RecordWriteError (OSError)       the system refused to write, a full disk for example
     ├── DatasetError (RuntimeError)          a data set that does not keep its promises
     └── LoaderStateError (ValueError)        a saved state that does not fit the loader
@@ -29,6 +30,10 @@ class RecordCorruptError(RecordError):
 
 class RecordFileIncompleteError(RecordError):
     """The writer of the file has not finished, or was killed; see :func:`rumus.data.recover`."""
+
+
+class RecordFileChangedError(RecordError):
+    """The file is not what it was when it was opened: it was cut, or its path leads to another."""
 
 
 class RecordWriteError(RecordError, OSError):

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import DataLoader, RecordDataset
+from ._files import naming
 
 _EPOCHS = 3
 
@@ -24,6 +25,11 @@ def bench(paths: Sequence[Path], batch_size: int, workers: Sequence[int]) -> Non
         batch_size: Samples in a batch.
         workers: The numbers of workers to try.
     """
+    with naming(paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"):
+        _bench(paths, batch_size, workers)
+
+
+def _bench(paths: Sequence[Path], batch_size: int, workers: Sequence[int]) -> None:
     dataset = RecordDataset(paths)
     samples = len(dataset)
     loaders = {n: DataLoader(dataset, batch_size, shuffle=True, num_workers=n) for n in workers}

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .. import RecordDataset, RecordError, recover
 from ._files import for_each
+from ._text import printable, say
 
 
 def verify(paths: Sequence[Path]) -> int:
@@ -25,13 +26,14 @@ def verify(paths: Sequence[Path]) -> int:
 
         def check(path: Path) -> int:
             try:
-                dataset = RecordDataset(path)
-                task = progress.add_task(path.name, total=len(dataset))
+                # without a map: a disk that fails is an error here, and no end of the process
+                dataset = RecordDataset(path, mapped=False)
+                task = progress.add_task(printable(path.name), total=len(dataset))
                 dataset.verify(lambda done: progress.update(task, completed=done))
             except RecordError as error:
-                console.print(f"[red]DAMAGED[/] {escape(str(error))}")
+                console.print(f"[red]DAMAGED[/] {escape(printable(error))}")
                 return 1
-            console.print(f"[green]good[/] {escape(str(path))}: {len(dataset):,} records")
+            console.print(f"[green]good[/] {escape(printable(path))}: {len(dataset):,} records")
             return 0
 
         return for_each(paths, check)
@@ -56,7 +58,7 @@ def _recover(path: Path) -> int:
         )
     else:
         text += ", complete already (verify compares the records)"
-    print(text)
+    say(text)
     if recovery.damaged:
         print("  damaged:", ", ".join(map(str, recovery.damaged[:20])))
     return 1 if recovery.damaged else 0

@@ -13,6 +13,7 @@ from rich.text import Text
 from .. import Field, RecordDataset
 from .._rrec._reader import open_reader
 from ._files import for_each
+from ._text import printable
 
 
 def inspect(paths: Sequence[Path]) -> int:
@@ -24,8 +25,8 @@ def inspect(paths: Sequence[Path]) -> int:
     table = Table("file", "version", "records", "bytes", "input", "target", "metadata")
 
     def add(path: Path) -> int:
-        reader = open_reader(path)
-        schema = RecordDataset(path).schema
+        reader = open_reader(path, mapped=False)
+        schema = RecordDataset(path, mapped=False).schema
         cells = (
             str(path),
             str(reader.version),
@@ -35,7 +36,7 @@ def inspect(paths: Sequence[Path]) -> int:
             described(schema.target),
             json.dumps(reader.metadata, ensure_ascii=False) if reader.metadata else "",
         )
-        table.add_row(*map(Text, cells))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
         return 0
 
     code = for_each(paths, add)

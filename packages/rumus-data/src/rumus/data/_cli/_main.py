@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from rumus.tensor import RumusError
 
 from .. import __version__
+from ._text import complain, print_on_any_terminal, printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,23 +22,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What stands behind the name of the command; by default those of this process.
 
     Returns:
-        0 if all went well, 1 if a file is damaged or cannot be used, 2 if the arguments are wrong.
+        0 if all went well, 1 if a file is damaged or cannot be used, 2 if the arguments are wrong,
+        130 after Ctrl-C.
     """
+    print_on_any_terminal()
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
-    except (RumusError, OSError, IndexError, MemoryError) as error:
-        print(f"rumus-data: {error}", file=sys.stderr)
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads on; nor may the interpreter complain when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (RumusError, OSError) as error:
+        complain(error)
+        return 1
+    except MemoryError as error:
+        complain(f"there is not enough memory ({error})")
         return 1
     except ModuleNotFoundError as error:
-        needed = "python -m pip install rich pillow"
-        print(f"rumus-data: {error.name} is not installed; {needed} brings it", file=sys.stderr)
+        complain(f"{error.name} is not installed; python -m pip install rich pillow brings it")
         return 1
+    except KeyboardInterrupt:
+        return 130
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="rumus-data", description="Look at, check, repair, make and measure record files."
     )
     parser.add_argument("--version", action="version", version=f"rumus-data {__version__}")
@@ -76,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     peek.add_argument("file", type=Path)
     peek.add_argument("index", type=int)
     peek.add_argument("--out", type=Path, help="where to draw it; default: FILE-INDEX.png here")
+    peek.add_argument("--overwrite", action="store_true", help="replace a picture that exists")
     peek.set_defaults(run=_peek)
     return parser
 
@@ -123,5 +142,5 @@ def _bench(options: argparse.Namespace) -> int:
 def _peek(options: argparse.Namespace) -> int:
     from ._peek import peek
 
-    peek(options.file, options.index, options.out)
+    peek(options.file, options.index, options.out, options.overwrite)
     return 0

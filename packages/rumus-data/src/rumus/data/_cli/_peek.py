@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +13,53 @@ import numpy.typing as npt
 from rumus.tensor import ArgumentError
 
 from .. import RecordDataset
+from ._files import naming
+from ._text import say
 
 _PRINTED = 1000  # elements
 
 
-def peek(path: Path, index: int, out: Path | None) -> None:
+def peek(path: Path, index: int, out: Path | None, overwrite: bool) -> None:
     """Draw a sample that looks like an image as PNG; print another one.
 
     Args:
         path: A record file.
         index: The number of the sample.
         out: Where to draw it; by default in the current folder.
+        overwrite: Whether a picture that exists is replaced.
     """
-    input, target = RecordDataset(path).read(index)
-    print(f"input: {input.dtype} {input.shape}; target: {target.dtype} {target.shape}")
+    with naming(path):
+        input, target = RecordDataset(path, mapped=False).read(index)
+    say(f"input: {input.dtype} {input.shape}; target: {target.dtype} {target.shape}")
     pixels = pixels_of(input)
     if pixels is None:
         print(np.array2string(input, threshold=_PRINTED))
     else:
-        from PIL import Image
-
         out = out or Path(f"{path.stem}-{index}.png")
-        try:
-            Image.fromarray(pixels).save(out)
-        except ValueError:
-            raise ArgumentError(
-                f"{out} says no format of images; take a name such as {out.stem}.png"
-            ) from None
-        print(f"drawn to {out}")
+        _draw(pixels, out, overwrite)
+        say(f"drawn to {out}")
     print("target:", np.array2string(target, threshold=_PRINTED))
+
+
+def _draw(pixels: npt.NDArray[np.uint8], out: Path, overwrite: bool) -> None:
+    """Make a picture, or nothing.
+
+    Raises:
+        ArgumentError: The file exists, or its name or the pixels fit no format.
+    """
+    from PIL import Image
+
+    kind = Image.registered_extensions().get(out.suffix.lower())
+    if kind is None:
+        raise ArgumentError(f"{out} says no format of images; take a name such as {out.stem}.png")
+    if os.path.lexists(out) and not (overwrite and out.is_file()):
+        raise ArgumentError(f"{out} exists; --overwrite replaces it if it is a file")
+    picture = io.BytesIO()
+    try:
+        Image.fromarray(pixels).save(picture, kind)
+    except Exception as error:  # each format has limits, and errors, of its own
+        raise ArgumentError(f"the sample cannot be drawn as {kind}: {error}") from error
+    out.write_bytes(picture.getbuffer())
 
 
 def pixels_of(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8] | None:
@@ -53,6 +73,8 @@ def pixels_of(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8] | None:
         return None
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array)
-    values = np.nan_to_num(array.astype(np.float64))
-    low, high = values.min(), values.max()
-    return np.asarray((values - low) / max(high - low, 1e-12) * 255, np.uint8)
+    values = array.astype(np.float64) / 2  # so that no difference of two is infinite
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    shown = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    return np.asarray((shown - low) / max(high - low, 1e-300) * 255, np.uint8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -17,10 +17,12 @@ from rumus.tensor import ArgumentError
 from .._buffers import BufferPool
 from .._collate import stack_items
 from .._dataset import Indices, checked_index, checked_indices
+from .._errors import RecordFileChangedError
 from .._gather import Pair
 from .._item import DataItem
 from .._open_batch import OpenBatch
 from .._scatter import scattered
+from ._file import Identity
 from ._layout import Field
 from ._reader import Reader, open_reader
 from ._v2_reader import Check
@@ -45,22 +47,34 @@ class RecordDataset:
     """The records of one file, or of several files (shards) one after the other.
 
     Files are mapped and never read as a whole; any number of threads may share a data set. A
-    pickled or forked data set opens its files again by path. Samples have the file's dtypes in
-    :meth:`read`; as tensors, float64 is float32 and integers other than uint8 are int32.
+    pickled or forked data set opens its files again by path, and refuses a path that leads to
+    another file by now. Samples are copies, of the file's dtypes in :meth:`read`; as tensors,
+    float64 is float32 and integers other than uint8 are int32.
 
     Args:
         path: A record file of version 1 or 2, or a sequence of them.
         check: When records are compared with their checksums: at their ``"first"`` read from this
             data set, ``"always"`` or ``"never"``.
+        mapped: Whether files are mapped into memory, which is fastest. If something cuts a mapped
+            file while it is open, reading raises :class:`RecordFileChangedError`; but a cut in the
+            very middle of a copy kills the process, and so does a disk or a network that fails to
+            bring a mapped page. With False every sample is read by a system call, and all of
+            these are exceptions.
 
     Raises:
         FileNotFoundError: There is no such file.
         RecordFormatError: A path is no record file.
         RecordCorruptError: A header, a footer or an index is damaged.
         RecordFileIncompleteError: A file was not finished; :func:`rumus.data.recover` saves it.
+        OSError: The system cannot open or map a file, for want of descriptors for example.
     """
 
-    def __init__(self, path: PathLike | Iterable[PathLike], check: Check = "first") -> None:
+    def __init__(
+        self,
+        path: PathLike | Iterable[PathLike],
+        check: Check = "first",
+        mapped: bool = True,
+    ) -> None:
         paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
         if not paths:
             raise ArgumentError("a record data set needs at least one path")
@@ -69,12 +83,18 @@ class RecordDataset:
         # absolute, so that another process finds the files from its own folder
         self._paths = [Path(p).absolute() for p in paths]
         self._check: Check = check
+        self._mapped = mapped
         self._open()
 
     @classmethod
-    def open(cls, path: PathLike | Iterable[PathLike], check: Check = "first") -> RecordDataset:
-        """The same as ``RecordDataset(path, check)``."""
-        return cls(path, check)
+    def open(
+        cls,
+        path: PathLike | Iterable[PathLike],
+        check: Check = "first",
+        mapped: bool = True,
+    ) -> RecordDataset:
+        """The same as ``RecordDataset(path, check, mapped)``."""
+        return cls(path, check, mapped)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -113,17 +133,23 @@ class RecordDataset:
             return self.__getitems__(range(*index.indices(len(self))))
         return DataItem(*self.read(index))
 
-    def read(self, index: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """The input and the target of one record as the file holds them, without a copy.
+    def read(self, index: int, copy: bool = True) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """The input and the target of one record as the file holds them.
+
+        Args:
+            index: The number of the record.
+            copy: With False the arrays of a mapped file are read-only views of it: no copy is
+                made, but whoever looks at them after the file was cut is killed by the system.
 
         Raises:
             IndexError: The index lies outside.
             RecordCorruptError: The record does not match its checksum.
+            RecordFileChangedError: The file was cut since it was opened.
         """
         readers = self._shards()
         index = checked_index(index, len(self))
         shard = bisect_right(self._starts, index) - 1
-        return readers[shard].read(index - self._starts[shard])
+        return readers[shard].read(index - self._starts[shard], copy)
 
     def __getitems__(self, indices: Indices) -> DataItem:
         """A batch: one gather in each file where the records are alike.
@@ -197,8 +223,23 @@ class RecordDataset:
             reader.verify(lambda done, start=start: tell(start + done))  # type: ignore[misc]
         return len(self)
 
-    def _open(self) -> None:
-        self._readers: list[Reader] = [open_reader(path, self._check) for path in self._paths]
+    def _open(self, expected: Sequence[Identity] | None = None) -> None:
+        """Open the files.
+
+        Args:
+            expected: Which files they were when somebody else opened them.
+
+        Raises:
+            RecordFileChangedError: A path leads to another file than expected.
+        """
+        readers = [open_reader(path, self._check, self._mapped) for path in self._paths]
+        for reader, old in zip(readers, expected or (), strict=bool(expected)):
+            if reader.file.identity != old:
+                raise RecordFileChangedError(
+                    f"{reader.file.path} was written or replaced after the data set was opened (it "
+                    f"has {reader.file.size} bytes, and had {old.size}); open it anew"
+                )
+        self._readers: list[Reader] = readers
         self._starts = [0, *accumulate(len(reader) for reader in self._readers)]
         self._pool = BufferPool()
         self._process = os.getpid()
@@ -206,15 +247,23 @@ class RecordDataset:
     def _shards(self) -> list[Reader]:
         """The readers, opened again after a fork: locks may have been taken when it happened."""
         if self._process != os.getpid():
-            self._open()
+            self._open(self._identities())
         return self._readers
 
+    def _identities(self) -> list[Identity]:
+        return [reader.file.identity for reader in self._readers]
+
     def __getstate__(self) -> dict[str, Any]:
-        return {"paths": self._paths, "check": self._check}
+        return {
+            "paths": self._paths,
+            "check": self._check,
+            "mapped": self._mapped,
+            "identities": self._identities(),
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._paths, self._check = state["paths"], state["check"]
-        self._open()
+        self._paths, self._check, self._mapped = state["paths"], state["check"], state["mapped"]
+        self._open(state["identities"])
 
     def __repr__(self) -> str:
         files = "1 file" if len(self._paths) == 1 else f"{len(self._paths)} files"

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from rumus.tensor import DTypeError, ShapeError
 
+from ._file import Bytes
 from ._layout import Field, Layout
-from ._mapped import Bytes
 from ._sink import Sink
 from ._v1 import DTYPES, ENTRY, HEADER, MAGIC, MAX_NDIM, layout_headers
 

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from .._buffers import BufferPool
 from .._gather import gathered
-from ._mapped import Bytes
+from ._file import Bytes
+from ._padding import padding_of
 
 _WORDS = {rest: np.dtype({0: "u8", 4: "u4"}.get(rest, "u1")) for rest in range(8)}
 
@@ -41,6 +42,11 @@ class Field:
         """Whether numpy could not count a batch of such arrays, of which none may have elements."""
         spanned = math.prod(max(length, 1) for length in self.shape) * self.dtype.itemsize
         return spanned >= 1 << (31 if 0 in self.shape else 62)
+
+    @cached_property
+    def padding(self) -> npt.NDArray[np.intp]:
+        """The bytes of an element that belong to no value."""
+        return padding_of(self.dtype)
 
     @cached_property
     def strides(self) -> tuple[int, ...]:
@@ -80,6 +86,18 @@ class Layout:
             _column(rows, self.input_offset, self.input),
             _column(rows, self.target_offset, self.target),
         )
+
+    def clear_padding(self, rows: Bytes) -> None:
+        """Write zeros where the elements of whole records hold no value.
+
+        Args:
+            rows: Records under each other, shape (n, stride), each row without gaps.
+        """
+        for field, offset in (self.input, self.input_offset), (self.target, self.target_offset):
+            if len(field.padding):
+                elements = rows[:, offset : offset + field.nbytes]
+                shape = len(rows), -1, field.dtype.itemsize
+                elements.reshape(shape)[..., field.padding] = 0
 
 
 def take_rows(rows: Bytes, numbers: npt.NDArray[np.intp], pool: BufferPool) -> Bytes:

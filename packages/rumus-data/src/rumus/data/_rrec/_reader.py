@@ -12,8 +12,10 @@ import numpy.typing as npt
 from .._buffers import BufferPool
 from .._errors import RecordFileIncompleteError, RecordFormatError
 from .._open_batch import OpenBatch
+from ._file import RecordFile
 from ._layout import Layout
 from ._mapped import MappedFile
+from ._unmapped import UnmappedFile
 from ._v1 import MAGIC, Version1Reader
 from ._v2_frame import looks_like_version_2
 from ._v2_reader import Check, Version2Reader
@@ -23,15 +25,15 @@ class Reader(Protocol):
     """What each version's reader can do. Safe to share between threads."""
 
     version: int
-    file: MappedFile
+    file: RecordFile
     metadata: dict[str, Any]
 
     def __len__(self) -> int:
         """The number of records."""
         ...
 
-    def read(self, number: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """The input and the target of one record, as views of the file."""
+    def read(self, number: int, copy: bool) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """The input and the target of one record; unless copied, views of a file that is mapped."""
         ...
 
     def uniform(self) -> Layout | None:
@@ -61,7 +63,9 @@ class Reader(Protocol):
         ...
 
 
-def open_reader(path: str | os.PathLike[str], check: Check = "first") -> Reader:
+def open_reader(
+    path: str | os.PathLike[str], check: Check = "first", mapped: bool = True
+) -> Reader:
     """Open a record file.
 
     Raises:
@@ -69,7 +73,7 @@ def open_reader(path: str | os.PathLike[str], check: Check = "first") -> Reader:
         RecordFormatError: The path is no record file, or its version is unknown.
         RecordFileIncompleteError: Its writer has not finished it.
     """
-    file = MappedFile(path)
+    file = MappedFile(path) if mapped else UnmappedFile(path)
     start = file.view(0, 8).tobytes()
     if looks_like_version_2(file):
         return Version2Reader(file, check)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from .._errors import RecordError, RecordFileIncompleteError, RecordFormatError, RecordWriteError
+from ._file import check_regular
 from ._lock import lock_for_writing
 from ._mapped import MappedFile
+from ._partial import partial_of
 from ._reader import open_reader
 from ._scan import Found, scan
 from ._sink import sync_folder
@@ -20,6 +23,11 @@ from ._v1 import ENTRY, HEADER, MAGIC, parse_record
 from ._v2 import pack_footer, pack_header
 from ._v2_format import pack_index
 from ._v2_frame import looks_like_version_2, read_head
+
+# What the system says of opening and mapping a file; all else is about writing.
+_NOT_TO_WRITE = frozenset(
+    (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+)
 
 
 @dataclass(frozen=True)
@@ -49,47 +57,71 @@ def recover(path: str | os.PathLike[str]) -> Recovery:
     good record are dropped. The file is durable when this returns, and if this is
     interrupted, it can be called again.
 
+    What is completed is ``PATH.partial``, if there is one, and it gets the name that its writer
+    would have given it: a file that the writer was to replace is replaced, unless there is no
+    record to save. Without ``PATH.partial`` the file itself is completed in place.
+
     Args:
-        path: The file; it is completed in place.
+        path: The path that was given to the writer.
 
     Raises:
-        RecordFormatError: It is no record file.
+        FileNotFoundError: There is no such file, finished or not.
+        RecordFormatError: It is no record file, or no regular file.
         RecordCorruptError: Its header or its metadata is damaged.
         RecordFileIncompleteError: Another process is still writing to it.
         RecordWriteError: The disk is full, or refuses for another reason.
     """
-    MappedFile(path)  # names a folder or a missing file
+    target = Path(path).absolute()
+    partial = partial_of(target)
+    if not os.path.lexists(partial):
+        return _in_place(target)
+    if os.path.lexists(target):
+        check_regular(target)
+        with open(target, "rb") as file:
+            _check_start(target, file.read(8))
+    recovery = _in_place(partial)
+    if not recovery.records and target.exists():
+        partial.unlink()
+        return _in_place(target)
+    try:
+        os.replace(partial, target)
+        sync_folder(target)
+    except OSError as error:
+        raise RecordWriteError(error.errno, error.strerror, str(target)) from error
+    return replace(recovery, path=target, changed=True)
+
+
+def _in_place(path: Path) -> Recovery:
+    """Complete a file under its own name."""
+    check_regular(path)
     try:
         with open(path, "r+b") as file:
-            return _recovered(path, file)
+            if not lock_for_writing(file):
+                raise RecordFileIncompleteError(f"{path} is still being written by another process")
+            with suppress(RecordError):
+                return _complete(path)
+            mapped = MappedFile(path)
+            start = mapped.view(0, 8).tobytes()
+            if not looks_like_version_2(mapped):
+                _check_start(path, start)
+            mend = _mend_version_1 if start[4:] == b"\1\0\0\0" else _mend_version_2
+            recovery = mend(mapped, file)
+            os.fsync(file.fileno())
+            sync_folder(path)
+            return recovery
     except OSError as error:  # also from closing, which writes what a full disk refused before
-        if isinstance(error, RecordError | FileNotFoundError | PermissionError):
+        if isinstance(error, RecordError) or error.errno in _NOT_TO_WRITE:
             raise
         raise RecordWriteError(error.errno, error.strerror, str(path)) from error
 
 
-def _recovered(path: str | os.PathLike[str], file: BinaryIO) -> Recovery:
-    if not lock_for_writing(file):
-        raise RecordFileIncompleteError(f"{path} is still being written by another process")
-    with suppress(RecordError):
-        return _complete(path)
-    mapped = MappedFile(path)
-    start = mapped.view(0, 8).tobytes()
-    if not (_begins_like(start) or looks_like_version_2(mapped)):
+def _check_start(path: Path, start: bytes) -> None:
+    """Refuse a file whose first 8 bytes, or less if it has less, are not those of a record file."""
+    if not any((MAGIC + bytes([version, 0, 0, 0])).startswith(start) for version in (1, 2)):
         raise RecordFormatError(f"{path} is no record file: it begins with {start!r}")
-    mend = _mend_version_1 if start[4:] == b"\1\0\0\0" else _mend_version_2
-    recovery = mend(mapped, file)
-    os.fsync(file.fileno())
-    sync_folder(mapped.path)
-    return recovery
 
 
-def _begins_like(start: bytes) -> bool:
-    """Whether the first bytes of a file, which may be few, are those of a record file."""
-    return any((MAGIC + bytes([version, 0, 0, 0])).startswith(start) for version in (1, 2))
-
-
-def _complete(path: str | os.PathLike[str]) -> Recovery:
+def _complete(path: Path) -> Recovery:
     """What to say about a file that is complete.
 
     Raises:

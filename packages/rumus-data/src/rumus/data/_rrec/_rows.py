@@ -14,8 +14,8 @@ from ._sink import Sink
 
 _BLOCK = 1 << 21  # bytes; whole aligned blocks get large pages in the page cache: faster to map
 
-
 Element: TypeAlias = npt.NDArray[Any] | np.generic
+Kind: TypeAlias = tuple[object, ...]  # the shapes and dtypes of a record
 
 
 class RowBuffer:
@@ -24,16 +24,21 @@ class RowBuffer:
     Args:
         sink: The file; what stands before its first record is written already.
         format: The bytes of the file's version.
+
+    Attributes:
+        whole: False if a change of the buffer did not come to its end: Ctrl-C may come anywhere,
+            and nothing may follow then.
     """
 
     def __init__(self, sink: Sink, format: Format) -> None:
+        self.whole = True
         self._sink = sink
         self._format = format
         self._runs = array("Q")
         self._memory = np.empty(_BLOCK, np.uint8)
         self._used = 0  # bytes of the memory in front of the open rows
         self._layout: Layout | None = None
-        self._kind: tuple[object, ...] | None = None  # what ``takes`` compares a record with
+        self._kind: Kind | None = None  # what ``takes`` compares a record with
         self._tag = 0
         self._rows = np.empty((0, 0), np.uint8)
         self._inputs: npt.NDArray[Any] = self._rows
@@ -78,8 +83,10 @@ class RowBuffer:
 
     def drain(self) -> None:
         """Give everything to the file."""
+        kind = self._begin_change()
         self._seal()
         self._write(self._used)
+        self._end_change(kind)
 
     def close(self) -> None:
         """Take no more records."""
@@ -100,20 +107,34 @@ class RowBuffer:
         layout = self._format.layout(input, target)
         head, tag = self._format.begin_run(layout, self.count)
         self._write_blocks()
-        start, place = self._used, self._place()
+        before = self._used, self._layout, self._tag
+        runs, place = len(self._runs), self._place()
+        kind = self._begin_change()
         try:
             self._reserve(len(head))
-            self._memory[start : start + len(head)] = np.frombuffer(head, np.uint8)
+            self._memory[self._used : self._used + len(head)] = np.frombuffer(head, np.uint8)
             self._used += len(head)
             self._open_rows(layout)
+            self._layout, self._tag = layout, tag
+            self._runs.extend((self.count, place, tag))
         except BaseException:  # no memory for a record: go on as if it had not been given
-            self._used = start
+            self._used, self._layout, self._tag = before
+            del self._runs[runs:]
             if self._layout is not None:
                 self._open_rows(self._layout)
+            self._end_change(kind)
             raise
-        self._runs.extend((self.count, place, tag))
-        self._layout, self._tag = layout, tag
-        self._kind = (input.shape, target.shape, input.dtype, target.dtype)
+        self._end_change((input.shape, target.shape, input.dtype, target.dtype))
+
+    def _begin_change(self) -> Kind | None:
+        """Take no record until the change has come to its end; what records were like before."""
+        kind, self._kind = self._kind, None
+        self.whole = False
+        return kind
+
+    def _end_change(self, kind: Kind | None) -> None:
+        self.whole = True
+        self._kind = kind
 
     def _open_rows(self, layout: Layout) -> None:
         """Make room for the records that begin before the end of the file's block."""
@@ -137,27 +158,27 @@ class RowBuffer:
 
     def _write_blocks(self) -> None:
         """Give the file's complete blocks to the file, and keep what is behind them."""
+        kind = self._begin_change()
         self._seal()
         complete = self._place() // _BLOCK * _BLOCK - self._sink.position
         if complete > 0:
             self._write(complete)
+        self._end_change(kind)
 
     def _write(self, nbytes: int) -> None:
-        layout, kind = self._layout, self._kind
-        self._layout = self._kind = None  # if writing fails, no record is taken any more
         self._sink.write(self._memory[:nbytes])
         rest = self._used - nbytes
         self._memory[:rest] = self._memory[nbytes : self._used]
         self._used = rest
-        self._layout, self._kind = layout, kind
-        if layout is not None:
-            self._open_rows(layout)
+        if self._layout is not None:
+            self._open_rows(self._layout)
 
     def _seal(self) -> None:
         """Complete the open rows that are filled."""
         if self._layout is None or not self._filled:
             return
         rows = self._rows[: self._filled]
+        self._layout.clear_padding(rows)
         self._format.seal(rows, self._layout, self._sealed, self._tag)
         self._used += rows.nbytes
         self._sealed += self._filled

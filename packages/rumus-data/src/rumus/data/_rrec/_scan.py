@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ._crc import crc32c
+from ._file import Bytes
 from ._format import RunTable
 from ._layout import Layout
-from ._mapped import Bytes, MappedFile
+from ._mapped import MappedFile
 from ._v2 import ALIGNMENT, RUN_MAGIC, parse_run, run_size
 from ._v2_format import trailers_of
 

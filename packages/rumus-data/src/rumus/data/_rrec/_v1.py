@@ -22,13 +22,14 @@ import numpy.typing as npt
 from .._buffers import BufferPool
 from .._errors import RecordFileIncompleteError, RecordFormatError
 from .._open_batch import OpenBatch
-from ._layout import Field, Layout, take_rows
-from ._mapped import Bytes, MappedFile
+from ._file import Bytes, RecordFile, Rows
+from ._layout import Field, Layout
 
 MAGIC = b"RREC"
 HEADER = struct.Struct("<4sIQQ40x")
 ENTRY = np.dtype([("offset", "<u8"), ("length", "<u8")])
 DTYPES: tuple[np.dtype[Any], ...] = (np.dtype("<f4"), np.dtype("<f2"))
+_BLOCK_BYTES = 1 << 20
 MAX_NDIM = 32  # more than any tensor has; a larger number is damage
 
 
@@ -36,7 +37,7 @@ class Version1Reader:
     """The records of a finished file of version 1.
 
     Args:
-        file: The mapped file, which begins with the version's magic.
+        file: The file, which begins with the version's magic.
 
     Raises:
         RecordFileIncompleteError: The writer has not finished the file.
@@ -45,7 +46,7 @@ class Version1Reader:
 
     version = 1
 
-    def __init__(self, file: MappedFile) -> None:
+    def __init__(self, file: RecordFile) -> None:
         self.file = file
         self.metadata: dict[str, Any] = {}
         if file.size < HEADER.size:
@@ -63,28 +64,30 @@ class Version1Reader:
                 f"{file.path}: an index of {count} records at offset {index_offset} does not lie "
                 f"inside the file of {file.size} bytes; it was cut or is damaged"
             )
-        self._index = file.array(index_offset, ENTRY, (count,)) if count else np.empty(0, ENTRY)
-        self._rows: tuple[Layout, Bytes] | None = None
+        self._count = count
+        self._index_offset = index_offset
+        self._rows: tuple[Layout, Rows] | None = None
         self._looked_for_rows = False
 
     def __len__(self) -> int:
-        return len(self._index)
+        count: int = self._count
+        return count
 
-    def read(self, number: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """The input and the target of one record, as views of the file."""
-        offset, layout = self._parse(number)
-        array = self.file.array
-        return (
-            array(offset + layout.input_offset, layout.input.dtype, layout.input.shape),
-            array(offset + layout.target_offset, layout.target.dtype, layout.target.shape),
-        )
+    def read(self, number: int, copy: bool) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """The input and the target of one record; unless copied, views of a file that is mapped."""
+        record, layout = self._parse(number, copy)
+        inputs, targets = layout.split(record[np.newaxis])
+        return inputs[0, ...], targets[0, ...]
 
     def uniform(self) -> Layout | None:
         """How every record is divided, if all of them are alike; else None."""
         found = self._regular_rows()
-        if found is None or not _same_headers(*found):
+        if found is None:
             return None
-        return found[0]
+        layout, rows = found
+        step = max(_BLOCK_BYTES // layout.stride, 1)
+        blocks = (rows.block(start, start + step) for start in range(0, len(rows), step))
+        return layout if all(_same_headers(layout, block) for block in blocks) else None
 
     def is_regular(self) -> bool:
         """Whether all records are equally long and lie behind each other."""
@@ -98,7 +101,7 @@ class Version1Reader:
         if found is None:
             return None
         layout, rows = found
-        batch = take_rows(rows, numbers, pool)
+        batch = rows.take(numbers, pool)
         return layout.split(batch) if _same_headers(layout, batch) else None
 
     def open_batch(self, numbers: npt.NDArray[np.intp], pool: BufferPool) -> OpenBatch | None:
@@ -128,39 +131,45 @@ class Version1Reader:
                 progress(number)
         progress(len(self))
 
-    def _regular_rows(self) -> tuple[Layout, Bytes] | None:
+    def _regular_rows(self) -> tuple[Layout, Rows] | None:
         """All records under each other, if they have one length and no gaps between them."""
         if not self._looked_for_rows:
             self._rows = self._find_rows() if len(self) else None
             self._looked_for_rows = True
         return self._rows
 
-    def _find_rows(self) -> tuple[Layout, Bytes] | None:
-        first, layout = self._parse(0)
-        offsets, lengths = self._index["offset"], self._index["length"]
-        stride, count = layout.stride, len(self)
+    def _find_rows(self) -> tuple[Layout, Rows] | None:
+        try:
+            _, layout = self._parse(0)
+        except RecordFormatError:  # raised again when somebody asks for that record
+            return None
+        index = self.file.array(self._index_offset, ENTRY, (len(self),))
+        offsets, lengths = index["offset"], index["length"]
+        first, stride, count = int(offsets[0]), layout.stride, len(self)
         last = first + (count - 1) * stride
         if int(lengths[0]) != stride or int(offsets[-1]) != last or last + stride > self.file.size:
             return None
         expected = np.uint64(first) + np.arange(count, dtype=np.uint64) * np.uint64(stride)
         if not ((lengths == stride).all() and (offsets == expected).all()):
             return None
-        return layout, self.file.view(first, count * stride).reshape(count, stride)
+        return layout, self.file.rows(first, count, stride)
 
-    def _parse(self, number: int) -> tuple[int, Layout]:
-        """Where a record begins, and how it is divided.
+    def _parse(self, number: int, copy: bool = False) -> tuple[Bytes, Layout]:
+        """The bytes of a record, and how they are divided.
 
         Raises:
             RecordFormatError: Its numbers do not fit into the length that the index gives.
         """
-        offset, length = (int(n) for n in self._index[number].tolist())
+        entry = self.file.array(self._index_offset + number * ENTRY.itemsize, ENTRY, (1,))
+        offset, length = entry[0].tolist()
         if offset < HEADER.size or offset + length > self.file.size:
             raise RecordFormatError(
                 f"{self.file.path}: record {number} at offset {offset} with {length} bytes does "
                 f"not lie inside the file of {self.file.size} bytes"
             )
+        record = self.file.view(offset, length, copy)
         try:
-            return offset, parse_record(self.file.view(offset, length))
+            return record, parse_record(record)
         except ValueError as error:
             raise RecordFormatError(
                 f"{self.file.path}: record {number} at offset {offset}: {error}"

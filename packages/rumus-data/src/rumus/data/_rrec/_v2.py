@@ -23,8 +23,8 @@ import numpy as np
 
 from ._crc import sealed
 from ._dtype_text import dtype_of, text_of
+from ._file import Bytes
 from ._layout import Field, Layout
-from ._mapped import Bytes
 from ._v1 import MAGIC
 
 ALIGNMENT = 64

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,9 @@ import numpy.typing as npt
 from rumus.tensor import ArgumentError, ShapeError
 
 from ._crc import MASK, check_of, crc32c
+from ._file import Bytes
 from ._format import RunTable, check_size
 from ._layout import Field, Layout
-from ._mapped import Bytes
 from ._sink import Sink
 from ._v2 import ENTRY, MAX_NDIM, TRAILER, pack_footer, pack_header, pack_run, record_layout
 
@@ -30,6 +30,7 @@ class Version2Format:
 
     def __init__(self, metadata: Mapping[str, Any]) -> None:
         try:
+            _check_keys(metadata)
             self._header = pack_header(dict(metadata))
         except (TypeError, ValueError, RecursionError) as error:
             raise ArgumentError(f"the metadata cannot be stored as JSON: {error}") from error
@@ -77,6 +78,24 @@ class Version2Format:
         index_offset = sink.position
         sink.write(pack_index(runs))
         sink.write(pack_footer(count, len(runs), index_offset))
+
+
+def _check_keys(value: Any) -> None:
+    """Refuse keys that JSON would turn into strings.
+
+    Raises:
+        TypeError: One is no string.
+    """
+    inner: Iterable[Any] = ()
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"the key {key!r} would become a string; give {str(key)!r}")
+        inner = value.values()
+    elif isinstance(value, list | tuple):
+        inner = value
+    for one in inner:
+        _check_keys(one)
 
 
 def trailers_of(rows: Bytes) -> npt.NDArray[Any]:

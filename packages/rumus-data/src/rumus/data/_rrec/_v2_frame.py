@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from .._errors import RecordCorruptError, RecordFileIncompleteError, RecordFormatError
 from ._crc import crc32c
-from ._mapped import MappedFile
+from ._file import RecordFile
 from ._v1 import MAGIC
 from ._v2 import ALIGNMENT, ENTRY, FOOTER, FOOTER_MAGIC, HEADER, metadata_size
 
@@ -26,14 +26,14 @@ class Footer(NamedTuple):
     index_offset: int
 
 
-def looks_like_version_2(file: MappedFile) -> bool:
+def looks_like_version_2(file: RecordFile) -> bool:
     """Whether the file begins with a header of version 2, or with one that bits flipped in."""
     start = file.view(0, ALIGNMENT).tobytes()
     expected = HEADER.pack(MAGIC, 2, 0)[:8]
     return start[:8] == expected or _is_sealed(expected, start)
 
 
-def read_head(file: MappedFile) -> tuple[dict[str, Any], int]:
+def read_head(file: RecordFile) -> tuple[dict[str, Any], int]:
     """The metadata, and where the first run begins.
 
     Raises:
@@ -64,7 +64,7 @@ def read_head(file: MappedFile) -> tuple[dict[str, Any], int]:
     return metadata, ALIGNMENT + size
 
 
-def read_footer(file: MappedFile, start: int) -> Footer:
+def read_footer(file: RecordFile, start: int) -> Footer:
     """The footer of a finished file whose first run begins at ``start``.
 
     Raises:
@@ -106,7 +106,7 @@ def _is_sealed(expected_start: bytes, block: bytes) -> bool:
     return len(block) == ALIGNMENT and crc32c(expected_start + block[8:]) == 0
 
 
-def _incomplete(file: MappedFile, reason: str) -> RecordFileIncompleteError:
+def _incomplete(file: RecordFile, reason: str) -> RecordFileIncompleteError:
     return RecordFileIncompleteError(
         f"{file.path} is not complete: {reason}; rumus.data.recover({str(file.path)!r}) saves the "
         "records in it once nobody writes to it"

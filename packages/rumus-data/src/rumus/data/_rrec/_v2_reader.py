@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -10,13 +11,12 @@ import numpy.typing as npt
 
 from .._buffers import BufferPool
 from .._errors import RecordCorruptError, RecordFormatError
-from .._gather import copy_rows
 from .._item import DataItem
 from .._open_batch import OpenBatch
 from ._checked import CheckedRecords
 from ._crc import crc32c
-from ._layout import Layout, take_rows, widened
-from ._mapped import Bytes, MappedFile
+from ._file import Bytes, RecordFile, Rows
+from ._layout import Layout
 from ._v2 import ENTRY, parse_run, run_size
 from ._v2_format import trailers_of
 from ._v2_frame import read_footer, read_head
@@ -34,14 +34,14 @@ class OpenRun(NamedTuple):
     Attributes:
         first: The number of its first record.
         offset: Where that record begins.
-        rows: Its records, shape (count, stride).
+        rows: Its records.
         layout: How each is divided.
         tag: The check field of its description, which every trailer repeats.
     """
 
     first: int
     offset: int
-    rows: Bytes
+    rows: Rows
     layout: Layout
     tag: int
 
@@ -53,7 +53,7 @@ class Version2Reader:
     records.
 
     Args:
-        file: The mapped file.
+        file: The file.
         check: When records are compared with their checksums.
 
     Raises:
@@ -64,11 +64,10 @@ class Version2Reader:
 
     version = 2
 
-    def __init__(self, file: MappedFile, check: Check = "first") -> None:
+    def __init__(self, file: RecordFile, check: Check = "first") -> None:
         self.file = file
         self.metadata, start = read_head(file)
         self._footer = read_footer(file, start)
-        self._index = file.array(self._footer.index_offset, ENTRY, (self._footer.runs,))
         self._check = check
         self._checked = CheckedRecords(len(self))
         self._cached: dict[int, OpenRun] = {}
@@ -85,11 +84,11 @@ class Version2Reader:
         """Whether all records are in one run."""
         return self._only is not None
 
-    def read(self, number: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """The input and the target of one record, as views of the file."""
+    def read(self, number: int, copy: bool) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """The input and the target of one record; unless copied, views of a file that is mapped."""
         run = self._only or self._run(self._run_of(number))
         row = number - run.first
-        rows = run.rows[row : row + 1]
+        rows = run.rows.block(row, row + 1, copy)
         if not len(rows):
             raise RecordCorruptError(f"{self.file.path}: record {number} is lost")
         self._compare(run, rows, np.array([number]))
@@ -104,12 +103,12 @@ class Version2Reader:
             return None
         run = self._only
         if run is not None:
-            batch = take_rows(run.rows, numbers, pool)
+            batch = run.rows.take(numbers, pool)
         else:
             run = self._run(self._run_of(int(numbers.min())))
             if run.first + len(run.rows) <= int(numbers.max()):
                 return None
-            batch = take_rows(run.rows, numbers - run.first, pool)
+            batch = run.rows.take(numbers - run.first, pool)
         self._compare(run, batch, numbers)
         return run.layout.split(batch)
 
@@ -118,12 +117,11 @@ class Version2Reader:
         run = self._only
         if run is None:
             return None
-        rows = widened(run.rows)
-        place = pool.empty((len(numbers), rows.shape[1]), rows.dtype, rows)
-        batch = place.view(np.uint8)
+        rows = run.rows
+        batch = rows.empty(len(numbers), pool)
 
         def fill(part: slice) -> None:
-            copy_rows(rows, numbers[part], place[part])
+            rows.fill(numbers[part], batch[part])
             self._compare(run, batch[part], numbers[part])
 
         return OpenBatch(DataItem(*run.layout.split(batch)), fill)
@@ -154,7 +152,7 @@ class Version2Reader:
                 raise RecordCorruptError(f"{self.file.path}: record {done} is lost")
             step = max(_VERIFY_BYTES // run.layout.stride, 1)
             for row in range(0, len(run.rows), step):
-                rows = run.rows[row : row + step]
+                rows = run.rows.block(row, row + step)
                 self._check_rows(run, rows, np.arange(done, done + len(rows)))
                 done += len(rows)
                 progress(done)
@@ -189,9 +187,15 @@ class Version2Reader:
         run = self._run(0)
         return run if run.first == 0 and len(run.rows) == len(self) else None
 
+    @cached_property
+    def _index(self) -> npt.NDArray[Any]:
+        return self.file.array(self._footer.index_offset, ENTRY, (self._footer.runs,))
+
     def _run_of(self, number: int) -> int:
         """Which run a record is in."""
-        k = int(np.searchsorted(self._index["first"], number, side="right")) - 1
+        self.file.check_length()
+        # a number of another dtype would have all of the index converted
+        k = int(np.searchsorted(self._index["first"], np.uint64(number), side="right")) - 1
         if k < 0:
             self._check_entry(0)
             raise RecordCorruptError(f"{self.file.path}: record {number} is lost")
@@ -208,6 +212,7 @@ class Version2Reader:
         return run
 
     def _parse_run(self, k: int) -> OpenRun:
+        self.file.check_length()
         self._check_entry(k)
         first, offset, tag, _ = self._index[k].tolist()
         end = int(self._index["first"][k + 1]) if k + 1 < len(self._index) else len(self)
@@ -221,8 +226,8 @@ class Version2Reader:
         if described_first != first or count < 1:
             raise self._bad_run(k, f"it holds records from {described_first}, not {first} to {end}")
         # a recovered file may have lost the last records of a run
-        count = min(count, (self._footer.index_offset - offset) // layout.stride)
-        rows = self.file.view(offset, count * layout.stride).reshape(count, layout.stride)
+        count = max(min(count, (self._footer.index_offset - offset) // layout.stride), 0)
+        rows = self.file.rows(offset, count, layout.stride)
         return OpenRun(first, offset, rows, layout, tag)
 
     def _description(self, k: int, offset: int, tag: int) -> Bytes:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock, get_ident
 from types import TracebackType
 from typing import Any, TypeGuard
+from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
@@ -24,18 +27,24 @@ from ._v2_format import Version2Format
 class RecordWriter:
     """Writes samples to a record file, one after the other.
 
-    As a context manager it finishes the file at the end of the block. A block that is left by an
-    exception leaves an unfinished file, which cannot be opened until :func:`rumus.data.recover`
-    has completed it.
+    It writes to ``PATH.partial`` beside the file, which gets its name, and takes the place of an
+    old one, when it is finished. As a context manager it finishes the file at the end of the block.
+    A block that is left by an exception leaves an unfinished file, which cannot be opened until
+    :func:`rumus.data.recover` has completed it.
+
+    Threads may share a writer: each record, and each batch, is written as a whole, in the order in
+    which they come. A forked process cannot use the writer of its parent. A signal handler may
+    raise, but not call the writer while the code that it interrupts does.
 
     Args:
         path: The file to make.
         version: 2, or 1 for the original layout (float32 and float16 only, no checksums).
-        overwrite: Whether a file of that name is replaced.
-        metadata: What to store about the data set, as JSON (version 2 only).
+        overwrite: Whether a file of that name is replaced, or an unfinished one.
+        metadata: What to store about the data set, as JSON (version 2 only); all keys are strings.
 
     Raises:
-        FileExistsError: The file exists and ``overwrite`` is False.
+        FileExistsError: The file exists, or an unfinished one, and ``overwrite`` is False.
+        ArgumentError: JSON cannot hold the metadata.
         RecordFormatError: The path is a folder.
         RecordFileIncompleteError: The file to replace is still being written.
         RecordWriteError: The disk is full, or refuses for another reason.
@@ -54,8 +63,15 @@ class RecordWriter:
     ) -> None:
         self._format = new_format(version, metadata)
         self._sink = Sink(path, overwrite)
-        self._sink.write(self._format.begin_file())
-        self._rows = RowBuffer(self._sink, self._format)
+        self._lock = Lock()
+        self._owner: int | None = None  # the thread that holds the lock
+        try:
+            self._rows = RowBuffer(self._sink, self._format)
+            self._sink.write(self._format.begin_file())
+        except BaseException:
+            self._sink.discard()
+            raise
+        _WRITERS.add(self)
 
     def __len__(self) -> int:
         """The records appended so far."""
@@ -69,19 +85,25 @@ class RecordWriter:
             target: The same.
 
         Raises:
-            DTypeError: The version cannot hold the dtype.
+            DTypeError: The version cannot hold the dtype, or numpy cannot hold the bytes or text.
             ShapeError: The version cannot hold the shape, or a list is ragged.
             RecordWriteError: The system refuses to write.
         """
-        x = input if _is_element(input) else as_array(input)
-        y = target if _is_element(target) else as_array(target)
-        if self._rows.append(x, y):
-            return
-        self._check_open()
-        x, y = self._stored(np.asarray(x), "input"), self._stored(np.asarray(y), "target")
-        if not self._rows.append(x, y):
-            self._rows.begin_run(Field(x.dtype, x.shape), Field(y.dtype, y.shape))
-            self._rows.append(x, y)
+        x = input if _is_element(input) else _exact_array(input, "input")
+        y = target if _is_element(target) else _exact_array(target, "target")
+        thread = self._entering_thread()
+        with self._lock:  # as in _turn, which would cost a third of the time of a small record
+            self._owner = thread
+            try:
+                if self._rows.append(x, y):
+                    return
+                self._check_open()
+                x, y = self._stored(np.asarray(x), "input"), self._stored(np.asarray(y), "target")
+                if not self._rows.append(x, y):
+                    self._rows.begin_run(Field(x.dtype, x.shape), Field(y.dtype, y.shape))
+                    self._rows.append(x, y)
+            finally:
+                self._owner = None
 
     def append_batch(self, inputs: TensorLike, targets: TensorLike) -> None:
         """Add many records of one shape.
@@ -93,12 +115,13 @@ class RecordWriter:
         Raises:
             ShapeError: There is no first axis, the numbers differ, or the version cannot hold the
                 shape.
-            DTypeError: The version cannot hold the dtype.
+            DTypeError: The version cannot hold the dtype, or numpy cannot hold the bytes or text.
             RecordWriteError: The system refuses to write.
         """
-        self._check_open()
-        xs = self._stored(as_array(inputs), "inputs")
-        ys = self._stored(as_array(targets), "targets")
+        with self._turn():
+            self._check_open()
+        xs = self._stored(_exact_array(inputs, "inputs"), "inputs")
+        ys = self._stored(_exact_array(targets, "targets"), "targets")
         if not xs.ndim or not ys.ndim or len(xs) != len(ys):
             raise ShapeError(
                 f"inputs of shape {xs.shape} and targets of shape {ys.shape} must have the same "
@@ -106,9 +129,11 @@ class RecordWriter:
             )
         if not len(xs):
             return
-        if not self._rows.takes(xs[0, ...], ys[0, ...]):
-            self._rows.begin_run(Field(xs.dtype, xs.shape[1:]), Field(ys.dtype, ys.shape[1:]))
-        self._rows.extend(xs, ys)
+        with self._turn():
+            self._check_open()
+            if not self._rows.takes(xs[0, ...], ys[0, ...]):
+                self._rows.begin_run(Field(xs.dtype, xs.shape[1:]), Field(ys.dtype, ys.shape[1:]))
+            self._rows.extend(xs, ys)
 
     def flush(self) -> None:
         """Return only when every record appended so far is on the disk.
@@ -116,22 +141,30 @@ class RecordWriter:
         Raises:
             RecordWriteError: The system refuses to write.
         """
-        self._check_open()
-        self._rows.drain()
-        self._sink.sync()
+        with self._turn():
+            self._check_open()
+            self._rows.drain()
+            self._sink.sync()
 
     def finish(self) -> None:
         """Complete the file: durable, and open to readers, when this returns.
 
+        The writer is closed afterwards, also if this raises; :func:`rumus.data.recover` completes
+        the file then.
+
         Raises:
+            FileExistsError: A file of that name was made meanwhile, and ``overwrite`` is False.
             RecordWriteError: The system refuses to write.
         """
-        self._check_open()
-        self._rows.drain()
-        self._format.finish(self._sink, self._rows.runs(), self._rows.count)
-        self._sink.sync()
-        self._sink.sync_folder()
-        self._close()
+        with self._turn():
+            self._check_open()
+            try:
+                self._rows.drain()
+                self._format.finish(self._sink, self._rows.runs(), self._rows.count)
+                self._sink.sync()
+                self._sink.publish()
+            finally:
+                self._close()
 
     def __enter__(self) -> RecordWriter:
         return self
@@ -154,6 +187,37 @@ class RecordWriter:
         finally:
             self._close()
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Keep other threads out."""
+        thread = self._entering_thread()
+        with self._lock:
+            self._owner = thread  # known before: no signal may come between the lock and its owner
+            try:
+                yield
+            finally:
+                self._owner = None
+
+    def _entering_thread(self) -> int:
+        """The number of this thread, which is about to wait for its turn.
+
+        Raises:
+            RecordError: It would wait for itself.
+        """
+        thread = get_ident()
+        if self._owner == thread and self._lock.locked():
+            raise RecordError(
+                f"the writer of {self._sink.path} is at work in this very thread; a signal handler "
+                "may raise, but not call what it has interrupted"
+            )
+        return thread
+
+    def _after_fork(self) -> None:
+        """Leave the file to the parent; another thread of it may have had the lock."""
+        self._lock, self._owner = Lock(), None
+        self._rows.close()
+        self._sink.abandon()
+
     def _close(self) -> None:
         self._rows.close()
         self._sink.close()
@@ -166,15 +230,50 @@ class RecordWriter:
         return self._format.as_stored(array, what)
 
     def _check_open(self) -> None:
+        if self._sink.failed is None and not self._rows.whole:
+            self._sink.interrupted()
         if self._sink.failed is not None:
-            raise self._sink.failed
+            raise self._sink.failed.with_traceback(None)  # of this call alone
         if self._sink.closed:
             raise RecordError(f"the writer of {self._sink.path} is closed")
 
 
+_WRITERS: WeakSet[RecordWriter] = WeakSet()
+
+
+def _abandon_writers() -> None:
+    for writer in list(_WRITERS):
+        writer._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_abandon_writers)
+
+
 def _is_element(value: TensorLike) -> TypeGuard[Element]:
     """Whether numpy can put the value into a row as it is, without making an array of it first."""
-    return type(value) is np.ndarray or isinstance(value, np.generic)
+    return type(value) is np.ndarray or (
+        isinstance(value, np.generic) and not isinstance(value, np.character)
+    )
+
+
+def _exact_array(value: TensorLike, what: str) -> npt.NDArray[Any]:
+    """An array of a value.
+
+    Raises:
+        DTypeError: It is bytes or text that end in zeros, which numpy would drop.
+        ShapeError: It is a ragged list.
+    """
+    array = as_array(value)
+    if array.dtype.kind in "SU" and not isinstance(value, np.ndarray):
+        given = [value] if isinstance(value, np.character) else np.asarray(value, object).flat
+        pairs = zip(given, array.flat, strict=True)
+        if any(isinstance(one, bytes | str) and len(one) != len(two) for one, two in pairs):
+            raise DTypeError(
+                f"the {what} ends in zeros, which numpy drops from bytes and text; give "
+                "np.frombuffer(value, np.uint8), or an array of dtype S or U if they do not matter"
+            )
+    return array
 
 
 def new_format(version: int, metadata: Mapping[str, Any] | None) -> Format:
