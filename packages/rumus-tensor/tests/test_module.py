@@ -450,6 +450,8 @@ def test_a_buffer_is_a_tensor() -> None:
     [
         ({"a": np.ones(3)}, "'a' is a ndarray"),
         ({"__metadata__": ones(3)}, "the format reserves it"),
+        ({1: ones(3)}, "1 is no name"),
+        ({"a\udcff": ones(3)}, "is no name"),
     ],
 )
 def test_what_the_file_format_cannot_hold_is_refused_before_a_file_exists(

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from rumus._core.devices import CPU, Device
 from rumus._core.errors import StateDictError
 from rumus.tensor._tensor import Tensor
 
 from ._module import Module
+from ._whole_file import replaced_whole
 
 # The format's names of dtypes, and numpy's; bfloat16 is the upper half of a float32.
 _CODES = {
@@ -35,28 +37,21 @@ _CODES = {
 def save_file(weights: Module | Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
     """Write weights; the file at ``path`` is replaced whole, or not at all.
 
+    Until it is complete it has another name, ``.NAME.….tmp`` in the same folder. If the process is
+    killed that file stays, and the next save to the same path removes it.
+
     Args:
         weights: A module, or tensors by name.
         path: The file, usually ``….safetensors``.
 
     Raises:
-        StateDictError: A value is no tensor, or a name is the format's own ``__metadata__``.
+        StateDictError: A value is no tensor, or a name is no text or the format's own
+            ``__metadata__``.
     """
     state = weights.state_dict() if isinstance(weights, Module) else weights
     _check(state)
-    target = os.fspath(path)
-    folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            _write(file, state)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.remove(temporary)
-        raise
+    with replaced_whole(path) as file:
+        _write(file, state)
 
 
 def _check(state: Mapping[str, Tensor]) -> None:
@@ -65,6 +60,12 @@ def _check(state: Mapping[str, Tensor]) -> None:
             raise StateDictError(f"{name!r} is a {type(value).__name__} and no tensor")
         if name == "__metadata__":
             raise StateDictError("'__metadata__' is no name for a tensor: the format reserves it")
+        if not _is_text(name):
+            raise StateDictError(f"{name!r} is no name for a tensor: the format has text in UTF-8")
+
+
+def _is_text(name: object) -> bool:
+    return isinstance(name, str) and not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _write(file: BinaryIO, state: Mapping[str, Tensor]) -> None:
@@ -100,7 +101,8 @@ def load_file(path: str | os.PathLike[str], device: Device | str = CPU) -> dict[
 
     Raises:
         FileNotFoundError: There is no such file.
-        StateDictError: The file is not in the format, is cut short, or holds other dtypes.
+        StateDictError: The file is not in the format, is cut short, or holds other dtypes or shapes
+            than arrays can have.
         ArgumentError: An integer does not fit int32.
     """
     device = Device(device)
@@ -108,18 +110,32 @@ def load_file(path: str | os.PathLike[str], device: Device | str = CPU) -> dict[
     state = {}
     with open(path, "rb") as file:
         for name, entry in header.items():
-            code = _CODES.get(entry["dtype"])
-            if code is None:
+            if entry["dtype"] not in _CODES:
                 raise StateDictError(
                     f"{os.fspath(path)}: {name!r} has dtype {entry['dtype']}, which no tensor has"
                 )
             begin, end = entry["data_offsets"]
             file.seek(start + begin)
-            data = np.frombuffer(file.read(end - begin), code).reshape(entry["shape"])
-            if entry["dtype"] == "BF16":
-                data = (data.astype(np.uint32) << np.uint32(16)).view(np.float32)
+            try:
+                data = _array(file.read(end - begin), entry["dtype"], entry["shape"])
+            except (ValueError, OverflowError) as error:
+                raise StateDictError(f"{os.fspath(path)}: {name!r} is no array: {error}") from None
             state[name] = Tensor(data, device=device)
     return state
+
+
+def _array(data: bytes, dtype: str, shape: list[int]) -> npt.NDArray[Any]:
+    """The bytes of an entry as an array.
+
+    Raises:
+        ValueError: They are no such array, or numpy has none of the shape.
+    """
+    array: npt.NDArray[Any] = np.frombuffer(data, _CODES[dtype]).reshape(shape)
+    if dtype == "BF16":
+        return (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    if dtype == "BOOL" and array.size and (wrong := array.view(np.uint8).max()) > 1:
+        raise ValueError(f"a byte of it is {wrong}, and a bool is 0 or 1")
+    return array
 
 
 def _header(path: str | os.PathLike[str]) -> tuple[dict[str, dict[str, Any]], int]:
@@ -128,6 +144,8 @@ def _header(path: str | os.PathLike[str]) -> tuple[dict[str, dict[str, Any]], in
 
     from safetensors import SafetensorError, safe_open
 
+    if os.path.exists(path) and not os.path.isfile(path):  # a FIFO would never answer
+        raise StateDictError(f"{os.fspath(path)} is a folder, or another thing that is no file")
     try:
         with safe_open(os.fspath(path), "np") as checked:
             names = list(checked.keys())

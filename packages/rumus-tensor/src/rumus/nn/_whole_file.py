@@ -1,0 +1,90 @@
+"""A file that is replaced whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, BinaryIO
+
+if sys.platform == "win32":
+
+    def _lock(file: IO[bytes]) -> bool | None:
+        """None: Windows removes no file that is open, so that nothing needs a lock."""
+        return None
+
+else:
+    import fcntl
+
+    def _lock(file: IO[bytes]) -> bool | None:
+        """Take the lock of a file, which ends with the process at the latest.
+
+        Returns:
+            Whether this process has it now; None where there are no locks.
+        """
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return None
+        return True
+
+
+@contextmanager
+def replaced_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write to, which takes its place, durable, when the block is left without an error.
+
+    Until then it has a name of its own beside its place. What killed processes left under such
+    names of this path is removed.
+
+    Args:
+        path: The place; a file that is there stays until the end.
+    """
+    target = os.fspath(path)
+    folder, name = os.path.split(target)
+    _remove_what_was_left(folder, name)
+    temporary, file = _new_file(folder, name)
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            if os.name != "nt":  # still locked, so that nobody takes it for one that was left
+                os.replace(temporary, target)
+        if os.name == "nt":
+            os.replace(temporary, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.remove(temporary)
+        raise
+
+
+def _new_file(folder: str, name: str) -> tuple[str, BinaryIO]:
+    while True:
+        temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.tmp")
+        file = open(temporary, "xb")
+        if _lock(file) is not False and os.path.exists(temporary):
+            return temporary, file
+        file.close()  # another process took it for one that was left
+
+
+def _remove_what_was_left(folder: str, name: str) -> None:
+    left = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]+\.tmp")
+    with suppress(OSError), os.scandir(folder or os.curdir) as entries:
+        for entry in entries:
+            if left.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                _remove_unless_used(entry.path)
+
+
+def _remove_unless_used(path: str) -> None:
+    with suppress(OSError):
+        if os.name != "nt":
+            with open(path, "rb") as file:
+                if _lock(file):
+                    os.remove(path)
+        else:
+            os.remove(path)
