@@ -93,8 +93,10 @@ class RowBuffer:
         self._layout = self._kind = None
 
     def runs(self) -> RunTable:
-        """The runs of neighbouring records of one layout."""
-        return np.frombuffer(self._runs, np.uint64).reshape(-1, 3)
+        """The runs of neighbouring records of one layout, without those that got no record."""
+        table = np.frombuffer(self._runs, np.uint64).reshape(-1, 3)
+        lengths = np.diff(table[:, 0], append=np.uint64(self.count))
+        return table[lengths > 0]
 
     def begin_run(self, input: Field, target: Field) -> None:
         """Make room for records of another layout.
