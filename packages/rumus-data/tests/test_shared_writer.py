@@ -244,7 +244,7 @@ def test_a_signal_handler_that_calls_a_writer_at_work_is_refused_and_not_stuck(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "a.rrec"
-    refused = []
+    refused: list[str] = []
 
     def handler(number: int, frame: object) -> None:
         try:
