@@ -212,7 +212,8 @@ def test_names_that_are_not_utf_8_are_printed_on_any_terminal(tmp_path: Path, co
     path = record_file(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xc3\xbc.rrec")), name="ż")
     command = "from rumus.data._cli import main; import sys; sys.exit(main())"
     environment = {**os.environ, "PYTHONIOENCODING": coding, "PYTHONUTF8": "1", "COLUMNS": "300"}
-    for arguments in (["inspect", path], ["verify", path], ["recover", path, tmp_path / "ż"]):
+    commands: list[list[str | Path]] = [["inspect", path], ["verify", path], ["recover", path, "ż"]]
+    for arguments in commands:
         done = subprocess.run(
             [sys.executable, "-c", command, *arguments],
             env=environment,
@@ -267,7 +268,7 @@ def test_no_command_waits_for_a_fifo(
 ) -> None:
     for name in ("a.rrec", "a.npz"):
         os.mkfifo(tmp_path / name)
-        last: list[object] = {"peek": [0], "convert": [tmp_path / "out.rrec"]}.get(command, [])
+        last = {"peek": ("0",), "convert": (str(tmp_path / "out.rrec"),)}.get(command, ())
         assert run(command, tmp_path / name, *last) == 1
         assert f"{name} is no regular file" in "".join(capsys.readouterr())
 

@@ -94,7 +94,7 @@ def test_bytes_and_text_that_end_in_zeros_are_refused(tmp_path: Path, value: Any
         with pytest.raises(DTypeError, match="the target ends in zeros"):
             writer.append(1, value)
         with pytest.raises(DTypeError, match="ends in zeros"):
-            writer.append_batch([value], [1])
+            writer.append_batch([value], np.ones(1))  # type: ignore[arg-type]
         writer.append(1, 2)
     assert len(RecordDataset(tmp_path / "a.rrec")) == 1
 
@@ -136,11 +136,11 @@ def test_a_record_of_many_runs_is_found_without_converting_the_index(tmp_path: P
     with RecordWriter(path) as writer:
         for k in range(2000):
             writer.append(np.full(1 + k % 2, k), k)
-    reader = RecordDataset(path)._readers[0]
-    index = np.zeros(1_000_000, reader._index.dtype)  # type: ignore[attr-defined]
+    reader: Any = RecordDataset(path)._readers[0]
+    index: Any = np.zeros(1_000_000, reader._index.dtype)
     index["first"] = np.arange(len(index)) + 2**62
     reader.__dict__["_index"] = index
     started = time.perf_counter()
     for k in range(0, len(index), 10_000):
-        assert reader._run_of(2**62 + k) == k  # type: ignore[attr-defined]
+        assert reader._run_of(2**62 + k) == k
     assert time.perf_counter() - started < 0.05
