@@ -1,7 +1,7 @@
 // Cross-entropy of each row of logits x with its class t, q = (1 - smoothing) * one_hot(t) +
 // smoothing / columns:
 //   loss = -sum(q * log_softmax(x))
-//        = log(total) + top - (1 - smoothing) * x[t] - smoothing * mean(x)
+//        = log(1 + rest) + (1 - smoothing) * (top - x[t]) + smoothing * mean(top - x)
 // 0 where t is `ignore`. A class outside the columns is reported as a fault: its row, and itself.
 
 struct Params {
@@ -26,16 +26,19 @@ fn main(
   let vectors = select(0u, (params.columns + 3u) / 4u, inside);
   let base = params.x_offset + row * params.columns;
 
-  var mine = Soft(LOWEST, 0.0);
-  var sums = vec4<f32>(0.0);
+  var mine = no_softs();
   for (var i = lane; i < vectors; i += LANES) {
-    let v = fetch_x(base, i);
-    mine = soft_add(mine, select(vec4<f32>(params.none), v, in_row(i)));
-    if (SMOOTHING) { sums += select(vec4<f32>(0.0), v, in_row(i)); }
+    mine = soft_add(mine, select(vec4<f32>(params.none), fetch_x(base, i), in_row(i)));
   }
   let all = soft_spread(local, mine);
-  var mean = 0.0;
-  if (SMOOTHING) { mean = spread_sum(local, sum4(sums)) / f32(params.columns); }
+  var below = 0.0;
+  if (SMOOTHING) {
+    var sums = vec4<f32>(0.0);
+    for (var i = lane; i < vectors; i += LANES) {
+      sums += select(vec4<f32>(0.0), vec4<f32>(all.top) - fetch_x(base, i), in_row(i));
+    }
+    below = spread_sum(local, sum4(sums)) / f32(params.columns);
+  }
 
   if (!inside || lane != 0u) { return; }
   let t = targets[params.t_offset + row];
@@ -48,9 +51,8 @@ fn main(
       atomicStore(&fault[2], bitcast<u32>(t));
     }
   } else {
-    let scale = all.top + log(all.total);
-    let wanted = load_x_element(base + u32(t));
-    loss[row] = (1.0 - params.smoothing) * (scale - wanted);
-    if (SMOOTHING) { loss[row] += params.smoothing * (scale - mean); }
+    let scale = soft_log(all);
+    loss[row] = (1.0 - params.smoothing) * (scale + (all.top - load_x_element(base + u32(t))));
+    if (SMOOTHING) { loss[row] += params.smoothing * (scale + below); }
   }
 }

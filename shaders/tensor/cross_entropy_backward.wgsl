@@ -22,7 +22,7 @@ fn main(
   let vectors = select(0u, (params.columns + 3u) / 4u, row < params.rows);
   let base = params.x_offset + row * params.columns;
 
-  var mine = Soft(LOWEST, 0.0);
+  var mine = no_softs();
   for (var i = lane; i < vectors; i += LANES) {
     mine = soft_add(mine, select(vec4<f32>(params.none), fetch_x(base, i), in_row(i)));
   }
@@ -33,11 +33,14 @@ fn main(
   let counts = t != params.ignore;
   let g = gradients[params.g_offset + row * params.g_step];
   let share = params.smoothing / f32(params.columns);
+  // 1 - p of the largest, which would lose its digits where p is nearly 1
+  let others = all.rest / (1.0 + all.rest);
   for (var i = lane; i < vectors; i += LANES) {
-    let p = exp(fetch_x(base, i) - vec4<f32>(all.top)) / all.total;
+    let x = fetch_x(base, i);
+    let p = exponential(x - vec4<f32>(all.top)) / (1.0 + all.rest);
     let columns = vec4<i32>(i32(4u * i)) + vec4<i32>(0, 1, 2, 3);
-    let q = select(vec4<f32>(share), vec4<f32>(1.0 - params.smoothing + share),
-      columns == vec4<i32>(t));
-    store_row(row, i, select(vec4<f32>(0.0), g * (p - q), counts));
+    let less_1 = select(p - 1.0, vec4<f32>(-others), x == vec4<f32>(all.top));
+    let difference = select(p, less_1 + params.smoothing, columns == vec4<i32>(t));
+    store_row(row, i, select(vec4<f32>(0.0), g * (difference - vec4<f32>(share)), counts));
   }
 }

@@ -19,39 +19,9 @@ fn spread_sum(local: u32, value: f32) -> f32 {
   return result;
 }
 
-fn spread_max(local: u32, value: f32) -> f32 {
-  let lane = local % LANES;
-  scratch[local] = value;
-  workgroupBarrier();
-  for (var reach = LANES / 2u; reach > 0u; reach /= 2u) {
-    if (lane < reach) { scratch[local] = max(scratch[local], scratch[local + reach]); }
-    workgroupBarrier();
-  }
-  let result = scratch[local - lane];
-  workgroupBarrier();
-  return result;
-}
-
 fn sum4(v: vec4<f32>) -> f32 { return (v.x + v.y) + (v.z + v.w); }
-
-fn max4(v: vec4<f32>) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
 
 // Which of the 4 elements of vector i are in the row.
 fn in_row(i: u32) -> vec4<bool> {
   return vec4<u32>(4u * i) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.columns);
-}
-
-// The largest of some numbers, and the sum of exp(number - largest): two such pairs make one.
-struct Soft { top: f32, total: f32 }
-
-const LOWEST = -3.4028234e38;
-
-fn soft_add(s: Soft, v: vec4<f32>) -> Soft {
-  let top = max(s.top, max4(v));
-  return Soft(top, s.total * exp(s.top - top) + sum4(exp(v - vec4<f32>(top))));
-}
-
-fn soft_spread(local: u32, s: Soft) -> Soft {
-  let top = spread_max(local, s.top);
-  return Soft(top, spread_sum(local, s.total * exp(s.top - top)));
 }

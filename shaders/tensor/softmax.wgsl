@@ -1,6 +1,6 @@
 // Softmax of each row or its logarithm (LOG):
-//   y[c] = exp(x[c] - top) / total   or   x[c] - top - log(total),
-//   top = max x,  total = sum exp(x - top)
+//   y[c] = exp(x[c] - top) / (1 + rest)   or   x[c] - top - log(1 + rest),
+//   top = max x,  1 + rest = sum exp(x - top)
 //
 // CACHED: CACHE vectors of a row stay in the registers of each of its LANES invocations. Rows that
 // do not fit are read twice, the first time with a running maximum.
@@ -13,9 +13,9 @@ fn fetch(base: u32, i: u32) -> vec4<f32> {
   return select(vec4<f32>(params.none), fetch_x(base, i), in_row(i));
 }
 
-fn result(v: vec4<f32>, top: f32, total: f32, scale: f32) -> vec4<f32> {
-  if (LOG) { return v - vec4<f32>(top) - vec4<f32>(scale); }
-  return exp(v - vec4<f32>(top)) / total;
+fn result(v: vec4<f32>, all: Soft, scale: f32) -> vec4<f32> {
+  if (LOG) { return v - vec4<f32>(all.top) - vec4<f32>(scale); }
+  return exponential(v - vec4<f32>(all.top)) / (1.0 + all.rest);
 }
 
 @compute @workgroup_size(256)
@@ -31,31 +31,28 @@ fn main(
   let base = params.offset + row * params.columns;
 
   var cached: array<vec4<f32>, CACHE>;
-  var mine = Soft(LOWEST, 0.0);
+  var mine = no_softs();
   if (CACHED) {
     for (var c = 0u; c < CACHE; c++) {  // unroll
       let i = lane + c * LANES;
       cached[c] = vec4<f32>(params.none);
       if (i < vectors) { cached[c] = fetch(base, i); }
-      mine.top = max(mine.top, max4(cached[c]));
-    }
-    for (var c = 0u; c < CACHE; c++) {  // unroll
-      mine.total += sum4(exp(cached[c] - vec4<f32>(mine.top)));
+      mine = soft_add(mine, cached[c]);
     }
   } else {
     for (var i = lane; i < vectors; i += LANES) { mine = soft_add(mine, fetch(base, i)); }
   }
   let all = soft_spread(local, mine);
-  let scale = log(all.total);
+  let scale = soft_log(all);
 
   if (CACHED) {
     for (var c = 0u; c < CACHE; c++) {  // unroll
       let i = lane + c * LANES;
-      if (i < vectors) { store_row(row, i, result(cached[c], all.top, all.total, scale)); }
+      if (i < vectors) { store_row(row, i, result(cached[c], all, scale)); }
     }
   } else {
     for (var i = lane; i < vectors; i += LANES) {
-      store_row(row, i, result(fetch(base, i), all.top, all.total, scale));
+      store_row(row, i, result(fetch(base, i), all, scale));
     }
   }
 }

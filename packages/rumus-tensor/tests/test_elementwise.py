@@ -27,8 +27,8 @@ def gelu_tanh_slope(a):
     return (1 + t) / 2 + a / 2 * (1 - t * t) * inner
 
 
-def share(better, equal):
-    return np.where(better, 1.0, np.where(equal, 0.5, 0.0))
+def share(worse, equal):
+    return np.where(worse, 0.0, np.where(equal, 0.5, 1.0))
 
 
 def cdf(a):
@@ -99,10 +99,14 @@ ORACLE = {
     "gelu_tanh_backward": lambda g, a: g * gelu_tanh_slope(a),
     "silu_backward": lambda g, a: g * sigmoid(a) * (1 + a * (1 - sigmoid(a))),
     "softplus_backward": lambda g, a: g * sigmoid(a),
-    "maximum_backward": lambda g, a, b: g * share(a > b, a == b),
-    "minimum_backward": lambda g, a, b: g * share(a < b, a == b),
+    "maximum_backward": lambda g, a, b: g * share(a < b, a == b),
+    "minimum_backward": lambda g, a, b: g * share(a > b, a == b),
     "clamp_backward": lambda g, a, low, high: np.where((a >= low) & (a <= high), g, 0),
     "squared_difference_backward": lambda g, a, b: 2 * g * (a - b),
+    "matches": lambda a, b: (a == b) | (np.isnan(a) & np.isnan(b)),
+    "binary_cross_entropy": lambda a, t: t * np.logaddexp(-a, 0) + (1 - t) * np.logaddexp(a, 0),
+    "binary_cross_entropy_backward": lambda g, a, t: g * (sigmoid(a) - t),
+    "binary_cross_entropy_target_backward": lambda g, a: -g * a,
 }
 ROWS = [op for op in KINDS if op != "cast"]
 SCALARS = {
@@ -127,7 +131,10 @@ def arguments(op, shape, seed=0):
     arrays = [rng.normal(0, 2, shape).astype(np.float32) for _ in range(count)]
     if op in POSITIVE:
         arrays = [np.abs(a) + np.float32(0.1) for a in arrays]
-    if op in ("eq", "ne", "where", "maximum_backward", "minimum_backward") or "logical" in op:
+    if (
+        op in ("eq", "ne", "matches", "where", "maximum_backward", "minimum_backward")
+        or "logical" in op
+    ):
         arrays = [np.round(a / 2) for a in arrays]
     if op == "dropout":
         arrays[1] = rng.random(shape, np.float32)

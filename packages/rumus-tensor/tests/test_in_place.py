@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rumus import gpu
-from rumus.tensor import Tensor, tensor
+from rumus.tensor import Tensor, tensor, zeros
 
 DTYPES = ["float32", "float16", "int32", "uint8"]
 CUTS = {
@@ -58,6 +58,46 @@ def test_in_place_is_out_of_place(
     assert getattr(view, f"{op}_")(other) is view
     assert memory._version.count > before
     assert memory.numpy().tobytes() == expected.numpy().tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "uint8"])
+@pytest.mark.parametrize(
+    ("cut", "others"),
+    [
+        ((slice(None), slice(0, 4)), [(3,), (1, 3), (4, 1), (4, 3), ()]),
+        ((slice(1), slice(1, 7)), [(3,), (1, 3), (6, 1), (1, 1, 1)]),
+        ((1,), [(3,), (8, 1), (8, 3), ()]),
+        ((slice(None), slice(None), slice(0, 2)), [(2,), (8, 1), (2, 1, 1)]),
+    ],
+)
+def test_a_view_of_small_elements_takes_a_broadcast_operand(device, dtype, cut, others) -> None:
+    for shape in others:
+        a, b = numbers((2, 8, 3), dtype, 0), numbers(shape, dtype, 1)
+        t, operand = tensor(a, device=device), tensor(b, device=device)
+        for name, op in (("add_", np.add), ("mul_", np.multiply), ("sub_", np.subtract)):
+            getattr(t[cut], name)(operand)
+            op(a[cut], b, out=a[cut], casting="unsafe")
+        np.testing.assert_array_equal(t.numpy(), a)
+
+
+@pytest.mark.parametrize("shape", [(0,), (4, 0), (0, 4), (2, 0, 3)], ids=str)
+def test_arrays_without_elements_are_changed_in_place(device, shape) -> None:
+    t = zeros(shape, device=device)
+    before = t._version.count
+    for change in (
+        lambda: t.add_(1.0),
+        lambda: t.sub_(zeros(shape, device=device)),
+        lambda: t.mul_(t),
+        lambda: t.div_(2.0),
+        lambda: t.fill_(3.0),
+        lambda: t.zero_(),
+        lambda: t.copy_(zeros(shape, device=device)),
+        lambda: t.expand(5, *shape).add_(1.0),
+    ):
+        assert change().size == 0
+    t[...] = 2.0
+    t[:0] = 1.0
+    assert t.shape == shape and t._version.count > before
 
 
 def test_a_tensor_changes_itself(device: str) -> None:

@@ -204,6 +204,43 @@ def test_a_state_that_does_not_fit_is_listed_whole_and_changes_nothing():
         np.testing.assert_array_equal(value.numpy(), before[name])
 
 
+def test_a_state_with_names_exchanged_exchanges_the_weights(device):
+    model = nn.Sequential(nn.Linear(3, 3, device=device), nn.Linear(3, 3, device=device))
+    first, second = (layer.weight.numpy() for layer in model)
+    state = model.state_dict()
+    state["0.weight"], state["1.weight"] = state["1.weight"], state["0.weight"].T
+    model.load_state_dict(state)
+    np.testing.assert_array_equal(model[0].weight.numpy(), second)
+    np.testing.assert_array_equal(model[1].weight.numpy(), first.T)
+    model.load_state_dict(model.state_dict())
+    np.testing.assert_array_equal(model[0].weight.numpy(), second)
+
+
+def test_weights_without_elements_are_loaded(device):
+    class Rest(nn.Module):
+        def __init__(self):
+            self.first = nn.Parameter(ones(2, device=device))
+            self.nothing = nn.Parameter(zeros((4, 0), device=device))
+            self.last = nn.Parameter(ones(2, device=device))
+
+    model = Rest()
+    state = {"first": ones(2) * 5, "nothing": zeros((4, 0)), "last": ones(2) * 6}
+    model.load_state_dict(state)
+    assert (model.first.tolist(), model.last.tolist()) == ([5.0, 5.0], [6.0, 6.0])
+
+
+def test_a_buffer_that_cannot_be_written_to_leaves_all_weights_as_they_were(device):
+    class Normalised(nn.Module):
+        def __init__(self):
+            self.weight = nn.Parameter(ones(2, device=device))
+            self.register_buffer("mean", zeros(1, device=device).expand(3))
+
+    model = Normalised()
+    with pytest.raises(ArgumentError, match=r"'mean'.*expanded"):
+        model.load_state_dict({"weight": zeros(2), "mean": ones(3)})
+    assert model.weight.tolist() == [1.0, 1.0]
+
+
 def test_a_part_of_the_weights_is_loaded_when_not_strict():
     model = nn.Linear(2, 3)
     bias = model.bias.numpy()

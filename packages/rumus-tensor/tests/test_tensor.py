@@ -241,11 +241,6 @@ def test_logical_operators_take_bools_alone():
             use()
 
 
-def test_a_power_has_the_dtype_of_its_exponent(device):
-    t = arange(3, device=device)
-    assert (t**2).dtype == int32 and (t**2.0).dtype == float32 and (2**t).dtype == float32
-
-
 def test_an_integer_that_does_not_fit_the_tensor_is_refused():
     with pytest.raises(ArgumentError, match="add: 300 does not fit uint8"):
         zeros(2, uint8) + 300

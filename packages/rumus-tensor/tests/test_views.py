@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from rumus import nn
 from rumus.nn import Parameter
 from rumus.tensor import (
     ArgumentError,
@@ -63,6 +64,52 @@ def test_any_basic_index_gives_what_numpy_gives(device, data):
     index = data.draw(hnp.basic_indices(shape, allow_newaxis=True))
     a = counted(shape)
     np.testing.assert_array_equal(tensor(a, device=device)[index].numpy(), a[index])
+
+
+EMPTY_OR_WHOLE = [
+    slice(*bounds)
+    for bounds in [
+        (-9, None, -1),
+        (-9, -7, -1),
+        (-4, -9, -1),
+        (None, -9, -1),
+        (0, -9, -2),
+        (9, 0, -1),
+        (0, None, -1),
+        (2, 2, -1),
+        (9, None, 1),
+        (None, 0),
+    ]
+]
+
+
+@pytest.mark.parametrize("cut", EMPTY_OR_WHOLE, ids=str)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_slices_that_end_before_they_begin_are_empty(cut, axis, device):
+    index = (slice(None),) * axis + (cut,)
+    a = counted((3, 3))
+    t, p = tensor(a, device=device), nn.Parameter(tensor(a, device=device))
+    assert t[index].shape == a[index].shape
+    np.testing.assert_array_equal(t[index].numpy(), a[index])
+    grad = p[index].sum().backward().get(p.id).numpy()
+    t[index] = -1
+    t[index].add_(-5)
+    a[index] = -6
+    np.testing.assert_array_equal(t.numpy(), a)
+    np.testing.assert_array_equal(grad, a == -6)
+
+
+@pytest.mark.parametrize("index", [(), ..., (..., None), (None,)], ids=str)
+def test_a_tensor_without_axes_is_indexed_and_stays_one(index, device):
+    t = tensor(2.0, device=device)
+    part = t[index]
+    assert part.shape == np.ones(())[index].shape
+    assert part.exp().numpy().shape == part.shape and type(part.array) is type(t.array)
+    t[index] = 5.0
+    part.mul_(3.0)
+    assert (t.item(), part.item()) == (15.0, 15.0)
+    p = nn.Parameter(t)
+    assert p[index].square().sum().backward().get(p.id).item() == 30.0
 
 
 @PER_DEVICE

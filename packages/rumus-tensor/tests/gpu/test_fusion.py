@@ -137,7 +137,26 @@ def test_operations_that_choose_among_values_are_fused_without_being_asked() -> 
 
 def test_a_half_that_is_stored_is_rounded_before_it_is_compared() -> None:
     x = tensor(np.linspace(1, 2, 64, dtype=np.float16), device="gpu")
-    assert both(lambda x: (x * 1.001) > x, x) == 2
+    assert both(lambda x: (x * 1.001) > x, x) == 1
+
+
+def test_a_fused_chain_rounds_to_float16_between_its_operations_as_others_do() -> None:
+    values = np.array([1000.0, -1000.0, 3.0, 1e-4, 0.1], np.float16)
+    step = lambda x: (x * 100.0).relu() / 100.0 - x * 0.3  # noqa: E731
+    x = tensor(values, device="gpu")
+    assert dispatches(step, x) == (4, 1)
+    fused = gpu.capture(step, fuse=True)(x).numpy()
+    assert fused[0] == np.inf and fused.tobytes() == step(x).numpy().tobytes()
+
+
+def test_a_product_in_float16_is_rounded_before_what_is_fused_to_it() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(5, 90, (2, 16, 24)).astype(np.float16)
+    step = lambda x, y: (x @ y - 1.0) / 3.0  # noqa: E731
+    args = tensor(a, device="gpu"), tensor(b.T.copy(), device="gpu")
+    fused = gpu.capture(step, fuse=True)(*args).numpy()
+    assert fused.tobytes() == step(*args).numpy().tobytes()
+    assert np.isinf(fused).any() and not np.isinf(fused).all()
 
 
 def test_relu_becomes_part_of_the_product() -> None:

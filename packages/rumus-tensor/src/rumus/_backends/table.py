@@ -12,16 +12,17 @@ one expression a row. The kinds say in which dtype a row computes and in which i
 ``where``    the first argument is a condition (true where not zero), the others as in ``same``
 ``cast``     the dtype is given by the caller
 
-float16 is computed in float32 and rounded once, at the end. Integers wrap around. Common
-dtypes are those of :mod:`rumus._core.dtypes`.
+float16 is computed in float32 and rounded once, at the end. Integers wrap around, and
+have no negative powers. Common dtypes are those of :mod:`rumus._core.dtypes`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 
-from rumus._core.dtypes import DType, bool_, common_dtype, float32, int32, is_float
+from rumus._core.dtypes import DType, bool_, common_dtype, extremes, float32, int32, is_float
 
 KINDS: dict[str, str] = {
     # Arithmetic
@@ -29,7 +30,7 @@ KINDS: dict[str, str] = {
     "sub": "number",  # a - b
     "mul": "number",  # a * b
     "div": "float",  # a / b
-    "pow": "float",  # a ** b; a negative base is taken to whole exponents, else NaN
+    "pow": "number",  # a ** b; a negative base is taken to whole exponents, else NaN
     "neg": "number",  # -a
     "abs": "number",  # |a|
     "sign": "number",  # -1, 0 or 1; NaN of NaN
@@ -63,15 +64,20 @@ KINDS: dict[str, str] = {
     "le": "compare",
     "gt": "compare",
     "ge": "compare",
+    "matches": "compare",  # a == b, or both are NaN
     "isnan": "test",
     "isfinite": "test",  # neither NaN nor infinite
     "logical_not": "logical",
     "logical_and": "logical",
     "logical_or": "logical",
-    "cast": "cast",  # to integers: towards zero; to bool: a != 0
+    # To integers: towards zero, from floats to the nearest that the dtype has and 0 of NaN;
+    # to bool: a != 0
+    "cast": "cast",
     # Fused forward rows
     "squared_difference": "float",  # (a - b)**2
     "dropout": "float",  # (a, u, p, scale): a * scale where u >= p, else 0
+    # (a, t): t * softplus(-a) + (1 - t) * softplus(a)
+    "binary_cross_entropy": "float",
     # Backward rows: g is the gradient of the result, y the result, a and b the arguments
     "div_backward": "float",  # (g, a, b): -(g / b) * (a / b), with respect to b
     "pow_backward": "float",  # (g, a, b): g * b * a**(b - 1), 0 where b == 0
@@ -91,10 +97,15 @@ KINDS: dict[str, str] = {
     "gelu_tanh_backward": "float",  # (g, a): g times the derivative of gelu_tanh
     "silu_backward": "float",  # (g, a): g * s * (1 + a * (1 - s)) with s = sigmoid(a)
     "softplus_backward": "float",  # (g, a): g * sigmoid(a)
-    "maximum_backward": "float",  # (g, a, b): with respect to a: g where a > b, g / 2 where equal
-    "minimum_backward": "float",  # (g, a, b): with respect to a: g where a < b, g / 2 where equal
-    "clamp_backward": "float",  # (g, a, low, high): g where low <= a <= high, else 0
+    # (g, a, b), with respect to a: 0 where b wins, g / 2 where they are equal, else (NaN too) g
+    "maximum_backward": "float",
+    "minimum_backward": "float",
+    # (g, a, low, high): g where low <= a <= high or a is NaN, else 0
+    "clamp_backward": "float",
     "squared_difference_backward": "float",  # (g, a, b): 2 * g * (a - b), with respect to a
+    # (g, a, t): g * ((1 - t) * sigmoid(a) - t * sigmoid(-a)), with respect to a
+    "binary_cross_entropy_backward": "float",
+    "binary_cross_entropy_target_backward": "float",  # (g, a): -g * a, with respect to t
 }
 
 
@@ -120,3 +131,43 @@ def _dtypes_of(op: str, kinds: tuple[DType | type, ...]) -> tuple[DType, DType]:
     elif kind == "float" and not is_float(common):
         common = float32
     return common, (bool_ if kind in ("compare", "test", "logical") else common)
+
+
+_NO_DOUBLE = (1 << 1024) - (1 << 970)
+
+
+def comparison(op: str, dtype: DType, number: float) -> tuple[str, float]:
+    """The comparison of a tensor with a number as one with a number that its dtype can hold.
+
+    Args:
+        op: A row of kind ``compare``.
+        dtype: Of the tensor, on the left.
+        number: On the right, of any size, infinite or NaN.
+
+    Returns:
+        A comparison with the same answers for every value of an integer dtype. For floats, an
+        integer beyond their range becomes infinite.
+    """
+    if is_float(dtype):
+        if isinstance(number, int) and abs(number) >= _NO_DOUBLE:
+            number = math.inf if number > 0 else -math.inf
+        return op, number
+    lowest, highest = extremes(int32 if dtype == bool_ else dtype)
+    never, always = ("lt", lowest), ("ge", lowest)
+    if number != number or (op in ("eq", "ne") and not lowest <= number <= highest):
+        return always if op == "ne" else never
+    if number > highest:
+        return always if op in ("lt", "le") else never
+    if number < lowest:
+        return always if op in ("gt", "ge") else never
+    if op in ("eq", "ne") and number != int(number):
+        return always if op == "ne" else never
+    return op, math.ceil(number) if op in ("lt", "ge") else math.floor(number)
+
+
+def negative_exponent(at: int | str, exponent: int | str) -> str:
+    """What is said of a negative power of an integer."""
+    return (
+        f"pow: element {at} of the exponent is {exponent}, and integers have no negative powers; "
+        "turn the base or the exponent into a float, as in a.to(float32) ** b"
+    )

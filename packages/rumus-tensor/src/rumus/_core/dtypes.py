@@ -6,6 +6,7 @@ weak: a bool or an int keeps any numeric dtype, a float lifts integers and bools
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -72,3 +73,12 @@ def check_scalar(op: str, value: float, dtype: DType) -> None:
                 f"{op}: {value} does not fit {dtype} ({info.min} to {info.max}); "
                 "cast the tensor to a wider dtype first"
             )
+
+
+def extremes(dtype: DType) -> tuple[Any, Any]:
+    """The lowest and the highest value of a dtype: of floats, the infinities."""
+    if is_float(dtype):
+        return -math.inf, math.inf
+    if dtype == bool_:
+        return False, True
+    return np.iinfo(dtype).min, np.iinfo(dtype).max

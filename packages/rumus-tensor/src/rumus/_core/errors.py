@@ -4,6 +4,7 @@
 
     RumusError
     ├── ArgumentError (ValueError)       a value outside what the function takes
+    │   └── IndexRangeError (IndexError) an index or axis that the shape does not have
     ├── ShapeError (ValueError)          shapes that do not fit each other
     ├── DTypeError (TypeError)           an element type that does not fit
     ├── DeviceError (ValueError)         an unknown device, or tensors on different devices
@@ -23,6 +24,10 @@ class RumusError(Exception):
 
 class ArgumentError(RumusError, ValueError):
     """A value outside what the function takes."""
+
+
+class IndexRangeError(ArgumentError, IndexError):
+    """An index or an axis that a tensor's shape does not have, or that is no index."""
 
 
 class ShapeError(RumusError, ValueError):

@@ -6,7 +6,7 @@ import math
 import operator
 from collections.abc import Iterable, Sequence
 
-from .errors import ArgumentError, ShapeError
+from .errors import ArgumentError, IndexRangeError, ShapeError
 
 Shape = tuple[int, ...]
 Axes = int | Sequence[int] | None
@@ -84,11 +84,11 @@ def axis_of(name: str, axis: int, ndim: int) -> int:
     """An axis counted from the front.
 
     Raises:
-        ArgumentError: There is no such axis.
+        IndexRangeError: There is no such axis.
     """
     axis = whole_number(name, axis)
     if not -ndim <= axis < ndim:
-        raise ArgumentError(f"{name}: axis {axis} of a tensor with {ndim} axes")
+        raise IndexRangeError(f"{name}: axis {axis} of a tensor with {ndim} axes")
     return axis % ndim
 
 
@@ -96,7 +96,8 @@ def axes_of(name: str, axes: Axes, ndim: int) -> Shape:
     """Axes counted from the front, in ascending order; None is all of them.
 
     Raises:
-        ArgumentError: There is no such axis, or one is given twice.
+        IndexRangeError: There is no such axis.
+        ArgumentError: One is given twice.
     """
     if axes is None:
         return tuple(range(ndim))

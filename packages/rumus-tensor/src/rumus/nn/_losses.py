@@ -1,11 +1,17 @@
-"""Losses: scalars to call ``backward()`` on."""
+"""Losses: scalars to call ``backward()`` on.
+
+Those of float16 are computed in float32, summed there, and rounded once.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import numpy as np
 
 from rumus._core.base import TensorBase
-from rumus._core.dtypes import float32, int32, is_float
+from rumus._core.dtypes import common_dtype, float16, float32, int32, is_float
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus.tensor._joining import where
 from rumus.tensor._operand import apply
@@ -82,7 +88,8 @@ def mse_loss(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Ten
         ShapeError: The shapes differ.
     """
     _check_same_shape("mse_loss", prediction, target)
-    return _reduced("mse_loss", apply("squared_difference", prediction, target), reduction)
+    wide, aim, dtype = _in_single(prediction, target)
+    return _reduced("mse_loss", apply("squared_difference", wide, aim), reduction, dtype)
 
 
 def l1_loss(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
@@ -92,7 +99,8 @@ def l1_loss(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tens
         ShapeError: The shapes differ.
     """
     _check_same_shape("l1_loss", prediction, target)
-    return _reduced("l1_loss", (prediction - target).abs(), reduction)
+    wide, aim, dtype = _in_single(prediction, target)
+    return _reduced("l1_loss", (wide - aim).abs(), reduction, dtype)
 
 
 def binary_cross_entropy_with_logits(
@@ -108,9 +116,10 @@ def binary_cross_entropy_with_logits(
     Raises:
         ShapeError: The shapes differ.
     """
-    _check_same_shape("binary_cross_entropy_with_logits", logits, target)
-    losses = logits.softplus() - logits * target
-    return _reduced("binary_cross_entropy_with_logits", losses, reduction)
+    name = "binary_cross_entropy_with_logits"
+    _check_same_shape(name, logits, target)
+    wide, aim, dtype = _in_single(logits, target)
+    return _reduced(name, apply("binary_cross_entropy", wide, aim), reduction, dtype)
 
 
 def _rows(logits: Tensor) -> Tensor:
@@ -134,9 +143,11 @@ def _class_ids(target: Tensor) -> Tensor:
 
 def _soft_cross_entropy(logits: Tensor, target: Tensor, reduction: str, smoothing: float) -> Tensor:
     classes = logits.shape[1]
-    q = target * (1.0 - smoothing) + smoothing / classes if smoothing else target
+    q = target.to(float32)
+    if smoothing:
+        q = q * (1.0 - smoothing) + smoothing / classes
     losses = -(q * logits.to(float32).log_softmax(1)).sum(1)
-    return _reduced("cross_entropy_loss", losses, reduction)
+    return _reduced("cross_entropy_loss", losses, reduction, float32)
 
 
 def _check_same_shape(name: str, prediction: Tensor, target: Tensor) -> None:
@@ -162,8 +173,19 @@ def _check_reduction(name: str, reduction: str) -> None:
         raise ArgumentError(f"{name}: reduction is 'mean', 'sum' or 'none', not {reduction!r}")
 
 
-def _reduced(name: str, losses: Tensor, reduction: str) -> Tensor:
+def _in_single(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor, np.dtype[Any]]:
+    """Both, in float32 where they meet in float16, and the dtype in which they meet."""
+    dtype = common_dtype([prediction.dtype, target.dtype])
+    if dtype == float16:
+        prediction, target = prediction.to(float32), target.to(float32)
+    return prediction, target, dtype
+
+
+def _reduced(name: str, losses: Tensor, reduction: str, dtype: np.dtype[Any]) -> Tensor:
+    """Losses reduced, and rounded once if they are of float16."""
     _check_reduction(name, reduction)
     if reduction == "mean":
-        return losses.mean()
-    return losses.sum() if reduction == "sum" else losses
+        losses = losses.mean()
+    elif reduction == "sum":
+        losses = losses.sum()
+    return losses.to(float16) if dtype == float16 else losses

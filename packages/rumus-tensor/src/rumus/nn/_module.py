@@ -15,6 +15,7 @@ from rumus._core.devices import CPU, Device
 from rumus._core.dtypes import is_float
 from rumus._core.errors import ArgumentError, DTypeError, StateDictError
 from rumus._core.mode import no_grad
+from rumus.tensor._mutation import check_writable
 from rumus.tensor._tensor import Tensor, device_or_dtype
 
 from ._parameter import Parameter, keep
@@ -236,6 +237,7 @@ class Module:
         Raises:
             StateDictError: Keys, shapes or dtypes do not match, or a value is no tensor; the
                 message lists all of them.
+            ArgumentError: A buffer is an expanded view or read-only, and cannot be written to.
         """
         own = self.state_dict()
         problems = [f"missing {key!r}" for key in own if key not in state] if strict else []
@@ -253,9 +255,17 @@ class Module:
             raise StateDictError(
                 f"the state does not fit {type(self).__name__}: " + "; ".join(problems)
             )
-        pairs = [(mine, state[key].to(mine.device)) for key, mine in own.items() if key in state]
+        taken = {key: mine for key, mine in own.items() if key in state}
+        own_memory = {mine._version for mine in own.values()}
+        sources = []
+        for key, mine in taken.items():
+            check_writable(f"load_state_dict, {key!r}", mine.array)
+            theirs = state[key].detach().to(mine.device)
+            # One that another key's weights are written to first would be lost
+            shared = theirs._version in own_memory
+            sources.append(Tensor(theirs, None, mine.device) if shared else theirs)
         with no_grad():
-            for mine, theirs in pairs:
+            for mine, theirs in zip(taken.values(), sources, strict=True):
                 mine.copy_(theirs)
 
     # Inside

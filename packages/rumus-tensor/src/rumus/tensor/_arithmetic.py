@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from rumus._backends.table import comparison, dtypes_of
 from rumus._core.base import TensorBase, TensorT
-from rumus._core.dtypes import bool_
+from rumus._core.dtypes import bool_, extremes, is_float
 from rumus._core.errors import ArgumentError, DTypeError
 
 from ._matrix import matmul
@@ -17,6 +20,7 @@ class Arithmetic(TensorBase[TensorT]):
     """Elementwise operations, with numpy's broadcasting.
 
     Scalars are weak: an int keeps any numeric dtype, a float lifts integers and bools to float32.
+    Integers and bools are compared with numbers as in mathematics, whatever their dtype can hold.
     """
 
     __slots__ = ()
@@ -48,7 +52,13 @@ class Arithmetic(TensorBase[TensorT]):
     def __pow__(self, other: Operand) -> TensorT:
         if isinstance(other, int) and other == 2:
             return self.square()
-        return self._binary("pow", other)
+        exponent = other.item() if isinstance(other, np.integer) else other
+        if isinstance(exponent, int) and exponent < 0 and not is_float(self.dtype):
+            raise ArgumentError(
+                f"integers have no negative powers such as {exponent}; "
+                "turn the tensor into a float, as in a.to(float32) ** b, or take a float exponent"
+            )
+        return self._binary("pow", exponent)
 
     def __rpow__(self, other: Operand) -> TensorT:
         return self._reflected("pow", other)
@@ -66,22 +76,22 @@ class Arithmetic(TensorBase[TensorT]):
         return apply("abs", self)
 
     def __eq__(self, other: object) -> TensorT:  # type: ignore[override]
-        return self._binary("eq", other)
+        return self._compared("eq", other)
 
     def __ne__(self, other: object) -> TensorT:  # type: ignore[override]
-        return self._binary("ne", other)
+        return self._compared("ne", other)
 
     def __lt__(self, other: Operand) -> TensorT:
-        return self._binary("lt", other)
+        return self._compared("lt", other)
 
     def __le__(self, other: Operand) -> TensorT:
-        return self._binary("le", other)
+        return self._compared("le", other)
 
     def __gt__(self, other: Operand) -> TensorT:
-        return self._binary("gt", other)
+        return self._compared("gt", other)
 
     def __ge__(self, other: Operand) -> TensorT:
-        return self._binary("ge", other)
+        return self._compared("ge", other)
 
     def __invert__(self) -> TensorT:
         return self._logical("logical_not", "~")
@@ -105,6 +115,14 @@ class Arithmetic(TensorBase[TensorT]):
             return NotImplemented  # type: ignore[no-any-return]
         return apply(op, self, other)
 
+    def _compared(self, op: str, other: Any) -> TensorT:
+        if not is_operand(other):
+            return NotImplemented  # type: ignore[no-any-return]
+        value = operand(self, other)
+        if isinstance(value, (int, float)):
+            op, value = comparison(op, self.dtype, value)
+        return apply(op, self, value)
+
     def _logical(self, op: str, sign: str, *others: Operand) -> TensorT:
         operands = [self, *(operand(self, other) for other in others)]
         for x in operands:
@@ -121,7 +139,14 @@ class Arithmetic(TensorBase[TensorT]):
     # Methods, in the order of the table
 
     def pow(self, exponent: Operand) -> TensorT:
-        """``a ** exponent`` in floats; NaN for a negative base and a fractional exponent."""
+        """``a ** exponent``; of integers an integer, which wraps around.
+
+        NaN for a negative base and a fractional exponent.
+
+        Raises:
+            ArgumentError: Both are integers, and an exponent is negative (on the GPU, one in a
+                tensor is found when results are next read).
+        """
         return self**exponent
 
     def abs(self) -> TensorT:
@@ -208,18 +233,19 @@ class Arithmetic(TensorBase[TensorT]):
     def clamp(self, min: float | None = None, max: float | None = None) -> TensorT:
         """Each element moved into ``[min, max]``; NaN stays NaN.
 
+        The whole gradient flows where an element was not moved, at the bounds and for NaN too.
+
         Raises:
             ArgumentError: Both bounds are missing, or ``min`` is above ``max``.
         """
-        if min is None:
-            if max is None:
-                raise ArgumentError("clamp needs min, max or both")
-            return apply("minimum", self, max)
-        if max is None:
-            return apply("maximum", self, min)
-        if min > max:
+        if min is None and max is None:
+            raise ArgumentError("clamp needs min, max or both")
+        if min is not None and max is not None and min > max:
             raise ArgumentError(f"clamp: min {min} is above max {max}")
-        return apply("clamp", self, min, max)
+        given = [operand(self, bound) for bound in (min, max) if bound is not None]
+        kinds = [bound.dtype if isinstance(bound, TensorBase) else type(bound) for bound in given]
+        lowest, highest = extremes(dtypes_of("clamp", [self.dtype, *kinds])[0])
+        return apply("clamp", self, lowest if min is None else min, highest if max is None else max)
 
     def isnan(self) -> TensorT:
         """Whether each element is NaN."""

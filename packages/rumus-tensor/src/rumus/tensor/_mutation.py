@@ -72,7 +72,7 @@ class Mutation(TensorBase[TensorT]):
     def __setitem__(self, index: Index, value: Operand) -> None:
         self._check_mutable("item assignment", value)
         slices, shape = resolve(index, self.shape)
-        _check_writable("item assignment", self.array)
+        check_writable("item assignment", self.array)
         be = backend_of(self._device)
         part = be.slice(self.array, slices)
         cut = part.shape
@@ -87,7 +87,8 @@ class Mutation(TensorBase[TensorT]):
 
     def _update(self, op: str, other: Operand) -> TensorT:
         value = self._taken(f"{op}_", other)
-        backend_of(self._device).update(op, self.array, value)
+        if self.size:
+            backend_of(self._device).update(op, self.array, value)
         return self._changed()
 
     def _assign(self, name: str, value: Operand) -> TensorT:
@@ -96,7 +97,8 @@ class Mutation(TensorBase[TensorT]):
         if isinstance(taken, (bool, int, float)):
             check_scalar(name, taken, self.dtype)
             taken = be.full((), taken, self.dtype)
-        be.assign(self.array, be.expand(taken, self.shape))
+        if self.size:
+            be.assign(self.array, be.expand(taken, self.shape))
         return self._changed()
 
     def _changed(self) -> TensorT:
@@ -109,7 +111,7 @@ class Mutation(TensorBase[TensorT]):
     def _taken(self, name: str, value: Operand) -> Any:
         """A number, or an array of other memory that broadcasts to this shape."""
         self._check_mutable(name, value)
-        _check_writable(name, self.array)
+        check_writable(name, self.array)
         source = operand(self, value)
         if not isinstance(source, TensorBase):
             return source
@@ -138,7 +140,14 @@ class Mutation(TensorBase[TensorT]):
             )
 
 
-def _check_writable(name: str, array: Any) -> None:
+def check_writable(name: str, array: Any) -> None:
+    """Refuse to write into an expanded view, or into memory that is read-only.
+
+    Raises:
+        ArgumentError: The array has elements, and cannot be written to.
+    """
+    if not array.size:
+        return
     shared = any(
         n > 1 and stride == 0 for n, stride in zip(array.shape, array.strides, strict=True)
     )

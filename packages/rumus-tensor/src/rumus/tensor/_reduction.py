@@ -7,7 +7,7 @@ from typing import Any
 
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase, TensorT
-from rumus._core.dtypes import float32, is_float
+from rumus._core.dtypes import float16, float32, is_float
 from rumus._core.errors import ArgumentError
 from rumus._core.shapes import Axes, axes_of, axis_of
 
@@ -33,17 +33,23 @@ class Reduction(TensorBase[TensorT]):
         return Reduce("mean", axes, keepdims)(self._in_floats())
 
     def var(self, axis: Axes = None, keepdims: bool = False, correction: int = 0) -> TensorT:
-        """The variance over axes: squared distances from the mean over ``n - correction``."""
+        """The variance over axes: squared distances from the mean over ``n - correction``.
+
+        Computed in float32; of float16 it is rounded once, at the end.
+        """
         axes = axes_of("var", axis, self.ndim)
-        values = self._in_floats()
+        values = self if self.dtype == float32 else Cast(float32)(self)
         distances = apply("squared_difference", values, Reduce("mean", axes, True)(values))
         n = math.prod(self.shape[k] for k in axes)
-        variance: TensorT
+        result: Any
         if correction == 0:
-            variance = Reduce("mean", axes, keepdims)(distances)
+            result = Reduce("mean", axes, keepdims)(distances)
         else:
             scale = 1.0 / (n - correction) if n > correction else math.nan
-            variance = apply("mul", Reduce("sum", axes, keepdims)(distances), scale)
+            result = Reduce("sum", axes, keepdims)(distances) * scale
+        if self.dtype == float16:
+            result = Cast(float16)(result)
+        variance: TensorT = result
         return variance
 
     def max(self, axis: Axes = None, keepdims: bool = False) -> TensorT:

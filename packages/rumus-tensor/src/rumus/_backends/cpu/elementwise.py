@@ -10,8 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rumus._backends.contract import Scalar
-from rumus._backends.table import KINDS, dtypes_of
+from rumus._backends.table import KINDS, dtypes_of, negative_exponent
 from rumus._core.dtypes import check_scalar
+from rumus._core.errors import ArgumentError
+
+from .normal import distribution, slope_of_gelu
 
 Array = npt.NDArray[Any]
 _HALF = np.dtype(np.float16)
@@ -23,7 +26,7 @@ def elementwise(op: str, args: tuple[Array | Scalar, ...], dtype: np.dtype[Any] 
     """Compute one row."""
     with np.errstate(all="ignore"):
         if op == "cast":
-            return np.asarray(args[0]).astype(dtype)
+            return cast(np.asarray(args[0]), np.dtype(dtype))
         compute, answer = dtypes_of(op, [_kind(a) for a in args])
         kind = KINDS[op]
         if kind == "logical":
@@ -32,6 +35,8 @@ def elementwise(op: str, args: tuple[Array | Scalar, ...], dtype: np.dtype[Any] 
         arrays = [_converted(op, a, compute, working) for a in args]
         if kind == "where":
             arrays[0] = np.asarray(args[0], np.bool_)
+        if op == "pow" and compute.kind == "i":
+            _check_exponents(arrays[1])
         return _computed(ROWS[op], arrays, answer)
 
 
@@ -44,6 +49,12 @@ def updated(op: str, target: Array, other: Array | Scalar) -> bool:
     with np.errstate(all="ignore"):
         row(target, _converted(op, other, compute, compute), out=target)
     return True
+
+
+def _check_exponents(exponents: Any) -> None:
+    if np.any(exponents < 0):
+        at = int(np.argmax(exponents < 0))
+        raise ArgumentError(negative_exponent(at, int(exponents.flat[at])))
 
 
 def _kind(a: Array | Scalar) -> Any:
@@ -90,39 +101,7 @@ def _keep(mask: Array, a: Array) -> Array:
     return np.asarray((a.view(np.int32) & -mask.astype(np.int32)).view(np.float32))
 
 
-def erf(x: Array) -> Array:
-    """The error function within 3 ulp of float32: an odd rational function, as in Eigen and XLA."""
-    x = np.clip(x, -3.832506856900711, 3.832506856900711)
-    x2 = x * x
-    p = np.polyval(_ERF_P, x2)
-    return np.asarray(x * p / np.polyval(_ERF_Q, x2))
-
-
-_ERF_P = np.array(
-    [
-        2.2905065861350646e-4,
-        3.4082910107109506e-3,
-        5.0955695062380861e-2,
-        1.8520832239976145e-1,
-        1.128379143519084,
-    ],
-    np.float32,
-)
-_ERF_Q = np.array(
-    [
-        -1.1791602954361697e-7,
-        2.3547966471313185e-5,
-        1.0179625278914885e-3,
-        1.4070470171167667e-2,
-        1.1098505178285362e-1,
-        4.9746925110067538e-1,
-        1.0,
-    ],
-    np.float32,
-)
-_ONE, _HALF_ONE = np.float32(1), np.float32(0.5)
-_SQRT_HALF = np.float32(math.sqrt(0.5))
-_PDF = np.float32(1 / math.sqrt(2 * math.pi))
+_ONE, _TWO, _HALF_ONE, _FLAT = (np.float32(n) for n in (1, 2, 0.5, 20))
 _TANH_SCALE, _TANH_CUBE = np.float32(math.sqrt(2 / math.pi)), np.float32(0.044715)
 
 
@@ -130,26 +109,22 @@ def _sigmoid(a: Array) -> Array:
     return np.asarray(_ONE / (_ONE + np.exp(-a)))
 
 
-def _cdf(a: Array) -> Array:
-    return np.asarray(_HALF_ONE * (_ONE + erf(a * _SQRT_HALF)))
-
-
-def _gelu_backward(g: Array, a: Array) -> Array:
-    return np.asarray(g * (_cdf(a) + a * _PDF * np.exp(-_HALF_ONE * a * a)))
-
-
 def _gelu_tanh(a: Array) -> Array:
-    return np.asarray(_HALF_ONE * a * (_ONE + _gelu_tanh_inner(a)))
+    return np.asarray(a * _sigmoid(_gelu_tanh_inner(a)))
 
 
 def _gelu_tanh_inner(a: Array) -> Array:
-    return np.asarray(np.tanh(_TANH_SCALE * (a + _TANH_CUBE * a * a * a)))
+    """With (1 + tanh(z)) / 2 = sigmoid(2 z), which keeps its digits in the tail: 2 z."""
+    return np.asarray(_TWO * _TANH_SCALE * (a + _TANH_CUBE * a * a * a))
 
 
 def _gelu_tanh_backward(g: Array, a: Array) -> Array:
-    t = _gelu_tanh_inner(a)
-    inner = _TANH_SCALE * (_ONE + np.float32(3) * _TANH_CUBE * a * a)
-    return np.asarray(g * _HALF_ONE * (_ONE + t + a * (_ONE - t * t) * inner))
+    inner = _gelu_tanh_inner(a)
+    # Beyond 20 the slope's second part is 0; its factors alone would be infinite
+    near = np.minimum(np.maximum(a, -_FLAT), _FLAT)
+    slope = _TWO * _TANH_SCALE * (_ONE + np.float32(3) * _TANH_CUBE * near * near)
+    s = _sigmoid(inner)
+    return np.asarray(g * (s + near * s * _sigmoid(-inner) * slope))
 
 
 def _silu_backward(g: Array, a: Array) -> Array:
@@ -157,16 +132,43 @@ def _silu_backward(g: Array, a: Array) -> Array:
     return np.asarray(g * s * (_ONE + a * (_ONE - s)))
 
 
+def _binary_cross_entropy(a: Array, t: Array) -> Array:
+    zero = np.float32(0)
+    tail = np.log1p(np.exp(-np.abs(a)))
+    return np.asarray(tail + t * np.maximum(-a, zero) + (_ONE - t) * np.maximum(a, zero))
+
+
+def _binary_cross_entropy_backward(g: Array, a: Array, t: Array) -> Array:
+    return np.asarray(g * ((_ONE - t) * _sigmoid(a) - t * _sigmoid(-a)))
+
+
+def cast(a: Array, dtype: np.dtype[Any]) -> Array:
+    """A copy in another dtype; of floats beyond an integer's range its nearest, 0 of NaN."""
+    if a.dtype.kind != "f" or dtype.kind not in "iu":
+        return np.asarray(a.astype(dtype))
+    info = np.iinfo(dtype)
+    low, high = np.float32(info.min) - _ONE, np.float32(info.max) + _ONE
+    wide = a.astype(np.float32, copy=False)
+    inside = (wide > low) & (wide < high)
+    if inside.all():
+        return np.asarray(wide.astype(dtype))
+    result = np.asarray(np.where(inside, wide, np.float32(0)).astype(dtype))
+    np.copyto(result, info.min, where=wide <= low)
+    np.copyto(result, info.max, where=wide >= high)
+    return result
+
+
 def _pow_backward(g: Array, a: Array, b: Array) -> Array:
     return _keep(b != 0, g * b * np.power(a, b - _ONE))
 
 
 def _pow_exponent_backward(g: Array, a: Array, b: Array) -> Array:
-    return _keep((a != 0) | (b < 0), g * np.power(a, b) * np.log(a))
+    return _keep(~((a == 0) & (b >= 0)), g * np.power(a, b) * np.log(a))
 
 
-def _prefer(better: Array, equal: Array, g: Array) -> Array:
-    return _choose(better, g, _keep(equal, _HALF_ONE * g))
+def _share(worse: Array, equal: Array, g: Array) -> Array:
+    """What flows to one of two: all of NaN too, which is neither worse nor equal."""
+    return _keep(~worse, _choose(equal, _HALF_ONE * g, g))
 
 
 ROWS: dict[str, Callable[..., Any]] = {
@@ -191,7 +193,7 @@ ROWS: dict[str, Callable[..., Any]] = {
     "sigmoid": _sigmoid,
     "relu": lambda a: np.maximum(a, a.dtype.type(0)),
     "leaky_relu": lambda a, slope: _choose(a > 0, a, slope * a),
-    "gelu": lambda a: a * _cdf(a),
+    "gelu": lambda a: a * distribution(a),
     "gelu_tanh": _gelu_tanh,
     "silu": lambda a: a * _sigmoid(a),
     "softplus": lambda a: np.maximum(a, np.float32(0)) + np.log1p(np.exp(-np.abs(a))),
@@ -205,6 +207,7 @@ ROWS: dict[str, Callable[..., Any]] = {
     "le": np.less_equal,
     "gt": np.greater,
     "ge": np.greater_equal,
+    "matches": lambda a, b: (a == b) | ((a != a) & (b != b)),
     "isnan": np.isnan,
     "isfinite": np.isfinite,
     "logical_not": np.logical_not,
@@ -212,6 +215,7 @@ ROWS: dict[str, Callable[..., Any]] = {
     "logical_or": np.logical_or,
     "squared_difference": lambda a, b: np.square(a - b),
     "dropout": lambda a, u, p, scale: _keep(u >= p, a * scale),
+    "binary_cross_entropy": _binary_cross_entropy,
     "div_backward": lambda g, a, b: -(g / b) * (a / b),
     "pow_backward": _pow_backward,
     "pow_exponent_backward": _pow_exponent_backward,
@@ -226,12 +230,14 @@ ROWS: dict[str, Callable[..., Any]] = {
     "sigmoid_backward": lambda g, y: g * y * (_ONE - y),
     "relu_backward": lambda g, y: _keep(~(y <= 0), g),
     "leaky_relu_backward": lambda g, a, slope: _choose(a > 0, g, slope * g),
-    "gelu_backward": _gelu_backward,
+    "gelu_backward": lambda g, a: g * slope_of_gelu(a),
     "gelu_tanh_backward": _gelu_tanh_backward,
     "silu_backward": _silu_backward,
     "softplus_backward": lambda g, a: g * _sigmoid(a),
-    "maximum_backward": lambda g, a, b: _prefer(a > b, a == b, g),
-    "minimum_backward": lambda g, a, b: _prefer(a < b, a == b, g),
-    "clamp_backward": lambda g, a, low, high: _keep((a >= low) & (a <= high), g),
+    "maximum_backward": lambda g, a, b: _share(a < b, a == b, g),
+    "minimum_backward": lambda g, a, b: _share(a > b, a == b, g),
+    "clamp_backward": lambda g, a, low, high: _keep(~((a < low) | (a > high)), g),
     "squared_difference_backward": lambda g, a, b: np.float32(2) * g * (a - b),
+    "binary_cross_entropy_backward": _binary_cross_entropy_backward,
+    "binary_cross_entropy_target_backward": lambda g, a: -g * a,
 }

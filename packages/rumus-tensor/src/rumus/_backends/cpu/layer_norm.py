@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .reduce import reduce
+from .rows import row_sums
 
 Array = npt.NDArray[Any]
 
@@ -16,10 +17,11 @@ def layer_norm(a: Array, weight: Array, bias: Array, eps: float) -> tuple[Array,
     """``(a - mean) / sqrt(var + eps) * weight + bias``, and ``(mean, 1 / sqrt(var + eps))``."""
     dtype = np.result_type(a, weight, bias)
     moments = np.empty((len(a), 2), np.float32)
+    count = np.float32(a.shape[1])
     with np.errstate(all="ignore"):
-        moments[:, 0] = a.mean(axis=1, dtype=np.float32)
+        moments[:, :1] = row_sums(a) / count
         y = a - moments[:, :1]
-        moments[:, 1] = 1 / np.sqrt((y * y).mean(axis=1) + np.float32(eps))
+        moments[:, 1:] = 1 / np.sqrt(row_sums(y * y) / count + np.float32(eps))
         y *= moments[:, 1:]
         y *= weight
         y += bias
@@ -31,8 +33,9 @@ def layer_norm_backward(a: Array, moments: Array, weight: Array, grad: Array) ->
     with np.errstate(all="ignore"):
         n = _normalised(a, moments)
         w = np.multiply(grad, weight, dtype=np.float32)
-        n *= (w * n).mean(axis=1, keepdims=True)
-        w -= w.mean(axis=1, keepdims=True)
+        count = np.float32(a.shape[1])
+        n *= row_sums(w * n) / count
+        w -= row_sums(w) / count
         w -= n
         w *= moments[:, 1:]
     return w

@@ -9,18 +9,20 @@ import numpy.typing as npt
 
 from rumus._core.errors import ArgumentError
 
+from .sums import total
+
 Array = npt.NDArray[Any]
 
 
 def softmax(a: Array, log: bool) -> Array:
     """Softmax of each row, or its logarithm; the row's maximum is subtracted first."""
     with np.errstate(all="ignore"):
-        y = _shifted(a)
+        y, top = _shifted(a)
         if log:
-            y -= np.log(np.exp(y).sum(axis=1, keepdims=True))
+            y -= np.log1p(_rest(y, top))
         else:
             np.exp(y, out=y)
-            y /= y.sum(axis=1, keepdims=True)
+            y /= row_sums(y)
     return np.asarray(y, a.dtype)
 
 
@@ -29,10 +31,7 @@ def softmax_backward(y: Array, grad: Array, log: bool) -> Array:
     dtype = y.dtype
     y, grad = y.astype(np.float32, copy=False), grad.astype(np.float32, copy=False)
     with np.errstate(all="ignore"):
-        if log:
-            result = grad - np.exp(y) * grad.sum(axis=1, keepdims=True)
-        else:
-            result = y * (grad - (grad * y).sum(axis=1, keepdims=True))
+        result = grad - np.exp(y) * row_sums(grad) if log else y * (grad - row_sums(grad * y))
     return np.asarray(result, dtype)
 
 
@@ -40,19 +39,20 @@ def cross_entropy(logits: Array, target: Array, ignore_index: int, smoothing: fl
     """``-sum(q * log_softmax(logits))`` with ``q = (1 - smoothing) * one_hot + smoothing / n``."""
     kept, columns = _targets(logits, target, ignore_index)
     with np.errstate(all="ignore"):
-        shifted = _shifted(logits)
-        log_total = np.log(np.exp(shifted).sum(axis=1))
+        shifted, top = _shifted(logits)
+        log_total = np.log1p(_rest(shifted, top))[:, 0]
         loss = log_total - shifted[np.arange(len(columns)), columns]
         if smoothing:
-            loss = (1 - smoothing) * loss + smoothing * (log_total - shifted.mean(axis=1))
+            mean = row_sums(shifted)[:, 0] / np.float32(shifted.shape[1])
+            loss = (1 - smoothing) * loss + smoothing * (log_total - mean)
     return np.where(kept, loss, 0).astype(np.float32)
 
 
 def mean_of_kept(losses: Array, target: Array, ignore_index: int) -> Array:
     """The mean of the losses that are not ignored, and the weight of each."""
-    count = np.float32(np.count_nonzero(target != ignore_index))
+    count = np.float64(np.count_nonzero(target != ignore_index))
     with np.errstate(all="ignore"):
-        return np.array([losses.sum(dtype=np.float32) / count, 1 / count], np.float32)
+        return np.array([total(losses, (0,), False) / count, 1 / count], np.float32)
 
 
 def cross_entropy_backward(
@@ -60,23 +60,43 @@ def cross_entropy_backward(
 ) -> Array:
     """``g * (softmax(logits) - q)``, 0 for ignored rows."""
     kept, columns = _targets(logits, target, ignore_index)
-    rows, classes = logits.shape
+    rows, classes = np.arange(len(logits)), logits.shape[1]
     with np.errstate(all="ignore"):
-        result = _shifted(logits)
+        result, top = _shifted(logits)
+        rest = _rest(result, top)
         np.exp(result, out=result)
-        result /= result.sum(axis=1, keepdims=True)
+        result /= rest + np.float32(1)
+        # 1 - p of the largest, which would lose its digits where p is nearly 1
+        others = (rest / (rest + np.float32(1)))[:, 0]
+        at_target = np.where(columns == top, -others, result[rows, columns] - np.float32(1))
+        result[rows, columns] = at_target + np.float32(smoothing)
         if smoothing:
             result -= np.float32(smoothing / classes)
-        result[np.arange(rows), columns] -= np.float32(1 - smoothing)
         result *= np.asarray(grad, np.float32)[:, None]
     result[~kept] = 0
     return np.asarray(result, logits.dtype)
 
 
-def _shifted(a: Array) -> Array:
-    """Each row minus its maximum, in float32 and in memory of its own."""
+def row_sums(a: Array) -> Array:
+    """The sum of each row, as a column of float32."""
+    return total(a, (1,), True).astype(np.float32, copy=False)
+
+
+def _shifted(a: Array) -> tuple[Array, Array]:
+    """Each row minus its maximum, in float32 and in memory of its own, and the maximum's column."""
     a = a.astype(np.float32, copy=False)
-    return np.asarray(a - a.max(axis=1, keepdims=True, initial=-np.inf))
+    if not a.size:
+        return np.array(a), np.zeros(len(a), np.intp)
+    top = a.argmax(axis=1)
+    return np.asarray(a - np.take_along_axis(a, top[:, None], 1)), top
+
+
+def _rest(shifted: Array, top: Array) -> Array:
+    """``sum(exp(shifted)) - 1`` of each row: all but its largest, whose own part is 1."""
+    parts = np.exp(shifted)
+    if parts.size:
+        parts[np.arange(len(parts)), top] -= 1
+    return row_sums(parts)
 
 
 def _targets(logits: Array, target: Array, ignore_index: int) -> tuple[Array, Array]:

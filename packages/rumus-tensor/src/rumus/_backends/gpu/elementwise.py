@@ -20,7 +20,7 @@ from .wgsl import (
     declare_output,
     declare_vectors,
     element_load,
-    read_shader,
+    math_source,
     vector_load,
 )
 
@@ -30,7 +30,7 @@ EXPRESSIONS: dict[str, str] = {
     "sub": "a - b",
     "mul": "a * b",
     "div": "divide(a, b)",
-    "pow": "power(a, b)",
+    "pow": "power_T(a, b)",
     "neg": "-a",
     "abs": "abs(a)",
     "sign": "sign_T(a)",
@@ -39,28 +39,29 @@ EXPRESSIONS: dict[str, str] = {
     "sqrt": "sqrt(a)",
     "rsqrt": "inverseSqrt(a)",
     "reciprocal": "divide(V(1.0), a)",
-    "exp": "exp(a)",
+    "exp": "exponential(a)",
     "log": "logarithm(a)",
     "sin": "sine(a)",
     "cos": "cosine(a)",
     "tanh": "tanh_safe(a)",
     "sigmoid": "sigmoid(a)",
     "relu": "relu_T(a)",
-    "leaky_relu": "select(b * a, a, a > V(0.0))",
-    "gelu": "0.5 * a * (1.0 + erf(a * SQRT_HALF))",
-    "gelu_tanh": "0.5 * a * (1.0 + tanh_safe(gelu_inner(a)))",
+    "leaky_relu": "select(b * a, a, less_f32(V(0.0), a))",
+    "gelu": "gelu(a)",
+    "gelu_tanh": "a * sigmoid(gelu_inner(a))",
     "silu": "a * sigmoid(a)",
-    "softplus": "max(a, V(0.0)) + log_1p(exp(-abs(a)))",
+    "softplus": "softplus(a)",
     "maximum": "maximum_T(a, b)",
     "minimum": "minimum_T(a, b)",
     "clamp": "minimum_T(maximum_T(a, b), c)",
     "where": "select(c, b, a)",
-    "eq": "a == b",
-    "ne": "!(a == b)",
-    "lt": "a < b",
-    "le": "a <= b",
-    "gt": "a > b",
-    "ge": "a >= b",
+    "eq": "equal_T(a, b)",
+    "ne": "!equal_T(a, b)",
+    "lt": "less_T(a, b)",
+    "le": "at_most_T(a, b)",
+    "gt": "less_T(b, a)",
+    "ge": "at_most_T(b, a)",
+    "matches": "equal_T(a, b) | (is_nan_T(a) & is_nan_T(b))",
     "isnan": "is_nan_T(a)",
     "isfinite": "is_finite_T(a)",
     "logical_not": "!a",
@@ -69,10 +70,11 @@ EXPRESSIONS: dict[str, str] = {
     "cast": "a",
     "squared_difference": "(a - b) * (a - b)",
     "dropout": "select(V(0.0), a * d, b >= c)",
+    "binary_cross_entropy": "binary_cross_entropy(a, b)",
     "div_backward": "-divide(a, c) * divide(b, c)",
-    "pow_backward": "select(a * c * power(b, c - 1.0), V(0.0), c == V(0.0))",
+    "pow_backward": "select(V(0.0), a * c * power_f32(b, c - 1.0), truth_f32(c))",
     "pow_exponent_backward": (
-        "select(a * power(b, c) * logarithm(b), V(0.0), (b == V(0.0)) & (c >= V(0.0)))"
+        "select(a * power_f32(b, c) * logarithm(b), V(0.0), !truth_f32(b) & at_most_f32(V(0.0), c))"
     ),
     "abs_backward": "a * sign_T(b)",
     "square_backward": "2.0 * a * b",
@@ -83,22 +85,24 @@ EXPRESSIONS: dict[str, str] = {
     "cos_backward": "-a * sine(b)",
     "tanh_backward": "a * (1.0 - b * b)",
     "sigmoid_backward": "a * b * (1.0 - b)",
-    "relu_backward": "select(a, V(0.0), b <= V(0.0))",
-    "leaky_relu_backward": "select(c * a, a, b > V(0.0))",
-    "gelu_backward": "a * (0.5 * (1.0 + erf(b * SQRT_HALF)) + b * normal_density(b))",
+    "relu_backward": "select(a, V(0.0), at_most_f32(b, V(0.0)))",
+    "leaky_relu_backward": "select(c * a, a, less_f32(V(0.0), b))",
+    "gelu_backward": "a * gelu_slope(b)",
     "gelu_tanh_backward": "a * gelu_tanh_slope(b)",
     "silu_backward": "a * sigmoid(b) * (1.0 + b * (1.0 - sigmoid(b)))",
     "softplus_backward": "a * sigmoid(b)",
-    "maximum_backward": "select(select(V(0.0), 0.5 * a, b == c), a, b > c)",
-    "minimum_backward": "select(select(V(0.0), 0.5 * a, b == c), a, b < c)",
-    "clamp_backward": "select(V(0.0), a, (b >= c) & (b <= d))",
+    "maximum_backward": "select(select(a, 0.5 * a, equal_f32(b, c)), V(0.0), less_f32(b, c))",
+    "minimum_backward": "select(select(a, 0.5 * a, equal_f32(b, c)), V(0.0), less_f32(c, b))",
+    "clamp_backward": "select(a, V(0.0), less_f32(b, c) | less_f32(d, b))",
     "squared_difference_backward": "2.0 * a * (b - c)",
+    "binary_cross_entropy_backward": "a * binary_cross_entropy_slope(b, c)",
+    "binary_cross_entropy_target_backward": "-a * b",
 }
 
 
 EXACT = frozenset(
     "abs cast clamp clamp_backward eq floor ge gt isfinite isnan le logical_and logical_not "
-    "logical_or lt maximum minimum ne neg relu relu_backward sign where".split()
+    "logical_or lt matches maximum minimum ne neg relu relu_backward sign where".split()
 )
 """Operations that only choose among values, or round them as a store does."""
 
@@ -165,7 +169,7 @@ def compute_source(inputs: Sequence[Input], steps: Sequence[Step], rank: int, bi
 
     An input of the mode ``GIVEN``, of which there is one at most, is a second argument.
     """
-    parts = [read_shader("math.wgsl")]
+    parts = [math_source()]
     for k, (dtype, mode) in enumerate(inputs):
         if mode.bound:
             declare = declare_vectors if mode.vectors else declare_elements
@@ -250,7 +254,7 @@ def _compute(inputs: Sequence[Input], steps: Sequence[Step]) -> str:
         wanted = _operand_registers(step)
         result = _result_register(step)
         arguments = ", ".join(
-            convert(f"v{operand}", registers[operand], register)
+            _taken(step, f"v{operand}", registers[operand], register)
             for operand, register in zip(step.operands, wanted, strict=True)
         )
         parameters = ", ".join(
@@ -263,13 +267,23 @@ def _compute(inputs: Sequence[Input], steps: Sequence[Step]) -> str:
         functions.append(
             f"fn step{number}({parameters}) -> vec4<{result}> {{ return {expression}; }}\n"
         )
-        body.append(f"  let v{len(registers)} = step{number}({arguments});")
+        result_value = f"step{number}({arguments})"
+        if step.dtype == "float16" and step is not steps[-1]:
+            result_value = f"rounded_to_half({result_value})"
+        body.append(f"  let v{len(registers)} = {result_value};")
         registers.append(result)
     stored = REGISTER[steps[-1].dtype]
     value = convert(f"v{len(registers) - 1}", registers[-1], stored)
     functions.append(f"fn compute(i: u32{taken}) -> vec4<{stored}> {{\n" + "\n".join(body))
     functions.append(f"  return {value};\n}}\n")
     return "\n".join(functions)
+
+
+def _taken(step: Step, value: str, source: str, target: str) -> str:
+    """An operand in the register that a step takes."""
+    if step.op == "cast" and (source, target) == ("f32", "i32"):
+        return f"to_{'uint8' if step.dtype == 'uint8' else 'int32'}({value})"
+    return convert(value, source, target)
 
 
 def _store(k: int, dtype: str, mode: Mode, rank: int) -> str:

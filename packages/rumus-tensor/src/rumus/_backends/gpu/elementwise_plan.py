@@ -10,16 +10,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rumus._backends.table import KINDS, dtypes_of
-from rumus._core.dtypes import check_scalar
+from rumus._backends.table import KINDS, dtypes_of, negative_exponent
+from rumus._core.dtypes import check_scalar, int32
+from rumus._core.errors import ArgumentError
 from rumus._core.shapes import broadcast_shape
 from rumus.gpu import GpuArray, Pipeline, empty
 from rumus.gpu._array import contiguous_strides
 
 from .elementwise import FRESH, Input, Step, build_source
 from .fusion import ElementwiseChain, Number, View, lay_out, operands_of
-from .kernels import WORKGROUP, grid, kernel, remember
-from .layout import Mode, Shape, collapse, store_mode
+from .kernels import WORKGROUP, fault_kernel, grid, kernel, remember
+from .layout import Mode, Shape, broadcast_strides, collapse, store_mode
 from .params import params_of
 from .wgsl import as_f32
 
@@ -41,6 +42,8 @@ class _Plan(NamedTuple):
     """Position in ``words``, number of the argument, its mode and its dtype."""
 
 
+_NEGATIVE = negative_exponent("{0}", "{1}"), ArgumentError
+
 _plans: dict[tuple[Any, ...], _Plan] = {}
 
 
@@ -48,10 +51,31 @@ def elementwise(op: str, args: Sequence[Argument], dtype: DType | None = None) -
     """A new contiguous array of the row's results; see ``Backend.elementwise``."""
     key = (op, dtype, *map(_key, args))
     plan = _plans.get(key) or remember(_plans, key, _make_plan(op, args, dtype, None))
+    if op == "pow" and plan.step.compute == "int32":
+        _check_exponents(args[1])
     arrays = [a for a in args if isinstance(a, GpuArray)]
     output = empty(plan.shape, plan.dtype, arrays[0].device_index)
     _run(plan, arrays, args, output, partial(_chain, plan, args))
     return output
+
+
+def _check_exponents(exponents: Argument) -> None:
+    """Let a kernel look for negative ones; a fault tells of the first that it finds."""
+    if not isinstance(exponents, GpuArray):
+        if exponents < 0:
+            raise ArgumentError(negative_exponent(0, int(exponents)))
+        return
+    if exponents.dtype != np.int32 or not exponents.size:
+        return
+    whole = exponents if exponents.is_contiguous else elementwise("cast", [exponents], int32)
+    groups = grid(whole.size, WORKGROUP, whole.device_index)
+    words = whole.size, whole.offset
+    exponents_pipeline().dispatch([whole], words, groups)
+
+
+def exponents_pipeline() -> Pipeline:
+    """The kernel that looks for negative exponents of integers."""
+    return fault_kernel("check_exponents", _NEGATIVE).variant()
 
 
 def write(value: GpuArray, target: GpuArray) -> None:
@@ -73,7 +97,8 @@ def updated(op: str, target: GpuArray, other: Argument) -> bool:
     elements that :func:`writes_whole_words` excludes.
     """
     args = [target, other]
-    if _dtypes(op, args, None)[1] != target.dtype or not writes_whole_words(target, target):
+    read = [a for a in args if isinstance(a, GpuArray)]
+    if _dtypes(op, args, None)[1] != target.dtype or not writes_whole_words(target, *read):
         return False
     key = ("update", op, *map(_key, args))
     plan = _plans.get(key) or remember(_plans, key, _make_plan(op, args, None, target))
@@ -81,12 +106,16 @@ def updated(op: str, target: GpuArray, other: Argument) -> bool:
     return True
 
 
-def writes_whole_words(value: GpuArray, target: GpuArray) -> bool:
-    """Whether :func:`write` can store into a view without touching its neighbours' bytes."""
+def writes_whole_words(target: GpuArray, *read: GpuArray) -> bool:
+    """Whether a kernel that reads some arrays, which broadcast, can store whole words into a view.
+
+    If not, it would touch the bytes of the view's neighbours.
+    """
     if target.dtype.itemsize == 4:
         return True
-    dims, (_, steps) = collapse(target.shape, [value.strides, target.strides])
-    return store_mode(dims, steps, target.offset).vectors
+    wide = [broadcast_strides(a.shape, a.strides, target.shape) for a in read]
+    dims, strides = collapse(target.shape, [*wide, target.strides])
+    return store_mode(dims, strides[-1], target.offset).vectors
 
 
 def _chain(plan: _Plan, args: Sequence[Argument]) -> ElementwiseChain:

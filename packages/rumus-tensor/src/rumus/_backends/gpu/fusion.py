@@ -53,10 +53,7 @@ class ElementwiseChain:
     @property
     def exact(self) -> bool:
         """See :class:`rumus.gpu._fusion.Chain`."""
-        # What a kernel keeps of a float16 is wider than the float16 that it would have stored.
-        return all(step.op in EXACT for step in self.steps) and all(
-            operand.dtype != "float16" for operand in self.operands
-        )
+        return all(step.op in EXACT for step in self.steps)
 
     def then(self, consumer: object, position: int) -> ElementwiseChain | None:
         """See :class:`rumus.gpu._fusion.Chain`."""

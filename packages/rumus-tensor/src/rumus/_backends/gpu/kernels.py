@@ -28,6 +28,13 @@ def kernel(name: str) -> Kernel:
 
 
 @cache
+def fault_kernel(name: str, fault: tuple[str, type[Exception]]) -> Kernel:
+    """The same of a kernel that reports what it finds in its data."""
+    source = files("rumus._backends") / "shaders" / f"{name}.wgsl"
+    return Kernel(source, name=name, fault=fault, trusted=True)
+
+
+@cache
 def most_groups(device_index: int) -> int:
     """Workgroups in one dimension of a grid: at least 65,535, unless lowered on purpose."""
     return limits(device_index)["max-compute-workgroups-per-dimension"]

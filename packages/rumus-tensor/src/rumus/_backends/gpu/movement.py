@@ -48,11 +48,13 @@ def assign(target: GpuArray, value: GpuArray) -> None:
     """Write a value of the same shape into a view."""
     if shares(target, value):
         value = copy(value)
-    if writes_whole_words(value, target):
+    if writes_whole_words(target, value):
         write(value, target)
         return
     # Single bytes and halves of words cannot be stored without a race: the whole storage takes
     # a detour through 4-byte elements.
+    if value.dtype != target.dtype:
+        value = elementwise("cast", [value], target.dtype)
     words = -(-target.storage.nbytes // 16) * 16 // target.dtype.itemsize
     everything = GpuArray(target.storage, (words,), (1,), 0, target.dtype)
     wide = elementwise("cast", [everything], _WIDE[str(target.dtype)])
@@ -72,7 +74,7 @@ def cat(arrays: Sequence[GpuArray], axis: int) -> GpuArray:
         views.append(GpuArray(output.storage, a.shape, output.strides, offset, output.dtype))
         start += a.shape[axis]
     pairs = [(a, view) for a, view in zip(arrays, views, strict=True) if a.size]
-    if not all(writes_whole_words(a, view) for a, view in pairs):
+    if not all(writes_whole_words(view, a) for a, view in pairs):
         wide = _WIDE[str(first.dtype)]
         return elementwise(
             "cast", [cat([elementwise("cast", [a], wide) for a in arrays], axis)], first.dtype

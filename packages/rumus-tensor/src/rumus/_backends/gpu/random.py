@@ -14,7 +14,7 @@ from rumus.gpu import GpuArray, Kernel, Pipeline, empty, host_value
 from .kernels import WORKGROUP, grid
 from .layout import Shape
 from .unroll import unroll
-from .wgsl import read_shader
+from .wgsl import math_source, read_shader
 
 
 def random(kind: str, shape: Shape, generator: Generator, device_index: int) -> GpuArray:
@@ -36,4 +36,4 @@ def random_pipeline(normal: bool) -> Pipeline:
     """A variant of ``random.wgsl``."""
     source = unroll(read_shader("random.wgsl"), {})
     kernel = Kernel(source, name="random", trusted=True)
-    return kernel.variant(prelude=read_shader("math.wgsl"), NORMAL=normal)
+    return kernel.variant(prelude=math_source("math", "exponential", "trigonometry"), NORMAL=normal)

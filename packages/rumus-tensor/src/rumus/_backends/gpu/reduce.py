@@ -29,7 +29,7 @@ from .reduce_layout import (
     single_layout,
     split,
 )
-from .wgsl import REGISTER, declare_loads, read_shader
+from .wgsl import REGISTER, declare_loads, math_source
 
 _COMBINE = {
     "sum": "a + b",
@@ -213,7 +213,7 @@ def combine_source(op: str, dtype: str, vectors: bool, mean: bool) -> str:
     expression = _COMBINE["sum" if op == "mean" else op].format(register)
     finish = "value / params.count" if mean else "value"
     return (
-        read_shader("math.wgsl")
+        math_source("math")
         + declare_loads(0, "input", dtype, vectors)
         + f"fn combine(a: vec4<T>, b: vec4<T>) -> vec4<T> {{ return {expression}; }}\n"
         + f"fn finish(value: T) -> T {{ return {finish}; }}\n"

@@ -13,6 +13,8 @@ from .kernels import WORKGROUP, plane
 from .unroll import unroll
 from .wgsl import declare_loads, read_shader
 
+_SOFT = ("softmax", "cross_entropy", "cross_entropy_backward")
+"""Those that need the largest of a row and the sum of its exponentials."""
 MOST_CACHED = 8
 """Vectors of a row that an invocation keeps in registers."""
 
@@ -33,7 +35,8 @@ def row_kernel(
     name: str, cached: int = 1, fault: tuple[str, type[ArgumentError]] | None = None
 ) -> Kernel:
     """The kernel of ``shaders/NAME.wgsl``, with its loops over the cache written out."""
-    text = unroll(read_shader("rows.wgsl") + read_shader(f"{name}.wgsl"), {"CACHE": cached})
+    parts = ("rows", "soft", name) if name in _SOFT else ("rows", name)
+    text = unroll("".join(read_shader(f"{part}.wgsl") for part in parts), {"CACHE": cached})
     return Kernel(text, name=name, fault=fault, trusted=True)
 
 

@@ -21,8 +21,9 @@ from .row_source import (
     row_kernel,
     store,
 )
-from .wgsl import dtype_name
+from .wgsl import dtype_name, math_source
 
+_MATH = math_source("math", "exponential")
 _OUTSIDE = (
     "cross_entropy_loss: target[{0}] is {1}, outside the classes of the logits "
     "(-2147483648 stands for a float that is no whole number)"
@@ -108,7 +109,7 @@ def cross_entropy_backward(
 @cache
 def softmax_pipeline(dtype: str, vectors: bool, lanes: int, cached: int, log: bool) -> Pipeline:
     """A variant of ``softmax.wgsl``."""
-    prelude = fetch(0, "x", dtype, vectors) + store(1, vectors)
+    prelude = _MATH + fetch(0, "x", dtype, vectors) + store(1, vectors)
     return caching_variant("softmax", prelude, lanes, cached, LOG=log)
 
 
@@ -117,7 +118,7 @@ def softmax_backward_pipeline(
     dtypes: tuple[str, str], vectors: bool, lanes: int, cached: int, log: bool
 ) -> Pipeline:
     """A variant of ``softmax_backward.wgsl``, for the dtypes of the output and of its gradient."""
-    prelude = fetch(0, "y", dtypes[0], vectors) + fetch(1, "g", dtypes[1], vectors)
+    prelude = _MATH + fetch(0, "y", dtypes[0], vectors) + fetch(1, "g", dtypes[1], vectors)
     prelude += store(2, vectors)
     return caching_variant("softmax_backward", prelude, lanes, cached, LOG=log)
 
@@ -126,12 +127,12 @@ def softmax_backward_pipeline(
 def cross_entropy_pipeline(dtype: str, vectors: bool, lanes: int, smoothing: bool) -> Pipeline:
     """A variant of ``cross_entropy.wgsl``."""
     return row_kernel("cross_entropy", fault=(_OUTSIDE, ArgumentError)).variant(
-        prelude=fetch(0, "x", dtype, vectors), LANES=lanes, SMOOTHING=smoothing
+        prelude=_MATH + fetch(0, "x", dtype, vectors), LANES=lanes, SMOOTHING=smoothing
     )
 
 
 @cache
 def cross_entropy_backward_pipeline(dtype: str, vectors: bool, lanes: int) -> Pipeline:
     """A variant of ``cross_entropy_backward.wgsl``."""
-    prelude = fetch(0, "x", dtype, vectors) + store(3, vectors)
+    prelude = _MATH + fetch(0, "x", dtype, vectors) + store(3, vectors)
     return row_kernel("cross_entropy_backward").variant(prelude=prelude, LANES=lanes)

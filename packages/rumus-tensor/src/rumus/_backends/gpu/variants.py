@@ -12,6 +12,7 @@ from rumus.gpu import Pipeline
 
 from . import arg_reduce, layer_norm, random, reduce, rows
 from .elementwise import EXPRESSIONS, Input, Step, build_source
+from .elementwise_plan import exponents_pipeline
 from .kernels import WORKGROUP, kernel
 from .layout import Mode
 from .matmul_source import Operand, Tail, Variant, parts_pipeline, product_pipeline
@@ -32,6 +33,7 @@ def every_variant() -> Iterator[tuple[str, Pipeline]]:
     yield from _elementwise_rows()
     yield from _elementwise_modes()
     yield "transpose", kernel("transpose").variant()
+    yield "check_exponents", exponents_pipeline()
     yield "mean_of_kept", kernel("mean_of_kept").variant()
     yield from _reductions()
     yield from _products()

@@ -55,6 +55,16 @@ def read_shader(name: str) -> str:
     return (files("rumus._backends") / "shaders" / name).read_text(encoding="utf-8")
 
 
+MATH = ("math", "exponential", "power", "normal", "trigonometry")
+"""Files of functions of 4 numbers, each after those that it needs."""
+
+
+@cache
+def math_source(*names: str) -> str:
+    """The text of some of :data:`MATH`, by default of all."""
+    return "\n".join(read_shader(f"{name}.wgsl") for name in names or MATH)
+
+
 def declare_vectors(binding: int, name: str, dtype: str) -> str:
     """An input read by vectors: ``NAME_vector(i)`` is elements 4*i to 4*i + 3."""
     words = _VECTOR_WORDS[dtype]

@@ -127,4 +127,8 @@ DERIVATIVES: dict[str, tuple[Rule, ...]] = {
         Rule("squared_difference_backward", "g", "a", "b"),
         Rule("squared_difference_backward", "g", "b", "a"),
     ),
+    "binary_cross_entropy": (
+        Rule("binary_cross_entropy_backward", "g", "a", "b"),
+        Rule("binary_cross_entropy_target_backward", "g", "a"),
+    ),
 }

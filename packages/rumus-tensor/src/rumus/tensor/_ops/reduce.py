@@ -29,7 +29,7 @@ class Reduce(Function):
         return be.reduce(self.op, arrays[0], self.axes, self.keepdims)
 
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
-        """Spread the gradient; equal extremes share it equally."""
+        """Spread the gradient; equal extremes, or the NaNs that win, share it equally."""
         kept = tuple(1 if k in self.axes else n for k, n in enumerate(self.shape))
         grad = be.reshape(grad, kept)
         if self.op == "sum":
@@ -38,6 +38,6 @@ class Reduce(Function):
             count = math.prod(self.shape[k] for k in self.axes)
             grad = be.elementwise("mul", grad, 1.0 / count if count else math.nan)
             return (be.expand(grad, self.shape),)
-        mask = be.elementwise("eq", self.saved[0], be.reshape(self.output, kept))
+        mask = be.elementwise("matches", self.saved[0], be.reshape(self.output, kept))
         share = be.elementwise("div", grad, be.reduce("sum", mask, self.axes, True))
         return (be.elementwise("where", mask, share, 0.0),)
