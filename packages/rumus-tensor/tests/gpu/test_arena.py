@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rumus import gpu, nn
-from rumus.autograd import GradientStore
+from rumus.autograd import GradientStore, no_grad
 from rumus.nn import Parameter
 from rumus.tensor import (
     ArgumentError,
+    AutogradError,
     DeviceError,
     Tensor,
     float32,
@@ -49,6 +50,34 @@ def test_packing_keeps_values_and_aligns_slots(shapes: list[tuple[int, ...]]) ->
         assert slot.parameter is p
     whole = gpu.to_host(arena.data)
     assert np.count_nonzero(whole) == sum(np.count_nonzero(values) for _, values in before)
+
+
+def test_what_shares_a_parameters_memory_shares_it_still_once_it_is_packed() -> None:
+    layer = nn.Linear(4, 3).to_gpu()
+    state = layer.state_dict()
+    weight, bias = layer.weight, layer.bias
+    assert bias is not None
+    row, turned, corner = weight.detach()[1], weight.detach().T, weight.detach()[::2, 1:3]
+    for _ in range(2):
+        pack([bias, weight])
+        pack([weight, bias])
+        with no_grad():
+            weight.mul_(2.0)
+            bias.add_(1.0)
+        now = weight.numpy()
+        np.testing.assert_array_equal(state["weight"].numpy(), now)
+        np.testing.assert_array_equal(state["bias"].numpy(), bias.numpy())
+        np.testing.assert_array_equal(row.numpy(), now[1])
+        np.testing.assert_array_equal(turned.numpy(), now.T)
+        np.testing.assert_array_equal(corner.numpy(), now[::2, 1:3])
+        state["weight"][0] = 7.0
+        assert (weight.numpy()[0] == 7.0).all()
+    fresh = weight.detach()[2]
+    pack([bias, weight])
+    loss = (Parameter(ones(4, device="gpu")) * fresh).sum()
+    weight.detach().zero_()
+    with pytest.raises(AutogradError):
+        loss.backward()
 
 
 def test_packing_the_same_parameters_again_moves_nothing() -> None:

@@ -41,11 +41,14 @@ class TensorBase(Generic[TensorT]):
         Raises:
             BorrowError: An optimizer step holds the parameter.
         """
-        borrower = self._version.borrower
-        if borrower is not None:
+        version = self._version
+        if version.borrower is not None:
             raise BorrowError(
-                f"{borrower.label} is held by an optimizer step; use it after the step"
+                f"{version.borrower.label} is held by an optimizer step; use it after the step"
             )
+        while version.moved is not None:
+            elsewhere, version = version.moved
+            self._array, self._version = elsewhere(self._array), version
         return self._array
 
     @property

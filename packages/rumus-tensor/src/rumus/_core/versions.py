@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Borrower(Protocol):
@@ -42,9 +42,11 @@ class Version:
         borrower: While an optimizer step holds the memory, the parameter that it holds.
         watched: Whether a :class:`~rumus.tensor.Watch` looks at it.
         touched: How often it was changed by hand since it is watched.
+        moved: Once the memory's contents live elsewhere, what gives the array there for an array
+            of this memory, and the version there.
     """
 
-    __slots__ = ("__weakref__", "_changes", "_replays", "borrower", "touched", "watched")
+    __slots__ = ("__weakref__", "_changes", "_replays", "borrower", "moved", "touched", "watched")
 
     def __init__(self) -> None:
         self._changes = 0
@@ -52,6 +54,7 @@ class Version:
         self.borrower: Borrower | None = None
         self.watched = False
         self.touched = 0
+        self.moved: tuple[Callable[[Any], Any], Version] | None = None
 
     @property
     def count(self) -> int:

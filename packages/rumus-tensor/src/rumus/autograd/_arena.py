@@ -82,7 +82,7 @@ class Arena:
         for parameter, slot in zip(params, self.slots, strict=True):
             place = _view(self.data, parameter.shape, slot.offset)
             backend_of(device).assign(place, parameter.array)
-            parameter._rebind(place, device)
+            parameter._rebind(place, device, partial(_elsewhere, parameter.array, place))
             parameter.slot, parameter.arena = slot, self
 
 
@@ -154,6 +154,16 @@ def _parts(params: Sequence[Leaf], most: int) -> Iterator[tuple[list[Leaf], list
             offsets.append(end)
             end += room
         yield members, offsets, max(end, align)
+
+
+def _elsewhere(before: GpuArray, after: GpuArray, view: GpuArray) -> GpuArray:
+    """What shows a part of a parameter's old memory, in its new one."""
+    from rumus.gpu._array import GpuArray
+
+    if view.storage is not before.storage:
+        return view
+    offset = after.offset + view.offset - before.offset
+    return GpuArray(after.storage, view.shape, view.strides, offset, view.dtype)
 
 
 def _view(flat: GpuArray, shape: tuple[int, ...], offset: int) -> GpuArray:

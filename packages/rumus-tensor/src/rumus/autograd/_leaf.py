@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 from rumus._core.base import TensorBase, TensorT
@@ -47,6 +48,12 @@ class Leaf(TensorBase[TensorT]):
         """What error messages call it."""
         raise NotImplementedError
 
-    def _rebind(self, array: Any, device: Device) -> None:
-        """Let it live in other memory."""
+    def _rebind(
+        self, array: Any, device: Device, elsewhere: Callable[[Any], Any] | None = None
+    ) -> None:
+        """Let it live in other memory.
+
+        With ``elsewhere``, which gives the array there for a view of the old memory, tensors that
+        share the old memory share the new one from now on.
+        """
         raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy.typing as npt
@@ -127,16 +128,27 @@ class Parameter(Tensor, Leaf[Tensor]):
     def _edge(self) -> Parameter | None:
         return self if self._requires_grad else None
 
-    def _rebind(self, array: Any, device: Device) -> None:
+    def _rebind(
+        self, array: Any, device: Device, elsewhere: Callable[[Any], Any] | None = None
+    ) -> None:
         """Let the parameter live in other memory; graphs that saved the old one become invalid.
+
+        Args:
+            array: The other memory, with the same elements.
+            device: Its device.
+            elsewhere: Gives the array there for a view of the old memory: tensors that share the
+                old memory share the new one from now on. By default they keep the old one.
 
         Raises:
             BorrowError: An optimizer step holds the parameter.
         """
         if self._version.borrower is not None:
             raise BorrowError(f"{self.label} is held by an optimizer step; move it after the step")
-        self._version.bump()
+        before = self._version
+        before.bump()
         self._array, self._device, self._version = array, device, Version()
+        if elsewhere is not None:
+            before.moved = elsewhere, self._version
         self.slot = self.arena = None
         keep(array, device)
         structure.bump()
