@@ -14,6 +14,11 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> fault: array<atomic<u32>, 4>;
 @group(0) @binding(4) var<uniform> params: Params;
 
+// By what distances grow when the largest becomes another; nothing where there was none.
+fn raised(seen: vec4<f32>, before: vec4<f32>, now: vec4<f32>) -> vec4<f32> {
+  return select(seen * (now - before), vec4<f32>(0.0), seen == vec4<f32>(0.0));
+}
+
 @compute @workgroup_size(256)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -27,17 +32,23 @@ fn main(
   let base = params.x_offset + row * params.columns;
 
   var mine = no_softs();
+  // The distances of the numbers so far from the largest of their column
+  var below = vec4<f32>(0.0);
+  var seen = vec4<f32>(0.0);
   for (var i = lane; i < vectors; i += LANES) {
-    mine = soft_add(mine, select(vec4<f32>(params.none), fetch_x(base, i), in_row(i)));
-  }
-  let all = soft_spread(local, mine);
-  var below = 0.0;
-  if (SMOOTHING) {
-    var sums = vec4<f32>(0.0);
-    for (var i = lane; i < vectors; i += LANES) {
-      sums += select(vec4<f32>(0.0), vec4<f32>(all.top) - fetch_x(base, i), in_row(i));
+    let v = select(vec4<f32>(params.none), fetch_x(base, i), in_row(i));
+    let before = mine.top;
+    mine = soft_add(mine, v);
+    if (SMOOTHING) {
+      below += select(vec4<f32>(0.0), mine.top - v, in_row(i)) + raised(seen, before, mine.top);
+      seen += select(vec4<f32>(0.0), vec4<f32>(1.0), in_row(i));
     }
-    below = spread_sum(local, sum4(sums)) / f32(params.columns);
+  }
+  let all = soft_spread(local, soft_join(mine));
+  var mean = 0.0;
+  if (SMOOTHING) {
+    below += raised(seen, mine.top, vec4<f32>(all.top));
+    mean = spread_sum(local, sum4(below)) / f32(params.columns);
   }
 
   if (!inside || lane != 0u) { return; }
@@ -53,6 +64,6 @@ fn main(
   } else {
     let scale = soft_log(all);
     loss[row] = (1.0 - params.smoothing) * (scale + (all.top - load_x_element(base + u32(t))));
-    if (SMOOTHING) { loss[row] += params.smoothing * (scale + below); }
+    if (SMOOTHING) { loss[row] += params.smoothing * (scale + mean); }
   }
 }

@@ -26,7 +26,7 @@ fn main(
   for (var i = lane; i < vectors; i += LANES) {
     mine = soft_add(mine, select(vec4<f32>(params.none), fetch_x(base, i), in_row(i)));
   }
-  let all = soft_spread(local, mine);
+  let all = soft_spread(local, soft_join(mine));
   if (row >= params.rows) { return; }
 
   let t = targets[params.t_offset + row];
@@ -34,10 +34,11 @@ fn main(
   let g = gradients[params.g_offset + row * params.g_step];
   let share = params.smoothing / f32(params.columns);
   // 1 - p of the largest, which would lose its digits where p is nearly 1
-  let others = all.rest / (1.0 + all.rest);
+  let one = 1.0 / (1.0 + all.rest);
+  let others = all.rest * one;
   for (var i = lane; i < vectors; i += LANES) {
     let x = fetch_x(base, i);
-    let p = exponential(x - vec4<f32>(all.top)) / (1.0 + all.rest);
+    let p = decay(x - vec4<f32>(all.top)) * one;
     let columns = vec4<i32>(i32(4u * i)) + vec4<i32>(0, 1, 2, 3);
     let less_1 = select(p - 1.0, vec4<f32>(-others), x == vec4<f32>(all.top));
     let difference = select(p, less_1 + params.smoothing, columns == vec4<i32>(t));

@@ -98,9 +98,18 @@ fn to_uint8(a: vec4<f32>) -> vec4<i32> {
   return select(vec4<i32>(inside), vec4<i32>(0), is_nan_f32(a));
 }
 
-// The float16 next to each number, as a store makes it.
+// The float16 next to each number, as a store makes it: of 11 bits, subnormal ones multiples of 2**-24.
+// In integers, since compilers leave out what unpacks a number that was packed.
 fn rounded_to_half(a: vec4<f32>) -> vec4<f32> {
-  return vec4<f32>(unpack2x16float(pack2x16float(a.xy)), unpack2x16float(pack2x16float(a.zw)));
+  let bits = bitcast<vec4<u32>>(a);
+  let size = bits & vec4<u32>(0x7fffffffu);
+  let odd = (size >> vec4<u32>(13u)) & vec4<u32>(1u);
+  let nearest = (size + vec4<u32>(0xfffu) + odd) & vec4<u32>(0xffffe000u);
+  let usual = select(nearest, vec4<u32>(0x7f800000u), nearest >= vec4<u32>(0x47800000u));
+  let small = bitcast<vec4<u32>>(round(abs(a) * 16777216.0) * 5.9604644775390625e-8);
+  let number = select(usual, small, size < vec4<u32>(0x38800000u));
+  let result = select(number, size, is_nan_f32(a)) | (bits & vec4<u32>(0x80000000u));
+  return bitcast<vec4<f32>>(result);
 }
 
 fn pack_bytes(v: vec4<i32>) -> u32 {

@@ -7,14 +7,16 @@ fn normal_falloff(z: vec4<f32>) -> vec4<f32> {
   let high = bitcast<vec4<f32>>(bitcast<vec4<u32>>(z) & vec4<u32>(0xfffff000u));
   let low = 0.5 * (z - high) * (z + high);
   let rest = low * fma(fma(vec4<f32>(-0.16666667), low, vec4<f32>(0.5)), low, vec4<f32>(-1.0));
-  let main = exponential(-0.5 * high * high);
+  let main = decay(-0.5 * high * high);
   return fma(main, rest, main);
 }
 
-// P(X <= a) of a standard normal X, from z = min(|a|, 15) and its falloff: beyond z, a polynomial of
-// (z - 2.8) / (z + 2.8), fitted to erfc within 1.2e-8, is P * exp(z**2 / 2) * (1 + z).
-fn normal_distribution(a: vec4<f32>, z: vec4<f32>, falloff: vec4<f32>) -> vec4<f32> {
-  let q = (z - 2.8) / (z + 2.8);
+// P(X > z) / normal_falloff(z): a polynomial of (z - 2.8) / (z + 2.8), fitted to erfc within 1.2e-8,
+// over 1 + z.
+fn normal_ratio(z: vec4<f32>) -> vec4<f32> {
+  let base = 1.0 + z;
+  let inverse = 1.0 / ((z + 2.8) * base);
+  let q = (z - 2.8) * base * inverse;
   var p = fma(vec4<f32>(-1.3496826e-4), q, vec4<f32>(-4.120059e-4));
   p = fma(p, q, vec4<f32>(4.244118e-4));
   p = fma(p, q, vec4<f32>(2.863321e-3));
@@ -24,20 +26,22 @@ fn normal_distribution(a: vec4<f32>, z: vec4<f32>, falloff: vec4<f32>) -> vec4<f
   p = fma(p, q, vec4<f32>(-2.4496567e-2));
   p = fma(p, q, vec4<f32>(-9.5115475e-2));
   p = fma(p, q, vec4<f32>(4.893629e-1));
-  let beyond = p / (1.0 + z) * falloff;
-  return select(beyond, 1.0 - beyond, a > vec4<f32>(0.0));
+  return p * ((z + 2.8) * inverse);
 }
 
+// a * P(X <= a). The falloff is the last factor: the probability alone might be subnormal.
 fn gelu(a: vec4<f32>) -> vec4<f32> {
   let z = min(abs(a), vec4<f32>(15.0));
-  return a * normal_distribution(a, z, normal_falloff(z));
+  let positive = a > vec4<f32>(0.0);
+  let beyond = select(a, z, positive) * normal_ratio(z) * normal_falloff(z);
+  return select(beyond, a - beyond, positive);
 }
 
-// The derivative of gelu: the distribution plus a times the density.
+// The derivative of gelu: P(X <= a) plus a times the density.
 fn gelu_slope(a: vec4<f32>) -> vec4<f32> {
   let z = min(abs(a), vec4<f32>(15.0));
-  let falloff = normal_falloff(z);
-  return normal_distribution(a, z, falloff) + a * (0.39894228040143268 * falloff);
+  let slope = (normal_ratio(z) - 0.39894228040143268 * abs(a)) * normal_falloff(z);
+  return select(slope, 1.0 - slope, a > vec4<f32>(0.0));
 }
 
 // a / 2 * (1 + tanh(x)) = a * sigmoid(2 * x), which keeps its digits in the tail: 2 * x.
@@ -58,7 +62,7 @@ fn gelu_tanh_slope(a: vec4<f32>) -> vec4<f32> {
 // t * softplus(-a) + (1 - t) * softplus(a), whose parts are all positive.
 fn binary_cross_entropy(a: vec4<f32>, t: vec4<f32>) -> vec4<f32> {
   let zero = vec4<f32>(0.0);
-  return log_1p(exponential(-abs(a))) + t * max(-a, zero) + (1.0 - t) * max(a, zero);
+  return log_1p(decay(-abs(a))) + t * max(-a, zero) + (1.0 - t) * max(a, zero);
 }
 
 fn binary_cross_entropy_slope(a: vec4<f32>, t: vec4<f32>) -> vec4<f32> {

