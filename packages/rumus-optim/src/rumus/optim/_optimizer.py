@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import threading
 import weakref
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from numbers import Integral
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from rumus.autograd import GradientStore, borrow
 from rumus.nn import Parameter
 from rumus.optim import _checks
-from rumus.optim._contract import F32, Engine, GpuStep, Shape, with_masters
+from rumus.optim._contract import Engine, with_masters
 from rumus.optim._cpu.engine import CpuEngine
-from rumus.optim._cpu.work import CpuWork
 from rumus.optim._errors import HyperparameterError, OptimizerStateError, ParameterListError
 from rumus.optim._groups import Options, ParamGroup, ParamsLike, lr_scale, make_groups, state_keys
 from rumus.optim._reading import reading
+from rumus.optim._rule_base import RuleBase
 from rumus.optim._state_dict import read_state, write_state
 from rumus.tensor import DeviceError, Watch, structure_version
 
 
-class Optimizer(ABC):
+class Optimizer(RuleBase):
     """Updates parameters from the gradients of a :class:`~rumus.autograd.GradientStore`.
 
     The base of all optimizers, and of those that you write. A subclass states its hyperparameters
@@ -49,21 +47,6 @@ class Optimizer(ABC):
         HyperparameterError: an option is unknown or outside its range.
         DeviceError: the parameters are on a device for which a subclass has no formula.
     """
-
-    elementwise: ClassVar[bool] = True
-    """Whether elements do not depend on each other: then a formula for blocks (:meth:`update`, and
-    ``update`` in WGSL) is all. Else :meth:`step_cpu` and :meth:`step_gpu` take whole parameters."""
-    shader: ClassVar[str | Path] = ""
-    """The WGSL of the formula, or the file that holds it."""
-    shader_states: ClassVar[tuple[str, ...]] = ()
-    """All state arrays that the WGSL may name (default: :attr:`states`); one that is not in
-    :attr:`states` reads as 0 there."""
-    workspaces: ClassVar[tuple[str, ...]] = ()
-    """Of the WGSL's states, those that hold nothing between steps."""
-    one_buffer: ClassVar[bool] = False
-    """Whether all state arrays share a buffer on the GPU, with room for a mean of each matrix."""
-    scratch: ClassVar[str] = "f"
-    """The scratch arrays of :meth:`update`, a letter each: ``f`` float32, ``d`` float64."""
 
     def __init__(
         self,
@@ -91,67 +74,6 @@ class Optimizer(ABC):
         self._masters = Watch([])
         if str(self._params[0].device) != "cpu":
             self._ready_engine()
-
-    # What a subclass states
-
-    @abstractmethod
-    def check(self, options: Options) -> Options:
-        """A group's options with every range checked."""
-
-    @abstractmethod
-    def row(self, options: Options) -> tuple[float, ...]:
-        """The numbers of one group that the formula reads, as a NamedTuple of at least one."""
-
-    @property
-    @abstractmethod
-    def states(self) -> tuple[str, ...]:
-        """Names of the state arrays, each of its parameter's shape."""
-
-    def check_parameter(self, parameter: Parameter) -> None:  # noqa: B027  most take any
-        """Raise if the formula does not take a parameter of this kind."""
-
-    def update(
-        self,
-        h: Any,
-        step: int,
-        p: F32,
-        g: F32,
-        s: Sequence[F32],
-        scratch: Sequence[Any],
-    ) -> None:
-        """The formula in numpy, in place, for one block, if it is elementwise.
-
-        Args:
-            h: the group's row.
-            step: the number of this update among the parameter's own, from 1.
-            p: parameter values.
-            g: gradient, which must not be written to.
-            s: state arrays in the order of :attr:`states`.
-            scratch: arrays of the block's length to write into, as :attr:`scratch` says.
-        """
-        raise NotImplementedError
-
-    def state_shapes(self, parameter: Parameter) -> dict[str, Shape]:
-        """Shapes of a parameter's state arrays, by name, without the master weights."""
-        return {name: parameter.shape for name in self.states}
-
-    def state_start(self, name: str) -> float:
-        """The value that a state array is filled with at first."""
-        return 0.0
-
-    def shader_constants(self) -> dict[str, bool]:
-        """Constants of the WGSL beside the row, such as switches between variants."""
-        return {}
-
-    def step_cpu(self, works: Sequence[CpuWork]) -> None:
-        """Apply a formula that is not elementwise to all parameters on the CPU."""
-        raise NotImplementedError
-
-    def step_gpu(self, step: GpuStep) -> None:
-        """Apply a formula that is not elementwise to the parameters of one arena on the GPU."""
-        raise NotImplementedError
-
-    # What users call
 
     def step(self, grads: GradientStore) -> None:
         """Update every parameter that requires a gradient, and take that out of the store.
@@ -366,7 +288,7 @@ class Optimizer(ABC):
     def _check_formula(self, device: str) -> None:
         parts = ("update", "shader") if self.elementwise else ("step_cpu", "step_gpu")
         part = parts[device != "cpu"]
-        if getattr(type(self), part) == getattr(Optimizer, part):
+        if getattr(type(self), part) == getattr(RuleBase, part):
             raise DeviceError(
                 f"{type(self).__name__} has no formula for parameters on {device}: state it in "
                 f"{part}, or move the parameters to another device"
