@@ -4,8 +4,8 @@ fn prepare(h: Row, t: f32) -> vec2<f32> {
     return vec2<f32>();
 }
 
-const ROOT_OF_MOST: f32 = 1.8446743e19;
 const INFINITY_BITS = vec4<u32>(0x7f800000u);
+const ROOT_OF_MOST_BITS = vec4<u32>(0x5f7fffffu);   // 1.8446743e19, the last whose square is finite
 
 // v - a², at least 0. Where v has overflowed: NaN if a² has too, else v, also if a compiler makes
 // the subtraction one with the square, which then does not overflow.
@@ -13,7 +13,8 @@ fn variance(v: vec4<f32>, a: vec4<f32>) -> vec4<f32> {
     let bits = bitcast<vec4<u32>>(v);
     let over = (bits & INFINITY_BITS) == INFINITY_BITS;
     let nan = bitcast<vec4<f32>>(bits | vec4<u32>(0x7fc00000u));
-    let spoilt = select(v, nan, !(abs(a) <= vec4<f32>(ROOT_OF_MOST)));
+    let magnitude = bitcast<vec4<u32>>(a) & vec4<u32>(0x7fffffffu);
+    let spoilt = select(v, nan, magnitude > ROOT_OF_MOST_BITS);
     return select(larger(v - a * a, vec4<f32>()), spoilt, over);
 }
 

@@ -282,6 +282,19 @@ def test_float16_weights_that_were_changed_are_where_their_masters_go_on(
         np.testing.assert_array_equal(p.numpy()[0], master[0].astype(np.float16))
 
 
+def test_a_float16_weight_that_has_overflowed_may_be_changed_beside(device: str) -> None:
+    weight = Parameter(tensor(np.ones(2, np.float16)).to(device))
+    optimizer = optim.SGD([weight], lr=1e5)
+    optimizer.step((weight * tensor(np.array([-2.0, 0.0], np.float16)).to(device)).sum().backward())
+    with no_grad():
+        weight[1] = 4.0
+    optimizer.set_lr(0.0)
+    optimizer.step(weight.sum().backward())
+    np.testing.assert_array_equal(weight.numpy(), [np.inf, 4.0])
+    master = optimizer.state_dict()["state"]["0"]["master"]
+    np.testing.assert_allclose(master, [2e5 + 1, 4.0])
+
+
 def test_weights_that_were_swapped_for_a_while_leave_no_trace(
     make_optimizer: Make, make_batch: Any
 ) -> None:

@@ -55,7 +55,9 @@ class CpuEngine:
         for parameter, state in zip(self._params, self._states, strict=True):
             if MASTER in state:
                 master, values = state[MASTER], parameter.array
-                np.copyto(master, values, where=master.astype(np.float16) != values)
+                with np.errstate(all="ignore"):
+                    changed = master.astype(np.float16) != values
+                np.copyto(master, values, where=changed)
 
     def step(self, held: Borrowed) -> None:
         """Update the parameters with their gradients, or none if one is to be skipped."""
