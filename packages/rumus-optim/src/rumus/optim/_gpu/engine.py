@@ -33,6 +33,7 @@ class GpuEngine:
         self._order = sorted(range(len(params)), key=lambda i: params[i].dtype.itemsize)
         self._params = [params[i] for i in self._order]
         self._rooms: list[Room] = []
+        self._rows = len(rule.rows())
         self._step = 0
         self._counts = np.zeros(len(params), np.int64)
         """The updates that each parameter took part in, skipped ones included, in our order."""
@@ -66,14 +67,14 @@ class GpuEngine:
 
     def step(self, held: Borrowed) -> None:
         """Update the parameters with their gradients."""
-        gradients = Gradients(self._rooms, held)
+        trained = [p.requires_grad for p in self._params]
+        gradients = Gradients(self._rooms, trained, held)
         control: GpuArray | None = gradients.control
         if self._skip is not None:
             control = gradients.guard(self._skip)
-        rows = len(self._rule.rows())
+        rows = self._rows
         shape = (rows * len(self._rule.fields) + len(self._params),)
-        trained = np.array([p.requires_grad for p in self._params])
-        callback = partial(self._next_table, trained)
+        callback = partial(self._next_table, np.array(trained))
         table = gpu.host_value(callback, shape, np.float32, self.device.index)
         for room, runs in zip(self._rooms, gradients.runs, strict=True):
             if runs:

@@ -108,10 +108,6 @@ class Room:
         """Whether every parameter is still where it was packed."""
         return all(p.slot is s for p, s in zip(self.params, self.arena.slots, strict=True))
 
-    def all_trained(self) -> bool:
-        """Whether no parameter is frozen."""
-        return all(p.requires_grad for p in self.params)
-
     def in_layout(self, grads: Sequence[GpuArray]) -> bool:
         """Whether the gradients of all parameters lie in one buffer, like those of an arena."""
         place = grads[0].storage

@@ -53,26 +53,27 @@ class Gradients:
         control: a device array that begins with the scale, or None if nothing is pending.
     """
 
-    def __init__(self, rooms: Sequence[Room], held: Borrowed) -> None:
-        scales = [held.scale(p) for room in rooms for p in room.params if p.requires_grad]
+    def __init__(self, rooms: Sequence[Room], trained: Sequence[bool], held: Borrowed) -> None:
+        params = [p for room in rooms for p in room.params]
+        scales = [held.scale(p) for p, takes in zip(params, trained, strict=True) if takes]
         first = scales[0] if scales else None
         mixed = any(s is not first for s in scales) or not isinstance(first, Control | None)
         self.control: Control | None = None if mixed else first
         self._arenas = {id(room.arena.grads.storage) for room in rooms}
-        self._trained = _ranges([p.requires_grad for room in rooms for p in room.params])
-        """Of all slots, those that take part: firsts and one past the lasts."""
+        self._trained = trained
         self.found: list[GpuArray] = []
         self.runs = [self._find(room, held, mixed) for room in rooms]
 
     def _find(self, room: Room, held: Borrowed, mixed: bool) -> list[Run]:
-        if room.all_trained() and not mixed:
+        trained = self._trained[room.first : room.first + len(room.params)]
+        if all(trained) and not mixed:
             grads = [held.grad(p) for p in room.params]
             if room.in_layout(grads):
                 self.found += grads
                 return [Run(0, len(grads), 0, grads[0])] if room.tiles.total else []
         runs: list[Run] = []
         for k, parameter in enumerate(room.params):
-            if not parameter.requires_grad:
+            if not trained[k]:
                 continue
             grad = held.grad(parameter)
             if mixed:
@@ -99,10 +100,10 @@ class Gradients:
             measured = measure(self.found, self._arenas, most=np.inf, order=np.inf)
         scale = measured if control is None else control
         kernel = shaders.kernel("skip.wgsl").variant()
-        for first, last in self._trained:
+        ranges = _ranges(self._trained)
+        for first, last in ranges:
             groups = -(-(last - first) // 256)
-            words = (first, last, first == self._trained[0][0])
-            kernel.dispatch([scale, measured, skip], words, groups)
+            kernel.dispatch([scale, measured, skip], (first, last, first == ranges[0][0]), groups)
         return skip
 
 
@@ -242,7 +243,7 @@ def _run_of_one(room: Room, k: int, grad: GpuArray) -> Run:
 
 
 def _ranges(chosen: Sequence[bool]) -> list[tuple[int, int]]:
-    """Where runs of true values begin and end."""
+    """Where runs of true values begin, and one past their ends."""
     edges = np.flatnonzero(np.diff([False, *chosen, False]))
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
