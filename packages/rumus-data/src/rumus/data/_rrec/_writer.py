@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock, get_ident
 from types import TracebackType
-from typing import Any, TypeGuard
+from typing import Any
 from weakref import WeakSet
 
 import numpy as np
@@ -19,7 +19,7 @@ from .._errors import RecordError
 from .._item import TensorLike, as_array
 from ._format import Format, Version1Format
 from ._layout import Field
-from ._rows import Element, RowBuffer
+from ._rows import RowBuffer
 from ._sink import Sink
 from ._v2_format import Version2Format
 
@@ -89,10 +89,13 @@ class RecordWriter:
             ShapeError: The version cannot hold the shape, or a list is ragged.
             RecordWriteError: The system refuses to write.
         """
-        x = input if _is_element(input) else _exact_array(input, "input")
-        y = target if _is_element(target) else _exact_array(target, "target")
-        thread = self._entering_thread()
-        with self._lock:  # as in _turn, which would cost a third of the time of a small record
+        x: Any = input if type(input) in _ELEMENTS else _exact_array(input, "input")
+        y: Any = target if type(target) in _ELEMENTS else _exact_array(target, "target")
+        # the same as _turn, which would take as long as all the rest of a small record
+        thread = get_ident()
+        if self._owner == thread:
+            self._check_turn(thread)
+        with self._lock:
             self._owner = thread
             try:
                 if self._rows.append(x, y):
@@ -190,27 +193,26 @@ class RecordWriter:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Keep other threads out."""
-        thread = self._entering_thread()
+        thread = get_ident()  # no signal may come between the lock and its owner
+        self._check_turn(thread)
         with self._lock:
-            self._owner = thread  # known before: no signal may come between the lock and its owner
+            self._owner = thread
             try:
                 yield
             finally:
                 self._owner = None
 
-    def _entering_thread(self) -> int:
-        """The number of this thread, which is about to wait for its turn.
+    def _check_turn(self, thread: int) -> None:
+        """Refuse a thread that would wait for itself.
 
         Raises:
-            RecordError: It would wait for itself.
+            RecordError: It is at work here already.
         """
-        thread = get_ident()
         if self._owner == thread and self._lock.locked():
             raise RecordError(
                 f"the writer of {self._sink.path} is at work in this very thread; a signal handler "
                 "may raise, but not call what it has interrupted"
             )
-        return thread
 
     def _after_fork(self) -> None:
         """Leave the file to the parent; another thread of it may have had the lock."""
@@ -238,6 +240,8 @@ class RecordWriter:
             raise RecordError(f"the writer of {self._sink.path} is closed")
 
 
+# What numpy can put into a row as it is, without making an array of it first.
+_ELEMENTS = frozenset((np.ndarray, *np.sctypeDict.values())) - {np.bytes_, np.str_, np.object_}
 _WRITERS: WeakSet[RecordWriter] = WeakSet()
 
 
@@ -248,13 +252,6 @@ def _abandon_writers() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_abandon_writers)
-
-
-def _is_element(value: TensorLike) -> TypeGuard[Element]:
-    """Whether numpy can put the value into a row as it is, without making an array of it first."""
-    return type(value) is np.ndarray or (
-        isinstance(value, np.generic) and not isinstance(value, np.character)
-    )
 
 
 def _exact_array(value: TensorLike, what: str) -> npt.NDArray[Any]:
