@@ -139,7 +139,7 @@ def test_a_record_of_many_runs_is_found_without_converting_the_index(tmp_path: P
     reader: Any = RecordDataset(path)._readers[0]
     index: Any = np.zeros(1_000_000, reader._index.dtype)
     index["first"] = np.arange(len(index)) + 2**62
-    reader.__dict__["_index"] = index
+    reader._entries = index
     started = time.perf_counter()
     for k in range(0, len(index), 10_000):
         assert reader._run_of(2**62 + k) == k

@@ -1,7 +1,9 @@
 """A writer that threads share, that is forked with its process, or that is interrupted."""
 
+import copy
 import linecache
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -94,6 +96,13 @@ def test_a_forked_child_cannot_touch_the_file_of_its_parent(tmp_path: Path, how:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) == (3 if how == "exit" else 4)
+
+
+def test_a_writer_is_neither_copied_nor_pickled(tmp_path: Path) -> None:
+    with RecordWriter(tmp_path / "a.rrec") as writer:
+        for away in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(RecordError, match="neither be copied nor sent"):
+                away(writer)
 
 
 KILLED_PARENT = """

@@ -14,7 +14,7 @@ from ._gather import Pair
 
 def scattered(
     numbers: npt.NDArray[np.intp],
-    starts: Sequence[int],
+    starts: Sequence[int] | npt.NDArray[np.intp],
     fetch: Callable[[int, npt.NDArray[np.intp]], Pair | None],
     pool: BufferPool,
 ) -> Pair | None:

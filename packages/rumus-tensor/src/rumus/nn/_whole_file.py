@@ -44,7 +44,7 @@ def replaced_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Args:
         path: The place; a file that is there stays until the end.
     """
-    target = os.fspath(path)
+    target = os.path.abspath(path)  # another thread may change the folder meanwhile
     folder, name = os.path.split(target)
     _remove_what_was_left(folder, name)
     temporary, file = _new_file(folder, name)
@@ -74,7 +74,7 @@ def _new_file(folder: str, name: str) -> tuple[str, BinaryIO]:
 
 def _remove_what_was_left(folder: str, name: str) -> None:
     left = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]+\.tmp")
-    with suppress(OSError), os.scandir(folder or os.curdir) as entries:
+    with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if left.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 _remove_unless_used(entry.path)

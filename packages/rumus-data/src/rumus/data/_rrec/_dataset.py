@@ -10,6 +10,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
+import numpy as np
 import numpy.typing as npt
 
 from rumus.tensor import ArgumentError
@@ -186,7 +187,7 @@ class RecordDataset:
             return readers[0].gather(numbers, self._pool)
         return scattered(
             numbers,
-            self._starts,
+            self._firsts,
             lambda shard, inside: readers[shard].gather(inside, self._pool),
             self._pool,
         )
@@ -241,6 +242,7 @@ class RecordDataset:
                 )
         self._readers: list[Reader] = readers
         self._starts = [0, *accumulate(len(reader) for reader in self._readers)]
+        self._firsts = np.array(self._starts)  # numpy would make it of the list at each batch
         self._pool = BufferPool()
         self._process = os.getpid()
 

@@ -44,11 +44,6 @@ class Field:
         return spanned >= 1 << (31 if 0 in self.shape else 62)
 
     @cached_property
-    def padding(self) -> npt.NDArray[np.intp]:
-        """The bytes of an element that belong to no value."""
-        return padding_of(self.dtype)
-
-    @cached_property
     def strides(self) -> tuple[int, ...]:
         """The bytes from one element to the next along each axis."""
         lengths = accumulate(self.shape[:0:-1], mul, initial=self.dtype.itemsize)
@@ -94,10 +89,10 @@ class Layout:
             rows: Records under each other, shape (n, stride), each row without gaps.
         """
         for field, offset in (self.input, self.input_offset), (self.target, self.target_offset):
-            if len(field.padding):
+            padding = padding_of(field.dtype)
+            if len(padding):
                 elements = rows[:, offset : offset + field.nbytes]
-                shape = len(rows), -1, field.dtype.itemsize
-                elements.reshape(shape)[..., field.padding] = 0
+                elements.reshape(len(rows), -1, field.dtype.itemsize)[..., padding] = 0
 
 
 def take_rows(rows: Bytes, numbers: npt.NDArray[np.intp], pool: BufferPool) -> Bytes:

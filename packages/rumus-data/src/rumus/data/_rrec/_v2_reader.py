@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -68,6 +67,7 @@ class Version2Reader:
         self.file = file
         self.metadata, start = read_head(file)
         self._footer = read_footer(file, start)
+        self._entries: npt.NDArray[Any] | None = None  # the index, once somebody needs it
         self._check = check
         self._checked = CheckedRecords(len(self))
         self._cached: dict[int, OpenRun] = {}
@@ -187,9 +187,11 @@ class Version2Reader:
         run = self._run(0)
         return run if run.first == 0 and len(run.rows) == len(self) else None
 
-    @cached_property
+    @property
     def _index(self) -> npt.NDArray[Any]:
-        return self.file.array(self._footer.index_offset, ENTRY, (self._footer.runs,))
+        if self._entries is None:
+            self._entries = self.file.array(self._footer.index_offset, ENTRY, (self._footer.runs,))
+        return self._entries
 
     def _run_of(self, number: int) -> int:
         """Which run a record is in."""

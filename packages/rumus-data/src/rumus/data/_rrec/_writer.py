@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock, get_ident
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 from weakref import WeakSet
 
 import numpy as np
@@ -168,6 +168,12 @@ class RecordWriter:
                 self._sink.publish()
             finally:
                 self._close()
+
+    def __reduce__(self) -> NoReturn:
+        raise RecordError(
+            f"the writer of {self._sink.path} can neither be copied nor sent to another process; "
+            "make one of another file there"
+        )
 
     def __enter__(self) -> RecordWriter:
         return self
