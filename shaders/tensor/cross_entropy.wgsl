@@ -44,7 +44,7 @@ fn main(
       seen += select(vec4<f32>(0.0), vec4<f32>(1.0), in_row(i));
     }
   }
-  let all = soft_spread(local, soft_join(mine));
+  let all = soft_spread(local, mine);
   var mean = 0.0;
   if (SMOOTHING) {
     below += raised(seen, mine.top, vec4<f32>(all.top));

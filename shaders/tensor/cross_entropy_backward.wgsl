@@ -26,7 +26,7 @@ fn main(
   for (var i = lane; i < vectors; i += LANES) {
     mine = soft_add(mine, select(vec4<f32>(params.none), fetch_x(base, i), in_row(i)));
   }
-  let all = soft_spread(local, soft_join(mine));
+  let all = soft_spread(local, mine);
   if (row >= params.rows) { return; }
 
   let t = targets[params.t_offset + row];

@@ -2,13 +2,17 @@
 
 const SQRT_2_OVER_PI = 0.79788456080286536;
 
-// exp(-z**2 / 2) for 0 <= z <= 15; the square is taken in two parts, so that it is not rounded.
+// exp(-z**2 / 2) for 0 <= z <= 13.2, where it is taken for 0; the square is taken in two parts, so that
+// it is not rounded.
 fn normal_falloff(z: vec4<f32>) -> vec4<f32> {
   let high = bitcast<vec4<f32>>(bitcast<vec4<u32>>(z) & vec4<u32>(0xfffff000u));
   let low = 0.5 * (z - high) * (z + high);
-  let rest = low * fma(fma(vec4<f32>(-0.16666667), low, vec4<f32>(0.5)), low, vec4<f32>(-1.0));
-  let main = decay(-0.5 * high * high);
-  return fma(main, rest, main);
+  let n = whole_bits(-0.72134752044448170 * z * z);
+  let number = whole_number(n);
+  let near = settled(fma(number, vec4<f32>(-0.693359375), -0.5 * high * high));
+  let p = exp_near_0(fma(number, vec4<f32>(2.12194440e-4), near) - low);
+  let scale = bitcast<vec4<f32>>((n << vec4<u32>(23u)) + vec4<u32>(0x3f800000u));
+  return select(p * scale, vec4<f32>(0.0), z >= vec4<f32>(13.2));
 }
 
 // P(X > z) / normal_falloff(z): a polynomial of (z - 2.8) / (z + 2.8), fitted to erfc within 1.2e-8,
@@ -31,7 +35,7 @@ fn normal_ratio(z: vec4<f32>) -> vec4<f32> {
 
 // a * P(X <= a). The falloff is the last factor: the probability alone might be subnormal.
 fn gelu(a: vec4<f32>) -> vec4<f32> {
-  let z = min(abs(a), vec4<f32>(15.0));
+  let z = min(abs(a), vec4<f32>(13.2));
   let positive = a > vec4<f32>(0.0);
   let beyond = select(a, z, positive) * normal_ratio(z) * normal_falloff(z);
   return select(beyond, a - beyond, positive);
@@ -39,7 +43,7 @@ fn gelu(a: vec4<f32>) -> vec4<f32> {
 
 // The derivative of gelu: P(X <= a) plus a times the density.
 fn gelu_slope(a: vec4<f32>) -> vec4<f32> {
-  let z = min(abs(a), vec4<f32>(15.0));
+  let z = min(abs(a), vec4<f32>(13.2));
   let slope = (normal_ratio(z) - 0.39894228040143268 * abs(a)) * normal_falloff(z);
   return select(slope, 1.0 - slope, a > vec4<f32>(0.0));
 }

@@ -10,7 +10,7 @@ struct Softs { top: vec4<f32>, rest: vec4<f32> }
 
 const LOWEST = -3.4028234e38;
 
-var<workgroup> softs: array<Soft, 256>;
+var<workgroup> pairs: array<vec2<f32>, 256>;
 
 fn no_softs() -> Softs { return Softs(vec4<f32>(LOWEST), vec4<f32>(-1.0)); }
 
@@ -20,33 +20,42 @@ fn soft_add(s: Softs, v: vec4<f32>) -> Softs {
   return Softs(select(s.top, v, larger), part + select(s.rest, s.rest * part, larger));
 }
 
-fn soft_pair(a: Soft, b: Soft) -> Soft {
-  let part = decay(vec4<f32>(-abs(a.top - b.top))).x;
-  if (b.top > a.top) { return Soft(b.top, b.rest + fma(a.rest, part, part)); }
-  return Soft(a.top, a.rest + fma(b.rest, part, part));
+fn spread_max(local: u32, value: f32) -> f32 {
+  let lane = local % LANES;
+  scratch[local] = value;
+  workgroupBarrier();
+  for (var reach = LANES / 2u; reach > 0u; reach /= 2u) {
+    if (lane < reach) { scratch[local] = max(scratch[local], scratch[local + reach]); }
+    workgroupBarrier();
+  }
+  let result = scratch[local - lane];
+  workgroupBarrier();
+  return result;
 }
 
-// Of four columns.
-fn soft_join(s: Softs) -> Soft {
-  return soft_pair(
-    soft_pair(Soft(s.top.x, s.rest.x), Soft(s.top.y, s.rest.y)),
-    soft_pair(Soft(s.top.z, s.rest.z), Soft(s.top.w, s.rest.w)));
+fn spread_pair(local: u32, value: vec2<f32>) -> vec2<f32> {
+  let lane = local % LANES;
+  pairs[local] = value;
+  workgroupBarrier();
+  for (var reach = LANES / 2u; reach > 0u; reach /= 2u) {
+    if (lane < reach) { pairs[local] += pairs[local + reach]; }
+    workgroupBarrier();
+  }
+  return pairs[local - lane];
 }
 
 // Of a whole row, from what each of its invocations has seen.
-fn soft_spread(local: u32, s: Soft) -> Soft {
-  let lane = local % LANES;
-  softs[local] = s;
-  workgroupBarrier();
-  for (var reach = LANES / 2u; reach > 0u; reach /= 2u) {
-    if (lane < reach) { softs[local] = soft_pair(softs[local], softs[local + reach]); }
-    workgroupBarrier();
-  }
-  let all = softs[local - lane];
-  workgroupBarrier();
+fn soft_spread(local: u32, s: Softs) -> Soft {
+  let top = spread_max(local, max(max(s.top.x, s.top.y), max(s.top.z, s.top.w)));
+  let at_top = s.top == vec4<f32>(top);
+  let parts = select((1.0 + s.rest) * decay(s.top - vec4<f32>(top)), s.rest, at_top);
+  let times = select(vec4<f32>(0.0), vec4<f32>(1.0), at_top);
+  let sums = spread_pair(local, vec2<f32>(sum4(parts), sum4(times)));
+  // In integers, or a compiler might add the 1 to the parts before it takes it off
+  let rest = sums.x + f32(u32(sums.y) - 1u);
   // An infinite number is infinitely far from itself
-  let infinite = bitcast<u32>(all.top) == 0x7f800000u;
-  return Soft(all.top, select(all.rest, nan_from(vec4<f32>(all.top)).x, infinite));
+  let infinite = bitcast<u32>(top) == 0x7f800000u;
+  return Soft(top, select(rest, nan_from(vec4<f32>(top)).x, infinite));
 }
 
 // log(sum of exp(number - top))

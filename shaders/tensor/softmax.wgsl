@@ -48,14 +48,13 @@ fn main(
         cached[c] = decay(cached[c] - mine.top);
         total += cached[c];
       }
-      mine.rest = vec4<f32>(sum4(total) - 1.0);
+      mine = Softs(vec4<f32>(mine.top.x, vec3<f32>(LOWEST)),
+        vec4<f32>(sum4(total) - 1.0, vec3<f32>(-1.0)));
     }
   } else {
     for (var i = lane; i < vectors; i += LANES) { mine = soft_add(mine, fetch(base, i)); }
   }
-  var own = Soft(mine.top.x, mine.rest.x);
-  if (LOG || !CACHED) { own = soft_join(mine); }
-  let all = soft_spread(local, own);
+  let all = soft_spread(local, mine);
 
   if (LOG) {
     let total = soft_log(all);
@@ -70,7 +69,7 @@ fn main(
       }
     }
   } else if (CACHED) {
-    let share = decay(mine.top - vec4<f32>(all.top)) / (1.0 + all.rest);
+    let share = decay(vec4<f32>(mine.top.x - all.top)) / (1.0 + all.rest);
     for (var c = 0u; c < CACHE; c++) {  // unroll
       let i = lane + c * LANES;
       if (i < vectors) { store_row(row, i, cached[c] * share); }
