@@ -12,6 +12,8 @@ const LOWEST = -3.4028234e38;
 
 var<workgroup> pairs: array<vec2<f32>, 256>;
 
+fn max4(v: vec4<f32>) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
+
 fn no_softs() -> Softs { return Softs(vec4<f32>(LOWEST), vec4<f32>(-1.0)); }
 
 fn soft_add(s: Softs, v: vec4<f32>) -> Softs {
@@ -44,18 +46,22 @@ fn spread_pair(local: u32, value: vec2<f32>) -> vec2<f32> {
   return pairs[local - lane];
 }
 
-// Of a whole row, from what each of its invocations has seen.
-fn soft_spread(local: u32, s: Softs) -> Soft {
-  let top = spread_max(local, max(max(s.top.x, s.top.y), max(s.top.z, s.top.w)));
-  let at_top = s.top == vec4<f32>(top);
-  let parts = select((1.0 + s.rest) * decay(s.top - vec4<f32>(top)), s.rest, at_top);
-  let times = select(vec4<f32>(0.0), vec4<f32>(1.0), at_top);
+// Of a whole row, from its largest number, and what each of its invocations has seen: the sum of
+// exp(number - top) over the numbers below the top, and how many equal it.
+fn soft_sum(local: u32, top: f32, parts: vec4<f32>, times: vec4<f32>) -> Soft {
   let sums = spread_pair(local, vec2<f32>(sum4(parts), sum4(times)));
   // In integers, or a compiler might add the 1 to the parts before it takes it off
-  let rest = sums.x + f32(u32(sums.y) - 1u);
+  let rest = sums.x + f32(i32(sums.y) - 1);
   // An infinite number is infinitely far from itself
   let infinite = bitcast<u32>(top) == 0x7f800000u;
   return Soft(top, select(rest, nan_from(vec4<f32>(top)).x, infinite));
+}
+
+fn soft_spread(local: u32, s: Softs) -> Soft {
+  let top = spread_max(local, max4(s.top));
+  let at_top = s.top == vec4<f32>(top);
+  let parts = select((1.0 + s.rest) * decay(s.top - vec4<f32>(top)), s.rest, at_top);
+  return soft_sum(local, top, parts, select(vec4<f32>(0.0), vec4<f32>(1.0), at_top));
 }
 
 // log(sum of exp(number - top))

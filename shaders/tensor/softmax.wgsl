@@ -26,35 +26,31 @@ fn main(
   let base = params.offset + row * params.columns;
 
   var cached: array<vec4<f32>, CACHE>;
-  var mine = no_softs();
+  var top = vec4<f32>(LOWEST);
+  var all: Soft;
   if (CACHED) {
     for (var c = 0u; c < CACHE; c++) {  // unroll
       let i = lane + c * LANES;
       cached[c] = vec4<f32>(params.none);
       if (i < vectors) { cached[c] = fetch(base, i); }
+      top = max(top, cached[c]);
     }
-    if (LOG) {
-      for (var c = 0u; c < CACHE; c++) {  // unroll
-        mine = soft_add(mine, cached[c]);
-      }
-    } else {
-      // The exponentials of a lane are kept, and brought to the row's largest number afterwards
-      for (var c = 0u; c < CACHE; c++) {  // unroll
-        mine.top = max(mine.top, cached[c]);
-      }
-      mine.top = vec4<f32>(max(max(mine.top.x, mine.top.y), max(mine.top.z, mine.top.w)));
-      var total = vec4<f32>(0.0);
-      for (var c = 0u; c < CACHE; c++) {  // unroll
-        cached[c] = decay(cached[c] - mine.top);
-        total += cached[c];
-      }
-      mine = Softs(vec4<f32>(mine.top.x, vec3<f32>(LOWEST)),
-        vec4<f32>(sum4(total) - 1.0, vec3<f32>(-1.0)));
+    top = vec4<f32>(spread_max(local, max4(top)));
+    var parts = vec4<f32>(0.0);
+    var times = vec4<f32>(0.0);
+    for (var c = 0u; c < CACHE; c++) {  // unroll
+      let part = decay(cached[c] - top);
+      let at_top = cached[c] == top;
+      parts += select(part, vec4<f32>(0.0), at_top);
+      times += select(vec4<f32>(0.0), vec4<f32>(1.0), at_top);
+      if (!LOG) { cached[c] = part; }
     }
+    all = soft_sum(local, top.x, parts, times);
   } else {
+    var mine = no_softs();
     for (var i = lane; i < vectors; i += LANES) { mine = soft_add(mine, fetch(base, i)); }
+    all = soft_spread(local, mine);
   }
-  let all = soft_spread(local, mine);
 
   if (LOG) {
     let total = soft_log(all);
@@ -68,16 +64,17 @@ fn main(
         store_row(row, i, fetch(base, i) - vec4<f32>(all.top) - vec4<f32>(total));
       }
     }
-  } else if (CACHED) {
-    let share = decay(vec4<f32>(mine.top.x - all.top)) / (1.0 + all.rest);
-    for (var c = 0u; c < CACHE; c++) {  // unroll
-      let i = lane + c * LANES;
-      if (i < vectors) { store_row(row, i, cached[c] * share); }
-    }
   } else {
     let share = 1.0 / (1.0 + all.rest);
-    for (var i = lane; i < vectors; i += LANES) {
-      store_row(row, i, decay(fetch(base, i) - vec4<f32>(all.top)) * share);
+    if (CACHED) {
+      for (var c = 0u; c < CACHE; c++) {  // unroll
+        let i = lane + c * LANES;
+        if (i < vectors) { store_row(row, i, cached[c] * share); }
+      }
+    } else {
+      for (var i = lane; i < vectors; i += LANES) {
+        store_row(row, i, decay(fetch(base, i) - vec4<f32>(all.top)) * share);
+      }
     }
   }
 }

@@ -32,7 +32,7 @@ def lanes_and_cache(columns: int) -> tuple[int, int]:
 
 @cache
 def row_kernel(
-    name: str, cached: int = 1, fault: tuple[str, type[ArgumentError]] | None = None
+    name: str, cached: int, fault: tuple[str, type[ArgumentError]] | None = None
 ) -> Kernel:
     """The kernel of ``shaders/NAME.wgsl``, with its loops over the cache written out."""
     parts = ("rows", "soft", name) if name in _SOFT else ("rows", name)
@@ -41,11 +41,16 @@ def row_kernel(
 
 
 def caching_variant(
-    name: str, prelude: str, lanes: int, cached: int, **constants: bool
+    name: str,
+    prelude: str,
+    lanes: int,
+    cached: int,
+    fault: tuple[str, type[ArgumentError]] | None = None,
+    **constants: bool,
 ) -> Pipeline:
     """The variant of a kernel whose invocations keep so many vectors of a row, or 0."""
     cache_size = max(cached, 1)
-    return row_kernel(name, cache_size).variant(
+    return row_kernel(name, cache_size, fault).variant(
         prelude=prelude, LANES=lanes, CACHE=cache_size, CACHED=cached > 0, **constants
     )
 

@@ -18,7 +18,6 @@ from .row_source import (
     fetch,
     lanes_and_cache,
     row_groups,
-    row_kernel,
     store,
 )
 from .wgsl import dtype_name, math_source
@@ -67,9 +66,9 @@ def cross_entropy(
     rows, columns = logits.shape
     loss = empty((rows,), float32, logits.device_index)
     if rows:
-        lanes, _ = lanes_and_cache(columns)
+        lanes, cached = lanes_and_cache(columns)
         pipeline = cross_entropy_pipeline(
-            dtype_name(logits.dtype), aligned(logits), lanes, smoothing != 0.0
+            dtype_name(logits.dtype), aligned(logits), lanes, cached, smoothing != 0.0
         )
         words = rows, columns, logits.offset, target.offset, ignore_index, float(smoothing), -inf
         pipeline.dispatch(
@@ -96,8 +95,10 @@ def cross_entropy_backward(
     rows, columns = logits.shape
     result = empty(logits.shape, float32, logits.device_index)
     if result.size:
-        lanes, _ = lanes_and_cache(columns)
-        pipeline = cross_entropy_backward_pipeline(dtype_name(dtype), aligned(logits), lanes)
+        lanes, cached = lanes_and_cache(columns)
+        pipeline = cross_entropy_backward_pipeline(
+            dtype_name(dtype), aligned(logits), lanes, cached
+        )
         offsets = logits.offset, target.offset, grad.offset, grad.strides[0]
         words = rows, columns, *offsets, ignore_index, float(smoothing), -inf
         pipeline.dispatch(
@@ -124,15 +125,17 @@ def softmax_backward_pipeline(
 
 
 @cache
-def cross_entropy_pipeline(dtype: str, vectors: bool, lanes: int, smoothing: bool) -> Pipeline:
+def cross_entropy_pipeline(
+    dtype: str, vectors: bool, lanes: int, cached: int, smoothing: bool
+) -> Pipeline:
     """A variant of ``cross_entropy.wgsl``."""
-    return row_kernel("cross_entropy", fault=(_OUTSIDE, ArgumentError)).variant(
-        prelude=_MATH + fetch(0, "x", dtype, vectors), LANES=lanes, SMOOTHING=smoothing
-    )
+    prelude = _MATH + fetch(0, "x", dtype, vectors)
+    fault = _OUTSIDE, ArgumentError
+    return caching_variant("cross_entropy", prelude, lanes, cached, fault, SMOOTHING=smoothing)
 
 
 @cache
-def cross_entropy_backward_pipeline(dtype: str, vectors: bool, lanes: int) -> Pipeline:
+def cross_entropy_backward_pipeline(dtype: str, vectors: bool, lanes: int, cached: int) -> Pipeline:
     """A variant of ``cross_entropy_backward.wgsl``."""
     prelude = _MATH + fetch(0, "x", dtype, vectors) + store(3, vectors)
-    return row_kernel("cross_entropy_backward").variant(prelude=prelude, LANES=lanes)
+    return caching_variant("cross_entropy_backward", prelude, lanes, cached)

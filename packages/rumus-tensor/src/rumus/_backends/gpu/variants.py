@@ -150,16 +150,15 @@ def _row_kernels() -> Iterator[tuple[str, Pipeline]]:
                 f"softmax_backward {what} {log}",
                 rows.softmax_backward_pipeline((dtype, dtype), vectors, lanes, cached, log),
             )
-        if cached == 0:
-            for smoothing in (False, True):
-                yield (
-                    f"cross_entropy {what} {smoothing}",
-                    rows.cross_entropy_pipeline(dtype, vectors, lanes, smoothing),
-                )
+        for smoothing in (False, True):
             yield (
-                f"cross_entropy_backward {what}",
-                rows.cross_entropy_backward_pipeline(dtype, vectors, lanes),
+                f"cross_entropy {what} {smoothing}",
+                rows.cross_entropy_pipeline(dtype, vectors, lanes, cached, smoothing),
             )
+        yield (
+            f"cross_entropy_backward {what}",
+            rows.cross_entropy_backward_pipeline(dtype, vectors, lanes, cached),
+        )
 
 
 def _layer_norms() -> Iterator[tuple[str, Pipeline]]:
