@@ -373,3 +373,19 @@ def test_gradients_flow_through_a_change_of_dtype(device):
     assert grads.get(half.id).dtype == np.float16
     np.testing.assert_array_equal(grads.get(half.id).numpy(), [3, 4])
     np.testing.assert_array_equal(grads.get(scale.id).numpy(), [1, 2])
+
+
+@pytest.mark.parametrize("parameter", [True, False], ids=["parameter", "result"])
+def test_gradients_of_float16_are_added_up_in_float32_and_rounded_once(parameter, device):
+    p = Parameter(tensor(np.ones(3), float16, device))
+    x = p if parameter else p * 1.0
+    loss = (x * -40000.0 + x * 40000.0 + x * 40000.0).to(float32)  # the last one comes first
+    assert loss.sum().backward().get(p.id).tolist() == [40000.0] * 3
+
+    q = Parameter(tensor(np.ones((2, 3)), float16, device))
+    y = q if parameter else q * 1.0
+    parts = [y[1, 1:], *(y[0].to(float32) * 1.0 for _ in range(8)), y[0].to(float32) * 2048.0]
+    total = sum((part.sum() for part in parts), tensor(0.0, device=device))
+    grad = total.backward().get(q.id)
+    assert grad.dtype == float16
+    assert grad.tolist() == [[2056.0] * 3, [0.0, 1.0, 1.0]]

@@ -9,7 +9,7 @@ from typing import Any
 from rumus._backends.contract import Backend
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase, TensorT
-from rumus._core.dtypes import float32
+from rumus._core.dtypes import float16, float32
 from rumus._core.errors import AutogradError, DeviceError, ShapeError
 from rumus._core.versions import Version
 
@@ -100,6 +100,8 @@ class _Run:
         self.leaves: dict[Leaf, Any] = {}
         self.own: set[Node | Leaf] = set()
         """Those whose gradient so far is in memory that nobody else holds."""
+        self.wide: set[Node | Leaf] = set()
+        """Those of float16 whose gradient is summed in float32."""
         self.leases: dict[Leaf, tuple[Any, Version]] = {}
         self.contributions: Counter[Leaf] = Counter()
 
@@ -116,6 +118,8 @@ class _Run:
         if grad is None:
             return
         self.own.discard(node)
+        if node in self.wide:
+            grad = _as_dtype(backend_of(node.device), grad, float16)
         function = node.checked_function()
         if function.is_part and self.add_part(node, function, grad):
             return
@@ -136,7 +140,7 @@ class _Run:
             given = _checked(be, function, node, i, grads[i])
             sums: dict[Any, Any] = self.pending if isinstance(edge, Node) else self.leaves
             if edge in sums:
-                sums[edge] = be.elementwise("add", sums[edge], given)
+                sums[edge] = be.elementwise("add", self.widened(be, sums, edge), given)
                 self.own.add(edge)
             elif isinstance(edge, Node):
                 self.pending[edge] = given
@@ -153,11 +157,19 @@ class _Run:
         (edge,), (expected,) = node.edges, node.inputs
         if edge not in self.own or edge is None or expected is None:
             return False
-        total = self.pending[edge] if isinstance(edge, Node) else self.leaves[edge]
-        if (total.shape, total.dtype, edge.device) != expected:
+        sums: dict[Any, Any] = self.pending if isinstance(edge, Node) else self.leaves
+        if (sums[edge].shape, edge.device) != (expected[0], expected[2]):
             return False
-        function.add_part(backend_of(edge.device), grad, total)
+        be = backend_of(edge.device)
+        function.add_part(be, grad, self.widened(be, sums, edge))
         return True
+
+    def widened(self, be: Backend[Any], sums: dict[Any, Any], edge: Node | Leaf) -> Any:
+        """A sum that more is added to: of float16 it is kept in float32, and rounded once."""
+        if sums[edge].dtype == float16:
+            self.wide.add(edge)
+            sums[edge] = be.elementwise("cast", sums[edge], dtype=float32)
+        return sums[edge]
 
     def offer(self, node: Node, i: int) -> Any | None:
         """The parameter's slot, if this node is all that adds to its gradient."""
@@ -178,6 +190,8 @@ class _Run:
         """The gradients, moved into their slots where they are not there already."""
         store = GradientStore()
         for parameter, array in self.leaves.items():
+            if parameter in self.wide:
+                array = _as_dtype(backend_of(parameter.device), array, float16)
             slot = self.lease(parameter)
             version = None
             if slot is not None:
