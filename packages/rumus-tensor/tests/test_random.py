@@ -1,12 +1,22 @@
 """The counter-based generator against published answers and its distribution."""
 
+import json
 import math
 
 import numpy as np
 import pytest
 
-from rumus._backends.cpu.random import threefry2x32
-from rumus.tensor import ArgumentError, Generator, default_generator, manual_seed, rand, randn
+from rumus import gpu
+from rumus._backends.generator import threefry2x32
+from rumus.tensor import (
+    ArgumentError,
+    Generator,
+    StateDictError,
+    default_generator,
+    manual_seed,
+    rand,
+    randn,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +31,7 @@ from rumus.tensor import ArgumentError, Generator, default_generator, manual_see
 def test_threefry_gives_the_published_words(counter, key, words):
     x0, x1 = threefry2x32(key, np.array([counter[0]], np.uint32), counter[1])
     assert (int(x0[0]), int(x1[0])) == words
+    assert threefry2x32(key, *counter) == words
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 100_003])
@@ -87,3 +98,94 @@ def test_a_seed_has_64_bits(seed):
 @pytest.mark.parametrize("shape", [0, (), (0, 3), (2, 3)])
 def test_any_shape_can_be_drawn(shape, device):
     assert rand(shape, device=device).shape == ((shape,) if isinstance(shape, int) else shape)
+
+
+def derived_by_definition(seed, *counters):
+    key = (seed & 0xFFFFFFFF, seed >> 32)
+    for low, high in counters:
+        words = threefry2x32(key, np.array([low], np.uint32), high)
+        key = int(words[0][0]), int(words[1][0])
+    return key[0] | key[1] << 32
+
+
+def test_a_path_is_folded_part_by_part_with_strings_by_their_checksum():
+    # 0xE3069283 is the published check value of CRC32C, that of "123456789".
+    string, number = (0xE3069283, 0xC0000000), (7, 0x80000001)
+    derived = Generator(5, 3).derive("123456789", (1 << 32) + 7)
+    assert derived.state() == (derived_by_definition(5, string, number), 0)
+    assert Generator(5).derive("123456789").derive((1 << 32) + 7).state() == derived.state()
+    assert Generator(5).derive("é").state() != Generator(5).derive("e").state()
+
+
+def test_every_path_is_a_stream_of_its_own():
+    root = Generator(1)
+    paths = [("order", k) for k in range(200)] + [
+        ("sample", e, i, 0) for e in (0, 1) for i in (0, 1)
+    ]
+    paths += [("1",), (1,), ("",), (0,), (0, 0), (1 << 32,), ("split",), (np.int64(3),)]
+    seeds = {root.derive(*path).state()[0] for path in paths}
+    assert len(seeds | {1} | {Generator(2).derive(*path).state()[0] for path in paths}) == (
+        2 * len(paths) + 1
+    )
+    # The streams of neighbouring numbers are unrelated, and so are they to their root's.
+    drawn = np.array([root.derive(k).state()[0] >> 32 for k in range(4000)]) / 2**32
+    assert abs(drawn.mean() - 0.5) < 0.02
+    assert abs(np.corrcoef(drawn[1:], drawn[:-1])[0, 1]) < 0.06
+    words = threefry2x32((1, 0), np.arange(4000, dtype=np.uint32), 0)
+    assert not seeds & {int(a) | int(b) << 32 for a, b in zip(*words, strict=True)}
+
+
+def test_what_was_drawn_does_not_change_what_is_derived():
+    generator = Generator(9)
+    before = generator.derive("step", 1, 0).state()
+    generator.next()
+    assert generator.derive("step", 1, 0).state() == before
+    assert generator.state() == (9, 1)
+
+
+@pytest.mark.parametrize("path", [(), (-1,), (2**62,), (0.5,), (True,), (None,), (b"order",)])
+def test_a_path_has_names_and_numbers(path):
+    with pytest.raises(ArgumentError, match="path"):
+        Generator(0).derive(*path)
+
+
+def test_a_generator_goes_on_from_a_saved_state():
+    generator = Generator(2**64 - 1)
+    generator.next()
+    other = Generator(0)
+    other.load_state_dict(json.loads(json.dumps(generator.state_dict())))
+    assert other.next() == generator.next() == (2**64 - 1, 1)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {},
+        None,
+        {"seed": 1},
+        {"seed": 1, "position": 0, "other": 2},
+        {"seed": -1, "position": 0},
+        {"seed": 1, "position": 2**32},
+        {"seed": 1, "position": -1},
+        {"seed": "1", "position": 0},
+        {"seed": 1, "position": 0.5},
+    ],
+)
+def test_what_is_no_state_of_a_generator_changes_nothing(state):
+    generator = Generator(4, 2)
+    with pytest.raises((StateDictError, ArgumentError)):
+        generator.load_state_dict(state)
+    assert generator.state() == (4, 2)
+
+
+@pytest.mark.gpu
+def test_a_captured_step_draws_from_the_stream_that_is_set_before_each_replay():
+    step = gpu.capture(lambda: rand(5, device="gpu"))
+    root = Generator(11)
+    drawn = []
+    for number in range(5):
+        default_generator.load_state_dict(root.derive("step", number, 0).state_dict())
+        drawn.append(step().numpy())
+    for number, values in enumerate(drawn):
+        default_generator.load_state_dict(root.derive("step", number, 0).state_dict())
+        np.testing.assert_array_equal(values, rand(5).numpy())

@@ -24,17 +24,38 @@ The cipher, in arithmetic modulo 2**32::
 
 Every call takes one position, whatever its size. ``uniform`` is the same bit for bit on every
 device; ``normal`` differs by the rounding of ``log``, ``sin`` and ``cos``.
+
+A stream for a purpose has a key of its own, which the same cipher makes of a path, part by part::
+
+    key -> threefry2x32(key, (n & 0xffffffff, 2**31 + (n >> 32)))    for a number n below 2**62
+    key -> threefry2x32(key, (CRC32C of its UTF-8, 3 * 2**30))       for a string
+
+Draws take the counters below 2**31, so a stream shares no words with those derived from it.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, TypeVar
 
-from rumus._core.errors import ArgumentError
+import numpy as np
+import numpy.typing as npt
+
+from rumus._core.errors import ArgumentError, StateDictError
 from rumus._core.shapes import whole_number
 
 _SEEDS = 1 << 64
 _POSITIONS = 1 << 32
+_NUMBERS = 1 << 62
+_OF_NUMBERS, _OF_STRINGS = 0x80000000, 0xC0000000  # the upper halves of counters
+_MASK = 0xFFFFFFFF
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+_PARITY = 0x1BD11BDA
+_CASTAGNOLI = 0x82F63B78
+
+W = TypeVar("W", int, npt.NDArray[Any])
 
 
 class Generator:
@@ -43,6 +64,13 @@ class Generator:
     Args:
         seed: From 0 to 2**64 - 1.
         position: The number of the first call, modulo 2**32.
+
+    Example:
+        >>> root = Generator(7)
+        >>> root.derive("order", 0).next() == root.derive("order", 1).next()
+        False
+        >>> root.derive("step", 3, 0).state() == root.derive("step").derive(3, 0).state()
+        True
     """
 
     def __init__(self, seed: int = 0, position: int = 0) -> None:
@@ -73,6 +101,47 @@ class Generator:
             self._position = (position + 1) % _POSITIONS
             return self._seed, position
 
+    def derive(self, *path: str | int) -> Generator:
+        """The stream of a purpose: independent of this one, and of those of every other path.
+
+        It depends on the seed and the path alone, not on what was drawn before.
+
+        Args:
+            path: At least one name or number from 0 to 2**62 - 1, such as ``("order", epoch)``.
+
+        Raises:
+            ArgumentError: The path is empty, or a part of it is something else.
+        """
+        if not path:
+            raise ArgumentError('a path has at least one part, as in derive("order", epoch)')
+        seed = self.state()[0]
+        for part in path:
+            low, high = threefry2x32((seed & _MASK, seed >> 32), *_counter(part))
+            seed = low | high << 32
+        return Generator(seed)
+
+    def state_dict(self) -> dict[str, int]:
+        """The seed and the position, as numbers that JSON can hold."""
+        seed, position = self.state()
+        return {"seed": seed, "position": position}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on where another generator was.
+
+        Raises:
+            StateDictError: The state is none of :meth:`state_dict`.
+            ArgumentError: A number in it is outside its range.
+        """
+        if not isinstance(state, Mapping) or set(state) != {"seed", "position"}:
+            given = sorted(map(str, state)) if isinstance(state, Mapping) else type(state).__name__
+            raise StateDictError(
+                f"the state of a generator is a dict of seed and position, and {given} was given"
+            )
+        position = whole_number("position", state["position"])
+        if not 0 <= position < _POSITIONS:
+            raise ArgumentError(f"a saved position is from 0 to 2**32 - 1, not {position}")
+        self.set_state(state["seed"], position)
+
 
 default_generator = Generator()
 
@@ -87,3 +156,52 @@ def manual_seed(seed: int) -> None:
         ArgumentError: The seed is no whole number, negative, or longer than 64 bits.
     """
     default_generator.set_state(seed)
+
+
+def threefry2x32(key: tuple[int, int], counter0: W, counter1: int) -> tuple[W, W]:
+    """Two words for each counter.
+
+    Args:
+        key: Two words.
+        counter0: One word as an int, or several as a uint32 array, which is changed in place.
+        counter1: One word.
+    """
+    single = isinstance(counter0, int)  # ints grow where uint32 wraps around
+    ks = (key[0], key[1], _PARITY ^ key[0] ^ key[1])
+    x0, x1 = counter0, (counter0 & 0) + (counter1 + ks[1] & _MASK)
+    x0 += ks[0]
+    for s in range(1, 6):
+        for rotation in _ROTATIONS[(s - 1) % 2]:
+            x0 += x1
+            low = x1 >> (32 - rotation)
+            x1 <<= rotation
+            x1 |= low
+            x1 ^= x0
+            if single:
+                x1 &= _MASK
+        x0 += ks[s % 3]
+        x1 += ks[(s + 1) % 3] + s & _MASK
+        if single:
+            x1 &= _MASK
+    return (x0 & _MASK, x1) if single else (x0, x1)
+
+
+def _counter(part: str | int) -> tuple[int, int]:
+    if isinstance(part, str):
+        return _crc32c(part), _OF_STRINGS
+    if isinstance(part, bool | np.bool_):
+        raise ArgumentError(f"a part of a path is a name or a number, not {part}")
+    number = whole_number("a part of a path", part)
+    if not 0 <= number < _NUMBERS:
+        raise ArgumentError(f"a number in a path is from 0 to 2**62 - 1, not {number}")
+    return number & _MASK, _OF_NUMBERS | number >> 32
+
+
+@lru_cache(maxsize=256)
+def _crc32c(name: str) -> int:
+    register = _MASK
+    for byte in name.encode("utf-8", "surrogatepass"):
+        register ^= byte
+        for _ in range(8):
+            register = register >> 1 ^ (_CASTAGNOLI if register & 1 else 0)
+    return register ^ _MASK

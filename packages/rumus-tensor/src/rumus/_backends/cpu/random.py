@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rumus._backends.generator import threefry2x32
+
 Array = npt.NDArray[Any]
 
-_ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
-_PARITY = 0x1BD11BDA
 _MASK = 0xFFFFFFFF
 _BLOCK = 1 << 14  # pairs of words at a time: what a core's second-level cache holds
 
@@ -31,26 +31,6 @@ def random(kind: str, shape: tuple[int, ...], seed: int, position: int) -> Array
         part[0::2] = u0
         part[1::2] = u1
     return out[:size].reshape(shape)
-
-
-def threefry2x32(key: tuple[int, int], counter0: Array, counter1: int) -> tuple[Array, Array]:
-    """Two words for each element of ``counter0`` (uint32, changed in place)."""
-    ks = (key[0], key[1], _PARITY ^ key[0] ^ key[1])
-    x0, x1 = counter0, np.full_like(counter0, (counter1 + ks[1]) & _MASK)
-    x0 += np.uint32(ks[0])
-    low = np.empty_like(x1)
-    for r in range(20):
-        x0 += x1
-        rotation = _ROTATIONS[r % 8]
-        np.right_shift(x1, np.uint32(32 - rotation), out=low)
-        np.left_shift(x1, np.uint32(rotation), out=x1)
-        x1 |= low
-        x1 ^= x0
-        if r % 4 == 3:
-            s = (r + 1) // 4
-            x0 += np.uint32(ks[s % 3])
-            x1 += np.uint32((ks[(s + 1) % 3] + s) & _MASK)
-    return x0, x1
 
 
 def _unit(words: Array) -> Array:
