@@ -212,10 +212,11 @@ def writing(folder: Path, x: Array, y: Array, rounds: int) -> dict[str, float]:
 def large_order(count: int) -> dict[str, float]:
     """A shuffled order: seconds to its first batch and to its end, and MiB at most."""
     from rumus.data._order import shuffled_order
+    from rumus.data._random import PurposeStreams
 
     before = memory("VmHWM")
     started = time.perf_counter()
-    order = shuffled_order(count, 0, 0)
+    order = shuffled_order(count, PurposeStreams(0), 0)
     order.take(slice(0, 128))
     first = time.perf_counter() - started
     order.take(slice(0, count))

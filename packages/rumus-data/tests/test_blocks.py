@@ -20,7 +20,7 @@ from rumus.data import (
     random_split,
     sample_generator,
 )
-from rumus.tensor import ArgumentError, ShapeError, Tensor
+from rumus.tensor import ArgumentError, Generator, ShapeError, Tensor
 
 
 class Counting:
@@ -179,17 +179,16 @@ def test_a_transform_keeps_the_batch_path() -> None:
     assert MapDataset(below, negated, batched=True)[3].input.numpy().tolist() == [-3] * 3
 
 
+def sample_stream(seed: int, epoch: int, index: int) -> np.random.Generator:
+    key = Generator(seed).derive("sample", epoch, index, 0).state()[0]
+    sequence = np.random.SeedSequence(key, spawn_key=(index, 0))
+    return np.random.Generator(np.random.PCG64(sequence))
+
+
 def test_a_random_transform_depends_on_seed_epoch_and_index_alone() -> None:
     plain = inputs(numbers())
     for epoch, loader_epoch in enumerate([0, 1]):
-        expected = np.stack(
-            [
-                np.random.Generator(np.random.PCG64(np.random.SeedSequence([9, epoch, k]))).random(
-                    3, np.float32
-                )
-                for k in range(100)
-            ]
-        )
+        expected = np.stack([sample_stream(9, epoch, k).random(3, np.float32) for k in range(100)])
         for dataset in (
             MapDataset(numbers(), jittered),
             MapDataset(ItemsOnly(numbers()), jittered),
@@ -212,7 +211,7 @@ def test_random_transforms_on_top_of_each_other_draw_independently() -> None:
 
 
 def test_outside_of_a_loader_the_seed_and_the_epoch_are_0() -> None:
-    expected = np.random.Generator(np.random.PCG64(np.random.SeedSequence([0, 0, 5]))).random(3)
+    expected = sample_stream(0, 0, 5).random(3)
     np.testing.assert_array_equal(sample_generator(5).random(3), expected)
     list(DataLoader(numbers(), 7, seed=4))
     np.testing.assert_array_equal(sample_generator(5).random(3), expected)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from rumus.data import ArrayDataset, DataLoader
 from rumus.data._order import BUCKETED_FROM, BucketedOrder, shuffled_order
-from rumus.tensor import ArgumentError
+from rumus.data._random import PurposeStreams
+from rumus.tensor import ArgumentError, Generator
 
 
 def numbers(loader: DataLoader) -> list[list[int]]:
@@ -19,12 +20,16 @@ def loader_of(samples: int, batch_size: int, **options: object) -> DataLoader:
     return DataLoader(dataset, batch_size, **options)  # type: ignore[arg-type]
 
 
+def stream(seed: int, *path: str | int) -> np.random.Generator:
+    key = Generator(seed).derive(*path).state()[0]
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
+
+
 def test_a_shuffle_is_that_of_numpy_for_the_seed_and_the_epoch() -> None:
     loader = loader_of(1000, 1000, shuffle=True, seed=7)
     for epoch in range(3):
         expected = np.arange(1000)
-        sequence = np.random.SeedSequence([7, epoch])
-        np.random.Generator(np.random.PCG64(sequence)).shuffle(expected)
+        stream(7, "order", epoch).shuffle(expected)
         assert numbers(loader) == [expected.tolist()]
 
 
@@ -49,7 +54,7 @@ def test_set_epoch_chooses_the_order() -> None:
 def test_orders_are_all_about_equally_likely() -> None:
     counts: dict[tuple[int, ...], int] = {}
     for epoch in range(2400):
-        order = tuple(shuffled_order(4, 1, epoch).take(slice(0, 4)).tolist())
+        order = tuple(shuffled_order(4, PurposeStreams(1), epoch).take(slice(0, 4)).tolist())
         counts[order] = counts.get(order, 0) + 1
     expected = 2400 / 24
     statistic = sum((count - expected) ** 2 / expected for count in counts.values())
@@ -59,7 +64,8 @@ def test_orders_are_all_about_equally_likely() -> None:
 
 def test_a_very_large_shuffle_is_a_permutation_and_depends_on_no_reading_order() -> None:
     length = 300_000
-    whole, pieces = BucketedOrder(length, 3, 5), BucketedOrder(length, 3, 5)
+    streams = PurposeStreams(3)
+    whole, pieces = BucketedOrder(length, streams, 5), BucketedOrder(length, streams, 5)
     expected = whole.take(slice(0, length))
     for start in reversed(range(0, length, 9973)):
         part = slice(start, start + 9973)
@@ -67,21 +73,18 @@ def test_a_very_large_shuffle_is_a_permutation_and_depends_on_no_reading_order()
     np.testing.assert_array_equal(pieces.take(slice(1, length, 3)), expected[1::3])
     np.testing.assert_array_equal(np.sort(expected), np.arange(length))
     assert abs(np.corrcoef(expected, np.arange(length))[0, 1]) < 0.01
-    assert not np.array_equal(BucketedOrder(length, 3, 6).take(slice(0, 99)), expected[:99])
-    assert len(shuffled_order(BUCKETED_FROM + 1, 0, 0)) == BUCKETED_FROM + 1
+    assert not np.array_equal(BucketedOrder(length, streams, 6).take(slice(0, 99)), expected[:99])
+    assert len(shuffled_order(BUCKETED_FROM + 1, streams, 0)) == BUCKETED_FROM + 1
 
 
 def test_a_very_large_shuffle_shuffles_the_buckets_of_random_bytes() -> None:
     length = 600_000
-    buckets = np.random.Generator(np.random.PCG64(np.random.SeedSequence([3, 5]))).integers(
-        256, size=length, dtype=np.uint8
-    )
+    buckets = stream(3, "order", 5).integers(256, size=length, dtype=np.uint8)
     start = 0
-    order = BucketedOrder(length, 3, 5)
+    order = BucketedOrder(length, PurposeStreams(3), 5)
     for bucket in range(256):
         expected = np.flatnonzero(buckets == bucket).astype(np.int32)
-        sequence = np.random.SeedSequence([3, 5], spawn_key=(bucket,))
-        np.random.Generator(np.random.PCG64(sequence)).shuffle(expected)
+        stream(3, "order", 5, bucket).shuffle(expected)
         part = slice(start, start + len(expected))
         np.testing.assert_array_equal(order.take(part), expected)
         start = part.stop

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from rumus.data import ArrayDataset, DataItem, DataLoader, LoaderStateError, MapDataset
+from rumus.tensor import ArgumentError
 
 SAMPLES, BATCH = 50, 8
 
@@ -60,21 +61,61 @@ def test_a_loop_goes_on_after_any_batch(workers: int, resumed_workers: int) -> N
 
         third = loader(workers)
         third.load_state_dict(through_json(second.state_dict()))
-        assert epoch(third) == epochs[1][taken + more :]
+        if taken + more < count:
+            assert epoch(third) == epochs[1][taken + more :]
         assert epoch(third) == epochs[2]
         assert epoch(third) == epochs[3]
 
 
-def test_after_the_last_batch_an_empty_remainder_and_then_the_next_epoch() -> None:
-    first = loader(2)
-    epochs = [epoch(first)]
-    state = first.state_dict()
-    epochs.append(epoch(first))
+def test_the_end_of_an_epoch_is_the_beginning_of_the_next_one() -> None:
+    it = loader(2)
+    epochs = [epoch(loader())]
+    for number, _ in enumerate(it):
+        state, stays = it.state_dict(), it.state_dict(at_end="stay")
+        assert (stays["epoch"], stays["batch"]) == (0, number + 1)
+        if number + 1 < len(it):
+            assert state == stays
+    assert (state["epoch"], state["batch"], state["skipped"]) == (1, 0, 0)
+    assert it.state_dict() == state
+    assert it.state_dict(at_end="stay") == stays
+    epochs.append(epoch(it))
 
     second = loader()
     second.load_state_dict(state)
-    assert epoch(second) == []
+    assert second.epoch == 1
     assert epoch(second) == epochs[1]
+    assert second.epoch == 2
+    second.load_state_dict(stays)
+    assert second.epoch == 0
+    assert second.state_dict() == stays
+    assert epoch(second) == []
+    assert second.epoch == 1
+    assert epoch(second) == epochs[1]
+    with pytest.raises(ArgumentError, match='"next" or "stay"'):
+        it.state_dict(at_end="end")  # type: ignore[arg-type]
+
+
+def test_an_epoch_without_batches_has_ended() -> None:
+    it = DataLoader(ArrayDataset(np.zeros(3), np.zeros(3)), 8, drop_last=True)
+    assert (list(it), it.state_dict()["epoch"], it.epoch) == ([], 1, 1)
+
+
+@pytest.mark.parametrize("stop_at", [0, 3, 6])
+def test_a_range_from_the_loader_s_epoch_runs_every_epoch_once(stop_at: int) -> None:
+    whole = loader()
+    expected = [epoch(whole) for _ in range(3)]
+    first = loader(2)
+    seen = [bytes_of(batch) for batch in first]
+    for number, batch in enumerate(first):
+        seen.append(bytes_of(batch))
+        if number == stop_at:
+            break
+    assert len(first) == 7
+    second = loader()
+    second.load_state_dict(first.state_dict())
+    for _ in range(second.epoch, 3):
+        seen += epoch(second)
+    assert seen == sum(expected, [])
 
 
 def test_a_state_from_before_the_first_batch_is_the_beginning() -> None:
@@ -116,7 +157,7 @@ def test_set_epoch_of_the_same_epoch_keeps_the_place() -> None:
         (lambda: loader(batch_size=9), "batch_size"),
         (lambda: loader(shuffle=False), "shuffle"),
         (lambda: loader(drop_last=True), "drop_last"),
-        (lambda: loader(world_size=2), "world_size"),
+        (lambda: loader(world_size=2), "batch_size"),
         (lambda: DataLoader(ArrayDataset(np.zeros(9), np.zeros(9)), 8, True, seed=5), "length"),
         (lambda: loader(shuffle=False, sampler=range(100)), "sampler"),
     ],
@@ -127,7 +168,17 @@ def test_a_state_of_another_loader_is_refused(other: Callable[[], DataLoader], n
 
 
 @pytest.mark.parametrize(
-    "change", [{"batch": 99}, {"batch": -1}, {"epoch": 1.5}, {"version": 9}, {"epoch": None}]
+    "change",
+    [
+        {"batch": 99},
+        {"batch": -1},
+        {"epoch": 1.5},
+        {"version": 9},
+        {"version": 1},
+        {"epoch": None},
+        {"streams": 3},
+        {"streams": 0},
+    ],
 )
 def test_a_broken_state_is_refused(change: dict[str, object]) -> None:
     state = {**loader().state_dict(), **change}
@@ -153,8 +204,20 @@ def test_a_rank_goes_on_from_the_end_of_one_with_more_batches() -> None:
     first, second = (DataLoader(dataset, 1, rank=rank, world_size=2) for rank in range(2))
     assert (len(list(first)), len(second)) == (3, 2)
     second.load_state_dict(first.state_dict())
+    assert second.epoch == 1
+    assert len(list(second)) == 2
+    second.load_state_dict(first.state_dict(at_end="stay"))
     assert list(second) == []
     assert len(list(second)) == 2
+
+
+def test_the_rank_with_fewer_batches_has_ended_when_its_loop_has() -> None:
+    dataset = ArrayDataset(np.arange(5), np.arange(5))
+    first, second = (DataLoader(dataset, 1, rank=rank, world_size=2) for rank in range(2))
+    for number, _ in enumerate(second):
+        first.load_state_dict(second.state_dict())
+        assert [int(batch.target.item()) for batch in first] == [0, 2, 4][number + 1 :]
+    assert (second.state_dict()["epoch"], second.state_dict()["batch"]) == (1, 0)
 
 
 @pytest.mark.parametrize("state", [None, [], 3, "state"])
@@ -188,14 +251,15 @@ def test_samples_that_cannot_be_read_are_skipped_and_counted(workers: int) -> No
     ]
 
     assert targets(it) == expected
-    assert it.stats().skipped == it.state_dict()["skipped"] == 7
+    assert it.stats().skipped == it.state_dict(at_end="stay")["skipped"] == 7
+    assert it.state_dict()["skipped"] == 0
     running = iter(it)
     next(running)
     assert it.state_dict()["skipped"] == 1
     resumed = DataLoader(Faulty(), BATCH, on_error="skip", num_workers=workers)
     resumed.load_state_dict(it.state_dict())
     assert targets(resumed) == expected[1:]
-    assert resumed.state_dict()["skipped"] == 7
+    assert resumed.state_dict(at_end="stay")["skipped"] == 7
 
 
 @pytest.mark.parametrize("workers", [0, 3])
@@ -241,5 +305,5 @@ def test_a_batch_of_which_nothing_can_be_read_is_left_out(workers: int) -> None:
 
     it = DataLoader(Half(), BATCH, on_error="skip", num_workers=workers)
     assert [batch[0] for batch in targets(it)] == [0, 24, 32, 40, 48]
-    assert it.state_dict()["batch"] == 7
-    assert it.state_dict()["skipped"] == 16
+    assert it.state_dict(at_end="stay")["batch"] == 7
+    assert it.state_dict(at_end="stay")["skipped"] == 16

@@ -289,7 +289,7 @@ def test_a_fork_may_drop_a_loop_whose_lock_was_held() -> None:
     held, forked = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with running._source._arrived:  # type: ignore[attr-defined]
+        with running._source._lock:  # type: ignore[attr-defined]
             held.set()
             forked.wait()
 

@@ -6,6 +6,7 @@ from ._dataset import Dataset
 from ._errors import (
     DatasetError,
     LoaderStateError,
+    LoopInUseError,
     RecordCorruptError,
     RecordError,
     RecordFileChangedError,
@@ -34,6 +35,7 @@ __all__ = [
     "Field",
     "LoaderStateError",
     "LoaderStats",
+    "LoopInUseError",
     "MapDataset",
     "RecordCorruptError",
     "RecordDataset",

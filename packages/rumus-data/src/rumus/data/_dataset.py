@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -10,7 +11,8 @@ import numpy.typing as npt
 
 from rumus.tensor import ArgumentError
 
-from ._item import DataItem
+from ._errors import DatasetError
+from ._item import DataItem, as_array, raw_parts
 
 Indices: TypeAlias = Sequence[int] | npt.NDArray[np.integer[Any]]
 BatchGetter: TypeAlias = Callable[[Indices], DataItem]
@@ -46,12 +48,57 @@ def batch_getter(dataset: Dataset) -> BatchGetter | None:
     return getter
 
 
+def checked_dataset(name: str, value: object) -> Dataset:
+    """The value, if it can be a data set.
+
+    Raises:
+        ArgumentError: It has no length, or gives nothing by number.
+    """
+    if not isinstance(value, Dataset):
+        raise ArgumentError(
+            f"{name} must have __len__ and __getitem__, which a {type(value).__name__} has not"
+        )
+    return value
+
+
+def checked_batch(batch: object, source: str, count: int | None = None) -> DataItem:
+    """The batch that something gave, which keeps what a batch promises.
+
+    Args:
+        batch: What it gave.
+        source: What it was, for errors.
+        count: How many samples were asked for; None if it may give any number.
+
+    Raises:
+        DatasetError: It is no DataItem, or does not have that many inputs and targets.
+    """
+    if not isinstance(batch, DataItem):
+        raise DatasetError(not_an_item(source, batch))
+    if count is not None:
+        for name, part in zip(("inputs", "targets"), raw_parts(batch), strict=True):
+            shape = as_array(part).shape if not hasattr(part, "shape") else part.shape
+            if not shape or shape[0] != count:
+                raise DatasetError(
+                    f"{source} has {name} of shape {shape}, where {count} samples were asked for; "
+                    "the first axis counts them"
+                )
+    return batch
+
+
+def not_an_item(source: str, value: object) -> str:
+    """What is wrong with something that should have been a DataItem."""
+    return f"{source} is a {type(value).__name__}; it must be a DataItem"
+
+
 def checked_index(index: int, length: int) -> int:
     """The index counted from the front.
 
     Raises:
+        ArgumentError: It is no integer.
         IndexError: It lies outside the data set.
     """
+    if type(index) is not int:
+        index = _integer(index)
     if -length <= index < length:
         return index + length if index < 0 else index
     raise IndexError(f"index {index} is outside a data set of {length} samples")
@@ -61,20 +108,47 @@ def checked_indices(indices: Indices, length: int) -> npt.NDArray[np.intp]:
     """Indices counted from the front, as an array of numpy's index type.
 
     Raises:
-        ArgumentError: They are no integers.
+        ArgumentError: They are no integers, or no row of them.
         IndexError: One of them lies outside the data set.
     """
-    array = np.asarray(indices)
+    array: npt.NDArray[Any] = indices if isinstance(indices, np.ndarray) else _array_of(indices)
+    if array.ndim != 1:
+        raise ArgumentError(f"indices are a row of numbers, not of shape {array.shape}")
     if array.dtype.kind not in "iu" and array.size:
         raise ArgumentError(
             f"samples are numbered by integers, not by {array.dtype} such as {array.flat[0]!r}"
             + ("; np.flatnonzero(mask) makes numbers of a mask" if array.dtype == bool else "")
         )
-    array = array.astype(np.intp, copy=False)
+    if array.dtype.kind == "u" and array.size and array.max() >= length:
+        checked_index(int(array.max()), length)  # before a very large one becomes negative
+    numbers: npt.NDArray[np.intp] = array.astype(np.intp, copy=False)
     # seen as unsigned, a negative index is larger than any length: one pass instead of two
-    if not array.size or np.maximum.reduce(array.view(np.uintp)) < length:
-        return array
-    low, high = array.min(), array.max()
+    if not numbers.size or np.maximum.reduce(numbers.view(np.uintp)) < length:
+        return numbers
+    low, high = numbers.min(), numbers.max()
     if low < -length or high >= length:
         checked_index(int(high if high >= length else low), length)
-    return array if low >= 0 else np.where(array < 0, array + length, array)
+    return numbers if low >= 0 else np.where(numbers < 0, numbers + length, numbers)
+
+
+def _array_of(indices: Indices) -> npt.NDArray[Any]:
+    if not isinstance(indices, range):
+        for index in indices:
+            if isinstance(index, bool | np.bool_):  # which numpy would count among integers
+                raise ArgumentError(
+                    f"samples are numbered by integers, not by {index}; np.flatnonzero(mask) makes "
+                    "numbers of a mask"
+                )
+    try:
+        return np.asarray(indices)
+    except (ValueError, OverflowError) as error:
+        raise ArgumentError(f"indices are a row of numbers: {error}") from None
+
+
+def _integer(value: object) -> int:
+    try:
+        if not isinstance(value, bool | np.bool_):
+            return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        pass
+    raise ArgumentError(f"samples are numbered by integers, not by {value!r}")

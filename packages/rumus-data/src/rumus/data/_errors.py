@@ -10,7 +10,8 @@
     │   ├── RecordFileChangedError           a file that was cut or replaced since it was opened
     │   └── RecordWriteError (OSError)       the system refused to write, a full disk for example
     ├── DatasetError (RuntimeError)          a data set that does not keep its promises
-    └── LoaderStateError (ValueError)        a saved state that does not fit the loader
+    ├── LoaderStateError (ValueError)        a saved state that does not fit the loader
+    └── LoopInUseError (RuntimeError)        a loop asked for a batch while it is making one
 """
 
 from rumus.tensor import RumusError
@@ -46,3 +47,7 @@ class DatasetError(RumusError, RuntimeError):
 
 class LoaderStateError(RumusError, ValueError):
     """A saved state does not fit the loader that is to go on from it."""
+
+
+class LoopInUseError(RumusError, RuntimeError):
+    """A loop was asked for a batch by the very thread that it is making one for."""

@@ -12,14 +12,17 @@ from rumus.tensor import ArgumentError, Device, DTypeError, Tensor
 
 from ._buffers import BufferPool
 from ._collate import Collate, stack_items
-from ._dataset import Dataset, batch_getter
+from ._dataset import Dataset, batch_getter, checked_batch, not_an_item
 from ._errors import DatasetError
 from ._gather import gathered_batch
 from ._item import DataItem, HostArray, as_array, as_tensor, narrowed, raw_parts
 from ._open_batch import Part, SharedFilling, opened_batch
 from ._order import IndexArray, Order
 from ._plan import Split
-from ._sample_random import FetchingEpoch
+from ._random import Streams
+from ._sample_random import Samples, fetching
+
+_NOTE = "while the loader"  # begins our notes on errors
 
 
 class StopFlag:
@@ -65,7 +68,7 @@ class Fetcher:
         split: How it is cut into batches.
         collate: The user's, or None for stacking.
         device: Where batches go.
-        seed: The seed of the loader.
+        streams: The loader's random numbers.
         epoch: The number of the epoch.
         skips_errors: Whether samples that cannot be read are left out.
         pool: The memory of stacked batches.
@@ -78,7 +81,7 @@ class Fetcher:
     split: Split
     collate: Collate | None
     device: Device
-    seed: int
+    streams: Streams
     epoch: int
     skips_errors: bool
     pool: BufferPool
@@ -111,8 +114,12 @@ class Fetcher:
         """The batch of a number; errors are in the result."""
         result = Fetched()
         try:
-            with FetchingEpoch(self.seed, self.epoch):
-                self._make(number, result)
+            positions = self.split.positions(number)
+            numbers = self.order.take(positions)
+            again = self.order.occurrences(positions)
+            occurrences = None if again is None else again.tolist()
+            samples = Samples(self.streams, self.epoch, numbers.tolist(), occurrences)
+            fetching(samples, lambda own: self._make(numbers, own, number, result))
         except BaseException as error:
             result.item, result.error = None, _passable(error)
         return result
@@ -123,7 +130,7 @@ class Fetcher:
         try:
             if len(self.dataset) != self.length:
                 return None
-            parts = [self.split.indices(self.order, number) for number in numbers]
+            parts = [self.order.take(self.split.positions(number)) for number in numbers]
             pair = gathered_batch(self.dataset, np.concatenate(parts))
             if pair is None:  # of samples that are not alike, each batch finds its own dtype
                 return None
@@ -139,7 +146,7 @@ class Fetcher:
         try:
             if len(self.dataset) != self.length:
                 return None
-            indices = self.split.indices(self.order, number)
+            indices = self.order.take(self.split.positions(number))
             batch = opened_batch(self.dataset, indices)
         except Exception:
             return None
@@ -175,21 +182,20 @@ class Fetcher:
             results.append(result)
         return results
 
-    def _make(self, number: int, result: Fetched) -> None:
+    def _make(self, numbers: IndexArray, samples: Samples, number: int, result: Fetched) -> None:
         length = len(self.dataset)
         if length != self.length:
             raise DatasetError(
                 f"the data set had {self.length} samples when epoch {self.epoch} began and has "
                 f"{length} now; its length must not change during an epoch"
             )
-        indices = self.split.indices(self.order, number)
-        batch = self._whole_batch(indices, number, result)
+        batch = self._whole_batch(numbers, number, result)
         if batch is None:
-            batch = self._from_items(indices.tolist(), number, result)
+            batch = self._from_items(numbers.tolist(), samples, number, result)
         if batch is None:
             return
         started = perf_counter()
-        result.samples = len(indices) - len(result.failures)
+        result.samples = len(numbers) - len(result.failures)
         result.item = self._as_tensors(batch, number)
         result.upload_seconds = perf_counter() - started
 
@@ -207,14 +213,14 @@ class Fetcher:
             self._note(error, number, self._first_bad(indices.tolist()))
             raise
         result.fetch_seconds = perf_counter() - started
-        if not isinstance(batch, DataItem):
-            raise self._no_item("__getitems__", batch)
-        return batch
+        return checked_batch(batch, self._source("__getitems__"), len(indices))
 
-    def _from_items(self, indices: list[int], number: int, result: Fetched) -> DataItem | None:
+    def _from_items(
+        self, indices: list[int], samples: Samples, number: int, result: Fetched
+    ) -> DataItem | None:
         """The batch as the data set's samples, collated; None if no sample could be read."""
         started = perf_counter()
-        items = self._items(indices, number, result)
+        items = self._items(indices, samples, number, result)
         fetched = perf_counter()
         result.fetch_seconds = fetched - started
         if not items:
@@ -230,16 +236,17 @@ class Fetcher:
         except Exception as error:
             self._note(error, number, None)
             raise
-        if not isinstance(batch, DataItem):
-            raise self._no_item("collate", batch)
         result.collate_seconds = perf_counter() - fetched
-        return batch
+        return checked_batch(batch, self._source("collate"))
 
-    def _items(self, indices: list[int], number: int, result: Fetched) -> list[DataItem]:
+    def _items(
+        self, indices: list[int], samples: Samples, number: int, result: Fetched
+    ) -> list[DataItem]:
         items = []
-        for index in indices:
+        for position, index in enumerate(indices):
             if self.stop.raised:
                 raise _Unwanted
+            samples.only = position
             try:
                 item = self.dataset[index]
             except Exception as error:
@@ -249,7 +256,7 @@ class Fetcher:
                 result.failures.append((index, error))
                 continue
             if not isinstance(item, DataItem):
-                raise self._no_item(f"sample {index}", item)
+                raise DatasetError(not_an_item(self._source(f"sample {index}"), item))
             items.append(item)
         return items
 
@@ -275,14 +282,14 @@ class Fetcher:
         return None
 
     def _note(self, error: Exception, number: int, index: int | None) -> None:
+        """Say in the error where it came up; an older note of ours is of another time."""
         sample = "" if index is None else f"sample {index}, "
-        error.add_note(f"while the loader made {sample}batch {number} of epoch {self.epoch}")
+        notes = getattr(error, "__notes__", [])
+        notes[:] = [note for note in notes if not str(note).startswith(_NOTE)]
+        error.add_note(f"{_NOTE} made {sample}batch {number} of epoch {self.epoch}")
 
-    def _no_item(self, source: str, value: object) -> DatasetError:
-        return DatasetError(
-            f"{source} of {type(self.dataset).__name__} is a {type(value).__name__}; "
-            "it must be a DataItem"
-        )
+    def _source(self, part: str) -> str:
+        return f"{part} of {type(self.dataset).__name__}"
 
 
 class _Unwanted(Exception):  # noqa: N818 (it never leaves the loader)

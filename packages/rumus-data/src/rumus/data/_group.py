@@ -24,7 +24,10 @@ def gathers(dataset: Dataset) -> bool:
     Data sets of the user are asked once for each batch, as they were promised.
     """
     if type(dataset) is RecordDataset:
-        return dataset.is_regular()
+        try:
+            return dataset.is_regular()
+        except Exception:  # it will be raised where the sample is asked for
+            return False
     if type(dataset) is ArrayDataset:
         return True
     if type(dataset) is Subset or type(dataset) is ConcatDataset:

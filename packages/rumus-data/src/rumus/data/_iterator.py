@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from time import perf_counter
 from typing import Protocol
 
-from ._fetch import Fetched
+from ._errors import LoopInUseError
+from ._fetch import Fetched, StopFlag
 from ._item import DataItem
-from ._state import Position
+from ._state import Position, Progress
 from ._stats import LoaderStats
 
 OnFailure = Callable[[int, Exception], None]
@@ -24,8 +27,8 @@ class Source(Protocol):
         """Begin to make batches."""
         ...
 
-    def take(self, number: int) -> Fetched:
-        """The batch of a number; numbers are taken in order."""
+    def take(self, number: int) -> Fetched | None:
+        """The batch of a number; numbers are taken in order. None after :meth:`stop`."""
         ...
 
     def waiting(self) -> int:
@@ -44,39 +47,50 @@ class OwnThread:
         fetch: Makes the batches of several numbers, up to the first error.
         end: The number behind the last batch.
         group: How many batches are made at once.
+        stop: Raised when nobody takes batches any more; ``fetch`` may look at it.
     """
 
-    def __init__(self, fetch: Callable[[range], list[Fetched]], end: int, group: int) -> None:
+    def __init__(
+        self, fetch: Callable[[range], list[Fetched]], end: int, group: int, stop: StopFlag
+    ) -> None:
         self._fetch = fetch
         self._end = end
         self._group = group
+        self._stop = stop
         self._made: deque[Fetched] = deque()
 
     def start(self) -> None:
         """Nothing: a batch is made when it is taken."""
 
-    def take(self, number: int) -> Fetched:
-        """The batch of a number; numbers are taken in order."""
-        if not self._made:
-            self._made.extend(self._fetch(range(number, min(number + self._group, self._end))))
-        return self._made.popleft()
+    def take(self, number: int) -> Fetched | None:
+        """The batch of a number; numbers are taken in order. None after :meth:`stop`."""
+        if not self._made and not self._stop.raised:
+            made = self._fetch(range(number, min(number + self._group, self._end)))
+            self._made.extend(made)
+        try:
+            return None if self._stop.raised else self._made.popleft()
+        except IndexError:  # stopped by another thread or a signal handler meanwhile
+            return None
 
     def waiting(self) -> int:
         """The number of finished batches that wait."""
         return len(self._made)
 
     def stop(self) -> None:
-        """Forget what was made."""
+        """Forget what was made, and make no more."""
+        self._stop.raised = True
         self._made.clear()
 
 
 class LoaderIterator:
     """The batches of one epoch, in order.
 
+    Several threads may share it: each batch goes to one of them.
+
     Args:
         source: Where they come from.
         end: The number behind the last batch.
-        position: How far the epoch has come; kept up to date.
+        progress: How far the epoch has come; kept up to date.
         stats: What is measured; kept up to date.
         on_failure: Told about each sample that was left out, before its batch is delivered.
     """
@@ -85,17 +99,19 @@ class LoaderIterator:
         self,
         source: Source,
         end: int,
-        position: Position,
+        progress: Progress,
         stats: LoaderStats,
         on_failure: OnFailure | None,
     ) -> None:
         self._source = source
         self._end = end
-        self._position = position
+        self._progress = progress
         self._stats = stats
         self._on_failure = on_failure
         self._process = os.getpid()
-        self._finalizer = weakref.finalize(self, source.stop)
+        self._lock = threading.RLock()
+        self._owner: int | None = None  # the thread that a batch is being made for
+        self._finalizer = weakref.finalize(self, _leave, progress, source)
         self._finalizer.atexit = False  # the pipelines see to that themselves
         source.start()
 
@@ -108,35 +124,65 @@ class LoaderIterator:
                 "this loop began before a fork, and its threads are not in the new process; "
                 "begin a new one there"
             )
+        if self._owner == threading.get_ident():
+            raise LoopInUseError(
+                "this loop was asked for a batch by the thread that it is making one for, in a "
+                "signal handler, a finalizer or on_error"
+            )
+        progress = self._progress
+        before = behind = None
         try:
-            item = self._next_item()
+            with self._lock:
+                try:
+                    self._owner = threading.get_ident()
+                    behind, item = self._next_item()
+                    before = progress.position
+                    progress.position = behind
+                finally:
+                    self._owner = None
+            if item is not None:
+                return item
         except BaseException:
+            # the exception of a signal may come when the batch is counted and not yet delivered
+            if before is not None and progress.position is behind:
+                progress.position = before
             self.close()
             raise
-        if item is None:
-            self.close()
-            raise StopIteration
-        return item
+        self.close()
+        raise StopIteration
 
     def close(self) -> None:
-        """End the epoch and its threads; further batches are not delivered."""
-        self._end = 0
+        """End the epoch and its threads; further batches are not delivered.
+
+        Any thread and any signal handler may call it; whoever waits for a batch then gets
+        ``StopIteration``.
+        """
         self._finalizer()
 
-    def _next_item(self) -> DataItem | None:
-        position = self._position
-        while position.batch < self._end:
+    def _next_item(self) -> tuple[Position, DataItem | None]:
+        """The position behind the next batch, and the batch; None at the end."""
+        progress = self._progress
+        while (at := progress.position).batch < self._end:
             started = perf_counter()
             depth = self._source.waiting()
-            batch = self._source.take(position.batch)
+            batch = self._source.take(at.batch) if progress.running else None
+            if batch is None:
+                return at, None
             self._stats.add(batch, perf_counter() - started, depth)
             if batch.error is not None:
                 raise batch.error
             if self._on_failure is not None:
                 for index, error in batch.failures:
                     self._on_failure(index, error)
-            position.batch += 1
-            position.skipped += len(batch.failures)
+            skipped = at.skipped + len(batch.failures)
+            behind = replace(at, batch=at.batch + 1, skipped=skipped)
             if batch.item is not None:
-                return batch.item
-        return None
+                return behind, batch.item
+            progress.position = behind
+        progress.ended = True
+        return at, None
+
+
+def _leave(progress: Progress, source: Source) -> None:
+    progress.running = False
+    source.stop()

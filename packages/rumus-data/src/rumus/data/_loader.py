@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from numbers import Integral
 from typing import Any, Literal, TypeAlias
 
 from rumus.tensor import ArgumentError, Device
 
+from ._arguments import checked_flag, checked_number, checked_seed
 from ._buffers import BufferPool
 from ._collate import Collate
-from ._dataset import Dataset
+from ._dataset import Dataset, checked_dataset
+from ._errors import DatasetError
 from ._fetch import Fetcher, StopFlag
 from ._group import PREFETCH, gathers, sharing_for
+from ._item import DataItem
 from ._iterator import LoaderIterator, OwnThread, Source
-from ._order import Order, SequentialOrder, sampled_order, shuffled_order
+from ._order import Order, Sampler, SequentialOrder, sampled_order, shuffled_order
 from ._pipeline import Pipeline
 from ._plan import Split
-from ._state import Identity, Position, loaded_position, saved_state
+from ._random import streams_of
+from ._state import Identity, Position, Progress, loaded_position, saved_state
 from ._stats import LoaderStats
 
+_OF_A_SAMPLER = ("__len__", "__iter__")
 OnError: TypeAlias = Literal["raise", "skip"] | Callable[[int, Exception], None]
 
 
@@ -49,12 +54,13 @@ class DataLoader:
         prefetch_factor: Finished batches that wait, per worker, at most. Besides them each worker
             has one in hand. By default 2; up to 8 of small batches (at most 4 MiB of them together)
             of data sets whose batches are nothing but copies.
-        seed: Where the order and the samples' random numbers come from, from 0. It is 0 unless
-            given, so that every run is the same.
+        seed: Where the order and the samples' random numbers come from, from 0 to 2**64 - 1. It is
+            0 unless given, so that every run is the same.
         device: Where batches go, ``"cpu"``, ``"gpu"``, ``"gpu:N"`` or ``"auto"``; the workers bring
             them there ahead of their use.
-        sampler: The numbers of an epoch's samples in order, read at the start of each epoch. If it
-            has ``set_epoch``, it is told the epoch first. Not together with ``shuffle``.
+        sampler: The numbers of an epoch's samples in order, as many as its length says, read at the
+            start of each epoch. If it has ``set_epoch``, it is told the epoch first. Not together
+            with ``shuffle``.
         collate: Makes a batch of a list of samples; such a loader asks sample by sample.
         rank: The number of this process among those that share the samples.
         world_size: How many processes share them. Each sample goes to exactly one rank: rank r
@@ -87,19 +93,24 @@ class DataLoader:
         seed: int = 0,
         device: Device | str = "cpu",
         *,
-        sampler: Iterable[int] | None = None,
+        sampler: Sampler | None = None,
         collate: Collate | None = None,
         rank: int = 0,
         world_size: int = 1,
         on_error: OnError = "raise",
     ) -> None:
-        num_workers = _number("num_workers", num_workers, 0)
+        dataset = checked_dataset("dataset", dataset)
+        shuffle, drop_last = checked_flag("shuffle", shuffle), checked_flag("drop_last", drop_last)
+        num_workers = checked_number("num_workers", num_workers, 0)
         if prefetch_factor is not None:
-            prefetch_factor = _number("prefetch_factor", prefetch_factor, 1)
-        seed = _number("seed", seed, 0)
-        batch_size = _number("batch_size", batch_size, 1)
-        world_size, rank = _number("world_size", world_size, 1), _number("rank", rank, 0)
-        if sampler is not None and not hasattr(sampler, "__len__"):
+            prefetch_factor = checked_number("prefetch_factor", prefetch_factor, 1)
+        seed = checked_seed(seed)
+        batch_size = checked_number("batch_size", batch_size, 1)
+        world_size, rank = (
+            checked_number("world_size", world_size, 1),
+            checked_number("rank", rank, 0),
+        )
+        if sampler is not None and not all(hasattr(sampler, name) for name in _OF_A_SAMPLER):
             raise ArgumentError(
                 f"the sampler must have a length and give its numbers anew in each epoch; a "
                 f"{type(sampler).__name__} has none"
@@ -121,8 +132,10 @@ class DataLoader:
         self._collate = collate
         self._on_error = on_error
         self._pool = BufferPool(keep=num_workers * ((prefetch_factor or PREFETCH) + 1) + 2)
+        self._beginning = threading.RLock()  # held while an iteration begins
         self._start = Position()  # of the next iteration
-        self._position: Position | None = None  # of the latest iteration
+        self._latest: Progress | None = None  # of the latest iteration
+        self._looked: tuple[Position, Order] | None = None  # what peek made of the next one
         self._stats = LoaderStats()
         len(self)
 
@@ -132,73 +145,121 @@ class DataLoader:
 
     def _samples(self) -> int:
         """The samples of an epoch, of all ranks together."""
-        return len(self.dataset if self._sampler is None else self._sampler)  # type: ignore[arg-type]
+        return len(self.dataset if self._sampler is None else self._sampler)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next iteration is or continues, for ``range(loader.epoch, end)``."""
+        return self._start.epoch
 
     def __iter__(self) -> LoaderIterator:
         """Begin the next epoch."""
-        position = replace(self._start)
-        order = self._order(position.epoch)
-        end = self._split.batches(len(order))
-        stop = StopFlag()
-        fetcher = Fetcher(
+        with self._beginning:
+            start = self._start
+            order = self._order(start)
+            end = self._split.batches(len(order))
+            stop = StopFlag()
+            source = self._source(self._fetcher(start, order, stop), start.batch, end, stop)
+            progress = Progress(start, self._split.last(len(order)))
+            stats = LoaderStats(start.epoch, self._num_workers)
+            self._start, self._latest, self._stats = Position(start.epoch + 1), progress, stats
+            self._looked = None
+        on_failure = self._on_error if callable(self._on_error) else None
+        return LoaderIterator(source, end, progress, stats, on_failure)
+
+    def peek(self) -> DataItem:
+        """The first batch of the next iteration, without beginning it.
+
+        The calling thread makes the batch; the state, the statistics and ``on_error`` know nothing
+        of it. A sampler is read, and the iteration then takes the order that was read here.
+
+        Raises:
+            DatasetError: The next iteration has no batch.
+        """
+        with self._beginning:
+            start = self._start
+            order = self._order(start)
+            self._looked = (start, order)
+        fetch = self._fetcher(start, order, StopFlag())
+        for number in range(start.batch, self._split.batches(len(order))):
+            result = fetch(number)
+            if result.error is not None:
+                raise result.error
+            if result.item is not None:
+                return result.item
+        raise DatasetError(f"there is no batch to look at in what is left of epoch {start.epoch}")
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next iteration that of an epoch.
+
+        If the next iteration is to go on within that epoch, after :meth:`load_state_dict`, it still
+        does. A loop that is running goes on as it is, and :meth:`state_dict` with it.
+
+        Raises:
+            ArgumentError: The number is negative or no integer.
+        """
+        epoch = checked_number("epoch", epoch, 0)
+        with self._beginning:
+            if epoch != self._start.epoch:
+                self._start = Position(epoch)
+                if self._latest is not None and not self._latest.running:
+                    self._latest = None
+
+    def state_dict(self, at_end: Literal["next", "stay"] = "next") -> dict[str, Any]:
+        """Where the loop is: a few numbers, whatever the size of the data set.
+
+        Batches count when the loop has taken them; those that workers made ahead do not. Any rank
+        may load the state of any other, and so may another number of ranks whose batches together
+        are as large.
+
+        Args:
+            at_end: What an epoch's end is, from its last batch on: ``"next"``, the beginning of the
+                next one; or ``"stay"``, its own end, from which a loader goes on with an empty
+                remainder and then with the next epoch.
+
+        Raises:
+            ArgumentError: ``at_end`` is something else.
+        """
+        if at_end not in ("next", "stay"):
+            raise ArgumentError(f'at_end must be "next" or "stay", not {at_end!r}')
+        latest, start = self._latest, self._start
+        goes_on = latest is not None and not (at_end == "next" and latest.at_end())
+        return saved_state(latest.position if latest and goes_on else start, self._identity())
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Make the next iteration go on where a loop was when its state was taken.
+
+        Args:
+            state: From :meth:`state_dict` of a loader of the same data set, seed, order and global
+                batch size; the numbers of workers and of ranks may differ. An epoch that
+                rumus-data 0.1 began goes on in its own order.
+
+        Raises:
+            LoaderStateError: The state belongs to something else.
+        """
+        last = self._split.last(self._samples())
+        start = loaded_position(state, self._identity(), last)
+        with self._beginning:
+            self._start, self._latest = start, None
+
+    def stats(self) -> LoaderStats:
+        """What was measured in the latest epoch, up to now."""
+        return replace(self._stats)
+
+    def _fetcher(self, start: Position, order: Order, stop: StopFlag) -> Fetcher:
+        return Fetcher(
             dataset=self.dataset,
             length=len(self.dataset),
             order=order,
             split=self._split,
             collate=self._collate,
             device=self.device,
-            seed=self._seed,
-            epoch=position.epoch,
+            streams=streams_of(self._seed, start.streams),
+            epoch=start.epoch,
             skips_errors=self._on_error != "raise",
             pool=self._pool,
             stop=stop,
         )
-        self._stats = LoaderStats(position.epoch, self._num_workers)
-        self._start, self._position = Position(position.epoch + 1), position
-        source = self._source(fetcher, position.batch, end, stop)
-        on_failure = self._on_error if callable(self._on_error) else None
-        return LoaderIterator(source, end, position, self._stats, on_failure)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Make the next iteration that of an epoch.
-
-        If the next iteration is to go on within that epoch, after :meth:`load_state_dict`, it still
-        does.
-
-        Raises:
-            ArgumentError: The number is negative or no integer.
-        """
-        epoch = _number("epoch", epoch, 0)
-        if epoch != self._start.epoch:
-            self._start, self._position = Position(epoch), None
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where the loop is: a few numbers, whatever the size of the data set.
-
-        Batches count when the loop has taken them; those that workers made ahead do not. After the
-        last batch of an epoch the state stands at that epoch's end until the next one begins: a
-        loader that goes on from it has an empty remainder, and then the next epoch. Any rank may
-        load the state of any other.
-        """
-        return saved_state(self._position or self._start, self._identity())
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Make the next iteration go on where a loop was when its state was taken.
-
-        Args:
-            state: From :meth:`state_dict` of a loader of the same data set, seed, order and batch
-                size; the number of workers may differ.
-
-        Raises:
-            LoaderStateError: The state belongs to something else.
-        """
-        most = replace(self._split, rank=0).batches(self._samples())
-        self._start = loaded_position(state, self._identity(), most)
-        self._position = None
-
-    def stats(self) -> LoaderStats:
-        """What was measured in the latest epoch, up to now."""
-        return replace(self._stats)
 
     def _source(self, fetcher: Fetcher, first: int, end: int, stop: StopFlag) -> Source:
         workers = self._num_workers
@@ -207,7 +268,7 @@ class DataLoader:
             self.dataset, self._split.batch_size, workers, self._prefetch_factor, gathered
         )
         if not workers or first >= end:
-            return OwnThread(fetcher.several, end, share.group)
+            return OwnThread(fetcher.several, end, share.group, stop)
         parts = partial(fetcher.parts, count=share.parts)
         return Pipeline(parts, first, end, workers, share.room, share.group, stop)
 
@@ -218,24 +279,21 @@ class DataLoader:
             "seed": self._seed,
             "length": len(self.dataset),
             "shuffle": self._shuffle,
-            "batch_size": self._split.batch_size,
+            "batch_size": self._split.global_batch_size,
             "drop_last": self._split.drop_last,
-            "world_size": self._split.world_size,
         }
 
-    def _order(self, epoch: int) -> Order:
+    def _order(self, start: Position) -> Order:
         length = len(self.dataset)
+        if self._looked is not None:
+            looked, order = self._looked
+            if looked == start and len(order) == self._samples():
+                return order
         if self._sampler is not None:
             set_epoch = getattr(self._sampler, "set_epoch", None)
             if set_epoch is not None:
-                set_epoch(epoch)
+                set_epoch(start.epoch)
             return sampled_order(self._sampler, length)
         if self._shuffle:
-            return shuffled_order(length, self._seed, epoch)
+            return shuffled_order(length, streams_of(self._seed, start.streams), start.epoch)
         return SequentialOrder(length)
-
-
-def _number(name: str, value: int, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ArgumentError(f"{name} must be an integer of at least {least}, not {value!r}")
-    return int(value)

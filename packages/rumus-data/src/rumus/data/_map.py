@@ -10,12 +10,22 @@ import numpy as np
 
 from rumus.tensor import ArgumentError
 
+from ._arguments import checked_flag
 from ._buffers import BufferPool
 from ._collate import stack_items
-from ._dataset import BatchGetter, Dataset, Indices, batch_getter, checked_index, checked_indices
+from ._dataset import (
+    BatchGetter,
+    Dataset,
+    Indices,
+    batch_getter,
+    checked_batch,
+    checked_dataset,
+    checked_index,
+    checked_indices,
+)
 from ._errors import DatasetError
 from ._item import DataItem, as_array, raw_parts
-from ._sample_random import sample_generator
+from ._sample_random import each_of_batch, sample_generator, sample_generators
 
 
 class RandomTransform(Protocol):
@@ -41,8 +51,9 @@ class MapDataset:
     """The samples of another data set, each put through a function.
 
     A transform that has a parameter named ``rng`` is given a ``numpy.random.Generator`` that
-    depends on the loader's seed, the epoch and the sample's number alone, so that augmented samples
-    are bit for bit the same for any number of workers and after a resume. Where several such data
+    depends on the loader's seed, the epoch, the sample's number and how often it came before in the
+    epoch alone, so that augmented samples are bit for bit the same for any number of workers and
+    after a resume. Where several such data
     sets stand on each other, each has random numbers of its own; a data set of yours between them
     has to name the one below in an attribute ``parts``, a tuple.
 
@@ -68,9 +79,9 @@ class MapDataset:
     def __init__(self, dataset: Dataset, transform: Transform, batched: bool = False) -> None:
         if not callable(transform):
             raise ArgumentError(f"transform must be a function, not {transform!r}")
-        self._dataset = dataset
+        self._dataset = checked_dataset("dataset", dataset)
         self._transform = transform
-        self._batched = batched
+        self._batched = checked_flag("batched", batched)
         self._random = ("rngs" if batched else "rng") in _parameters(transform)
         self._depth = _depth(dataset)
         self._pool = BufferPool()
@@ -101,11 +112,11 @@ class MapDataset:
         if self._batched:
             return self._many(batch, wanted)
         inputs, targets = (as_array(part) for part in raw_parts(batch))
-        items = [
-            self._one(DataItem(inputs[k, ...], targets[k, ...]), index)
-            for k, index in enumerate(wanted)
-        ]
-        return stack_items(items, wanted, self._pool)
+
+        def transformed(k: int) -> DataItem:
+            return self._one(DataItem(inputs[k, ...], targets[k, ...]), wanted[k])
+
+        return stack_items(each_of_batch(len(wanted), transformed), wanted, self._pool)
 
     def _one(self, item: DataItem, index: int) -> DataItem:
         given = {"rng": sample_generator(index, self._depth)} if self._random else {}
@@ -114,7 +125,7 @@ class MapDataset:
     def _many(self, batch: DataItem, indices: list[int]) -> DataItem:
         given = {}
         if self._random:
-            given["rngs"] = [sample_generator(index, self._depth) for index in indices]
+            given["rngs"] = sample_generators(indices, self._depth)
         return _checked(self._transform(batch, **given))  # type: ignore[arg-type]
 
 
@@ -122,9 +133,11 @@ def batch_of(dataset: Dataset, indices: Indices, pool: BufferPool) -> DataItem:
     """A batch of a data set, asked for at once where it can be."""
     getter = batch_getter(dataset)
     if getter is not None:
-        return getter(indices)
+        source = f"__getitems__ of {type(dataset).__name__}"
+        return checked_batch(getter(indices), source, len(indices))
     wanted = [int(index) for index in indices]
-    return stack_items([dataset[index] for index in wanted], wanted, pool)
+    items = each_of_batch(len(wanted), lambda position: dataset[wanted[position]])
+    return stack_items(items, wanted, pool)
 
 
 def _checked(item: DataItem) -> DataItem:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import operator
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from rumus.tensor import ArgumentError
+
+from ._random import Streams
 
 IndexArray = npt.NDArray[np.integer[Any]]
 
@@ -28,6 +31,22 @@ class Order(Protocol):
 
     def take(self, positions: slice) -> IndexArray:
         """The samples at a range of positions."""
+        ...
+
+    def occurrences(self, positions: slice) -> IndexArray | None:
+        """How often each of them came before; None if no sample comes twice."""
+        ...
+
+
+class Sampler(Protocol):
+    """The numbers of an epoch's samples."""
+
+    def __len__(self) -> int:
+        """How many they are."""
+        ...
+
+    def __iter__(self) -> Iterator[int]:
+        """The numbers in order."""
         ...
 
 
@@ -48,16 +67,21 @@ class SequentialOrder:
         """The samples at a range of positions."""
         return np.arange(*positions.indices(self._length), dtype=np.intp)
 
+    def occurrences(self, positions: slice) -> None:
+        """None: no sample comes twice."""
+
 
 class ArrayOrder:
     """An order that is written down.
 
     Args:
         indices: The sample at each position.
+        occurrences: How often each came before; None if none comes twice.
     """
 
-    def __init__(self, indices: IndexArray) -> None:
+    def __init__(self, indices: IndexArray, occurrences: IndexArray | None = None) -> None:
         self._indices = indices
+        self._occurrences = occurrences
 
     def __len__(self) -> int:
         return len(self._indices)
@@ -65,6 +89,10 @@ class ArrayOrder:
     def take(self, positions: slice) -> IndexArray:
         """The samples at a range of positions."""
         return self._indices[positions]
+
+    def occurrences(self, positions: slice) -> IndexArray | None:
+        """How often the samples at a range of positions came before."""
+        return None if self._occurrences is None else self._occurrences[positions]
 
 
 class BucketedOrder:
@@ -76,13 +104,13 @@ class BucketedOrder:
 
     Args:
         length: The number of samples, below 2**63.
-        seed: The seed of the loader.
+        streams: Where the random numbers come from.
         epoch: The number of the epoch.
     """
 
-    def __init__(self, length: int, seed: int, epoch: int) -> None:
-        self._entropy = (seed, epoch)
-        self._indices, self._starts = _scattered(length, generator(seed, epoch))
+    def __init__(self, length: int, streams: Streams, epoch: int) -> None:
+        self._streams, self._epoch = streams, epoch
+        self._indices, self._starts = _scattered(length, streams.order(epoch))
         self._shuffled = [False] * _BUCKETS
         self._lock = threading.Lock()
 
@@ -100,50 +128,55 @@ class BucketedOrder:
                 self._shuffle(bucket)
         return self._indices[start:stop:step]
 
+    def occurrences(self, positions: slice) -> None:
+        """None: no sample comes twice."""
+
     def _shuffle(self, bucket: int) -> None:
         with self._lock:
             if not self._shuffled[bucket]:
-                own = generator(*self._entropy, spawn_key=(bucket,))
+                own = self._streams.order(self._epoch, bucket)
                 own.shuffle(self._indices[self._starts[bucket] : self._starts[bucket + 1]])
                 self._shuffled[bucket] = True
 
 
-def generator(*entropy: int, spawn_key: tuple[int, ...] = ()) -> np.random.Generator:
-    """The random numbers that belong to some integers, PCG64 seeded through ``SeedSequence``."""
-    return np.random.Generator(
-        np.random.PCG64(np.random.SeedSequence(entropy, spawn_key=spawn_key))
-    )
-
-
-def shuffled_order(length: int, seed: int, epoch: int) -> Order:
+def shuffled_order(length: int, streams: Streams, epoch: int) -> Order:
     """All samples once, shuffled by Fisher and Yates.
 
     Args:
         length: The number of samples.
-        seed: The seed of the loader, 0 or more.
+        streams: Where the random numbers come from.
         epoch: The number of the epoch, 0 or more.
 
     Returns:
-        The order: ``Generator(PCG64(SeedSequence([seed, epoch]))).shuffle`` of the numbers up to
-        four million samples, a :class:`BucketedOrder` for more.
+        The order: numpy's ``shuffle`` of the numbers up to four million samples, a
+        :class:`BucketedOrder` for more.
     """
     if length > BUCKETED_FROM:
-        return BucketedOrder(length, seed, epoch)
+        return BucketedOrder(length, streams, epoch)
     indices = np.arange(length, dtype=np.intp)
-    generator(seed, epoch).shuffle(indices)
+    streams.order(epoch).shuffle(indices)
     return ArrayOrder(indices)
 
 
-def sampled_order(sampler: Iterable[int], length: int) -> Order:
+def sampled_order(sampler: Sampler, length: int) -> Order:
     """The order that a sampler gives.
 
+    Args:
+        sampler: Numbers of samples, as many as its length says.
+        length: The number of samples in the data set.
+
     Raises:
-        ArgumentError: It gives an index outside the data set, or something that is no integer.
+        ArgumentError: It gives an index outside the data set, something that is no integer, or
+            fewer or more indices than its length says.
     """
+    promised = len(sampler)
     try:
-        indices = np.fromiter(map(_integer, sampler), np.intp)
+        indices = np.fromiter(map(_integer, islice(sampler, promised + 1)), np.intp)
     except OverflowError as error:
         raise ArgumentError(f"the sampler gives an index that is too large: {error}") from error
+    if len(indices) != promised:
+        given = "more" if len(indices) > promised else len(indices)
+        raise ArgumentError(f"the sampler's length is {promised}, and it gives {given} indices")
     outside = np.flatnonzero((indices < 0) | (indices >= length))
     if outside.size:
         position = int(outside[0])
@@ -151,10 +184,28 @@ def sampled_order(sampler: Iterable[int], length: int) -> Order:
             f"the sampler gives index {indices[position]} at position {position}, "
             f"outside a data set of {length} samples"
         )
-    return ArrayOrder(indices)
+    return ArrayOrder(indices, _occurrences(indices))
+
+
+def _occurrences(indices: IndexArray) -> IndexArray | None:
+    """How often the number at each position came before; None if none comes twice."""
+    by_number = indices.argsort(kind="stable")
+    ordered = indices[by_number]
+    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(indices)])
+    if len(first) == len(indices):
+        return None
+    repeats = np.diff(np.append(first, len(indices)))
+    result = np.empty_like(by_number)
+    result[by_number] = np.arange(len(indices)) - first.repeat(repeats)
+    return result
 
 
 def _integer(value: object) -> int:
+    if isinstance(value, bool | np.bool_):
+        raise ArgumentError(
+            f"the sampler must give the numbers of samples, not {value}; np.flatnonzero(mask) "
+            "makes numbers of a mask"
+        )
     try:
         return operator.index(value)  # type: ignore[arg-type]
     except TypeError:

@@ -55,9 +55,13 @@ class Pipeline:
         self._group = group
         self._finished: dict[int, Fetched] = {}
         self._open: deque[tuple[range, Part[list[Fetched]]]] = deque()  # what nobody has begun yet
-        lock = threading.RLock()  # a finalizer may stop the pipeline inside of its own methods
-        self._arrived = threading.Condition(lock)
-        self._has_room = threading.Condition(lock)
+        # Reentrant: a finalizer or a signal handler may stop the pipeline within its own methods.
+        # The loop's thread takes the lock itself, since a signal that arrives in the Python code
+        # of a Condition can leave it held for ever.
+        self._lock = threading.RLock()
+        self._has_room = threading.Condition(self._lock)
+        self._bell = threading.Lock()  # held until what the loop waits for is there
+        self._bell.acquire()
         self._threads: list[threading.Thread] = []
         self._workers = min(workers, end - first)
         self._process = os.getpid()
@@ -70,35 +74,47 @@ class Pipeline:
             self._threads.append(thread)
             thread.start()
 
-    def take(self, number: int) -> Fetched:
-        """The batch of a number, waiting until it is there; numbers are taken in order."""
-        with self._arrived:
-            while number not in self._finished:
-                self._arrived.wait(_WAKE_UP)
-            result = self._finished.pop(number)
-            self._taken = number + 1
-            if self._next() and self._begun - self._taken <= self._room // 2:
-                self._has_room.notify()
-        return result
+    def take(self, number: int) -> Fetched | None:
+        """The batch of a number, waiting until it is there; numbers are taken in order.
+
+        Returns:
+            None if the pipeline was stopped.
+        """
+        while not self._stop.raised:
+            with self._lock:
+                result = self._finished.pop(number, None)
+                if result is not None:
+                    self._taken = number + 1
+                    if self._next() and self._begun - self._taken <= self._room // 2:
+                        self._has_room.notify()
+                    return result
+            self._bell.acquire(timeout=_WAKE_UP)
+        return None
 
     def waiting(self) -> int:
         """The number of finished batches that wait."""
         return len(self._finished)
 
-    def stop(self, patience: float = _PATIENCE) -> None:
-        """End the threads: at once if they wait, else after the sample they are at.
+    def stop(self) -> None:
+        """End the threads: at once if they wait, else after the sample they are at."""
+        self.halt()
+        self.join(monotonic() + _PATIENCE)
 
-        Args:
-            patience: How many seconds to wait for them at most.
-        """
+    def halt(self) -> None:
+        """Tell the threads, and whoever waits for a batch, that it is over."""
         if self._process != os.getpid():  # a fork: no threads, and locks that nobody releases
             return
-        with self._arrived:
-            self._stop.raised = True
+        self._stop.raised = True
+        with self._lock:
             self._finished.clear()
             self._open.clear()
             self._has_room.notify_all()
-        deadline = monotonic() + patience
+            self._ring()
+
+    def join(self, deadline: float) -> None:
+        """Wait for the threads until a time of :func:`time.monotonic` at most."""
+        if self._process != os.getpid():
+            return
         for thread in self._threads:
             if thread.is_alive() and thread is not threading.current_thread():
                 thread.join(max(deadline - monotonic(), 0))
@@ -145,7 +161,7 @@ class Pipeline:
         return range(self._begun, end) if end <= self._taken + self._room else range(0)
 
     def _finish(self, numbers: range, results: list[Fetched]) -> None:
-        with self._arrived:
+        with self._lock:
             if self._stop.raised:
                 return
             self._finished.update(zip(numbers, results, strict=False))
@@ -153,11 +169,20 @@ class Pipeline:
                 self._end = min(self._end, numbers[len(results) - 1] + 1)
                 self._has_room.notify_all()
             if self._taken in numbers:
-                self._arrived.notify()
+                self._ring()
+
+    def _ring(self) -> None:
+        """Wake up whoever waits for a batch; the lock is held."""
+        if self._bell.locked():
+            self._bell.release()
 
 
 @atexit.register
 def _stop_all() -> None:
     """End all threads before the interpreter goes away under them."""
-    for pipeline in list(_running):
-        pipeline.stop()
+    running = list(_running)
+    for pipeline in running:
+        pipeline.halt()
+    deadline = monotonic() + _PATIENCE
+    for pipeline in running:
+        pipeline.join(deadline)

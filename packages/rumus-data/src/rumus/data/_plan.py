@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from rumus.tensor import ArgumentError
 
-from ._order import IndexArray, Order
-
 
 @dataclass(frozen=True)
 class Split:
@@ -34,6 +32,16 @@ class Split:
         if self.rank >= self.world_size:
             raise ArgumentError(f"rank must be below world_size={self.world_size}, not {self.rank}")
 
+    @property
+    def global_batch_size(self) -> int:
+        """Samples in the batches that all ranks take at once."""
+        return self.batch_size * self.world_size
+
+    def last(self, samples: int) -> int:
+        """The number of batches of the rank that has the most."""
+        full, rest = divmod(samples, self.global_batch_size)
+        return full + (rest > 0 and not self.drop_last)
+
     def batches(self, samples: int) -> int:
         """The number of batches of this rank.
 
@@ -49,8 +57,7 @@ class Split:
         mine = (samples - self.rank + self.world_size - 1) // self.world_size
         return -(-mine // self.batch_size)
 
-    def indices(self, order: Order, number: int) -> IndexArray:
-        """The samples of a batch."""
-        start = self.rank + number * self.batch_size * self.world_size
-        stop = start + self.batch_size * self.world_size
-        return order.take(slice(start, stop, self.world_size))
+    def positions(self, number: int) -> slice:
+        """The positions of a batch in the order."""
+        start = self.rank + number * self.global_batch_size
+        return slice(start, start + self.global_batch_size, self.world_size)

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ._errors import LoaderStateError
+from ._random import CURRENT
 
-_VERSION = 1
+_VERSION = 2
+_MEANINGS = {"batch_size": " (batch_size × world_size)"}
 
 Identity: TypeAlias = Mapping[str, int | bool | None]
 """What a position is a position in."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Position:
     """How far an epoch has come.
 
@@ -22,11 +24,37 @@ class Position:
         epoch: Its number.
         batch: The batches taken by the loop, or left out because none of their samples was good.
         skipped: The samples left out in them.
+        streams: In which way the epoch's random numbers are made.
     """
 
     epoch: int = 0
     batch: int = 0
     skipped: int = 0
+    streams: int = CURRENT
+
+
+class Progress:
+    """Where a loop is, for the loader and for the loop.
+
+    Args:
+        position: Where it begins.
+        last: The number behind the last batch of all ranks together.
+
+    Attributes:
+        position: Where it is.
+        running: Whether it may go on.
+        ended: Whether it came to the end of its epoch.
+    """
+
+    def __init__(self, position: Position, last: int) -> None:
+        self.position = position
+        self.running = True
+        self.ended = False
+        self._last = last
+
+    def at_end(self) -> bool:
+        """Whether the epoch has no batch left."""
+        return self.ended or self.position.batch >= self._last
 
 
 def saved_state(position: Position, identity: Identity) -> dict[str, Any]:
@@ -36,6 +64,7 @@ def saved_state(position: Position, identity: Identity) -> dict[str, Any]:
         "epoch": position.epoch,
         "batch": position.batch,
         "skipped": position.skipped,
+        "streams": position.streams,
         **identity,
     }
 
@@ -55,7 +84,9 @@ def loaded_position(state: Mapping[str, Any], identity: Identity, batches: int) 
         raise LoaderStateError(
             f"the state of a loader is a dict that state_dict() made, not a {type(state).__name__}"
         )
-    missing = sorted({"version", "epoch", "batch", "skipped", *identity} - set(state))
+    if state.get("version") == 1:
+        state = _from_version_1(state)
+    missing = sorted({"version", "epoch", "batch", "skipped", "streams", *identity} - set(state))
     if missing or state["version"] != _VERSION:
         raise LoaderStateError(
             f"this is no state of version {_VERSION} of a loader"
@@ -65,12 +96,36 @@ def loaded_position(state: Mapping[str, Any], identity: Identity, batches: int) 
         if state[name] != here:
             raise LoaderStateError(
                 f"the state was saved with {name}={state[name]!r} and this loader has "
-                f"{name}={here!r}; it cannot go on exactly"
+                f"{name}={here!r}{_MEANINGS.get(name, '')}; it cannot go on exactly"
             )
-    numbers = [state["epoch"], state["batch"], state["skipped"]]
+    numbers = [state["epoch"], state["batch"], state["skipped"], state["streams"]]
     if any(type(n) is not int or n < 0 for n in numbers) or state["batch"] > batches:
         raise LoaderStateError(
-            f"the state's epoch, batch and skipped are {numbers}; they must be integers from 0, "
-            f"and an epoch has {batches} batches"
+            f"the state's epoch, batch, skipped and streams are {numbers}; they must be integers "
+            f"from 0, and an epoch has {batches} batches"
+        )
+    if not 1 <= state["streams"] <= CURRENT:
+        raise LoaderStateError(
+            f"the state's random streams are of way {state['streams']}, and this version of "
+            f"rumus-data knows those up to {CURRENT}"
         )
     return Position(*numbers)
+
+
+def _from_version_1(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state of rumus-data 0.1, which counted each rank's batches by itself.
+
+    An epoch that it began has the order and the random numbers of 0.1 to its end.
+    """
+    missing = sorted({"epoch", "batch", "skipped", "batch_size", "world_size"} - set(state))
+    if missing:
+        raise LoaderStateError(f"this is no state of a loader: it lacks {', '.join(missing)}")
+    sizes = [state["batch_size"], state["world_size"]]
+    if any(type(n) is not int for n in sizes):
+        raise LoaderStateError(f"the state's batch_size and world_size are {sizes}, no integers")
+    return {
+        **state,
+        "version": _VERSION,
+        "streams": 1 if state["batch"] else CURRENT,
+        "batch_size": sizes[0] * sizes[1],
+    }

@@ -5,23 +5,31 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import accumulate
 from numbers import Integral, Real
 
-import numpy as np
-import numpy.typing as npt
+from rumus.tensor import ArgumentError, Generator
 
-from rumus.tensor import ArgumentError
-
+from ._arguments import checked_seed
 from ._buffers import BufferPool
 from ._collate import stack_items
-from ._dataset import BatchGetter, Dataset, Indices, batch_getter, checked_index, checked_indices
+from ._dataset import (
+    BatchGetter,
+    Dataset,
+    Indices,
+    batch_getter,
+    checked_dataset,
+    checked_index,
+    checked_indices,
+)
 from ._gather import Pair, gathered_batch
 from ._item import DataItem, as_array, raw_parts
 from ._map import batch_of
 from ._open_batch import OpenBatch, opened_batch
-from ._order import generator
-from ._scatter import scattered
+from ._random import numpy_generator
+from ._sample_random import each_of_batch, part_of_batch
+from ._scatter import IndexArray, scattered
 
 
 class Subset:
@@ -29,15 +37,16 @@ class Subset:
 
     Args:
         dataset: The samples.
-        indices: The numbers of those to keep, in any order.
+        indices: The numbers of those to keep, in any order; they are copied.
 
     Raises:
+        ArgumentError: They are no row of integers.
         IndexError: One of them lies outside.
     """
 
     def __init__(self, dataset: Dataset, indices: Indices) -> None:
-        self._dataset = dataset
-        self._indices = checked_indices(indices, len(dataset))
+        self._dataset = checked_dataset("dataset", dataset)
+        self._indices = checked_indices(indices, len(dataset)).copy()
 
     @property
     def parts(self) -> tuple[Dataset, ...]:
@@ -75,13 +84,15 @@ class ConcatDataset:
         datasets: At least one.
 
     Raises:
-        ArgumentError: There is none.
+        ArgumentError: There is none, or one is no data set.
     """
 
     def __init__(self, datasets: Sequence[Dataset]) -> None:
-        if not datasets:
-            raise ArgumentError("ConcatDataset needs at least one data set")
-        self._datasets = tuple(datasets)
+        if not isinstance(datasets, Sequence) or not datasets:
+            raise ArgumentError(
+                f"ConcatDataset needs a list of at least one data set, not {datasets!r}"
+            )
+        self._datasets = tuple(checked_dataset("each of datasets", part) for part in datasets)
         self._starts = [0, *accumulate(map(len, self._datasets))]
         self._pool = BufferPool()
 
@@ -110,22 +121,35 @@ class ConcatDataset:
         numbers = checked_indices(indices, len(self))
         if not len(numbers):
             raise ArgumentError("a batch needs at least one index")
-        pair = scattered(numbers, self._starts, self._from_part, self._pool)
+
+        def from_part(part: int, inside: IndexArray, places: IndexArray | None) -> Pair:
+            return self._from_part(part, inside, places, len(numbers))
+
+        pair = scattered(numbers, self._starts, from_part, self._pool)
         if pair is not None:
             return DataItem(*pair)
         wanted = numbers.tolist()
-        return stack_items([self[index] for index in wanted], wanted, self._pool)
+        items = each_of_batch(len(wanted), lambda position: self[wanted[position]])
+        return stack_items(items, wanted, self._pool)
 
     def gather_batch(self, indices: Indices) -> Pair | None:
         """The inputs and targets of a batch; None if they are no mere copy of alike samples."""
         numbers = checked_indices(indices, len(self))
         return scattered(numbers, self._starts, self._gathered_part, self._pool)
 
-    def _gathered_part(self, part: int, numbers: npt.NDArray[np.intp]) -> Pair | None:
+    def _gathered_part(
+        self, part: int, numbers: IndexArray, places: IndexArray | None
+    ) -> Pair | None:
         return gathered_batch(self._datasets[part], numbers)
 
-    def _from_part(self, part: int, numbers: npt.NDArray[np.intp]) -> Pair:
-        input, target = raw_parts(batch_of(self._datasets[part], numbers, self._pool))
+    def _from_part(
+        self, part: int, numbers: IndexArray, places: IndexArray | None, count: int
+    ) -> Pair:
+        def fetch() -> DataItem:
+            return batch_of(self._datasets[part], numbers, self._pool)
+
+        batch = fetch() if places is None else part_of_batch(places.tolist(), count, fetch)
+        input, target = raw_parts(batch)
         return as_array(input), as_array(target)
 
 
@@ -134,20 +158,21 @@ def random_split(dataset: Dataset, lengths: Sequence[int | float], seed: int = 0
 
     Args:
         dataset: The samples.
-        lengths: The length of each part; or shares that add up to 1, where samples left over by
-            rounding down go one each to the first parts.
-        seed: Where the random numbers come from, from 0.
+        lengths: The length of each part; or shares that add up to 1, each rounded down, where the
+            samples left over go one each to those that lost most (the method of the largest
+            remainder), and none to a share of 0.
+        seed: Where the random numbers come from, from 0 to 2**64 - 1. They are others than those of
+            a loader with the same seed.
 
     Returns:
         The parts, whose lengths add up to that of the data set.
 
     Raises:
-        ArgumentError: The lengths do not add up, or one is negative; or the seed is.
+        ArgumentError: The lengths do not add up, or one is negative; or the seed is no seed.
     """
-    counts = _counts(len(dataset), lengths)
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise ArgumentError(f"seed must be an integer from 0, not {seed!r}")
-    order = generator(seed).permutation(len(dataset))
+    counts = _counts(len(checked_dataset("dataset", dataset)), lengths)
+    stream = Generator(checked_seed(seed)).derive("split")
+    order = numpy_generator(stream).permutation(len(dataset))
     ends = list(accumulate(counts))
     return [
         Subset(dataset, order[end - count : end]) for end, count in zip(ends, counts, strict=True)
@@ -156,15 +181,23 @@ def random_split(dataset: Dataset, lengths: Sequence[int | float], seed: int = 0
 
 def _counts(samples: int, lengths: Sequence[int | float]) -> list[int]:
     given = list(lengths)
-    if all(isinstance(n, Real) and n >= 0 for n in given):
+    if all(isinstance(n, Real) and not isinstance(n, bool) and n >= 0 for n in given):
         if all(isinstance(n, Integral) for n in given) and sum(given) == samples:
             return [int(n) for n in given]
         if given and abs(math.fsum(given) - 1) < 1e-6:
-            counts = [int(samples * share) for share in given]
-            for k in range(samples - sum(counts)):
-                counts[k % len(counts)] += 1
-            return counts
+            return _shared_out(samples, [Fraction(float(share)) for share in given])
     raise ArgumentError(
         f"lengths {given} must be counts that add up to the {samples} samples, or shares that add "
         "up to 1"
     )
+
+
+def _shared_out(samples: int, shares: Sequence[Fraction]) -> list[int]:
+    """Whole numbers of samples in proportion to shares, by the largest remainders."""
+    whole = sum(shares)
+    exact = [samples * share / whole for share in shares]
+    counts = [math.floor(part) for part in exact]
+    by_remainder = sorted(range(len(shares)), key=lambda k: counts[k] - exact[k])
+    for k in by_remainder[: samples - sum(counts)]:
+        counts[k] += 1
+    return counts

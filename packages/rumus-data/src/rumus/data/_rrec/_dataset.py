@@ -188,7 +188,7 @@ class RecordDataset:
         return scattered(
             numbers,
             self._firsts,
-            lambda shard, inside: readers[shard].gather(inside, self._pool),
+            lambda shard, inside, places: readers[shard].gather(inside, self._pool),
             self._pool,
         )
 
