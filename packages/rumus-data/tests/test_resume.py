@@ -115,7 +115,7 @@ def test_a_range_from_the_loader_s_epoch_runs_every_epoch_once(stop_at: int) -> 
     second.load_state_dict(first.state_dict())
     for _ in range(second.epoch, 3):
         seen += epoch(second)
-    assert seen == sum(expected, [])
+    assert seen == [batch for batches in expected for batch in batches]
 
 
 def test_a_state_from_before_the_first_batch_is_the_beginning() -> None:

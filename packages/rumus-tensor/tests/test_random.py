@@ -189,3 +189,22 @@ def test_a_captured_step_draws_from_the_stream_that_is_set_before_each_replay():
     for number, values in enumerate(drawn):
         default_generator.load_state_dict(root.derive("step", number, 0).state_dict())
         np.testing.assert_array_equal(values, rand(5).numpy())
+
+
+def test_the_seeds_of_many_streams_are_those_of_each():
+    root = Generator(2**63 + 5).derive("sample", 3)
+    first, second = np.array([0, 1, 2**32, 2**62 - 1, 7]), np.array([0, 0, 1, 2, 2**40])
+    seeds = root.derive_seeds(first, second)
+    assert seeds.dtype == np.uint64
+    for seed, a, b in zip(seeds.tolist(), first.tolist(), second.tolist(), strict=True):
+        assert (seed, 0) == root.derive(a, b).state()
+    assert root.derive_seeds([5]).tolist() == [root.derive(5).state()[0]]
+    assert root.derive_seeds(np.zeros(0, np.intp)).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    "columns", [(), ([0.5],), ([-1],), ([2**62],), ([1], [1, 2]), ([[1]],), (["a"],), ([True],)]
+)
+def test_a_table_of_paths_holds_numbers(columns):
+    with pytest.raises(ArgumentError):
+        Generator(0).derive_seeds(*columns)

@@ -7,7 +7,6 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from time import perf_counter
 from typing import Protocol
 
@@ -175,7 +174,7 @@ class LoaderIterator:
                 for index, error in batch.failures:
                     self._on_failure(index, error)
             skipped = at.skipped + len(batch.failures)
-            behind = replace(at, batch=at.batch + 1, skipped=skipped)
+            behind = Position(at.epoch, at.batch + 1, skipped, at.streams)
             if batch.item is not None:
                 return behind, batch.item
             progress.position = behind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -12,6 +13,7 @@ from rumus.tensor import Generator
 
 CURRENT = 2
 """The number of the way in which streams are made now."""
+_MANY = 16  # samples from which on numpy is faster than Python
 
 
 class Streams(Protocol):
@@ -21,15 +23,24 @@ class Streams(Protocol):
         """The numbers that shuffle an epoch, or a part of a very long one."""
         ...
 
-    def sample(
-        self, epoch: int, number: int, occurrence: int, index: int, nested: int
-    ) -> np.random.Generator:
+    def keys(
+        self, epoch: int, numbers: Sequence[int], occurrences: Sequence[int] | None
+    ) -> Sequence[int]:
+        """What the numbers of each sample of an epoch are made of.
+
+        Args:
+            epoch: The epoch.
+            numbers: The loader's number of each sample.
+            occurrences: How often each came before in the epoch; None for never.
+        """
+        ...
+
+    def sample(self, epoch: int, key: int, index: int, nested: int) -> np.random.Generator:
         """The numbers of one sample of an epoch.
 
         Args:
             epoch: The epoch.
-            number: The loader's number of the sample.
-            occurrence: How often it came before in the epoch.
+            key: From :meth:`keys`.
             index: The number of the sample in the data set that asks.
             nested: Which of several streams of that sample.
         """
@@ -50,12 +61,20 @@ class PurposeStreams:
         """See :class:`Streams`."""
         return numpy_generator(Generator(self.seed).derive("order", epoch, *bucket))
 
-    def sample(
-        self, epoch: int, number: int, occurrence: int, index: int, nested: int
-    ) -> np.random.Generator:
+    def keys(
+        self, epoch: int, numbers: Sequence[int], occurrences: Sequence[int] | None
+    ) -> Sequence[int]:
         """See :class:`Streams`."""
-        stream = _samples_of(self.seed, epoch).derive(number, occurrence)
-        return numpy_generator(stream, index, nested)
+        root = _samples_of(self.seed, epoch)
+        again = occurrences or [0] * len(numbers)
+        if len(numbers) < _MANY:
+            return [root.derive(*path).state()[0] for path in zip(numbers, again, strict=True)]
+        seeds: list[int] = root.derive_seeds(numbers, again).tolist()
+        return seeds
+
+    def sample(self, epoch: int, key: int, index: int, nested: int) -> np.random.Generator:
+        """See :class:`Streams`."""
+        return _seeded(key, spawn_key=(index, nested))
 
 
 @dataclass(frozen=True)
@@ -72,9 +91,13 @@ class FirstStreams:
         """See :class:`Streams`."""
         return _seeded(self.seed, epoch, spawn_key=bucket)
 
-    def sample(
-        self, epoch: int, number: int, occurrence: int, index: int, nested: int
-    ) -> np.random.Generator:
+    def keys(
+        self, epoch: int, numbers: Sequence[int], occurrences: Sequence[int] | None
+    ) -> Sequence[int]:
+        """See :class:`Streams`; these have none."""
+        return numbers
+
+    def sample(self, epoch: int, key: int, index: int, nested: int) -> np.random.Generator:
         """See :class:`Streams`."""
         return _seeded(self.seed, epoch, index, spawn_key=(nested,) if nested else ())
 
@@ -84,9 +107,9 @@ def streams_of(seed: int, version: int) -> Streams:
     return PurposeStreams(seed) if version == CURRENT else FirstStreams(seed)
 
 
-def numpy_generator(stream: Generator, *spawn_key: int) -> np.random.Generator:
-    """Numpy's PCG64 with the seed of a stream, and numpy's own key below it."""
-    return _seeded(stream.state()[0], spawn_key=spawn_key)
+def numpy_generator(stream: Generator) -> np.random.Generator:
+    """Numpy's PCG64 with the seed of a stream."""
+    return _seeded(stream.state()[0])
 
 
 @lru_cache(maxsize=64)
@@ -94,6 +117,6 @@ def _samples_of(seed: int, epoch: int) -> Generator:
     return Generator(seed).derive("sample", epoch)
 
 
-def _seeded(*entropy: int, spawn_key: tuple[int, ...]) -> np.random.Generator:
+def _seeded(*entropy: int, spawn_key: tuple[int, ...] = ()) -> np.random.Generator:
     sequence = np.random.SeedSequence(entropy, spawn_key=spawn_key)
     return np.random.Generator(np.random.PCG64(sequence))

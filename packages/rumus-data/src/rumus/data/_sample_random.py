@@ -44,6 +44,7 @@ class Samples:
         self.only: int | None = None
         self._numbers = numbers
         self._occurrences = occurrences
+        self._keys: Sequence[int] | None = None
         self._positions: dict[int, list[int]] | None = None
         self._asked: dict[tuple[int, int], int] = {}
 
@@ -59,8 +60,9 @@ class Samples:
 
     def generator_at(self, position: int, index: int, nested: int) -> np.random.Generator:
         """The random numbers of the sample at a position."""
-        occurrence = self._occurrences[position] if self._occurrences is not None else 0
-        return self.streams.sample(self.epoch, self._numbers[position], occurrence, index, nested)
+        if self._keys is None:
+            self._keys = self.streams.keys(self.epoch, self._numbers, self._occurrences)
+        return self.streams.sample(self.epoch, self._keys[position], index, nested)
 
     def generator_of(self, index: int, nested: int) -> np.random.Generator:
         """The random numbers of the sample that has a number in the data set that asks."""
@@ -72,7 +74,8 @@ class Samples:
                 self._positions.setdefault(number, []).append(position)
         places = self._positions.get(index)
         if places is None:
-            return self.streams.sample(self.epoch, index, 0, index, nested)
+            (key,) = self.streams.keys(self.epoch, [index], None)
+            return self.streams.sample(self.epoch, key, index, nested)
         asked = self._asked.get((index, nested), 0)
         self._asked[index, nested] = asked + 1
         return self.generator_at(places[asked % len(places)], index, nested)

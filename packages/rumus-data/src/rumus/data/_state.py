@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ._errors import LoaderStateError
 from ._random import CURRENT
@@ -16,8 +15,7 @@ Identity: TypeAlias = Mapping[str, int | bool | None]
 """What a position is a position in."""
 
 
-@dataclass(frozen=True)
-class Position:
+class Position(NamedTuple):
     """How far an epoch has come.
 
     Attributes:

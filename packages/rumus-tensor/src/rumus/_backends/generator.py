@@ -38,7 +38,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +55,8 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 _CASTAGNOLI = 0x82F63B78
 
-W = TypeVar("W", int, npt.NDArray[Any])
+Words: TypeAlias = npt.NDArray[np.uint32]
+W = TypeVar("W", int, Words)
 
 
 class Generator:
@@ -115,10 +116,30 @@ class Generator:
         if not path:
             raise ArgumentError('a path has at least one part, as in derive("order", epoch)')
         seed = self.state()[0]
+        key = seed & _MASK, seed >> 32
         for part in path:
-            low, high = threefry2x32((seed & _MASK, seed >> 32), *_counter(part))
-            seed = low | high << 32
-        return Generator(seed)
+            key = threefry2x32(key, *_counter(part))
+        return Generator(key[0] | key[1] << 32)
+
+    def derive_seeds(self, *columns: npt.ArrayLike) -> npt.NDArray[np.uint64]:
+        """The seeds of many streams at once: those of ``derive(*row)`` for each row of numbers.
+
+        Args:
+            columns: At least one column of the table whose rows are the paths, all equally long.
+
+        Raises:
+            ArgumentError: There is no column, they differ in length, or hold something else than
+                numbers from 0 to 2**62 - 1.
+        """
+        parts = [_numbers(column) for column in columns]
+        if len({part.shape for part in parts}) != 1:
+            raise ArgumentError("derive_seeds takes columns of one length, at least one of them")
+        seed = self.state()[0]
+        key: tuple[Any, Any] = seed & _MASK, seed >> 32
+        for part in parts:
+            low, high = part.astype(np.uint32), (part >> 32).astype(np.uint32)
+            key = threefry2x32(key, low, high | np.uint32(_OF_NUMBERS))
+        return key[0].astype(np.uint64) | key[1].astype(np.uint64) << np.uint64(32)
 
     def state_dict(self) -> dict[str, int]:
         """The seed and the position, as numbers that JSON can hold."""
@@ -158,17 +179,20 @@ def manual_seed(seed: int) -> None:
     default_generator.set_state(seed)
 
 
-def threefry2x32(key: tuple[int, int], counter0: W, counter1: int) -> tuple[W, W]:
+def threefry2x32(
+    key: tuple[int | Words, int | Words], counter0: W, counter1: int | Words
+) -> tuple[W, W]:
     """Two words for each counter.
 
     Args:
-        key: Two words.
+        key: Two words, the same for all counters or one pair for each.
         counter0: One word as an int, or several as a uint32 array, which is changed in place.
-        counter1: One word.
+        counter1: One word, or one for each counter.
     """
     single = isinstance(counter0, int)  # ints grow where uint32 wraps around
-    ks = (key[0], key[1], _PARITY ^ key[0] ^ key[1])
-    x0, x1 = counter0, (counter0 & 0) + (counter1 + ks[1] & _MASK)
+    ks: Any = (key[0], key[1], _PARITY ^ key[0] ^ key[1])
+    x0: Any = counter0
+    x1: Any = (counter0 & 0) + (counter1 + ks[1] & _MASK)
     x0 += ks[0]
     for s in range(1, 6):
         for rotation in _ROTATIONS[(s - 1) % 2]:
@@ -184,6 +208,17 @@ def threefry2x32(key: tuple[int, int], counter0: W, counter1: int) -> tuple[W, W
         if single:
             x1 &= _MASK
     return (x0 & _MASK, x1) if single else (x0, x1)
+
+
+def _numbers(column: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    numbers = np.asarray(column)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
+        raise ArgumentError(
+            f"a column of paths holds whole numbers, not {numbers.dtype} of shape {numbers.shape}"
+        )
+    if numbers.size and not (numbers.min() >= 0 and numbers.max() < _NUMBERS):
+        raise ArgumentError("a number in a path is from 0 to 2**62 - 1")
+    return numbers.astype(np.int64)
 
 
 def _counter(part: str | int) -> tuple[int, int]:
