@@ -139,7 +139,8 @@ class Generator:
         for part in parts:
             low, high = part.astype(np.uint32), (part >> 32).astype(np.uint32)
             key = threefry2x32(key, low, high | np.uint32(_OF_NUMBERS))
-        return key[0].astype(np.uint64) | key[1].astype(np.uint64) << np.uint64(32)
+        seeds: npt.NDArray[np.uint64] = key[1].astype(np.uint64) << np.uint64(32) | key[0]
+        return seeds
 
     def state_dict(self) -> dict[str, int]:
         """The seed and the position, as numbers that JSON can hold."""
