@@ -26,7 +26,7 @@ class BufferPool:
     """
 
     def __init__(self, keep: int = 8) -> None:
-        self._free: deque[npt.NDArray[np.uint8]] = deque(maxlen=keep)
+        self._free: deque[_Memory] = deque(maxlen=keep)
         self._leases: dict[int, weakref.ref[memoryview]] = {}
 
     def empty(
@@ -49,15 +49,15 @@ class BufferPool:
             return np.empty(shape, dtype)
         memory = self._take(nbytes + _LINE)
         start = 0 if source is None else source.ctypes.data
-        offset = (start - memory.ctypes.data) % _LINE
-        array = np.frombuffer(memory.data, dtype, math.prod(shape), offset)
+        offset = (start - memory.address) % _LINE
+        array = np.frombuffer(memory.bytes.data, dtype, nbytes // dtype.itemsize, offset)
         lease = array.base  # the memoryview that numpy keeps for this array and all its views
         assert isinstance(lease, memoryview)
         key = id(lease)
         self._leases[key] = weakref.ref(lease, _Return(self._free, self._leases, memory, key))
         return array.reshape(shape)
 
-    def _take(self, nbytes: int) -> npt.NDArray[np.uint8]:
+    def _take(self, nbytes: int) -> _Memory:
         for _ in range(len(self._free)):
             try:
                 memory = self._free.pop()
@@ -65,7 +65,18 @@ class BufferPool:
                 break
             if nbytes <= memory.nbytes <= 2 * nbytes:
                 return memory
-        return np.empty(nbytes, np.uint8)
+        return _Memory(nbytes)
+
+
+class _Memory:
+    """Bytes, with what takes numpy a microsecond to say about them."""
+
+    __slots__ = ("address", "bytes", "nbytes")
+
+    def __init__(self, nbytes: int) -> None:
+        self.bytes = np.empty(nbytes, np.uint8)
+        self.address = self.bytes.ctypes.data
+        self.nbytes = nbytes
 
 
 class _Return:
@@ -75,9 +86,9 @@ class _Return:
 
     def __init__(
         self,
-        free: deque[npt.NDArray[np.uint8]],
+        free: deque[_Memory],
         leases: dict[int, weakref.ref[memoryview]],
-        memory: npt.NDArray[np.uint8],
+        memory: _Memory,
         key: int,
     ) -> None:
         self._free, self._leases, self._memory, self._key = free, leases, memory, key

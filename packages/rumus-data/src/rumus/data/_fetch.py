@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 
-import numpy as np
-
 from rumus.tensor import ArgumentError, Device, DTypeError, Tensor
 
 from ._buffers import BufferPool
 from ._collate import Collate, stack_items
 from ._dataset import Dataset, batch_getter, checked_batch, not_an_item
 from ._errors import DatasetError
-from ._gather import gathered_batch
-from ._item import DataItem, HostArray, as_array, as_tensor, narrowed, raw_parts
+from ._gather import Pair, gathered_batches
+from ._item import DataItem, as_array, as_tensor, narrowed, raw_parts
+from ._lending import Lending
 from ._open_batch import Part, SharedFilling, opened_batch
 from ._order import IndexArray, Order
 from ._plan import Split
@@ -73,6 +72,7 @@ class Fetcher:
         skips_errors: Whether samples that cannot be read are left out.
         pool: The memory of stacked batches.
         stop: Says that nobody wants the batches any more.
+        lending: Watches the memory that batches share.
     """
 
     dataset: Dataset
@@ -86,21 +86,28 @@ class Fetcher:
     skips_errors: bool
     pool: BufferPool
     stop: StopFlag
+    lending: Lending = field(default_factory=Lending)
 
-    def parts(self, numbers: range, count: int) -> list[Part[list[Fetched]]]:
+    def parts(self, numbers: range, taken: int, count: int) -> list[Part[list[Fetched]]]:
         """The making of several batches, as parts for any threads; the last to end gives them.
 
         Args:
             numbers: The batches.
+            taken: The number behind the batch that the loop has taken last.
             count: How many parts a single batch is to have, if it can be made in parts.
         """
         made = self._opened(numbers[0], count) if count > 1 and len(numbers) == 1 else None
-        return [partial(self.several, numbers)] if made is None else made
+        return [partial(self.several, numbers, taken)] if made is None else made
 
-    def several(self, numbers: range) -> list[Fetched]:
-        """The batches of several numbers, up to the first error, in one gather if that is safe."""
+    def several(self, numbers: range, taken: int) -> list[Fetched]:
+        """The batches of several numbers, up to the first error, in one gather if that is safe.
+
+        Args:
+            numbers: The batches.
+            taken: The number behind the batch that the loop has taken last.
+        """
         if len(numbers) > 1:
-            made = self._gathered(numbers)
+            made = self._gathered(numbers, taken)
             if made is not None:
                 return made
         results = []
@@ -118,25 +125,29 @@ class Fetcher:
             numbers = self.order.take(positions)
             again = self.order.occurrences(positions)
             occurrences = None if again is None else again.tolist()
-            samples = Samples(self.streams, self.epoch, numbers.tolist(), occurrences)
-            fetching(samples, lambda own: self._make(numbers, own, number, result))
+            wanted = numbers.tolist()
+            samples = Samples(self.streams, self.epoch, wanted, occurrences)
+            fetching(samples, lambda own: self._make(numbers, wanted, own, number, result))
         except BaseException as error:
             result.item, result.error = None, _passable(error)
         return result
 
-    def _gathered(self, numbers: range) -> list[Fetched] | None:
-        """The batches as parts of one; None if anything is wrong, so that they are made singly."""
+    def _gathered(self, numbers: range, taken: int) -> list[Fetched] | None:
+        """Several batches at once; None if anything is wrong, so that they are made singly."""
         started = perf_counter()
         try:
             if len(self.dataset) != self.length:
                 return None
             parts = [self.order.take(self.split.positions(number)) for number in numbers]
-            pair = gathered_batch(self.dataset, np.concatenate(parts))
-            if pair is None:  # of samples that are not alike, each batch finds its own dtype
+            joined = len(numbers) > 1 and not self.lending.is_kept(taken)
+            pairs = gathered_batches(self.dataset, parts, joined)
+            if pairs is None:  # of samples that are not alike, each batch finds its own dtype
                 return None
-            inputs, targets = map(narrowed, pair)
+            if joined:
+                for array in pairs[0]:
+                    self.lending.lend(numbers.stop, array)
             fetch_seconds = (perf_counter() - started) / len(numbers)
-            return self._cut(inputs, targets, [len(part) for part in parts], fetch_seconds)
+            return self._placed(pairs, fetch_seconds)
         except Exception:
             return None
 
@@ -158,31 +169,34 @@ class Fetcher:
             try:
                 if filled:
                     inputs, targets = (narrowed(as_array(part)) for part in raw_parts(batch.item))
-                    return self._cut(inputs, targets, [len(indices)], opened + seconds)
+                    return self._placed([(inputs, targets)], opened + seconds)
             except Exception:
                 pass
             return [self(number)]
 
         return SharedFilling(batch, len(indices), min(count, len(indices)), finish).parts()
 
-    def _cut(
-        self, inputs: HostArray, targets: HostArray, lengths: list[int], fetch_seconds: float
-    ) -> list[Fetched]:
-        """The batches that lie behind each other in the arrays."""
+    def _placed(self, pairs: list[Pair], fetch_seconds: float) -> list[Fetched]:
+        """Batches of arrays in dtypes of tensors, brought to where batches go."""
         results = []
-        end = 0
-        for length in lengths:
+        for inputs, targets in pairs:
             started = perf_counter()
-            start, end = end, end + length
-            tensors = Tensor.from_array(inputs[start:end]), Tensor.from_array(targets[start:end])
+            tensors = Tensor.from_array(inputs), Tensor.from_array(targets)
             if self.device.kind != "cpu":
                 tensors = tensors[0].to(self.device), tensors[1].to(self.device)
-            result = Fetched(DataItem(*tensors), length, fetch_seconds=fetch_seconds)
+            result = Fetched(DataItem(*tensors), len(inputs), fetch_seconds=fetch_seconds)
             result.upload_seconds = perf_counter() - started
             results.append(result)
         return results
 
-    def _make(self, numbers: IndexArray, samples: Samples, number: int, result: Fetched) -> None:
+    def _make(
+        self,
+        numbers: IndexArray,
+        wanted: list[int],
+        samples: Samples,
+        number: int,
+        result: Fetched,
+    ) -> None:
         length = len(self.dataset)
         if length != self.length:
             raise DatasetError(
@@ -191,7 +205,7 @@ class Fetcher:
             )
         batch = self._whole_batch(numbers, number, result)
         if batch is None:
-            batch = self._from_items(numbers.tolist(), samples, number, result)
+            batch = self._from_items(wanted, samples, number, result)
         if batch is None:
             return
         started = perf_counter()

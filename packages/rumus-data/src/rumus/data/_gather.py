@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy.typing as npt
 
 from ._buffers import BufferPool
 from ._dataset import Dataset, Indices
+from ._item import narrowed
 
 Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
@@ -19,6 +22,35 @@ def gathered_batch(dataset: Dataset, indices: Indices) -> Pair | None:
     gather = getattr(dataset, "gather_batch", None)
     pair: Pair | None = None if gather is None else gather(indices)
     return pair
+
+
+def gathered_batches(
+    dataset: Dataset, parts: Sequence[npt.NDArray[Any]], joined: bool
+) -> list[Pair] | None:
+    """Several batches in dtypes of tensors.
+
+    Args:
+        dataset: The samples.
+        parts: The samples of each batch, at least one.
+        joined: Whether the batches are views of one gather, which is faster if they are small.
+
+    Returns:
+        None if they are no mere copy of alike samples.
+    """
+    if joined and len(parts) > 1:
+        whole = gathered_batch(dataset, np.concatenate(parts))
+        if whole is None:
+            return None
+        inputs, targets = map(narrowed, whole)
+        ends = list(accumulate(map(len, parts), initial=0))
+        return [(inputs[a:b], targets[a:b]) for a, b in pairwise(ends)]
+    pairs = []
+    for part in parts:
+        pair = gathered_batch(dataset, part)
+        if pair is None:
+            return None
+        pairs.append((narrowed(pair[0]), narrowed(pair[1])))
+    return pairs
 
 
 def gathered(

@@ -49,6 +49,21 @@ class Sharing(NamedTuple):
     parts: int
 
 
+def next_group(first: int, begun: int, end: int, group: int) -> range:
+    """The numbers of the batches that are made at once next.
+
+    An epoch begins with single batches, so that the first one is there soon, and holds no more than
+    its own memory for those who look at it alone.
+
+    Args:
+        first: The number of the loop's first batch.
+        begun: The number behind the last batch that was begun.
+        end: The number behind the last batch of the epoch.
+        group: How many batches are made at once at most.
+    """
+    return range(begun, min(begun + min(group, max(begun - first, 1)), end))
+
+
 def sharing_for(
     dataset: Dataset, batch_size: int, workers: int, prefetch: int | None, gathered: bool
 ) -> Sharing:

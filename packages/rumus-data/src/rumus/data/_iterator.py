@@ -12,6 +12,7 @@ from typing import Protocol
 
 from ._errors import LoopInUseError
 from ._fetch import Fetched, StopFlag
+from ._group import next_group
 from ._item import DataItem
 from ._state import Position, Progress
 from ._stats import LoaderStats
@@ -43,16 +44,24 @@ class OwnThread:
     """Makes batches when one is taken, on the thread that takes it.
 
     Args:
-        fetch: Makes the batches of several numbers, up to the first error.
+        fetch: Makes the batches of several numbers, up to the first error; it is told how many
+            batches were taken.
+        first: The number of the first batch.
         end: The number behind the last batch.
         group: How many batches are made at once.
         stop: Raised when nobody takes batches any more; ``fetch`` may look at it.
     """
 
     def __init__(
-        self, fetch: Callable[[range], list[Fetched]], end: int, group: int, stop: StopFlag
+        self,
+        fetch: Callable[[range, int], list[Fetched]],
+        first: int,
+        end: int,
+        group: int,
+        stop: StopFlag,
     ) -> None:
         self._fetch = fetch
+        self._first = first
         self._end = end
         self._group = group
         self._stop = stop
@@ -64,8 +73,8 @@ class OwnThread:
     def take(self, number: int) -> Fetched | None:
         """The batch of a number; numbers are taken in order. None after :meth:`stop`."""
         if not self._made and not self._stop.raised:
-            made = self._fetch(range(number, min(number + self._group, self._end)))
-            self._made.extend(made)
+            numbers = next_group(self._first, number, self._end, self._group)
+            self._made.extend(self._fetch(numbers, number))
         try:
             return None if self._stop.raised else self._made.popleft()
         except IndexError:  # stopped by another thread or a signal handler meanwhile

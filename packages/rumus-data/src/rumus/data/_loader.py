@@ -268,7 +268,7 @@ class DataLoader:
             self.dataset, self._split.batch_size, workers, self._prefetch_factor, gathered
         )
         if not workers or first >= end:
-            return OwnThread(fetcher.several, end, share.group, stop)
+            return OwnThread(fetcher.several, first, end, share.group, stop)
         parts = partial(fetcher.parts, count=share.parts)
         return Pipeline(parts, first, end, workers, share.room, share.group, stop)
 

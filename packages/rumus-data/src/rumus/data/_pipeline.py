@@ -12,6 +12,7 @@ from functools import partial
 from time import monotonic
 
 from ._fetch import Fetched, StopFlag
+from ._group import next_group
 from ._open_batch import Part
 
 _PATIENCE = 1.0  # seconds that leaving a loop waits for its threads at most
@@ -27,8 +28,9 @@ class Pipeline:
     more than that many exist besides the consumer's.
 
     Args:
-        parts: Gives the parts in which the batches of several numbers are made; the part that ends
-            last gives the batches, up to the first error. Never raises, nor does a part.
+        parts: Gives the parts in which the batches of several numbers are made, told how many were
+            taken; the part that ends last gives the batches, up to the first error. Never raises,
+            nor does a part.
         first: The number of the first batch.
         end: The number behind the last batch.
         workers: The number of threads.
@@ -39,7 +41,7 @@ class Pipeline:
 
     def __init__(
         self,
-        parts: Callable[[range], list[Part[list[Fetched]]]],
+        parts: Callable[[range, int], list[Part[list[Fetched]]]],
         first: int,
         end: int,
         workers: int,
@@ -49,7 +51,7 @@ class Pipeline:
     ) -> None:
         self._parts = parts
         self._stop = stop
-        self._begun = self._taken = first
+        self._first = self._begun = self._taken = first
         self._end = end
         self._room = room
         self._group = group
@@ -143,7 +145,7 @@ class Pipeline:
 
     def _first_part(self, numbers: range) -> list[Fetched] | None:
         """Do the first part of batches, and leave the others to all threads."""
-        first, *others = self._parts(numbers)
+        first, *others = self._parts(numbers, self._taken)
         if others:
             with self._has_room:
                 if not self._stop.raised:
@@ -157,8 +159,8 @@ class Pipeline:
 
     def _next(self) -> range:
         """The next batches to make; none if there is no room for them, or at the end."""
-        end = min(self._begun + self._group, self._end)
-        return range(self._begun, end) if end <= self._taken + self._room else range(0)
+        numbers = next_group(self._first, self._begun, self._end, self._group)
+        return numbers if numbers.stop <= self._taken + self._room else range(0)
 
     def _finish(self, numbers: range, results: list[Fetched]) -> None:
         with self._lock:

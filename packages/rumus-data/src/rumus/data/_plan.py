@@ -59,5 +59,6 @@ class Split:
 
     def positions(self, number: int) -> slice:
         """The positions of a batch in the order."""
-        start = self.rank + number * self.global_batch_size
-        return slice(start, start + self.global_batch_size, self.world_size)
+        size = self.global_batch_size
+        start = self.rank + number * size
+        return slice(start, start + size, self.world_size)
