@@ -74,7 +74,11 @@ class OwnThread:
         """The batch of a number; numbers are taken in order. None after :meth:`stop`."""
         if not self._made and not self._stop.raised:
             numbers = next_group(self._first, number, self._end, self._group)
-            self._made.extend(self._fetch(numbers, number))
+            made = self._fetch(numbers, number)
+            error = made[-1].error
+            if error is not None and not isinstance(error, Exception):
+                raise error  # a signal handler's, which may have stopped this too
+            self._made.extend(made)
         try:
             return None if self._stop.raised else self._made.popleft()
         except IndexError:  # stopped by another thread or a signal handler meanwhile
@@ -151,7 +155,10 @@ class LoaderIterator:
             if item is not None:
                 return item
         except BaseException:
-            # the exception of a signal may come when the batch is counted and not yet delivered
+            # The exception of a signal may come at any line: when the batch is counted and not yet
+            # delivered, or in the block that ends the making.
+            if self._owner == threading.get_ident():
+                self._owner = None
             if before is not None and progress.position is behind:
                 progress.position = before
             self.close()
