@@ -86,7 +86,7 @@ class Fetcher:
     skips_errors: bool
     pool: BufferPool
     stop: StopFlag
-    lending: Lending = field(default_factory=Lending)
+    lending: Lending
 
     def parts(self, numbers: range, taken: int, count: int) -> list[Part[list[Fetched]]]:
         """The making of several batches, as parts for any threads; the last to end gives them.

@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 
+_BEFORE = -2  # any batch of an epoch comes later
+
+
 class Lending:
     """Notices that a loop keeps batches which are views of one array.
 
@@ -18,6 +21,10 @@ class Lending:
 
     def __init__(self) -> None:
         self._lent: list[tuple[int, weakref.ref[npt.NDArray[Any]]]] = []
+
+    def begin(self) -> None:
+        """Begin an epoch: batches of the one before that are still there are kept ones."""
+        self._lent = [(_BEFORE, owner) for _, owner in self._lent]
 
     def lend(self, end: int, array: npt.NDArray[Any]) -> None:
         """Watch an array that batches share, the last of which is the one before a number."""

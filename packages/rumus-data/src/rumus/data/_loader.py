@@ -19,6 +19,7 @@ from ._fetch import Fetcher, StopFlag
 from ._group import PREFETCH, gathers, sharing_for
 from ._item import DataItem
 from ._iterator import LoaderIterator, OwnThread, Source
+from ._lending import Lending
 from ._order import Order, Sampler, SequentialOrder, sampled_order, shuffled_order
 from ._pipeline import Pipeline
 from ._plan import Split
@@ -133,6 +134,7 @@ class DataLoader:
         self._on_error = on_error
         self._pool = BufferPool(keep=num_workers * ((prefetch_factor or PREFETCH) + 1) + 2)
         self._beginning = threading.RLock()  # held while an iteration begins
+        self._lending = Lending()
         self._start = Position()  # of the next iteration
         self._latest: Progress | None = None  # of the latest iteration
         self._looked: tuple[Position, Order] | None = None  # what peek made of the next one
@@ -164,6 +166,7 @@ class DataLoader:
             stats = LoaderStats(start.epoch, self._num_workers)
             self._start, self._latest, self._stats = Position(start.epoch + 1), progress, stats
             self._looked = None
+            self._lending.begin()
         on_failure = self._on_error if callable(self._on_error) else None
         return LoaderIterator(source, end, progress, stats, on_failure)
 
@@ -259,6 +262,7 @@ class DataLoader:
             skips_errors=self._on_error != "raise",
             pool=self._pool,
             stop=stop,
+            lending=self._lending,
         )
 
     def _source(self, fetcher: Fetcher, first: int, end: int, stop: StopFlag) -> Source:
