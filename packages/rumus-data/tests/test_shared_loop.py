@@ -148,7 +148,10 @@ def test_asking_a_loop_from_within_itself_is_an_error(workers: int) -> None:
 
     running: list[LoaderIterator] = []
     loader = DataLoader(
-        Faulty(20), 2, num_workers=workers, on_error=lambda index, error: next(running[0])
+        Faulty(20),
+        2,
+        num_workers=workers,
+        on_error=lambda index, error: next(running[0]),  # type: ignore[arg-type]
     )
     running.append(iter(loader))
     with pytest.raises(LoopInUseError, match="on_error"):

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-
 _BEFORE = -2  # any batch of an epoch comes later
 
 

@@ -185,7 +185,7 @@ def _counts(samples: int, lengths: Sequence[int | float]) -> list[int]:
         if all(isinstance(n, Integral) for n in given) and sum(given) == samples:
             return [int(n) for n in given]
         if given and abs(math.fsum(given) - 1) < 1e-6:
-            return _shared_out(samples, [Fraction(float(share)) for share in given])
+            return _shared_out(samples, [Fraction(str(share)) for share in given])
     raise ArgumentError(
         f"lengths {given} must be counts that add up to the {samples} samples, or shares that add "
         "up to 1"
