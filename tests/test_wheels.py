@@ -19,6 +19,7 @@ IMPORTS = {
 SHADERS = {  # the folder of the repository, and where it is in the wheel
     "rumus-tensor": {"tensor": "_backends", "gpu": "gpu"},
     "rumus-optim": {"optim": "optim"},
+    "rumus-train": {"train": "train"},
 }
 
 

@@ -1,6 +1,7 @@
 """The trainer against the same steps written out by hand, and its words for mistakes."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from rumus import nn, tensor
 from rumus.autograd import GradientStore
 from rumus.nn import Parameter
 from rumus.optim import SGD
-from rumus.tensor import ArgumentError, MissingGradError, ShapeError, Tensor
+from rumus.tensor import ArgumentError, Device, MissingGradError, ShapeError, Tensor
 from rumus.train import EmptyEpochError, Trainer
+from rumus.train._loss_sum import UNITS, LossSum
 
 RNG = np.random.default_rng(7)
 X = RNG.normal(size=(6, 3)).astype(np.float32)
@@ -132,6 +134,63 @@ def test_a_loss_that_is_not_finite_is_warned_of(device: str) -> None:
         assert np.isnan(trainer.epoch_avg_loss())
     trainer.reset_epoch()
     trainer.train_step(lambda: (w * 0.0).sum() + 4.0)
+
+
+def drawn(seed: int, count: int) -> np.ndarray:
+    """Float32 numbers of all sizes and both signs, subnormal ones and neighbours that cancel."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=count) * 2.0 ** rng.integers(-140, 120, count)
+    special = [0.0, -0.0, 2.0**-149, -(2.0**-149), 3.4028235e38, -3.4028235e38, 1e38, 1e-38, 0.1]
+    return np.concatenate([values, special, -values[: count // 2]]).astype(np.float32)
+
+
+def test_the_sum_of_losses_is_exact_whatever_their_sizes(device: str) -> None:
+    values = drawn(0, 300)
+    losses = LossSum(Device(device))
+    for value in values:
+        losses.add(tensor.tensor(value, device=device))
+    total, special = losses.read()
+    assert special == 0
+    assert total == sum(int(Fraction(float(value)) * 2**UNITS) for value in values)
+    losses.clear()
+    assert losses.read() == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1.0, np.inf], np.inf),
+        ([-np.inf, 1.0], -np.inf),
+        ([np.inf, -np.inf], np.nan),
+        ([np.nan, 1.0], np.nan),
+        ([np.inf, np.nan], np.nan),
+    ],
+)
+def test_what_is_not_finite_stays_so_in_a_sum(
+    values: list[float], expected: float, device: str
+) -> None:
+    losses = LossSum(Device(device))
+    for value in values:
+        losses.add(tensor.tensor(np.float32(value), device=device))
+    np.testing.assert_equal(losses.read()[1], expected)
+
+
+@pytest.mark.parametrize("capture", [False, True])
+def test_small_losses_count_beside_a_large_sum(device: str, capture: bool) -> None:
+    w = weight(device)
+    trainer = Trainer(SGD([w], lr=0.0), capture=capture)
+    for value in [2.0**24] + [1.0] * 100 + [-0.25] * 27:  # 2**24 + 1 is no float32
+        loss = tensor.tensor(np.float32(value), device=device)
+        trainer.train_step(lambda v: (w * 0.0).sum() + v, loss)
+    assert trainer.epoch_avg_loss() == (2**24 + 100 - 27 / 4) / 128
+
+
+def test_a_mean_of_half_precision_losses_does_not_overflow(device: str) -> None:
+    w = weight(device)
+    trainer = Trainer(SGD([w], lr=0.0))
+    for value in (64000.0, 48000.0, 32000.0):
+        trainer.train_step(lambda v: ((w * 0.0).sum() + v).to("float16"), value)
+    assert trainer.epoch_avg_loss() == 48000.0
 
 
 def test_a_model_that_moves_within_an_epoch_keeps_one_mean(device: str) -> None:

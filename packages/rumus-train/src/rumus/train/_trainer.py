@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any, Generic, Protocol, TypeVar, TypeVarTuple
 
-from rumus import gpu
 from rumus.autograd import GradientStore
 from rumus.nn import Parameter
-from rumus.tensor import ArgumentError, Device, ShapeError, Tensor, float32, zeros
+from rumus.tensor import ArgumentError, Device, ShapeError, Tensor
 
 from ._errors import EmptyEpochError
+from ._loss_sum import UNITS, LossSum
 from ._replay import CapturedSteps
 
 
@@ -37,8 +38,8 @@ GradHook = Callable[[GradientStore, list[Parameter]], object]
 class Trainer(Generic[O]):
     """Takes training steps with an optimizer, and keeps the mean loss of the epoch.
 
-    No step waits for the device: losses are summed where they are computed, in float32, and read
-    when :meth:`epoch_avg_loss` is asked for.
+    No step waits for the device: losses are summed where they are computed, exactly, and the sum is
+    read when :meth:`epoch_avg_loss` is asked for.
 
     Args:
         optimizer: Changes the parameters. Its type is kept: ``Trainer(AdamW(...)).optimizer`` is an
@@ -78,7 +79,7 @@ class Trainer(Generic[O]):
         self._optimizer = optimizer
         self._replay = CapturedSteps(self._step) if capture else None
         self._steps = 0
-        self._sums: dict[Device, Tensor] = {}
+        self._sums: dict[Device, LossSum] = {}
 
     @property
     def optimizer(self) -> O:
@@ -151,7 +152,8 @@ class Trainer(Generic[O]):
                 "no step was taken since the epoch began, so its mean loss is undefined; an empty "
                 "loader (fewer samples than a batch, with drop_last=True) is the usual reason"
             )
-        mean = math.fsum(total.item() for total in self._sums.values()) / self._steps
+        totals, specials = zip(*(losses.read() for losses in self._sums.values()), strict=True)
+        mean = sum(specials) or float(Fraction(sum(totals), self._steps << UNITS))
         if not math.isfinite(mean):
             warnings.warn(
                 f"the mean loss of the epoch's {self._steps} steps is {mean}: training diverged in "
@@ -164,8 +166,8 @@ class Trainer(Generic[O]):
     def reset_epoch(self) -> None:
         """Begin a new epoch: forget the losses so far."""
         self._steps = 0
-        for total in self._sums.values():
-            total.zero_()
+        for losses in self._sums.values():
+            losses.clear()
 
     def _step(self, grad_hook: GradHook, forward: Callable[[*Ts], Tensor], *inputs: *Ts) -> Tensor:
         """All that happens on the device in a step."""
@@ -174,16 +176,13 @@ class Trainer(Generic[O]):
         grad_hook(grads, list(self._optimizer.params))
         self._optimizer.step(grads)
         loss = loss.detach()
-        self._sum(loss.device).add_(loss.to(float32))
+        self._sum(loss.device).add(loss)
         return loss
 
-    def _sum(self, device: Device) -> Tensor:
-        """The running sum on a device, one tensor for the trainer's life."""
+    def _sum(self, device: Device) -> LossSum:
+        """The running sum on a device, one for the trainer's life."""
         if device not in self._sums:
-            total = zeros((), dtype=float32, device=device)
-            if device.kind == "gpu":
-                gpu.persist(total.array)
-            self._sums[device] = total
+            self._sums[device] = LossSum(device)
         return self._sums[device]
 
 
