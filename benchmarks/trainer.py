@@ -93,7 +93,7 @@ def main() -> None:
     for _ in range(BLOCKS):
         times["by hand"].append(block(hand, device))
         times["trainer"].append(block(ours, device))
-    np.testing.assert_allclose(ours_total(), hand_total(), rtol=1e-6)
+    np.testing.assert_allclose(ours_total(), hand_total(), rtol=1e-5)  # one is a float32 sum
 
     table = Table("step", "µs, median", "spread (quartiles)", title=f"one step on the {device}")
     result: dict[str, object] = {"device": device, "blocks": BLOCKS, "steps": STEPS}
