@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from rumus import gpu
 from rumus.data import (
     ArrayDataset,
     ConcatDataset,
@@ -25,7 +26,7 @@ from rumus.data import (
     Subset,
     random_split,
 )
-from rumus.tensor import ArgumentError, DTypeError, ShapeError, Tensor
+from rumus.tensor import ArgumentError, DTypeError, ShapeError, Tensor, tree
 
 Contents = list[tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]]
 
@@ -165,6 +166,25 @@ def test_samples_of_any_memory_layout_are_stacked(size: int, dtype: str) -> None
 def test_samples_that_are_no_numbers_are_refused(dtype: str) -> None:
     with pytest.raises(DTypeError, match="fits no tensor"):
         contents(DataLoader(Stored([np.empty(2, dtype)] * 4), 4))
+
+
+def test_a_batch_is_a_tree() -> None:
+    (batch,) = DataLoader(Squares(3), 3)
+    leaves, structure = tree.flatten({"batch": batch})
+    assert [leaf.shape for leaf in leaves] == [(3, 2, 3), (3,)]
+    halves = tree.unflatten(structure, [leaf * 0.5 for leaf in leaves])["batch"]
+    assert isinstance(halves, DataItem)
+    np.testing.assert_array_equal(halves.target.numpy(), [0, 0.5, 2])
+    assert tree.flatten(DataItem(np.zeros(2), 1))[1] == tree.flatten(batch)[1]
+
+
+@pytest.mark.gpu
+def test_a_captured_step_takes_a_batch() -> None:
+    loader = DataLoader(ArrayDataset(np.arange(12.0), np.arange(12)), 4, device="gpu")
+    step = gpu.capture(lambda batch: batch.input * 2.0 + batch.target)
+    for _ in range(2):
+        seen = [step(batch).tolist() for batch in loader]
+        assert [value for batch in seen for value in batch] == [3.0 * k for k in range(12)]
 
 
 def test_a_collate_of_the_user_gets_samples() -> None:

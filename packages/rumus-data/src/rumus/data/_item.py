@@ -59,6 +59,10 @@ class DataItem:
             self._target = value = as_tensor(value)
         return value
 
+    def __tree__(self) -> tuple[Tensor, Tensor]:
+        """The parts, which makes an item a container of :mod:`rumus.tensor.tree`."""
+        return self.input, self.target
+
     def __iter__(self) -> Iterator[Tensor]:
         return iter((self.input, self.target))
 
