@@ -1,6 +1,8 @@
 """Where a loader is: looks ahead, other numbers of ranks, states of rumus-data 0.1."""
 
+import copy
 import gc
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,10 @@ def test_set_epoch_after_a_loop_that_was_left_is_where_the_loader_is() -> None:
     assert (it.state_dict()["epoch"], it.state_dict()["batch"]) == (0, 1)
     it.set_epoch(3)
     assert (it.state_dict()["epoch"], it.state_dict()["batch"]) == (3, 0)
+    for _ in it:
+        break
+    it.set_epoch(it.epoch)
+    assert (it.state_dict()["epoch"], it.state_dict()["batch"]) == (4, 0)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -122,6 +128,22 @@ def test_a_look_where_nothing_is_says_so_and_bad_samples_are_passed_over() -> No
     with pytest.raises(OSError, match="torn"):
         DataLoader(Torn(), 4).peek()
     assert it.state_dict()["batch"] == 0
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))]
+)
+def test_a_copy_of_a_loader_is_where_it_is(copied: Callable[[DataLoader], DataLoader]) -> None:
+    it = DataLoader(ArrayDataset(np.zeros((40, 9000)), np.arange(40)), 8, shuffle=True)
+    whole = targets(DataLoader(it.dataset, 8, shuffle=True))
+    assert targets(copied(it)) == whole
+    running = iter(it)
+    kept = [next(running) for _ in range(2)]
+    other = copied(it)
+    assert other.state_dict() == it.state_dict()
+    other.load_state_dict(it.state_dict())
+    assert [batch.target.tolist() for batch in kept] + targets(other) == whole
+    assert [batch.target.tolist() for batch in running] == whole[2:]
 
 
 @pytest.mark.parametrize("drop_last", [False, True])

@@ -25,9 +25,12 @@ class BufferPool:
         keep: The most buffers that wait unused; further ones are given back to the system.
     """
 
-    def __init__(self, keep: int = 8) -> None:
+    def __init__(self, keep: int | None = 8) -> None:
         self._free: deque[_Memory] = deque(maxlen=keep)
         self._leases: dict[int, weakref.ref[memoryview]] = {}
+
+    def __reduce__(self) -> tuple[type[BufferPool], tuple[int | None]]:
+        return BufferPool, (self._free.maxlen,)
 
     def empty(
         self,

@@ -107,10 +107,8 @@ class DataLoader:
             prefetch_factor = checked_number("prefetch_factor", prefetch_factor, 1)
         seed = checked_seed(seed)
         batch_size = checked_number("batch_size", batch_size, 1)
-        world_size, rank = (
-            checked_number("world_size", world_size, 1),
-            checked_number("rank", rank, 0),
-        )
+        world_size = checked_number("world_size", world_size, 1)
+        rank = checked_number("rank", rank, 0)
         if sampler is not None and not all(hasattr(sampler, name) for name in _OF_A_SAMPLER):
             raise ArgumentError(
                 f"the sampler must have a length and give its numbers anew in each epoch; a "
@@ -133,13 +131,21 @@ class DataLoader:
         self._collate = collate
         self._on_error = on_error
         self._pool = BufferPool(keep=num_workers * ((prefetch_factor or PREFETCH) + 1) + 2)
-        self._beginning = threading.RLock()  # held while an iteration begins
-        self._lending = Lending()
         self._start = Position()  # of the next iteration
         self._latest: Progress | None = None  # of the latest iteration
         self._looked: tuple[Position, Order] | None = None  # what peek made of the next one
         self._stats = LoaderStats()
+        self.__setstate__({})
         len(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        own = ("_beginning", "_lending")
+        return {name: value for name, value in self.__dict__.items() if name not in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._beginning = threading.RLock()  # held while an iteration begins
+        self._lending = Lending()
 
     def __len__(self) -> int:
         """The number of batches in an epoch of this rank."""
@@ -164,7 +170,7 @@ class DataLoader:
             source = self._source(self._fetcher(start, order, stop), start.batch, end, stop)
             progress = Progress(start, self._split.last(len(order)))
             stats = LoaderStats(start.epoch, self._num_workers)
-            self._start, self._latest, self._stats = Position(start.epoch + 1), progress, stats
+            self._latest, self._start, self._stats = progress, Position(start.epoch + 1), stats
             self._looked = None
             self._lending.begin()
         on_failure = self._on_error if callable(self._on_error) else None
@@ -205,8 +211,8 @@ class DataLoader:
         with self._beginning:
             if epoch != self._start.epoch:
                 self._start = Position(epoch)
-                if self._latest is not None and not self._latest.running:
-                    self._latest = None
+            if self._latest is not None and not self._latest.running:
+                self._latest = None
 
     def state_dict(self, at_end: Literal["next", "stay"] = "next") -> dict[str, Any]:
         """Where the loop is: a few numbers, whatever the size of the data set.
