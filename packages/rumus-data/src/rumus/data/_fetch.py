@@ -139,13 +139,14 @@ class Fetcher:
             if len(self.dataset) != self.length:
                 return None
             parts = [self.order.take(self.split.positions(number)) for number in numbers]
-            joined = len(numbers) > 1 and not self.lending.is_kept(taken)
+            joined = not self.lending.is_kept(taken)
             pairs = gathered_batches(self.dataset, parts, joined)
             if pairs is None:  # of samples that are not alike, each batch finds its own dtype
                 return None
             if joined:
                 for array in pairs[0]:
-                    self.lending.lend(numbers.stop, array)
+                    if array.base is not None:
+                        self.lending.lend(numbers.stop, array)
             fetch_seconds = (perf_counter() - started) / len(numbers)
             return self._placed(pairs, fetch_seconds)
         except Exception:

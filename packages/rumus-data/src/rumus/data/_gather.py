@@ -14,6 +14,7 @@ from ._buffers import BufferPool
 from ._dataset import Dataset, Indices
 from ._item import narrowed
 
+_COPIED_BELOW = 1 << 16  # bytes of several batches
 Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
 
@@ -32,18 +33,18 @@ def gathered_batches(
     Args:
         dataset: The samples.
         parts: The samples of each batch, at least one.
-        joined: Whether the batches are views of one gather, which is faster if they are small.
+        joined: Whether the batches are parts of one gather, views of it unless they are small.
 
     Returns:
         None if they are no mere copy of alike samples.
     """
-    if joined and len(parts) > 1:
+    if joined:
         whole = gathered_batch(dataset, np.concatenate(parts))
         if whole is None:
             return None
-        inputs, targets = map(narrowed, whole)
-        ends = list(accumulate(map(len, parts), initial=0))
-        return [(inputs[a:b], targets[a:b]) for a, b in pairwise(ends)]
+        places = [slice(*ends) for ends in pairwise(accumulate(map(len, parts), initial=0))]
+        inputs, targets = (_cut(narrowed(array), places) for array in whole)
+        return list(zip(inputs, targets, strict=True))
     pairs = []
     for part in parts:
         pair = gathered_batch(dataset, part)
@@ -51,6 +52,11 @@ def gathered_batches(
             return None
         pairs.append((narrowed(pair[0]), narrowed(pair[1])))
     return pairs
+
+
+def _cut(array: npt.NDArray[Any], places: Sequence[slice]) -> list[npt.NDArray[Any]]:
+    views = [array[place] for place in places]
+    return [view.copy() for view in views] if array.nbytes < _COPIED_BELOW else views
 
 
 def gathered(
