@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +16,6 @@ if sys.platform == "win32":
         return None
 
 else:
-    import fcntl
 
     def _lock(file: IO[bytes]) -> bool | None:
         """Take the lock of a file, which ends with the process at the latest.
@@ -25,6 +23,8 @@ else:
         Returns:
             Whether this process has it now; None where there are no locks.
         """
+        import fcntl  # here, so that importing rumus loads nothing but numpy
+
         try:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -65,7 +65,7 @@ def replaced_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 def _new_file(folder: str, name: str) -> tuple[str, BinaryIO]:
     while True:
-        temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.tmp")
+        temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.tmp")
         file = open(temporary, "xb")
         if _lock(file) is not False and os.path.exists(temporary):
             return temporary, file
