@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rumus._backends.gpu import elementwise as family
+from rumus._backends.gpu import elementwise_source as family
 from rumus._backends.gpu import get_gpu_backend
 from rumus._backends.gpu.layout import Mode, load_mode
 from rumus._backends.table import KINDS

@@ -104,6 +104,14 @@ class Backend(Protocol[A]):
         """Write ``value`` (of the same shape, any dtype) into ``target``, which may be a view."""
         ...
 
+    def update(self, op: str, target: A, other: A | Scalar) -> None:
+        """One row of two arguments, written into its first one, which may be a view.
+
+        ``other`` broadcasts to the shape of ``target`` and uses other memory. The row computes as
+        in :meth:`elementwise`, and its result is cast to the dtype of ``target``.
+        """
+        ...
+
     # Arithmetic
 
     def elementwise(self, op: str, *args: A | Scalar, dtype: np.dtype[Any] | None = None) -> A:
@@ -112,14 +120,6 @@ class Backend(Protocol[A]):
         Computes in the common dtype of the arguments, as the row's kind in
         :data:`rumus._backends.table.KINDS` says; ``dtype`` is the result's, given for
         ``"cast"`` alone.
-        """
-        ...
-
-    def update(self, op: str, target: A, other: A | Scalar) -> None:
-        """One row of two arguments, written into its first one, which may be a view.
-
-        ``other`` broadcasts to the shape of ``target`` and uses other memory. The row computes as
-        in :meth:`elementwise`, and its result is cast to the dtype of ``target``.
         """
         ...
 

@@ -241,3 +241,12 @@ ROWS: dict[str, Callable[..., Any]] = {
     "binary_cross_entropy_backward": _binary_cross_entropy_backward,
     "binary_cross_entropy_target_backward": lambda g, a: -g * a,
 }
+
+
+class Elementwise:
+    """The family's part of the backend."""
+
+    def elementwise(
+        self, op: str, *args: Array | Scalar, dtype: np.dtype[Any] | None = None
+    ) -> Array:
+        return elementwise(op, args, dtype)

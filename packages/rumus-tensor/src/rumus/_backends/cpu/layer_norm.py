@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .movement import written
 from .reduce import reduce
 from .rows import row_sums
 
@@ -54,3 +55,19 @@ def _normalised(a: Array, moments: Array) -> Array:
     n = a - moments[:, :1]
     n *= moments[:, 1:]
     return np.asarray(n)
+
+
+class LayerNorm:
+    """The family's part of the backend."""
+
+    layer_norm = staticmethod(layer_norm)
+    layer_norm_backward = staticmethod(layer_norm_backward)
+
+    def layer_norm_sums(
+        self, a: Array, moments: Array, grad: Array, out: Array | None, bias_out: Array | None
+    ) -> tuple[Array, Array]:
+        sums, bias_sums = layer_norm_sums(a, moments, grad)
+        return (
+            sums if out is None else written(out, sums),
+            bias_sums if bias_out is None else written(bias_out, bias_sums),
+        )

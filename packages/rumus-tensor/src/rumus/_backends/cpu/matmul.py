@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from rumus._core.threads import blas_threads
 
+from .movement import written
+from .reduce import reduce
+
 Array = npt.NDArray[Any]
 
 
@@ -39,3 +42,18 @@ def _for_blas(a: Array) -> Array:
     by_rows = along == a.itemsize and down >= width * a.itemsize
     by_columns = down == a.itemsize and along >= height * a.itemsize
     return a if by_rows or by_columns else np.ascontiguousarray(a)
+
+
+class MatMul:
+    """The family's part of the backend."""
+
+    def matmul(
+        self, a: Array, b: Array, bias: Array | None = None, out: Array | None = None
+    ) -> Array:
+        return matmul(a, b, bias, out)
+
+    def matmul_and_sums(
+        self, a: Array, b: Array, out: Array | None = None, sums_out: Array | None = None
+    ) -> tuple[Array, Array]:
+        sums = reduce("sum", a, (1,), False)
+        return matmul(a, b, None, out), sums if sums_out is None else written(sums_out, sums)

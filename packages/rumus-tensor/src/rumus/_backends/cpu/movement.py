@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .elementwise import cast
+from rumus._backends.contract import Scalar, Shape
+
+from .elementwise import cast, elementwise, updated
 
 Array = npt.NDArray[Any]
 
@@ -62,3 +64,36 @@ def written(out: Array, value: Array) -> Array:
     """Write a result into the array that was given for it."""
     np.copyto(out, value)
     return out
+
+
+class Movement:
+    """The family's part of the backend."""
+
+    def reshape(self, a: Array, shape: Shape) -> Array:
+        return a.reshape(shape)
+
+    def permute(self, a: Array, axes: Sequence[int]) -> Array:
+        return a.transpose(axes)
+
+    def expand(self, a: Array, shape: Shape) -> Array:
+        return np.broadcast_to(a, shape)
+
+    def shares(self, a: Array, b: Array) -> bool:
+        return root(a) is root(b)
+
+    def copy(self, a: Array) -> Array:
+        return np.array(a, order="C")
+
+    def contiguous(self, a: Array) -> Array:
+        return a if a.flags.c_contiguous else np.array(a, order="C")
+
+    def cat(self, arrays: Sequence[Array], axis: int) -> Array:
+        return np.concatenate(arrays, axis)
+
+    slice = staticmethod(cut)
+    pad = staticmethod(pad)
+    assign = staticmethod(assign)
+
+    def update(self, op: str, target: Array, other: Array | Scalar) -> None:
+        if not updated(op, target, other):
+            assign(target, elementwise(op, (target, other), None))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rumus._backends.generator import threefry2x32
+from rumus._backends.generator import Generator, threefry2x32
 
 Array = npt.NDArray[Any]
 
@@ -42,3 +42,10 @@ def _box_muller(u0: Array, u1: Array) -> tuple[Array, Array]:
     r = np.sqrt(np.float32(-2) * np.log(np.float32(1) - u0))
     theta = np.float32(2 * math.pi) * u1
     return r * np.cos(theta), r * np.sin(theta)
+
+
+class Random:
+    """The family's part of the backend."""
+
+    def random(self, kind: str, shape: tuple[int, ...], generator: Generator) -> Array:
+        return random(kind, shape, *generator.next())

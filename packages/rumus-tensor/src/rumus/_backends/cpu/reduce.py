@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .movement import written
 from .sums import total
 
 Array = npt.NDArray[Any]
@@ -32,3 +34,15 @@ def arg_reduce(op: str, a: Array, axis: int) -> Array:
     """Position of the first extreme."""
     find = np.argmax if op == "argmax" else np.argmin
     return np.asarray(find(a, axis=axis), dtype=np.int32)
+
+
+class Reduce:
+    """The family's part of the backend."""
+
+    def reduce(
+        self, op: str, a: Array, axes: Sequence[int], keepdims: bool, out: Array | None = None
+    ) -> Array:
+        result = reduce(op, a, tuple(axes), keepdims)
+        return result if out is None else written(out, result)
+
+    arg_reduce = staticmethod(arg_reduce)

@@ -111,3 +111,13 @@ def _targets(logits: Array, target: Array, ignore_index: int) -> tuple[Array, Ar
             f"outside the {classes} classes (0 to {classes - 1})"
         )
     return kept, np.where(kept, target, 0)
+
+
+class Rows:
+    """The family's part of the backend."""
+
+    softmax = staticmethod(softmax)
+    softmax_backward = staticmethod(softmax_backward)
+    cross_entropy = staticmethod(cross_entropy)
+    mean_of_kept = staticmethod(mean_of_kept)
+    cross_entropy_backward = staticmethod(cross_entropy_backward)

@@ -1,323 +1,202 @@
-"""The elementwise family: one expression a row, and the WGSL that wraps expressions in a kernel.
-
-A kernel is a list of inputs and a chain of steps in single assignment form: values are numbered,
-the inputs first, then one a step. A plain operation is a chain of one step.
-"""
+"""Running a row of the elementwise table: the plan for given layouts is made once, then reused."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import struct
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import prod
+from typing import Any, NamedTuple
 
-from rumus._backends.table import KINDS
+import numpy as np
 
-from .layout import Mode
-from .wgsl import (
-    REGISTER,
-    convert,
-    declare_element_output,
-    declare_elements,
-    declare_output,
-    declare_vectors,
-    element_load,
-    math_source,
-    vector_load,
-)
+from rumus._backends.table import KINDS, dtypes_of, negative_exponent
+from rumus._core.dtypes import check_scalar, int32
+from rumus._core.errors import ArgumentError
+from rumus._core.shapes import broadcast_shape
+from rumus.gpu import GpuArray, Pipeline, empty
+from rumus.gpu._array import contiguous_strides
 
-EXPRESSIONS: dict[str, str] = {
-    # The arguments are a, b, c, d: vectors of 4. `V` is their type and `_T` its element's type.
-    "add": "a + b",
-    "sub": "a - b",
-    "mul": "a * b",
-    "div": "divide(a, b)",
-    "pow": "power_T(a, b)",
-    "neg": "-a",
-    "abs": "abs(a)",
-    "sign": "sign_T(a)",
-    "square": "a * a",
-    "floor": "floor_T(a)",
-    "sqrt": "sqrt(a)",
-    "rsqrt": "inverseSqrt(a)",
-    "reciprocal": "divide(V(1.0), a)",
-    "exp": "exponential(a)",
-    "log": "logarithm(a)",
-    "sin": "sine(a)",
-    "cos": "cosine(a)",
-    "tanh": "tanh_safe(a)",
-    "sigmoid": "sigmoid(a)",
-    "relu": "relu_T(a)",
-    "leaky_relu": "select(b * a, a, less_f32(V(0.0), a))",
-    "gelu": "gelu(a)",
-    "gelu_tanh": "a * sigmoid(gelu_inner(a))",
-    "silu": "a * sigmoid(a)",
-    "softplus": "softplus(a)",
-    "maximum": "maximum_T(a, b)",
-    "minimum": "minimum_T(a, b)",
-    "clamp": "minimum_T(maximum_T(a, b), c)",
-    "where": "select(c, b, a)",
-    "eq": "equal_T(a, b)",
-    "ne": "!equal_T(a, b)",
-    "lt": "less_T(a, b)",
-    "le": "at_most_T(a, b)",
-    "gt": "less_T(b, a)",
-    "ge": "at_most_T(b, a)",
-    "matches": "equal_T(a, b) | (is_nan_T(a) & is_nan_T(b))",
-    "isnan": "is_nan_T(a)",
-    "isfinite": "is_finite_T(a)",
-    "logical_not": "!a",
-    "logical_and": "a & b",
-    "logical_or": "a | b",
-    "cast": "a",
-    "squared_difference": "(a - b) * (a - b)",
-    "dropout": "select(V(0.0), a * d, b >= c)",
-    "binary_cross_entropy": "binary_cross_entropy(a, b)",
-    "div_backward": "-divide(a, c) * divide(b, c)",
-    "pow_backward": "select(V(0.0), a * c * power_f32(b, c - 1.0), truth_f32(c))",
-    "pow_exponent_backward": (
-        "select(a * power_f32(b, c) * logarithm(b), V(0.0), !truth_f32(b) & at_most_f32(V(0.0), c))"
-    ),
-    "abs_backward": "a * sign_T(b)",
-    "square_backward": "2.0 * a * b",
-    "sqrt_backward": "a / (2.0 * b)",
-    "rsqrt_backward": "-0.5 * a * b * b * b",
-    "reciprocal_backward": "-a * b * b",
-    "sin_backward": "a * cosine(b)",
-    "cos_backward": "-a * sine(b)",
-    "tanh_backward": "a * (1.0 - b * b)",
-    "sigmoid_backward": "a * b * (1.0 - b)",
-    "relu_backward": "select(a, V(0.0), at_most_f32(b, V(0.0)))",
-    "leaky_relu_backward": "select(c * a, a, less_f32(V(0.0), b))",
-    "gelu_backward": "a * gelu_slope(b)",
-    "gelu_tanh_backward": "a * gelu_tanh_slope(b)",
-    "silu_backward": "a * sigmoid(b) * (1.0 + b * (1.0 - sigmoid(b)))",
-    "softplus_backward": "a * sigmoid(b)",
-    "maximum_backward": "select(select(a, 0.5 * a, equal_f32(b, c)), V(0.0), less_f32(b, c))",
-    "minimum_backward": "select(select(a, 0.5 * a, equal_f32(b, c)), V(0.0), less_f32(c, b))",
-    "clamp_backward": "select(a, V(0.0), less_f32(b, c) | less_f32(d, b))",
-    "squared_difference_backward": "2.0 * a * (b - c)",
-    "binary_cross_entropy_backward": "a * binary_cross_entropy_slope(b, c)",
-    "binary_cross_entropy_target_backward": "-a * b",
-}
+from .elementwise_source import FRESH, Input, Step, build_source
+from .fusion import ElementwiseChain, Number, View, lay_out, operands_of
+from .kernels import WORKGROUP, fault_kernel, grid, kernel, remember
+from .layout import Mode, Shape, broadcast_strides, collapse, store_mode
+from .params import params_of
+from .wgsl import as_f32
+
+DType = np.dtype[Any]
+Argument = GpuArray | float | int | bool
 
 
-EXACT = frozenset(
-    "abs cast clamp clamp_backward eq floor ge gt isfinite isnan le logical_and logical_not "
-    "logical_or lt matches maximum minimum ne neg relu relu_backward sign where".split()
-)
-"""Operations that only choose among values, or round them as a store does."""
+class _Plan(NamedTuple):
+    pipeline: Pipeline
+    inputs: tuple[Input, ...]
+    step: Step
+    shape: Shape
+    dtype: DType
+    groups: int
+    packing: struct.Struct
+    words: tuple[int, ...]
+    """The params, with 0 where an argument's offset or value goes."""
+    holes: tuple[tuple[int, int, Mode, str], ...]
+    """Position in ``words``, number of the argument, its mode and its dtype."""
 
 
-class Input(NamedTuple):
-    """An array or a number that a kernel reads."""
+_NEGATIVE = negative_exponent("{0}", "{1}"), ArgumentError
 
-    dtype: str
-    """Its name; of a number, ``"float32"`` or ``"int32"``."""
-    mode: Mode
+_plans: dict[tuple[Any, ...], _Plan] = {}
 
 
-FRESH = Mode.VECTOR
-"""How a new output is written."""
+def elementwise(op: str, args: Sequence[Argument], dtype: DType | None = None) -> GpuArray:
+    """A new contiguous array of the row's results; see ``Backend.elementwise``."""
+    key = (op, dtype, *map(_key, args))
+    plan = _plans.get(key) or remember(_plans, key, _make_plan(op, args, dtype, None))
+    if op == "pow" and plan.step.compute == "int32":
+        _check_exponents(args[1])
+    arrays = [a for a in args if isinstance(a, GpuArray)]
+    output = empty(plan.shape, plan.dtype, arrays[0].device_index)
+    _run(plan, arrays, args, output, partial(_chain, plan, args))
+    return output
 
 
-class Step(NamedTuple):
-    """One operation on values of the chain."""
+def _check_exponents(exponents: Argument) -> None:
+    """Let a kernel look for negative ones; a fault tells of the first that it finds."""
+    if not isinstance(exponents, GpuArray):
+        if exponents < 0:
+            raise ArgumentError(negative_exponent(0, int(exponents)))
+        return
+    if exponents.dtype != np.int32 or not exponents.size:
+        return
+    whole = exponents if exponents.is_contiguous else elementwise("cast", [exponents], int32)
+    groups = grid(whole.size, WORKGROUP, whole.device_index)
+    words = whole.size, whole.offset
+    exponents_pipeline().dispatch([whole], words, groups)
 
-    op: str
-    operands: tuple[int, ...]
-    compute: str
-    """The dtype that its arguments are taken to, where the row's kind does so."""
-    dtype: str
-    """The dtype of its result."""
+
+def exponents_pipeline() -> Pipeline:
+    """The kernel that looks for negative exponents of integers."""
+    return fault_kernel("check_exponents", _NEGATIVE).variant()
 
 
-def build_source(
-    inputs: Sequence[Input], steps: Sequence[Step], rank: int, target: Mode = FRESH
-) -> str:
-    """The prelude of ``elementwise.wgsl`` for a chain over inputs of given dtypes and modes.
+def write(value: GpuArray, target: GpuArray) -> None:
+    """Cast a value into a view of the same shape, which lies in another storage.
 
-    Declares the bindings (arrays in order, the output, the params), a load function an input, a
-    function a step, ``compute(i)``, ``store(i, v)`` and ``run(i)``, where ``i`` counts vectors of 4
-    elements.
-
-    Args:
-        inputs: values 0 to len(inputs) - 1. One that is ``GIVEN`` is what the output held before.
-        steps: the values after them; the last one is stored.
-        rank: the number of axes that strided inputs and outputs walk.
-        target: how the output is written; ``STEP`` and ``STRIDED`` take 4-byte dtypes only.
+    Views of 1- and 2-byte elements are taken where :func:`writes_whole_words` says so.
     """
-    output, answer = len(inputs), steps[-1].dtype
-    binding = sum(mode.bound for _, mode in inputs)
-    declare = declare_output if target.vectors else declare_element_output
-    parts = [
-        compute_source(inputs, steps, rank, 0),
-        declare(binding, "output", answer),
-        declare_params(binding + 1, param_fields([*inputs, Input(answer, target)], rank)),
-        _index(output, rank) if target.walks else "",
-        _store(output, answer, target, rank),
+    key = ("cast", _key(value), _key(target))
+    plan = _plans.get(key) or remember(
+        _plans, key, _make_plan("cast", [value], target.dtype, target)
+    )
+    _run(plan, [value], [value], target)
+
+
+def updated(op: str, target: GpuArray, other: Argument) -> bool:
+    """Compute a row of two arguments into the first one in one pass, if that can be done.
+
+    It cannot where the row's dtype is another one, or where the target is a view of 1- or 2-byte
+    elements that :func:`writes_whole_words` excludes.
+    """
+    args = [target, other]
+    read = [a for a in args if isinstance(a, GpuArray)]
+    if _dtypes(op, args, None)[1] != target.dtype or not writes_whole_words(target, *read):
+        return False
+    key = ("update", op, *map(_key, args))
+    plan = _plans.get(key) or remember(_plans, key, _make_plan(op, args, None, target))
+    _run(plan, [other] if isinstance(other, GpuArray) else [], args, target)
+    return True
+
+
+def writes_whole_words(target: GpuArray, *read: GpuArray) -> bool:
+    """Whether a kernel that reads some arrays, which broadcast, can store whole words into a view.
+
+    If not, it would touch the bytes of the view's neighbours.
+    """
+    if target.dtype.itemsize == 4:
+        return True
+    wide = [broadcast_strides(a.shape, a.strides, target.shape) for a in read]
+    dims, strides = collapse(target.shape, [*wide, target.strides])
+    return store_mode(dims, strides[-1], target.offset).vectors
+
+
+def _chain(plan: _Plan, args: Sequence[Argument]) -> ElementwiseChain:
+    return ElementwiseChain(operands_of(args, plan.inputs), (plan.step,), plan.shape)
+
+
+def _run(
+    plan: _Plan,
+    arrays: list[GpuArray],
+    args: Sequence[Argument],
+    output: GpuArray,
+    chain: Callable[[], ElementwiseChain] | None = None,
+) -> None:
+    if not output.size:
+        return
+    given: list[Any] = [*args, output]
+    words: list[float] = list(plan.words)
+    for position, number, mode, kind in plan.holes:
+        argument = given[number]
+        if mode is not Mode.PARAM:
+            words[position] = argument.offset
+        else:
+            words[position] = as_f32(argument) if kind == "float32" else _whole(plan, argument)
+    plan.pipeline.dispatch([*arrays, output], plan.packing.pack(*words), plan.groups, chain)
+
+
+def _whole(plan: _Plan, argument: Any) -> int:
+    check_scalar(plan.step.op, argument, np.dtype(plan.step.compute))
+    return int(argument)
+
+
+def _key(argument: Argument) -> Any:
+    if isinstance(argument, GpuArray):
+        return argument.shape, argument.strides, argument.offset & 3, argument.dtype.num
+    return type(argument)
+
+
+def _make_plan(
+    op: str, args: Sequence[Argument], dtype: DType | None, target: GpuArray | None
+) -> _Plan:
+    compute, answer = _dtypes(op, args, dtype)
+    arrays = [a for a in args if isinstance(a, GpuArray)]
+    shape = broadcast_shape(op, *[a.shape for a in arrays])
+    operands = [
+        View.of(a) if isinstance(a, GpuArray) else Number(0.0, _number_dtype(op, a, compute))
+        for a in args
     ]
-    given = ""
-    if any(mode is Mode.GIVEN for _, mode in inputs):
-        load = vector_load if target.vectors else element_load
-        parts += [load("output", answer), _load(output, "output", answer, target, rank)]
-        given = f", load{output}(i)"
-    parts.append(f"fn run(i: u32) {{ store(i, compute(i{given})); }}\n")
-    return "\n".join(parts)
-
-
-def compute_source(inputs: Sequence[Input], steps: Sequence[Step], rank: int, binding: int) -> str:
-    """The bindings of the inputs from ``binding`` on, and ``compute(i)`` of a chain.
-
-    An input of the mode ``GIVEN``, of which there is one at most, is a second argument.
-    """
-    parts = [math_source()]
-    for k, (dtype, mode) in enumerate(inputs):
-        if mode.bound:
-            declare = declare_vectors if mode.vectors else declare_elements
-            parts.append(declare(binding, f"input{k}", dtype))
-            binding += 1
-        if mode.walks:
-            parts.append(_index(k, rank))
-        if mode is not Mode.GIVEN:
-            parts.append(_load(k, f"input{k}", dtype, mode, rank))
-    parts.append(_compute(inputs, steps))
-    return "\n".join(parts)
-
-
-def param_fields(values: Sequence[Input], rank: int) -> list[str]:
-    """The uniform block of a chain: its values are the inputs, and the output last."""
-    fields = ["size: u32"]
-    if any(mode.walks for _, mode in values):
-        fields += [f"d{axis}: u32" for axis in range(rank)]
-    for k, (dtype, mode) in enumerate(values):
-        if mode is Mode.PARAM:
-            fields.append(f"value{k}: {REGISTER[dtype]}")
-        elif mode is not Mode.GIVEN:
-            fields.append(f"offset{k}: u32")
-        if mode.walks:
-            fields += [f"s{k}_{axis}: u32" for axis in range(rank)]
-    return fields
-
-
-def declare_params(binding: int, fields: Sequence[str]) -> str:
-    """The uniform block ``params``."""
-    return (
-        "struct Params { " + ", ".join(fields) + " }\n"
-        f"@group(0) @binding({binding}) var<uniform> params: Params;\n"
+    layout = contiguous_strides(shape) if target is None else target.strides
+    inputs, walks, dims, steps = lay_out(operands, shape, layout)
+    stores = FRESH if target is None else store_mode(dims, steps, target.offset)
+    if args[0] is target:
+        inputs[0], walks[0] = Input(str(target.dtype), Mode.GIVEN), ()
+    walks.append(steps if stores.walks else ())
+    step = Step(op, tuple(range(len(args))), str(compute), str(answer))
+    source = build_source(inputs, [step], len(dims), stores)
+    size = prod(shape)
+    return _Plan(
+        kernel("elementwise").variant(prelude=source),
+        tuple(inputs),
+        step,
+        shape,
+        answer,
+        grid(-(-size // 4), WORKGROUP, arrays[0].device_index),
+        *params_of(size, dims, [*inputs, Input(str(answer), stores)], walks),
     )
 
 
-def _load(k: int, name: str, dtype: str, mode: Mode, rank: int) -> str:
-    """``load{k}(i)``: the elements of value k, bound by a name, for outputs 4*i to 4*i + 3."""
-    vector = f"vec4<{REGISTER[dtype]}>"
-    if mode is Mode.PARAM:
-        body = f"return {vector}(params.value{k});"
-    elif mode is Mode.VECTOR:
-        body = f"return {name}_vector(i + params.offset{k} / 4u);"
-    elif mode is Mode.SCALAR:
-        body = f"return {vector}({name}_element(params.offset{k}));"
-    elif mode is Mode.ROW:
-        body = f"return {name}_vector(index{k}(4u * i) / 4u);"
-    elif mode is Mode.SPLAT:
-        body = f"return {vector}({name}_element(index{k}(4u * i)));"
-    elif mode is Mode.STEP:
-        at = ", ".join(f"{name}_element(e + {j}u * params.s{k}_{rank - 1})" for j in range(4))
-        body = f"let e = index{k}(4u * i); return {vector}({at});"
-    else:
-        at = ", ".join(
-            f"{name}_element(index{k}(min(4u * i + {j}u, params.size - 1u)))" for j in range(4)
-        )
-        body = f"return {vector}({at});"
-    return f"fn load{k}(i: u32) -> {vector} {{ {body} }}\n"
+def _number_dtype(op: str, number: float, compute: DType) -> str:
+    """The dtype in which a kernel gets a Python number."""
+    whole = compute.kind != "f" or (KINDS[op] == "logical" and type(number) is not float)
+    return "int32" if whole else "float32"
 
 
-def _index(k: int, rank: int) -> str:
-    """``index{k}(e)``: where output element ``e`` finds its element of input k."""
-    lines = [f"fn index{k}(e: u32) -> u32 {{", f"  var at = params.offset{k};"]
-    rest = "e"
-    for axis in range(rank - 1, 0, -1):
-        following = f"r{axis}"
-        lines.append(f"  at += ({rest} % params.d{axis}) * params.s{k}_{axis};")
-        lines.append(f"  let {following} = {rest} / params.d{axis};")
-        rest = following
-    lines += [f"  return at + {rest} * params.s{k}_0;", "}\n"]
-    return "\n".join(lines)
+def _dtypes(op: str, args: Sequence[Argument], dtype: DType | None) -> tuple[DType, DType]:
+    if dtype is not None:
+        return dtype, dtype
+    return dtypes_of(op, [a.dtype if isinstance(a, GpuArray) else type(a) for a in args])
 
 
-def _compute(inputs: Sequence[Input], steps: Sequence[Step]) -> str:
-    """The steps' functions, and ``compute(i)`` that runs them all."""
-    functions: list[str] = []
-    given = [k for k, (_, mode) in enumerate(inputs) if mode is Mode.GIVEN]
-    taken = "".join(f", v{k}: vec4<{REGISTER[inputs[k].dtype]}>" for k in given)
-    body = [f"  let v{k} = load{k}(i);" for k in range(len(inputs)) if k not in given]
-    registers = [REGISTER[dtype] for dtype, _ in inputs]
-    for number, step in enumerate(steps):
-        wanted = _operand_registers(step)
-        result = _result_register(step)
-        arguments = ", ".join(
-            _taken(step, f"v{operand}", registers[operand], register)
-            for operand, register in zip(step.operands, wanted, strict=True)
-        )
-        parameters = ", ".join(
-            f"{letter}: vec4<{register}>" for letter, register in zip("abcd", wanted, strict=False)
-        )
-        expression = EXPRESSIONS[step.op].replace("V(", f"vec4<{wanted[-1]}>(")
-        expression = expression.replace("_T(", f"_{wanted[-1]}(")
-        if step.dtype == "uint8":
-            expression = f"({expression}) & vec4<i32>(255)"
-        functions.append(
-            f"fn step{number}({parameters}) -> vec4<{result}> {{ return {expression}; }}\n"
-        )
-        result_value = f"step{number}({arguments})"
-        if step.dtype == "float16" and step is not steps[-1]:
-            result_value = f"rounded_to_half({result_value})"
-        body.append(f"  let v{len(registers)} = {result_value};")
-        registers.append(result)
-    stored = REGISTER[steps[-1].dtype]
-    value = convert(f"v{len(registers) - 1}", registers[-1], stored)
-    functions.append(f"fn compute(i: u32{taken}) -> vec4<{stored}> {{\n" + "\n".join(body))
-    functions.append(f"  return {value};\n}}\n")
-    return "\n".join(functions)
+class Elementwise:
+    """The family's part of the backend."""
 
-
-def _taken(step: Step, value: str, source: str, target: str) -> str:
-    """An operand in the register that a step takes."""
-    if step.op == "cast" and (source, target) == ("f32", "i32"):
-        return f"to_{'uint8' if step.dtype == 'uint8' else 'int32'}({value})"
-    return convert(value, source, target)
-
-
-def _store(k: int, dtype: str, mode: Mode, rank: int) -> str:
-    """``store(i, v)``: the results for elements 4*i to 4*i + 3, into value k."""
-    if mode is Mode.VECTOR:
-        body = f"  output_store(i + params.offset{k} / 4u, v);\n"
-    elif mode is Mode.ROW:
-        body = f"  output_store(index{k}(4u * i) / 4u, v);\n"
-    elif mode is Mode.STEP:
-        body = f"  let e = index{k}(4u * i);\n" + "".join(
-            f"  output_store(e + {j}u * params.s{k}_{rank - 1}, v[{j}]);\n" for j in range(4)
-        )
-    else:
-        body = "".join(
-            f"  if (4u * i + {j}u < params.size) "
-            f"{{ output_store(index{k}(4u * i + {j}u), v[{j}]); }}\n"
-            for j in range(4)
-        )
-    return f"fn store(i: u32, v: vec4<{REGISTER[dtype]}>) {{\n{body}}}\n"
-
-
-def _operand_registers(step: Step) -> tuple[str, ...]:
-    kind, count = KINDS[step.op], len(step.operands)
-    if kind == "logical":
-        return ("bool",) * count
-    if kind == "cast":
-        return (_result_register(step),)
-    compute = REGISTER[step.compute]
-    return ("bool", *[compute] * (count - 1)) if kind == "where" else (compute,) * count
-
-
-def _result_register(step: Step) -> str:
-    if KINDS[step.op] in ("compare", "test", "logical") or (
-        step.op == "cast" and step.dtype == "bool"
-    ):
-        return "bool"
-    return REGISTER[step.dtype]
+    def elementwise(self, op: str, *args: Argument, dtype: DType | None = None) -> GpuArray:
+        return elementwise(op, args, dtype)

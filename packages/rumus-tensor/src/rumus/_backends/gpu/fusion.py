@@ -9,7 +9,7 @@ from math import prod
 from rumus.gpu import GpuArray, Pipeline
 from rumus.gpu._array import contiguous_strides
 
-from .elementwise import EXACT, FRESH, Input, Step, build_source
+from .elementwise_source import EXACT, FRESH, Input, Step, build_source
 from .kernels import WORKGROUP, grid, kernel
 from .layout import Mode, Shape, Strides, broadcast_strides, collapse, load_mode
 from .params import params_of

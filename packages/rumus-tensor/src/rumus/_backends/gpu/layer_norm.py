@@ -169,3 +169,11 @@ def _sums_bindings(first: int) -> str:
         f"@group(0) @binding({first}) var<storage, read_write> output: array<f32>;\n"
         f"@group(0) @binding({first + 1}) var<uniform> params: Params;\n"
     )
+
+
+class LayerNorm:
+    """The family's part of the backend."""
+
+    layer_norm = staticmethod(layer_norm)
+    layer_norm_backward = staticmethod(layer_norm_backward)
+    layer_norm_sums = staticmethod(layer_norm_sums)

@@ -10,7 +10,7 @@ import numpy as np
 from rumus._core.dtypes import DType, float32, int32
 from rumus.gpu import GpuArray, Pipeline, empty, full, limits
 
-from .elementwise_plan import elementwise
+from .elementwise import elementwise
 from .kernels import WORKGROUP, grid, plane, remember, shares
 from .layout import Shape, Strides, collapse
 from .matmul_chain import ProductChain
@@ -29,6 +29,7 @@ from .matmul_source import (
     product_pipeline,
 )
 from .movement import assign, contiguous, copy
+from .reduce import reduce
 from .tiles import Choice, choose, turning_pays
 
 
@@ -248,3 +249,20 @@ def describe(shape: Shape, strides: Strides, offset: int, k_axis: int) -> Operan
         vectors = not (other % 4 or k_step % 4 or batch % 4 or offset % 4)
         return Operand(False, batch, k_step, vectors)
     return None
+
+
+class MatMul:
+    """The family's part of the backend."""
+
+    matmul = staticmethod(matmul)
+
+    def matmul_and_sums(
+        self,
+        a: GpuArray,
+        b: GpuArray,
+        out: GpuArray | None = None,
+        sums_out: GpuArray | None = None,
+    ) -> tuple[GpuArray, GpuArray]:
+        if out is not None and sums_out is not None and with_sums(a, b, out, sums_out):
+            return out, sums_out
+        return matmul(a, b, out=out), reduce("sum", a, (1,), False, sums_out)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from rumus.gpu import GpuArray, Pipeline
 
-from .elementwise import Step
+from .elementwise_source import Step
 from .fusion import ElementwiseChain, View
 from .matmul_source import PARAMS, Tail, Variant, product_pipeline
 

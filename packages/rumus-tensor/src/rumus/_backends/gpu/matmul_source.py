@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rumus.gpu import Kernel, Pipeline
 
-from .elementwise import FRESH, Input, Step, compute_source, declare_params, param_fields
+from .elementwise_source import FRESH, Input, Step, compute_source, declare_params, param_fields
 from .kernels import kernel
 from .tiles import Tile
 from .unroll import unroll

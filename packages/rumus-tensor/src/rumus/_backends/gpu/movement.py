@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rumus._backends.contract import Scalar
 from rumus.gpu import GpuArray, empty, zeros
 
-from .elementwise_plan import elementwise, write, writes_whole_words
+from .elementwise import elementwise, updated, write, writes_whole_words
 from .kernels import kernel, plane, remember, shares
-from .layout import Shape, Strides, collapse
+from .layout import Shape, Strides, broadcast_strides, collapse, reshaped_strides
 
 TILE = 32
 """Edge of the square that a workgroup of ``transpose.wgsl`` turns."""
@@ -114,3 +115,36 @@ def _plan_transpose(shape: Shape, strides: Strides, device_index: int) -> _Trans
     down, across = -(-rows // TILE), -(-columns // TILE)
     groups = plane(down * across * batch, device_index)
     return _Transpose(groups, (rows, columns, down, across, batch, batch_step, steps[-1]))
+
+
+class Movement:
+    """The family's part of the backend."""
+
+    def reshape(self, a: GpuArray, shape: Shape) -> GpuArray:
+        if a.shape == shape:
+            return a
+        strides = reshaped_strides(a.shape, a.strides, shape)
+        if strides is None:
+            return self.reshape(copy(a), shape)
+        return GpuArray(a.storage, shape, strides, a.offset, a.dtype)
+
+    def permute(self, a: GpuArray, axes: Sequence[int]) -> GpuArray:
+        shape = tuple(a.shape[axis] for axis in axes)
+        strides = tuple(a.strides[axis] for axis in axes)
+        return GpuArray(a.storage, shape, strides, a.offset, a.dtype)
+
+    def expand(self, a: GpuArray, shape: Shape) -> GpuArray:
+        strides = broadcast_strides(a.shape, a.strides, shape)
+        return GpuArray(a.storage, shape, strides, a.offset, a.dtype)
+
+    slice = staticmethod(view)
+    shares = staticmethod(shares)
+    copy = staticmethod(copy)
+    contiguous = staticmethod(contiguous)
+    cat = staticmethod(cat)
+    pad = staticmethod(pad)
+    assign = staticmethod(assign)
+
+    def update(self, op: str, target: GpuArray, other: GpuArray | Scalar) -> None:
+        if not updated(op, target, other):
+            assign(target, elementwise(op, (target, other)))

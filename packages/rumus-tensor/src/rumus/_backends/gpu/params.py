@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from .elementwise import Input
+from .elementwise_source import Input
 from .layout import Mode, Shape
 
 Hole = tuple[int, int, Mode, str]

@@ -37,3 +37,12 @@ def random_pipeline(normal: bool) -> Pipeline:
     source = unroll(read_shader("random.wgsl"), {})
     kernel = Kernel(source, name="random", trusted=True)
     return kernel.variant(prelude=math_source("math", "exponential", "trigonometry"), NORMAL=normal)
+
+
+class Random:
+    """The family's part of the backend."""
+
+    index: int
+
+    def random(self, kind: str, shape: Shape, generator: Generator) -> GpuArray:
+        return random(kind, shape, generator, self.index)

@@ -16,10 +16,11 @@ from rumus._core.dtypes import DType, float32, int32
 from rumus.gpu import GpuArray, Pipeline, empty, full
 from rumus.gpu._array import contiguous_strides
 
-from .elementwise_plan import elementwise
+from .elementwise import elementwise
 from .kernels import WORKGROUP, kernel, most_groups, plane, remember, shares
 from .layout import Shape, reduction
 from .movement import assign, copy
+from .reduce_arg import arg_reduce
 from .reduce_layout import (
     LONG_SHARE,
     Layout,
@@ -218,3 +219,10 @@ def combine_source(op: str, dtype: str, vectors: bool, mean: bool) -> str:
         + f"fn combine(a: vec4<T>, b: vec4<T>) -> vec4<T> {{ return {expression}; }}\n"
         + f"fn finish(value: T) -> T {{ return {finish}; }}\n"
     )
+
+
+class Reduce:
+    """The family's part of the backend."""
+
+    reduce = staticmethod(reduce)
+    arg_reduce = staticmethod(arg_reduce)

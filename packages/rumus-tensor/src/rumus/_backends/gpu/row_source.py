@@ -8,7 +8,7 @@ from rumus._core.dtypes import DType
 from rumus._core.errors import ArgumentError
 from rumus.gpu import GpuArray, Kernel, Pipeline
 
-from .elementwise_plan import elementwise
+from .elementwise import elementwise
 from .kernels import WORKGROUP, plane
 from .unroll import unroll
 from .wgsl import declare_loads, read_shader

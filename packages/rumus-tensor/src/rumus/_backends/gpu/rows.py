@@ -139,3 +139,13 @@ def cross_entropy_backward_pipeline(dtype: str, vectors: bool, lanes: int, cache
     """A variant of ``cross_entropy_backward.wgsl``."""
     prelude = _MATH + fetch(0, "x", dtype, vectors) + store(3, vectors)
     return caching_variant("cross_entropy_backward", prelude, lanes, cached)
+
+
+class Rows:
+    """The family's part of the backend."""
+
+    softmax = staticmethod(softmax)
+    softmax_backward = staticmethod(softmax_backward)
+    cross_entropy = staticmethod(cross_entropy)
+    mean_of_kept = staticmethod(mean_of_kept)
+    cross_entropy_backward = staticmethod(cross_entropy_backward)

@@ -10,9 +10,9 @@ from rumus._backends.table import KINDS
 from rumus._core.dtypes import LATTICE
 from rumus.gpu import Pipeline
 
-from . import arg_reduce, layer_norm, random, reduce, rows
-from .elementwise import EXPRESSIONS, Input, Step, build_source
-from .elementwise_plan import exponents_pipeline
+from . import layer_norm, random, reduce, reduce_arg, rows
+from .elementwise import exponents_pipeline
+from .elementwise_source import EXPRESSIONS, Input, Step, build_source
 from .kernels import WORKGROUP, kernel
 from .layout import Mode
 from .matmul_source import Operand, Tail, Variant, parts_pipeline, product_pipeline
@@ -100,7 +100,7 @@ def _reductions() -> Iterator[tuple[str, Pipeline]]:
             reduce.pipeline("reduce_columns", "mean", "float16", True, True, width),
         )
     for op, dtype, chooses in product(("argmax", "argmin"), DTYPES, (False, True)):
-        yield f"{op} {dtype} {chooses}", arg_reduce.arg_pipeline(op, dtype, 64, chooses)
+        yield f"{op} {dtype} {chooses}", reduce_arg.arg_pipeline(op, dtype, 64, chooses)
 
 
 def _products() -> Iterator[tuple[str, Pipeline]]:
