@@ -39,7 +39,7 @@ def claim(path: Path, overwrite: bool) -> FileIO:
         except FileExistsError:
             _make_way(path, partial, overwrite)
             continue
-        if lock_for_writing(file) and _has_name(file, partial):
+        if lock_for_writing(file) and has_name(file, partial):
             return file
         file.close()  # another writer took it for one that was left
 
@@ -61,7 +61,7 @@ def _make_way(path: Path, partial: Path, overwrite: bool) -> None:
             raise FileExistsError(errno.EEXIST, "it is no regular file", str(partial))
         with open(partial, "rb") as file:
             unlocked = lock_for_writing(file)
-            if unlocked and not _has_name(file, partial):
+            if unlocked and not has_name(file, partial):
                 return
             if not overwrite and (not unlocked or os.fstat(file.fileno()).st_size):
                 state = "its writer did not finish it" if unlocked else "it is still being written"
@@ -80,7 +80,7 @@ def _make_way(path: Path, partial: Path, overwrite: bool) -> None:
         pass
 
 
-def _has_name(file: IO[bytes], path: Path) -> bool:
+def has_name(file: IO[bytes], path: Path) -> bool:
     """Whether the path still leads to an open file."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))

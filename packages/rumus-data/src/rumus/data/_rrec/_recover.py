@@ -15,7 +15,7 @@ from .._errors import RecordError, RecordFileIncompleteError, RecordFormatError,
 from ._file import check_regular
 from ._lock import lock_for_writing
 from ._mapped import MappedFile
-from ._partial import partial_of
+from ._partial import has_name, partial_of
 from ._reader import open_reader
 from ._scan import Found, scan
 from ._sink import sync_folder
@@ -73,46 +73,70 @@ def recover(path: str | os.PathLike[str]) -> Recovery:
     """
     target = Path(path).absolute()
     partial = partial_of(target)
-    if not os.path.lexists(partial):
-        return _in_place(target)
-    if os.path.lexists(target):
-        check_regular(target)
-        with open(target, "rb") as file:
-            _check_start(target, file.read(8))
-    recovery = _in_place(partial)
-    if not recovery.records and target.exists():
-        partial.unlink()
-        return _in_place(target)
-    try:
-        os.replace(partial, target)
-        sync_folder(target)
-    except OSError as error:
-        raise RecordWriteError(error.errno, error.strerror, str(target)) from error
-    return replace(recovery, path=target, changed=True)
-
-
-def _in_place(path: Path) -> Recovery:
-    """Complete a file under its own name."""
-    check_regular(path)
-    try:
-        with open(path, "r+b") as file:
-            if not lock_for_writing(file):
-                raise RecordFileIncompleteError(f"{path} is still being written by another process")
-            with suppress(RecordError):
-                return _complete(path)
-            mapped = MappedFile(path)
-            start = mapped.view(0, 8).tobytes()
-            if not looks_like_version_2(mapped):
-                _check_start(path, start)
-            mend = _mend_version_1 if start[4:] == b"\1\0\0\0" else _mend_version_2
-            recovery = mend(mapped, file)
-            os.fsync(file.fileno())
-            sync_folder(path)
+    while True:
+        place = partial if partial.exists() else target
+        try:
+            recovery = _recovered(place, target)
+        except FileNotFoundError:
+            if place == target:
+                raise
+            continue  # its writer has just finished
+        if recovery is not None:
             return recovery
+
+
+def _recovered(place: Path, target: Path) -> Recovery | None:
+    """Complete the file at one place and give it the name of another, which may be the same.
+
+    Returns:
+        None if the place leads to no file, or to another one, by now.
+    """
+    check_regular(place)
+    try:
+        # locked to the end, or another writer would take the place
+        with open(place, "r+b") as file:
+            if not lock_for_writing(file):
+                raise RecordFileIncompleteError(f"{place} is still being written by another writer")
+            if not has_name(file, place):
+                return None
+            if place != target and os.path.lexists(target):
+                check_regular(target)
+                _check_start(target, _first_bytes(target))
+            recovery = _in_place(place, file)
+            if place == target:
+                return recovery
+            if os.name == "nt":  # Windows neither removes nor renames an open file
+                file.close()
+            if not recovery.records and target.exists():
+                place.unlink()
+                return None
+            os.replace(place, target)
+            sync_folder(target)
+            return replace(recovery, path=target, changed=True)
     except OSError as error:  # also from closing, which writes what a full disk refused before
         if isinstance(error, RecordError) or error.errno in _NOT_TO_WRITE:
             raise
-        raise RecordWriteError(error.errno, error.strerror, str(path)) from error
+        raise RecordWriteError(error.errno, error.strerror, str(place)) from error
+
+
+def _in_place(path: Path, file: BinaryIO) -> Recovery:
+    """Complete a locked file under its own name."""
+    with suppress(RecordError):
+        return _complete(path)
+    mapped = MappedFile(path)
+    start = mapped.view(0, 8).tobytes()
+    if not looks_like_version_2(mapped):
+        _check_start(path, start)
+    mend = _mend_version_1 if start[4:] == b"\1\0\0\0" else _mend_version_2
+    recovery = mend(mapped, file)
+    os.fsync(file.fileno())
+    sync_folder(path)
+    return recovery
+
+
+def _first_bytes(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(8)
 
 
 def _check_start(path: Path, start: bytes) -> None:
