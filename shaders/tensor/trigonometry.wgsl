@@ -71,8 +71,8 @@ fn sine_shifted(a: vec4<f32>, turns: i32) -> vec4<f32> {
   c = fma(c, z, vec4<f32>(4.166664568298827e-2));
   c = fma(c, z * z, fma(vec4<f32>(-0.5), z, vec4<f32>(1.0)));
   let value = select(s, c, (quarter & vec4<i32>(1)) != vec4<i32>(0));
-  let signed = select(value, -value, (quarter & vec4<i32>(2)) != vec4<i32>(0));
-  return select(nan_from(a), signed, is_finite_f32(a));
+  let turned = select(value, -value, (quarter & vec4<i32>(2)) != vec4<i32>(0));
+  return select(nan_from(a), turned, is_finite_f32(a));
 }
 
 fn sine(a: vec4<f32>) -> vec4<f32> { return sine_shifted(a, 0); }
