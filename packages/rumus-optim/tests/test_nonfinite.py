@@ -12,7 +12,7 @@ import pytest
 from rumus import optim
 from rumus.autograd import GradientStore
 from rumus.nn import Parameter
-from rumus.tensor import tensor
+from rumus.tensor import no_grad, tensor
 
 BAD = [np.nan, np.inf, -np.inf]
 HUGE = {np.float32: [1e19, -1e20, 1e25, 3e38, 1e-30], np.float16: [6e4, -6e4]}
@@ -115,3 +115,27 @@ def test_muon_s_direction_does_not_depend_on_the_gradient_s_size(size: float, de
         optimizer = optim.Muon([weight], lr=1.0, momentum=0.0, eps=1e-30)
         results.append(stepped(optimizer, weight, [grad * scale]))
     np.testing.assert_allclose(results[1], results[0], rtol=2e-3, atol=2e-4)
+
+
+def test_clamping_keeps_nan_and_clamps_infinity(device: str) -> None:
+    params = [weight_of([1.0, 1.0, 1.0, 1.0], device) for _ in range(2)]
+    optim.SGD(params[:1])  # on a GPU, one of them in an arena
+    store = GradientStore()
+    for p in params:
+        grad = np.array([np.nan, np.inf, -np.inf, 0.5], np.float32)
+        store.accumulate(p.id, tensor(grad).to(device))
+    optim.clip_grad_value_(store, params, 2.0)
+    for p in params:
+        clamped: Any = store.get(p.id)
+        np.testing.assert_array_equal(clamped.numpy(), [np.nan, 2.0, -2.0, 0.5])
+
+
+@pytest.mark.parametrize("special", [np.nan, np.inf])
+def test_an_average_follows_what_is_not_finite(special: float, device: str) -> None:
+    weight = weight_of([1.0, 1.0], device)
+    average = optim.WeightAverage([weight], decay=0.5)
+    with no_grad():
+        weight[0] = special
+    average.update()
+    values = average.state_dict()["averages"]["0"]
+    np.testing.assert_array_equal(values, [special, 1.0])
