@@ -235,6 +235,7 @@ def interrupted(path: Path, event: int) -> bool:
     return done
 
 
+@pytest.mark.slow
 def test_an_interrupt_at_any_line_leaves_a_writer_that_is_right_or_refuses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
