@@ -94,13 +94,13 @@ import numpy as np
 from rumus import gpu
 from rumus.gpu import _seam
 gpu.is_available()
-_seam._BACKENDS.clear()
-from rumus.gpu import _device
+_seam.BACKENDS.clear()
+from rumus.gpu import _queue
 from rumus.gpu._device import get_device
-_device.PIECE = 8
+_queue.PIECE = 8
 x = gpu.from_host(np.arange(9, dtype=np.float32))
 y = gpu.full((3,), 2.0)
-assert type(get_device(0).encoder).__name__ == "PublicEncoder"
+assert type(get_device(0).driver).__name__ == "PublicDriver"
 assert gpu.to_host(x).tolist() == list(range(9)) and gpu.to_host(y).tolist() == [2.0] * 3
 """
     result = run(code)

@@ -23,9 +23,11 @@ class Storage:
     so that a kernel may write whole vectors past the end.
     """
 
-    __slots__ = ("buffer", "device", "nbytes", "owner", "persistent")
+    __slots__ = ("buffer", "device", "home", "nbytes", "owner", "persistent")
 
     def __init__(self, device: GpuDevice, buffer: Buffer, nbytes: int) -> None:
+        self.home = buffer.home
+        """Where the buffer goes then."""
         self.device = device
         self.buffer = buffer
         self.nbytes = nbytes
@@ -35,11 +37,10 @@ class Storage:
         """Whether a capture may use it although it was made outside (see :func:`persist`)."""
 
     def __del__(self) -> None:
-        owner = self.owner
-        if owner is None:
-            self.device.pool.returned.append(self.buffer)
-        else:
-            owner.returned.append(self.buffer)
+        try:
+            self.home.append(self.buffer)
+        except AttributeError:  # an interrupt came before it was complete
+            return
 
 
 class GpuArray:

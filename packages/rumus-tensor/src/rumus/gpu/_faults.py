@@ -36,18 +36,15 @@ class Faults:
         storage.persistent = True
         self.array = GpuArray(storage, (4,), (1,), 0, np.dtype(np.int32))
         self.seen = np.zeros(4, np.int32)
-        device.write(storage.buffer, self.seen)
-
-    def read(self) -> None:
-        """Wait for the GPU and fetch the buffer into :attr:`seen`."""
-        self.array.storage.device._readback.read(self.array)
+        device.queue.write(storage.buffer, self.seen)
 
     def check(self) -> None:
-        """Raise the fault that was seen, and forget it."""
+        """Have the fault that was seen raised, and forget it. On the device's thread."""
         code, first, second, _ = self.seen.tolist()
         if code == 0:
             return
         self.seen = np.zeros(4, np.int32)
-        self.array.storage.device.write(self.array.storage.buffer, self.seen)
+        device = self.array.storage.device
+        device.queue.write(self.array.storage.buffer, self.seen)
         message, error = _registered[code - 1]
-        raise error(message.format(first, second))
+        device.report(error(message.format(first, second)))

@@ -154,21 +154,20 @@ class Pipeline:
             fusable = chain() if chain is not None else None
             recording.launch(self, device, arrays, block, (x, y, z), fusable)
             return
-        with device.lock:
-            compiled = self._compiled.get(device.index) or self.compile(device)
-            batch = device.batch
-            for array, buffer in zip(arrays, buffers, strict=True):
-                if array.storage.device is not device:
-                    raise KernelError(
-                        f"kernel {self.name} is given arrays of gpu:{device.index} and of "
-                        f"gpu:{array.device_index}: move them to one device"
-                    )
-                buffer.last_use = batch
-            group = device.bind_group(compiled, self.bound(device, buffers, block))
-            device.dispatch(compiled.handle, group, x, y, z)
+        for array in arrays:
+            if array.storage.device is not device:
+                raise KernelError(
+                    f"kernel {self.name} is given arrays of gpu:{device.index} and of "
+                    f"gpu:{array.device_index}: move them to one device"
+                )
+        compiled = self._compiled.get(device.index) or self.compile(device)
+        device.dispatch(compiled, self, buffers, block, (x, y, z))
 
     def bound(self, device: GpuDevice, buffers: Sequence[Buffer], block: bytes) -> list[Buffer]:
-        """All that a dispatch binds: the arrays' buffers, the fault buffer, the params."""
+        """All that a dispatch binds: the arrays' buffers, the fault buffer, the params.
+
+        On the device's thread.
+        """
         everything = list(buffers)
         if self._takes_fault:
             everything.append(device.faults.array.storage.buffer)
@@ -231,11 +230,13 @@ class Pipeline:
         Raises:
             KernelError: with the line and column of the file where WGSL has an error.
         """
-        with device.lock:
-            compiled = self._compiled.get(device.index)
-            if compiled is None:
-                compiled = self._compiled[device.index] = self._build(device.gpu, device)
-            return compiled
+        return self._compiled.get(device.index) or device.submitter.call(self._compile, device)
+
+    def _compile(self, device: GpuDevice) -> Compiled:
+        compiled = self._compiled.get(device.index)
+        if compiled is None:
+            compiled = self._compiled[device.index] = self._build(device.gpu, device)
+        return compiled
 
     def _build(self, gpu: Any, device: GpuDevice) -> Compiled:
         most = device.limits["max-storage-buffers-per-shader-stage"]
@@ -246,7 +247,7 @@ class Pipeline:
                 f"max-storage-buffers-per-shader-stage is {most}"
             )
         try:
-            module = device.encoder.shader_module(self.name, self.code, self._trusted)
+            module = device.driver.shader_module(self.name, self.code, self._trusted)
             layout = gpu.create_bind_group_layout(entries=self._layout_entries())
             pipeline = gpu.create_compute_pipeline(
                 label=self.name,
@@ -255,7 +256,7 @@ class Pipeline:
             )
         except Exception as error:
             raise KernelError(self._explain(str(error))) from error
-        return Compiled(next(_uids), device.encoder.handle(pipeline), layout, pipeline)
+        return Compiled(next(_uids), device.driver.handle(pipeline), layout, pipeline)
 
     def _layout_entries(self) -> list[dict[str, Any]]:
         kinds = {"read": "read-only-storage", "read_write": "storage", "uniform": "uniform"}

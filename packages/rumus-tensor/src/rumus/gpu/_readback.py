@@ -19,6 +19,7 @@ from rumus.gpu._array import GpuArray
 
 if TYPE_CHECKING:
     from rumus.gpu._device import GpuDevice
+    from rumus.gpu._queue import Queue
 
 PIECE = 8 << 20
 """Bytes of one staging buffer for large arrays."""
@@ -45,10 +46,11 @@ class _Piece(NamedTuple):
 
 
 class Readback:
-    """The staging buffers of one device. Calls are made under the device's lock."""
+    """The staging buffers of one device. Calls are made on the device's thread."""
 
-    def __init__(self, device: GpuDevice) -> None:
+    def __init__(self, device: GpuDevice, queue: Queue) -> None:
         self._device = device
+        self._queue = queue
         self._idle: list[Any] = []
 
     def read(self, array: GpuArray) -> npt.NDArray[Any]:
@@ -80,12 +82,12 @@ class Readback:
         skipped = start & 3
         words = (skipped + target.size + 3) & ~3
         buffer = self._staging(words + _FAULT_BYTES)
-        encoder = self._device.encoder
+        commands = self._queue.commands()
         if words:
-            encoder.copy(array.storage.buffer.handle, start - skipped, buffer, 0, words)
+            commands.copy(array.storage.buffer.handle, start - skipped, buffer, 0, words)
         fault = self._device.faults.array.storage.buffer.handle
-        encoder.copy(fault, 0, buffer, words, _FAULT_BYTES)
-        self._device.flush()
+        commands.copy(fault, 0, buffer, words, _FAULT_BYTES)
+        self._queue.submit()
         return _Piece(target, skipped, buffer, buffer.map_async("READ"))
 
     def _empty(self, piece: _Piece, at_once: bool) -> Future[None]:

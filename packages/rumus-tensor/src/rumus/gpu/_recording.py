@@ -8,7 +8,7 @@ inputs in and encodes that list; replays that follow each other closely are subm
 
 from __future__ import annotations
 
-from collections import deque
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -23,6 +23,7 @@ from rumus.gpu._array import GpuArray, Shape, Storage, contiguous_strides
 from rumus.gpu._errors import CaptureError
 from rumus.gpu._fusion import Chain, fuse
 from rumus.gpu._memory import Buffer, size_class
+from rumus.gpu._replay import Release, Replay
 
 if TYPE_CHECKING:
     from rumus.gpu._device import GpuDevice
@@ -81,10 +82,9 @@ class Recording:
         self._owned: list[Buffer] = []
         self._commands: list[list[Command]] = []
         """The dispatches, for each turn."""
-        self._batches: list[int] = []
-        """The batch that each turn was last in."""
+        self._turns = itertools.count()
         self._inputs: list[GpuArray] = []
-        self.returned: deque[Buffer] = deque()
+        self.returned: list[Buffer] = []
         """Placeholders whose arrays died."""
         self.replays = Replays()
         self.checks: list[Callable[[], None]] = []
@@ -98,7 +98,7 @@ class Recording:
         placeholder = Buffer(None, size_class(nbytes))
         self._placeholders.add(placeholder)
         storage = Storage(device, placeholder, nbytes)
-        storage.owner = self
+        storage.owner, storage.home = self, self.returned
         return storage
 
     def input_like(self, array: GpuArray) -> GpuArray:
@@ -159,13 +159,12 @@ class Recording:
     def _pinned(self, buffer: Buffer, nbytes: int) -> Storage:
         """A storage with a buffer of its own from the start."""
         storage = Storage(self.device, buffer, nbytes)
-        storage.owner = self
+        storage.owner, storage.home = self, self.returned
         return storage
 
     def _take_buffer(self, nbytes: int, for_upload: bool = False) -> Buffer:
         device = self.device
-        with device.lock:
-            buffer = device.pool.take(max(16, nbytes), device.batch, for_upload)
+        buffer = device.pool.take(max(16, nbytes), device.batch, for_upload)
         self._owned.append(buffer)
         return buffer
 
@@ -187,21 +186,20 @@ class Recording:
         Args:
             fuse_all: whether to fuse also where the last bit of a result may change.
         """
-        with self.device.lock:
-            most = min(self.device.limits["max-storage-buffers-per-shader-stage"], _MOST_BUFFERS)
-            self.launches = fuse(self.launches, self.returned, most, exactly=not fuse_all)
-            self._plan_memory()
-            turns = TURNS if self._host_values else 1
-            launches = [self._prepare(launch, turns) for launch in self.launches]
-            self._commands = [list(commands) for commands in zip(*launches, strict=True)]
-            self._commands = self._commands or [[]] * turns
-            self._batches = [-1] * turns
-            self.launches.clear()
-            for array in self._inputs:
-                # Else they and the recording hold each other, and device memory waits for Python's
-                # garbage collector.
-                array.storage.owner = None
-                self._owned.remove(array.storage.buffer)
+        most = min(self.device.limits["max-storage-buffers-per-shader-stage"], _MOST_BUFFERS)
+        self.launches = fuse(self.launches, self.returned, most, exactly=not fuse_all)
+        self._plan_memory()
+        turns = TURNS if self._host_values else 1
+        launches = self.device.submitter.call(self._prepare_all, turns)
+        self._commands = [list(commands) for commands in zip(*launches, strict=True)]
+        self._commands = self._commands or [[]] * turns
+        self.launches.clear()
+        for array in self._inputs:
+            # Else they and the recording hold each other, and device memory waits for Python's
+            # garbage collector.
+            storage = array.storage
+            storage.owner, storage.home = None, storage.buffer.home
+            self._owned.remove(storage.buffer)
 
     def _plan_memory(self) -> None:
         """Let arrays whose lifetimes do not meet share a buffer, in one pass over the launches."""
@@ -231,6 +229,10 @@ class Recording:
         self._owned.append(buffer)
         placeholder.handle = buffer.handle
 
+    def _prepare_all(self, turns: int) -> list[list[Command]]:
+        """The dispatches of each launch. On the device's thread."""
+        return [self._prepare(launch, turns) for launch in self.launches]
+
     def _prepare(self, launch: Launch, turns: int) -> list[Command]:
         """The dispatch of each turn: the same one if it binds nothing that the host writes."""
         pipeline, device = launch.pipeline, self.device
@@ -254,41 +256,35 @@ class Recording:
 
     def replay(self, inputs: Sequence[GpuArray], outputs: Sequence[GpuArray]) -> list[GpuArray]:
         """Run the step on other inputs, and return copies of its outputs."""
-        device, turn = self.device, self.replays.count % len(self._commands)
-        with device.lock:
-            self._write_host_values(turn)
-            for source, target in zip(inputs, self._inputs, strict=True):
-                device.copy(source, target)
-            device.encoder.dispatch_all(self._commands[turn])
-            self.replays.count += 1
-            copies = [self._copy_out(output) for output in outputs]
-            device.end_replay(self.dispatches)
+        device, turn = self.device, next(self._turns) % len(self._commands)
+        copies = [self._room_for(output) for output in outputs]
+        replay = Replay(
+            self._commands[turn],
+            list(zip(inputs, self._inputs, strict=True)),
+            list(zip(outputs, copies, strict=True)),
+        )
+        if device.driver.is_concurrent:
+            replay.encode_ahead(device)
+        # Only now, for what callbacks count must not advance without a replay.
+        replay.writes = [(value.buffers[turn], value.next()) for value in self._host_values]
+        self.replays.count += 1
+        device.log.append(replay)
+        device.end_replay(self.dispatches)
         return copies
 
-    def _write_host_values(self, turn: int) -> None:
-        """Have the host's values for a replay written before the batch that it will be in."""
-        if not self._host_values:
-            return
-        if self._batches[turn] == self.device.batch:
-            self.device.hand_over()
-        self._batches[turn] = self.device.batch
-        for value in self._host_values:
-            self.device.write_first(value.buffers[turn], value.next())
-
-    def _copy_out(self, output: GpuArray) -> GpuArray:
-        """The next replay overwrites an output, so the caller gets a copy."""
+    def _room_for(self, output: GpuArray) -> GpuArray:
+        """An array for the copy of an output that the caller gets: the next replay overwrites it."""
         device = self.device
         storage = Storage(device, device.pool.take(output.nbytes, device.batch), output.nbytes)
-        copy = GpuArray(storage, output.shape, contiguous_strides(output.shape), 0, output.dtype)
-        device.copy(output, copy)
-        return copy
+        return GpuArray(storage, output.shape, contiguous_strides(output.shape), 0, output.dtype)
 
     def __del__(self) -> None:
+        if "checks" not in self.__dict__:  # an interrupt came before __init__ was over
+            return
         self.replays.ended = True
-        batch = self.device.batch  # which may hold replays
-        for buffer in (*self._owned, *(storage.buffer for storage in self._used.values())):
-            buffer.last_use = max(buffer.last_use, batch)
-        self.device.pool.returned.extend(self._owned)
+        used = [storage.buffer for storage in self._used.values()]
+        used += [array.storage.buffer for array in self._inputs]
+        self.device.queue.log.append(Release(self._owned, used))
 
 
 def host_value(

@@ -1,69 +1,102 @@
-"""Submission of replays on a thread of its own.
+"""The thread that talks to the GPU, one a device.
 
-Finishing and submitting a batch takes WebGPU as long as recording it takes us, and needs no Python.
-So a replay hands its batch over, and the next one is recorded meanwhile. Whoever else touches the
-queue waits first until everything handed over is submitted.
+Python raises ``KeyboardInterrupt`` in the main thread, between any two steps of ours. So nobody else
+changes the queue, the memory and the caches of a device: whoever computes appends to a log, which
+happens or does not, and whoever waits for a result waits for a :class:`Job` that runs here, where no
+interrupt comes.
 """
 
 from __future__ import annotations
 
 import threading
+from _thread import LockType, allocate_lock
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-B = TypeVar("B")
-
-MOST_WAITING = 2
-"""Batches that may be handed over and not submitted; whoever comes with one more waits."""
+T = TypeVar("T")
 
 
-class Submitter(Generic[B]):
-    """Calls a function with batches, in order, on its thread. Used under the device's lock.
+class Job(Generic[T]):
+    """A call that the thread makes, and what came of it."""
+
+    __slots__ = ("_args", "_call", "_doors", "_error", "_over", "_result")
+
+    def __init__(self, call: Callable[..., T], args: tuple[Any, ...]) -> None:
+        self._call = call
+        self._args = args
+        # A lock for each who waits: one that was given up while it waited stands in nobody's way.
+        self._doors: list[LockType] = []
+        self._over = False
+        self._error: BaseException | None = None
+        self._result: T | None = None
+
+    def run(self) -> None:
+        """Make the call."""
+        try:
+            self._result = self._call(*self._args)
+        except BaseException as error:
+            self._error = error
+        self._args = ()
+        self._over = True
+        while self._doors:
+            self._doors.pop().release()
+
+    def wait(self) -> None:
+        """Return once the call is over, however it went."""
+        if self._over:
+            return
+        door = allocate_lock()
+        door.acquire()
+        self._doors.append(door)
+        if not self._over:
+            door.acquire()
+
+    def result(self) -> T:
+        """What the call returned or raised, once it is over."""
+        self.wait()
+        if self._error is not None:
+            try:
+                raise self._error
+            finally:
+                self._error = None  # whose traceback holds this job
+        return self._result  # type: ignore[return-value]
+
+
+class Submitter:
+    """A thread that runs jobs in order.
 
     Args:
-        submit: called with each batch; what it raises is raised by the next call of a method.
+        name: of the thread.
     """
 
-    def __init__(self, submit: Callable[[B], Any]) -> None:
-        self._submit = submit
-        self._batches: SimpleQueue[B] = SimpleQueue()
-        # One token for each batch that may still be handed over.
-        self._tokens: SimpleQueue[None] = SimpleQueue()
-        for _ in range(MOST_WAITING):
-            self._tokens.put(None)
-        self._error: BaseException | None = None
-        self._thread: threading.Thread | None = None
+    def __init__(self, name: str) -> None:
+        self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
 
-    def put(self, batch: B) -> None:
-        """Hand a batch over."""
-        self._raise()
-        self._tokens.get()
-        self._batches.put(batch)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="rumus-submit", daemon=True)
-            self._thread.start()
+    def post(self, call: Callable[..., T], *args: Any) -> Job[T]:
+        """Have a call made after those posted before."""
+        job = Job(call, args)
+        if self._is_here():
+            job.run()
+        else:
+            self._jobs.put(job)
+        return job
 
-    def drain(self) -> None:
-        """Wait until every batch is submitted."""
-        if self._tokens.qsize() < MOST_WAITING:
-            for _ in range(MOST_WAITING):
-                self._tokens.get()
-            for _ in range(MOST_WAITING):
-                self._tokens.put(None)
-        self._raise()
+    def call(self, call: Callable[..., T], *args: Any) -> T:
+        """Have a call made, and wait for what it returns or raises."""
+        return call(*args) if self._is_here() else self.post(call, *args).result()
 
-    def _raise(self) -> None:
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
+    def end(self) -> None:
+        """Run what was posted, and end the thread; later calls are made where they are posted."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _is_here(self) -> bool:
+        return threading.current_thread() is self._thread or not self._thread.is_alive()
 
     def _run(self) -> None:
-        while True:
-            batch = self._batches.get()
-            try:
-                self._submit(batch)
-            except BaseException as error:
-                self._error = error
-            del batch
-            self._tokens.put(None)
+        while (job := self._jobs.get()) is not None:
+            job.run()
+            del job  # which holds what it made

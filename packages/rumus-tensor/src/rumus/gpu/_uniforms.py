@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rumus.gpu._memory import Buffer
-from rumus.gpu._seam import Encoder
+from rumus.gpu._seam import Driver
 
 PAGE = 65536
 """Bytes of a buffer that blocks share."""
@@ -20,21 +20,21 @@ _UNIFORM, _COPY_DST = 0x40, 0x8
 
 
 class Uniforms:
-    """The uniform blocks of one device. Calls are made under its lock.
+    """The uniform blocks of one device. Calls are made on its thread.
 
     Args:
         checked: calls a function and translates its errors.
         gpu: the WebGPU device.
-        encoder: writes to buffers.
+        driver: writes to buffers.
         forget: called when blocks are given up, to drop the bind groups that hold them.
     """
 
     def __init__(
-        self, checked: Callable[..., Any], gpu: Any, encoder: Encoder, forget: Callable[[], object]
+        self, checked: Callable[..., Any], gpu: Any, driver: Driver, forget: Callable[[], object]
     ) -> None:
         self._checked = checked
         self._gpu = gpu
-        self._encoder = encoder
+        self._driver = driver
         self._forget = forget
         self._align = gpu.limits["min-uniform-buffer-offset-alignment"]
         self._blocks: dict[bytes, Buffer] = {}
@@ -51,7 +51,7 @@ class Uniforms:
             self._open_page()
         block = Buffer(self._pages[-1], len(padded), self._used)
         # No command uses this part of the page yet, so the write may overtake what is recorded.
-        self._encoder.write(block.handle, block.offset, memoryview(padded))
+        self._driver.write(block.handle, block.offset, memoryview(padded))
         self._used += -(-len(padded) // self._align) * self._align
         self._blocks[data] = block
         return block

@@ -1,0 +1,186 @@
+"""The way of recorded work to the GPU. Only the device's own thread comes here.
+
+What the program does is a log: dispatches, uploads, replays, in its order. Here it becomes command
+buffers, which are submitted as far as :class:`~rumus.gpu._flight.Flight` has room.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from rumus.gpu._flight import Flight
+from rumus.gpu._memory import Buffer
+from rumus.gpu._readback import Readback
+from rumus.gpu._seam import Commands
+
+if TYPE_CHECKING:
+    from rumus.gpu._array import GpuArray
+    from rumus.gpu._device import GpuDevice
+    from rumus.gpu._kernel import Compiled, Pipeline
+
+Dispatch = tuple["Compiled", "Pipeline", list[Buffer], bytes, tuple[int, int, int]]
+"""A pipeline compiled and as it is, what it binds, its params and the workgroups."""
+PIECE = 16 << 20
+"""Bytes that are written at a time, and submitted: each write takes staging memory until then, and
+new pages of it cost more than the copy."""
+CACHED_GROUPS = 8192
+
+
+class Entry(Protocol):
+    """Something in the log that is more than a dispatch."""
+
+    def record(self, queue: Queue) -> None:
+        """Bring it on its way."""
+        ...
+
+
+class Queue:
+    """Command buffers, host writes, submissions and read-backs of one device."""
+
+    def __init__(self, device: GpuDevice) -> None:
+        self._device = device
+        self._driver = device.driver
+        self.log: deque[Dispatch | Entry] = deque()
+        self.flight = Flight(device.driver.wait)
+        self._groups: dict[tuple[Any, ...], Any] = {}
+        self._batch: list[Commands] = []
+        """Recorded and not submitted, in order; the last may still be open."""
+        self._open: Commands | None = None
+        self._touched: set[Buffer] = set()
+        """What the batch uses: the host may not write to it before the batch is submitted."""
+        self._written = 0
+        """Bytes that the host wrote since the last submission."""
+        self._readback = Readback(device, self)
+
+    # Recording
+
+    def encode(self) -> None:
+        """Make commands of the log; what goes wrong is raised by the next call that waits."""
+        log = self.log
+        while log:
+            entry = log.popleft()
+            try:
+                if type(entry) is tuple:
+                    self._dispatch(*entry)
+                else:
+                    entry.record(self)  # type: ignore[union-attr]
+            except Exception as error:
+                self._device.report(self._device.translated(error))
+
+    def _dispatch(
+        self,
+        compiled: Compiled,
+        pipeline: Pipeline,
+        buffers: list[Buffer],
+        block: bytes,
+        groups: tuple[int, int, int],
+    ) -> None:
+        key = (compiled.uid, block, *[buffer.uid for buffer in buffers])
+        group = self._groups.get(key)
+        if group is None:
+            bound = pipeline.bound(self._device, buffers, block)
+            group = self._add_group(key, self._device.make_group(compiled, bound), buffers)
+        self._touched.update(buffers)
+        (self._open or self.commands()).dispatch(compiled.handle, group, *groups)
+
+    def _add_group(self, key: tuple[Any, ...], group: Any, buffers: list[Buffer]) -> Any:
+        if len(self._groups) >= CACHED_GROUPS:
+            self.forget_groups()
+        self._groups[key] = group
+        for buffer in buffers:
+            buffer.groups.add(key)
+        return group
+
+    def forget_groups(self) -> None:
+        """Drop the cached bind groups."""
+        self._groups.clear()
+
+    def discard(self, buffer: Buffer) -> None:
+        """Drop the cached bind groups that hold a buffer, which nobody uses any more."""
+        for key in buffer.groups:
+            self._groups.pop(key, None)
+        buffer.groups.clear()
+
+    def commands(self) -> Commands:
+        """The open command buffer."""
+        if self._open is None:
+            self._open = self._driver.commands()
+            self._batch.append(self._open)
+        return self._open
+
+    def append(self, commands: Commands) -> None:
+        """Take in commands that another thread recorded."""
+        self._batch.append(commands)
+        self._open = None
+
+    def use(self, *buffers: Buffer) -> None:
+        """Count buffers to those that the batch uses."""
+        self._touched.update(buffers)
+
+    # Writing
+
+    def write(self, buffer: Buffer, data: npt.NDArray[Any]) -> None:
+        """Write an array's bytes to a buffer, after everything encoded so far."""
+        if buffer in self._touched:
+            self._submit_batch()
+        whole = data.nbytes & ~3
+        if whole == data.nbytes <= PIECE:
+            if whole:
+                self._write(buffer, 0, data)
+            return
+        raw = data.reshape(-1).view(np.uint8)
+        for start in range(0, whole, PIECE):
+            self._write(buffer, start, raw[start : min(start + PIECE, whole)])
+        if whole < raw.size:
+            tail = np.zeros(4, np.uint8)
+            tail[: raw.size - whole] = raw[whole:]
+            self._write(buffer, whole, tail)
+
+    def _write(self, buffer: Buffer, at: int, data: npt.NDArray[Any]) -> None:
+        if self._written and self._written + data.nbytes > PIECE:
+            self._push()
+        self._driver.write(buffer.handle, at, data)
+        self._written += data.nbytes
+
+    def _push(self) -> None:
+        """Submit what was written, ahead of the batch, so that its staging memory serves again."""
+        self.flight.make_room(self._written)
+        self.flight.add(self._driver.submit(()), self._written)
+        self._written = 0
+
+    # Submitting
+
+    def submit(self) -> None:
+        """Submit what is in the log."""
+        self._device.batch += 1
+        self.encode()
+        try:
+            self._submit_batch()
+        except Exception as error:
+            self._device.report(self._device.translated(error))
+
+    def _submit_batch(self) -> None:
+        batch, self._batch, self._open = self._batch, [], None
+        self._touched.clear()
+        if not batch:
+            return
+        for commands in batch:
+            commands.finish()
+        self.flight.make_room(self._written)
+        mark = self._driver.submit(batch)
+        self.flight.add(mark, self._written)
+        self._written = 0
+
+    # Waiting
+
+    def read(self, array: GpuArray) -> npt.NDArray[Any]:
+        """The elements of a contiguous array, once everything in the log has run."""
+        self.encode()
+        result = self._readback.read(array)
+        self.flight.clear()
+        self._device.faults.check()
+        return result
