@@ -373,12 +373,12 @@ def test_replays_that_are_submitted_together_have_host_values_of_their_own(
     captured = gpu.capture(step)
     gpu.synchronize()
     device = get_device(0)
-    before, expected, results = device.batch, 0.0, []
+    before, expected, results = device.queue.batch, 0.0, []
     for number in range(1, 12):
         results.append(captured())
         expected = 2 * expected + number
     device.submitter.call(int)  # until what was handed over is submitted
-    together = device.batch - before < len(results)
+    together = device.queue.batch - before < len(results)
     assert together == (seconds > 0)
     assert total.item() == expected
     assert [result.item() for result in results] == list(range(1, 12))

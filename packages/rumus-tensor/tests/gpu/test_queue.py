@@ -131,7 +131,7 @@ def test_a_large_array_is_read_back_through_few_staging_buffers(
     values = np.random.default_rng(0).integers(0, 256, 100_003, dtype=np.uint8)
     x = tensor(values, device="gpu")
     assert (x[start:].numpy() == values[start:]).all()
-    idle = get_device(0).queue._readback._idle
+    idle = get_device(0)._readback._idle
     assert len(idle) <= _readback.STAGING
     assert (x[start:].numpy() == values[start:]).all()
 

@@ -18,8 +18,7 @@ from rumus.gpu._errors import (
 from rumus.gpu._fill import full, zeros
 from rumus.gpu._info import info, is_available, limits, memory_stats, synchronize
 from rumus.gpu._kernel import Kernel, Pipeline
-from rumus.gpu._recording import host_value
-from rumus.gpu._transfer import empty, from_host, persist, to_host
+from rumus.gpu._transfer import empty, from_host, host_value, persist, to_host
 
 __all__ = [
     "CaptureError",

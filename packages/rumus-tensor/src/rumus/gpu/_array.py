@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from rumus.gpu._device import GpuDevice
-    from rumus.gpu._memory import Buffer
-    from rumus.gpu._recording import Recording
+from rumus.gpu._memory import Buffer
 
 Shape = tuple[int, ...]
 
@@ -25,13 +22,14 @@ class Storage:
 
     __slots__ = ("buffer", "device", "home", "nbytes", "owner", "persistent")
 
-    def __init__(self, device: GpuDevice, buffer: Buffer, nbytes: int) -> None:
+    def __init__(self, device: Any, buffer: Buffer, nbytes: int) -> None:
         self.home = buffer.home
         """Where the buffer goes then."""
         self.device = device
+        """The :class:`~rumus.gpu._device.GpuDevice`, of which no array needs more than a name."""
         self.buffer = buffer
         self.nbytes = nbytes
-        self.owner: Recording | None = None
+        self.owner: object | None = None
         """The recording that made it, whose replays write it for as long as it lives."""
         self.persistent = False
         """Whether a capture may use it although it was made outside (see :func:`persist`)."""
@@ -96,7 +94,7 @@ class GpuArray:
     @property
     def device_index(self) -> int:
         """N of the device ``"gpu:N"``."""
-        return self.storage.device.index
+        return int(self.storage.device.index)
 
     def __repr__(self) -> str:
         return f"GpuArray(shape={self.shape}, dtype={self.dtype}, device=gpu:{self.device_index})"

@@ -8,18 +8,47 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from rumus._core.base import TensorBase
-from rumus.gpu._array import GpuArray
+from rumus.gpu._array import GpuArray, Shape, Storage
 from rumus.gpu._errors import CaptureError
 from rumus.gpu._memory import Buffer
 
-if TYPE_CHECKING:
-    from rumus.gpu._recording import Recording
+HostCallback = Callable[[], npt.NDArray[Any]]
+
+
+class Recording(Protocol):
+    """What takes down the work of a step instead of running it."""
+
+    checks: list[Callable[[], None]]
+    """What has to hold when the step is recorded."""
+
+    def allocate(self, device: Any, nbytes: int) -> Storage:
+        """A storage that has memory once the recording is finished."""
+        ...
+
+    def host_value(self, callback: HostCallback, shape: Shape, dtype: np.dtype[Any]) -> GpuArray:
+        """An array that is filled by the callback before each replay."""
+        ...
+
+    def launch(
+        self,
+        pipeline: Any,
+        device: Any,
+        arrays: Sequence[GpuArray],
+        params: bytes,
+        groups: tuple[int, int, int],
+        chain: Any,
+    ) -> None:
+        """Record a dispatch."""
+        ...
 
 
 class _Thread(threading.local):

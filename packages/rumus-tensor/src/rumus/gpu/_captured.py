@@ -352,5 +352,6 @@ def _contiguous(leaf: TensorBase) -> GpuArray:
 def _device_of(leaves: list[Any]) -> GpuDevice:
     for leaf in leaves:
         if isinstance(leaf, TensorBase):
-            return _on_gpu(leaf).storage.device
+            device: GpuDevice = _on_gpu(leaf).storage.device
+            return device
     return get_device(0)

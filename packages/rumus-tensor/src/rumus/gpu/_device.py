@@ -6,26 +6,24 @@ import atexit
 import gc
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy.typing as npt
 
+from rumus._core.frames import FrameLock
 from rumus.gpu import _adapter, _capture
 from rumus.gpu._array import GpuArray, Storage
 from rumus.gpu._errors import DeviceLostError, GpuError, GpuLimitError, GpuOutOfMemoryError
 from rumus.gpu._faults import Faults
 from rumus.gpu._memory import Buffer, Pool
-from rumus.gpu._queue import Dispatch, Entry, Queue
-from rumus.gpu._seam import make_driver
+from rumus.gpu._native import make_driver
+from rumus.gpu._queue import Dispatch, Entry, Queue, Runnable
+from rumus.gpu._readback import Readback
 from rumus.gpu._submitter import Job, Submitter
 from rumus.gpu._uniforms import Uniforms
-from rumus._core.frames import FrameLock
-
-if TYPE_CHECKING:
-    from rumus.gpu._kernel import Compiled, Pipeline
 
 T = TypeVar("T")
 
@@ -68,10 +66,8 @@ class GpuDevice:
         self._largest = min(self._max_binding, self.limits["max-buffer-size"])
         self.submitter = submitter
         self.driver = make_driver(self.gpu)
-        self.queue = Queue(self)
+        self.queue = Queue(self.driver, lambda error: self.report(self.translated(error)))
         self.log: deque[Dispatch | Entry] = self.queue.log
-        self.batch = 0
-        """The number of the batch that is being recorded."""
         self._workgroups = self._replayed = self._copied = 0  # in it, about
         self._taken_at = perf_counter()  # when the latest batch was submitted
         self._waiting: deque[Job[None]] = deque()
@@ -81,7 +77,9 @@ class GpuDevice:
             self._create_buffer, self.queue.discard, largest, submitter.call, self.queue.encode
         )
         self._uniforms = Uniforms(self._checked, self.gpu, self.driver, self.queue.forget_groups)
-        self.faults = Faults(self)
+        fault = Storage(self, self.pool.take(16, 0), 16)
+        self.faults = Faults(fault, self.queue.write, self.report)
+        self._readback = Readback(self.gpu, self.queue, self.faults)
 
     @classmethod
     def open(cls, index: int) -> GpuDevice:
@@ -104,7 +102,7 @@ class GpuDevice:
         recording = _capture.current()
         if recording is not None:
             return recording.allocate(self, padded)
-        return Storage(self, self.pool.take(padded, self.batch, for_upload), nbytes)
+        return Storage(self, self.pool.take(padded, self.queue.batch, for_upload), nbytes)
 
     def upload(self, data: npt.NDArray[Any]) -> Storage:
         """A new storage that holds the bytes of a contiguous array."""
@@ -137,17 +135,16 @@ class GpuDevice:
 
     def dispatch(
         self,
-        compiled: Compiled,
-        pipeline: Pipeline,
+        compiled: Runnable,
         buffers: list[Buffer],
         block: bytes,
         groups: tuple[int, int, int],
     ) -> None:
         """Record a dispatch."""
-        batch = self.batch
+        batch = self.queue.batch
         for buffer in buffers:
             buffer.last_use = batch
-        self.log.append((compiled, pipeline, buffers, block, groups))
+        self.log.append((compiled, buffers, block, groups))
         self._workgroups += groups[0] * groups[1] * groups[2]
         if len(self.log) >= BATCH or (
             self._workgroups >= LONG_WORKGROUPS and perf_counter() - self._taken_at > LONG_SECONDS
@@ -190,20 +187,27 @@ class GpuDevice:
     def read(self, array: GpuArray) -> npt.NDArray[Any]:
         """The elements of a contiguous array, once everything recorded has run."""
         _capture.refuse("reads a tensor back, which has no value while the step is recorded")
-        result: npt.NDArray[Any] = self.submitter.call(self._checked, self.queue.read, array)
+        result: npt.NDArray[Any] = self.submitter.call(self._checked, self._read, array)
         self._raise_errors()
         return result
 
     def synchronize(self) -> None:
         """Wait until everything recorded has run, and raise what went wrong."""
         _capture.refuse("waits for the GPU, which a replay never does")
-        self.submitter.call(self._checked, self.queue.read, self.faults.array)
+        self.submitter.call(self._checked, self._read, self.faults.array)
         self._raise_errors()
 
     def report(self, error: Exception) -> None:
         """Have an error raised by the next call that waits."""
         if len(self._errors) < _MOST_ERRORS:
             self._errors.append(error)
+
+    def _read(self, array: GpuArray) -> npt.NDArray[Any]:
+        self.queue.encode()
+        result = self._readback.read(array)
+        self.queue.flight.clear()
+        self.faults.check()
+        return result
 
     def _raise_errors(self) -> None:
         if self._errors:
@@ -215,10 +219,10 @@ class GpuDevice:
         """The immutable uniform buffer with these bytes; the same bytes share one."""
         return self._uniforms.get(data)
 
-    def make_group(self, compiled: Compiled, buffers: list[Buffer]) -> Any:
+    def make_group(self, layout: Any, buffers: Sequence[Buffer]) -> Any:
         """A bind group, which keeps the buffers' memory for as long as it lives."""
         entries = [(b.handle, b.offset, min(b.nbytes, self._max_binding)) for b in buffers]
-        return self._checked(self.driver.bind_group, compiled.layout, entries)
+        return self._checked(self.driver.bind_group, layout, entries)
 
     def _create_buffer(self, nbytes: int) -> Any:
         usage = _STORAGE | _COPY_SRC | _COPY_DST
@@ -320,13 +324,13 @@ def _close() -> None:
     """Let the GPUs finish: their drivers must not go from under their work."""
     for device in _devices.values():
         with suppress(GpuError):
-            work = device.submitter.post(device.queue.read, device.faults.array)
+            work = device.submitter.post(device.synchronize)
             _wait_on(work.wait)
             _wait_on(device.submitter.end)
 
 
 def _wait_on(call: Callable[[], None]) -> None:
-    """Call it, again if Ctrl-C comes: what is in flight is short, and a third one ends even that."""
+    """Call it, again if Ctrl-C comes: what is in flight is short. A third one ends even that."""
     for _ in range(2):
         with suppress(KeyboardInterrupt):
             return call()

@@ -6,14 +6,14 @@ stays. The host looks at it whenever it waits for the GPU anyway, and raises the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rumus.gpu._array import GpuArray, Storage
-
-if TYPE_CHECKING:
-    from rumus.gpu._device import GpuDevice
+from rumus.gpu._memory import Buffer
 
 Fault = tuple[str, type[Exception]]
 """A message with ``{0}`` and ``{1}`` for the two numbers, as int32, and the error to raise."""
@@ -29,22 +29,34 @@ def register(fault: Fault) -> int:
 
 
 class Faults:
-    """The fault buffer of one device."""
+    """The fault buffer of one device. Calls are made on the device's thread.
 
-    def __init__(self, device: GpuDevice) -> None:
-        storage = Storage(device, device.pool.take(16, device.batch), 16)
+    Args:
+        storage: of 16 bytes.
+        write: writes to a buffer.
+        report: has an error raised by the next call that waits.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        write: Callable[[Buffer, npt.NDArray[Any]], None],
+        report: Callable[[Exception], None],
+    ) -> None:
         storage.persistent = True
         self.array = GpuArray(storage, (4,), (1,), 0, np.dtype(np.int32))
-        self.seen = np.zeros(4, np.int32)
-        device.queue.write(storage.buffer, self.seen)
+        self._write, self._report = write, report
+        self._forget()
 
     def check(self) -> None:
-        """Have the fault that was seen raised, and forget it. On the device's thread."""
+        """Report the fault that was seen, and forget it."""
         code, first, second, _ = self.seen.tolist()
         if code == 0:
             return
-        self.seen = np.zeros(4, np.int32)
-        device = self.array.storage.device
-        device.queue.write(self.array.storage.buffer, self.seen)
+        self._forget()
         message, error = _registered[code - 1]
-        device.report(error(message.format(first, second)))
+        self._report(error(message.format(first, second)))
+
+    def _forget(self) -> None:
+        self.seen = np.zeros(4, np.int32)
+        self._write(self.array.storage.buffer, self.seen)

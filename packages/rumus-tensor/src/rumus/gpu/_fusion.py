@@ -8,37 +8,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
 
+from rumus.gpu._kernel import Chain, Pipeline
 from rumus.gpu._memory import Buffer
 
-if TYPE_CHECKING:
-    from rumus.gpu._kernel import Pipeline
-    from rumus.gpu._recording import Launch
 
+@dataclass(slots=True)
+class Launch:
+    """One dispatch of a recording."""
 
-class Chain(Protocol):
-    """What a launch computes, in a form that can be joined to another one.
-
-    Its arrays are the launch's, in order; the last one is the result, written whole.
-    """
-
-    @property
-    def exact(self) -> bool:
-        """Whether it only chooses among values, so that joining it to others changes no bit."""
-        ...
-
-    def then(self, consumer: Chain, position: int) -> Chain | None:
-        """The consumer, with this chain in place of the consumer's array at ``position``.
-
-        The arrays of the new chain are this one's without its result, then the consumer's without
-        ``position``. None where the two do not fit.
-        """
-        ...
-
-    def prepare(self) -> tuple[Pipeline, bytes, tuple[int, int, int]]:
-        """The pipeline, params and workgroups that run the chain."""
-        ...
+    pipeline: Pipeline
+    buffers: list[Buffer]
+    params: bytes
+    groups: tuple[int, int, int]
+    chain: Chain | None
 
 
 def fuse(

@@ -11,7 +11,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from rumus.gpu import _capture, _faults
 from rumus.gpu._array import GpuArray
 from rumus.gpu._device import GpuDevice
 from rumus.gpu._errors import GpuLimitError, KernelError
-from rumus.gpu._fusion import Chain
 from rumus.gpu._interface import Params, read_interface
 from rumus.gpu._memory import Buffer
 
@@ -38,13 +37,48 @@ class Source(Protocol):
         ...
 
 
-class Compiled(NamedTuple):
+class Chain(Protocol):
+    """What a launch computes, in a form that can be joined to another one.
+
+    Its arrays are the launch's, in order; the last one is the result, written whole.
+    """
+
+    @property
+    def exact(self) -> bool:
+        """Whether it only chooses among values, so that joining it to others changes no bit."""
+        ...
+
+    def then(self, consumer: Chain, position: int) -> Chain | None:
+        """The consumer, with this chain in place of the consumer's array at ``position``.
+
+        The arrays of the new chain are this one's without its result, then the consumer's without
+        ``position``. None where the two do not fit.
+        """
+        ...
+
+    def prepare(self) -> tuple[Pipeline, bytes, tuple[int, int, int]]:
+        """The pipeline, params and workgroups that run the chain."""
+        ...
+
+
+class Compiled:
     """A pipeline on one device."""
 
-    uid: int
-    handle: Any
-    layout: Any
-    pipeline: Any
+    __slots__ = ("_device", "_layout", "_object", "_pipeline", "handle", "uid")
+
+    def __init__(self, pipeline: Pipeline, device: GpuDevice, layout: Any, made: Any) -> None:
+        self.uid = next(_uids)
+        self.handle = device.driver.handle(made)
+        self._pipeline, self._device = pipeline, device
+        self._layout, self._object = layout, made
+
+    def bind(self, buffers: Sequence[Buffer], block: bytes) -> Any:
+        """A bind group of the arrays' buffers, the fault buffer and the params.
+
+        On the device's thread.
+        """
+        everything = self._pipeline.bound(self._device, buffers, block)
+        return self._device.make_group(self._layout, everything)
 
 
 class Kernel:
@@ -161,7 +195,7 @@ class Pipeline:
                     f"gpu:{array.device_index}: move them to one device"
                 )
         compiled = self._compiled.get(device.index) or self.compile(device)
-        device.dispatch(compiled, self, buffers, block, (x, y, z))
+        device.dispatch(compiled, buffers, block, (x, y, z))
 
     def bound(self, device: GpuDevice, buffers: Sequence[Buffer], block: bytes) -> list[Buffer]:
         """All that a dispatch binds: the arrays' buffers, the fault buffer, the params.
@@ -256,7 +290,7 @@ class Pipeline:
             )
         except Exception as error:
             raise KernelError(self._explain(str(error))) from error
-        return Compiled(next(_uids), device.driver.handle(pipeline), layout, pipeline)
+        return Compiled(self, device, layout, pipeline)
 
     def _layout_entries(self) -> list[dict[str, Any]]:
         kinds = {"read": "read-only-storage", "read_write": "storage", "uniform": "uniform"}

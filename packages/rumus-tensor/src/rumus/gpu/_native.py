@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import Any
 
-from rumus.gpu._seam import Command, Words
+from rumus.gpu._public import PublicDriver
+from rumus.gpu._seam import BACKENDS, Command, Driver, Words
 
 _NO_RUNTIME_CHECKS = 0
 
@@ -101,14 +102,11 @@ class NativeDriver:
         self.pass_descriptor = new("WGPUComputePassDescriptor *")
         self.finish_descriptor = new("WGPUCommandBufferDescriptor *")
         self.submit, self.wait = self._submission(raw, checked)
+        # Dawn asks for one thread at a time.
+        self.is_concurrent = self._api.__name__.startswith("wgpu.")
         # To be released by who records next: the thread that submits has to wait for Python's
         # global lock after every call.
         self._spent: deque[NativeCommands] = deque()
-
-    @property
-    def is_concurrent(self) -> bool:
-        # Dawn asks for one thread at a time.
-        return self._api.__name__.startswith("wgpu.")
 
     def shader_module(self, name: str, code: str, trusted: bool) -> Any:
         if not trusted or self._create_trusted is None:
@@ -176,3 +174,12 @@ class NativeDriver:
             return self._gpu.queue.on_submitted_work_done_async()
 
         return submit_and_ask, lambda promise: promise.sync_wait()
+
+
+def make_driver(device: Any) -> Driver:
+    """The fastest way to drive the device that its package allows."""
+    package = type(device).__module__.partition(".")[0]
+    try:
+        return NativeDriver(device, import_module(BACKENDS[package]))
+    except (KeyError, ImportError, AttributeError):
+        return PublicDriver(device)

@@ -7,7 +7,6 @@ from typing import Any
 
 from rumus.gpu._seam import Command, Words
 
-
 _COPY_SRC = 0x4
 
 

@@ -7,27 +7,42 @@ buffers, which are submitted as far as :class:`~rumus.gpu._flight.Flight` has ro
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from rumus.gpu._flight import Flight
 from rumus.gpu._memory import Buffer
-from rumus.gpu._readback import Readback
-from rumus.gpu._seam import Commands
+from rumus.gpu._seam import Commands, Driver
 
-if TYPE_CHECKING:
-    from rumus.gpu._array import GpuArray
-    from rumus.gpu._device import GpuDevice
-    from rumus.gpu._kernel import Compiled, Pipeline
-
-Dispatch = tuple["Compiled", "Pipeline", list[Buffer], bytes, tuple[int, int, int]]
-"""A pipeline compiled and as it is, what it binds, its params and the workgroups."""
 PIECE = 16 << 20
 """Bytes that are written at a time, and submitted: each write takes staging memory until then, and
 new pages of it cost more than the copy."""
 CACHED_GROUPS = 8192
+
+
+class Runnable(Protocol):
+    """A compiled pipeline."""
+
+    @property
+    def uid(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def handle(self) -> Any:
+        """What commands take for it."""
+        ...
+
+    def bind(self, buffers: Sequence[Buffer], block: bytes) -> Any:
+        """A bind group of buffers and params."""
+        ...
+
+
+Dispatch = tuple[Runnable, list[Buffer], bytes, tuple[int, int, int]]
+"""A pipeline, the buffers that it binds, its params and the workgroups."""
 
 
 class Entry(Protocol):
@@ -39,13 +54,20 @@ class Entry(Protocol):
 
 
 class Queue:
-    """Command buffers, host writes, submissions and read-backs of one device."""
+    """Command buffers, host writes and submissions of one device.
 
-    def __init__(self, device: GpuDevice) -> None:
-        self._device = device
-        self._driver = device.driver
+    Args:
+        driver: of the device.
+        report: has an error raised by the next call that waits.
+    """
+
+    def __init__(self, driver: Driver, report: Callable[[Exception], None]) -> None:
+        self._driver = driver
+        self._report = report
         self.log: deque[Dispatch | Entry] = deque()
-        self.flight = Flight(device.driver.wait)
+        self.batch = 0
+        """The number of the batch that is being recorded."""
+        self.flight = Flight(driver.wait)
         self._groups: dict[tuple[Any, ...], Any] = {}
         self._batch: list[Commands] = []
         """Recorded and not submitted, in order; the last may still be open."""
@@ -54,7 +76,6 @@ class Queue:
         """What the batch uses: the host may not write to it before the batch is submitted."""
         self._written = 0
         """Bytes that the host wrote since the last submission."""
-        self._readback = Readback(device, self)
 
     # Recording
 
@@ -69,12 +90,11 @@ class Queue:
                 else:
                     entry.record(self)  # type: ignore[union-attr]
             except Exception as error:
-                self._device.report(self._device.translated(error))
+                self._report(error)
 
     def _dispatch(
         self,
-        compiled: Compiled,
-        pipeline: Pipeline,
+        compiled: Runnable,
         buffers: list[Buffer],
         block: bytes,
         groups: tuple[int, int, int],
@@ -82,8 +102,7 @@ class Queue:
         key = (compiled.uid, block, *[buffer.uid for buffer in buffers])
         group = self._groups.get(key)
         if group is None:
-            bound = pipeline.bound(self._device, buffers, block)
-            group = self._add_group(key, self._device.make_group(compiled, bound), buffers)
+            group = self._add_group(key, compiled.bind(buffers, block), buffers)
         self._touched.update(buffers)
         (self._open or self.commands()).dispatch(compiled.handle, group, *groups)
 
@@ -156,12 +175,12 @@ class Queue:
 
     def submit(self) -> None:
         """Submit what is in the log."""
-        self._device.batch += 1
+        self.batch += 1
         self.encode()
         try:
             self._submit_batch()
         except Exception as error:
-            self._device.report(self._device.translated(error))
+            self._report(error)
 
     def _submit_batch(self) -> None:
         batch, self._batch, self._open = self._batch, [], None
@@ -174,13 +193,3 @@ class Queue:
         mark = self._driver.submit(batch)
         self.flight.add(mark, self._written)
         self._written = 0
-
-    # Waiting
-
-    def read(self, array: GpuArray) -> npt.NDArray[Any]:
-        """The elements of a contiguous array, once everything in the log has run."""
-        self.encode()
-        result = self._readback.read(array)
-        self.flight.clear()
-        self._device.faults.check()
-        return result

@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from rumus.gpu._array import GpuArray
-
-if TYPE_CHECKING:
-    from rumus.gpu._device import GpuDevice
-    from rumus.gpu._queue import Queue
+from rumus.gpu._faults import Faults
+from rumus.gpu._queue import Queue
 
 PIECE = 8 << 20
 """Bytes of one staging buffer for large arrays."""
@@ -46,11 +44,18 @@ class _Piece(NamedTuple):
 
 
 class Readback:
-    """The staging buffers of one device. Calls are made on the device's thread."""
+    """The staging buffers of one device. Calls are made on the device's thread.
 
-    def __init__(self, device: GpuDevice, queue: Queue) -> None:
-        self._device = device
+    Args:
+        gpu: the WebGPU device.
+        queue: takes the copies.
+        faults: are fetched along.
+    """
+
+    def __init__(self, gpu: Any, queue: Queue, faults: Faults) -> None:
+        self._gpu = gpu
         self._queue = queue
+        self._faults = faults
         self._idle: list[Any] = []
 
     def read(self, array: GpuArray) -> npt.NDArray[Any]:
@@ -85,7 +90,7 @@ class Readback:
         commands = self._queue.commands()
         if words:
             commands.copy(array.storage.buffer.handle, start - skipped, buffer, 0, words)
-        fault = self._device.faults.array.storage.buffer.handle
+        fault = self._faults.array.storage.buffer.handle
         commands.copy(fault, 0, buffer, words, _FAULT_BYTES)
         self._queue.submit()
         return _Piece(target, skipped, buffer, buffer.map_async("READ"))
@@ -96,7 +101,7 @@ class Readback:
         promise.sync_wait()
         mapped = np.frombuffer(buffer.read_mapped(copy=False), np.uint8)
         faults = (skipped + target.size + 3) & ~3
-        self._device.faults.seen = mapped[faults : faults + _FAULT_BYTES].view(np.int32).copy()
+        self._faults.seen = mapped[faults : faults + _FAULT_BYTES].view(np.int32).copy()
         source = mapped[skipped : skipped + target.size]
         if not at_once:
             return self._threads.submit(np.copyto, target, source)
@@ -114,4 +119,4 @@ class Readback:
             if size <= buffer.size <= max(4096, 2 * size):
                 return self._idle.pop(position)
         room = max(4096, 1 << (size - 1).bit_length()) if size < PIECE else PIECE + 4096
-        return self._device.gpu.create_buffer(size=room, usage=_MAP_READ | _COPY_DST)
+        return self._gpu.create_buffer(size=room, usage=_MAP_READ | _COPY_DST)

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,33 +20,19 @@ import numpy.typing as npt
 from rumus._core.versions import Replays
 from rumus.gpu import _capture
 from rumus.gpu._array import GpuArray, Shape, Storage, contiguous_strides
+from rumus.gpu._capture import HostCallback
+from rumus.gpu._device import GpuDevice
 from rumus.gpu._errors import CaptureError
-from rumus.gpu._fusion import Chain, fuse
+from rumus.gpu._fusion import Launch, fuse
+from rumus.gpu._kernel import Chain, Pipeline
 from rumus.gpu._memory import Buffer, size_class
 from rumus.gpu._replay import Release, Replay
-
-if TYPE_CHECKING:
-    from rumus.gpu._device import GpuDevice
-    from rumus.gpu._kernel import Pipeline
-    from rumus.gpu._seam import Command
+from rumus.gpu._seam import Command
 
 TURNS = 4
 """Replays that may be in one batch: each of them has its own copy of what the host writes."""
 _MOST_BUFFERS = 8
 """Storage buffers of a fused kernel: what every adapter can bind."""
-
-HostCallback = Callable[[], npt.NDArray[Any]]
-
-
-@dataclass(slots=True)
-class Launch:
-    """One dispatch of a recording."""
-
-    pipeline: Pipeline
-    buffers: list[Buffer]
-    params: bytes
-    groups: tuple[int, int, int]
-    chain: Chain | None
 
 
 @dataclass(slots=True)
@@ -66,7 +52,7 @@ class HostValue:
             CaptureError: it has another shape or dtype than was announced.
         """
         # A copy, because the callback may give the same array again before this one is written.
-        return np.array(_fitting(self.callback(), self.shape, self.dtype), order="C")
+        return np.array(fitting(self.callback(), self.shape, self.dtype), order="C")
 
 
 class Recording:
@@ -164,7 +150,7 @@ class Recording:
 
     def _take_buffer(self, nbytes: int, for_upload: bool = False) -> Buffer:
         device = self.device
-        buffer = device.pool.take(max(16, nbytes), device.batch, for_upload)
+        buffer = device.pool.take(max(16, nbytes), device.queue.batch, for_upload)
         self._owned.append(buffer)
         return buffer
 
@@ -225,7 +211,7 @@ class Recording:
         if handles:
             placeholder.handle = handles.pop()
             return
-        buffer = self.device.pool.take(placeholder.nbytes, self.device.batch)
+        buffer = self.device.pool.take(placeholder.nbytes, self.device.queue.batch)
         self._owned.append(buffer)
         placeholder.handle = buffer.handle
 
@@ -242,8 +228,7 @@ class Recording:
         different = turns if any(buffer in written for buffer in launch.buffers) else 1
         groups = []
         for buffers in list(zip(*given, strict=True))[:different]:
-            bound = pipeline.bound(device, buffers, launch.params)
-            groups.append(device.make_group(compiled, bound))
+            groups.append(compiled.bind(buffers, launch.params))
         groups *= turns // different
         return [(compiled.handle, group, *launch.groups) for group in groups]
 
@@ -264,7 +249,7 @@ class Recording:
             list(zip(outputs, copies, strict=True)),
         )
         if device.driver.is_concurrent:
-            replay.encode_ahead(device)
+            replay.encode_ahead(device.driver, device.queue.batch)
         # Only now, for what callbacks count must not advance without a replay.
         replay.writes = [(value.buffers[turn], value.next()) for value in self._host_values]
         self.replays.count += 1
@@ -273,9 +258,10 @@ class Recording:
         return copies
 
     def _room_for(self, output: GpuArray) -> GpuArray:
-        """An array for the copy of an output that the caller gets: the next replay overwrites it."""
+        """An array for the caller's copy of an output, which the next replay overwrites."""
         device = self.device
-        storage = Storage(device, device.pool.take(output.nbytes, device.batch), output.nbytes)
+        buffer = device.pool.take(output.nbytes, device.queue.batch)
+        storage = Storage(device, buffer, output.nbytes)
         return GpuArray(storage, output.shape, contiguous_strides(output.shape), 0, output.dtype)
 
     def __del__(self) -> None:
@@ -287,36 +273,12 @@ class Recording:
         self.device.queue.log.append(Release(self._owned, used))
 
 
-def host_value(
-    callback: HostCallback,
-    shape: Shape,
-    dtype: npt.DTypeLike = np.float32,
-    device_index: int = 0,
-) -> GpuArray:
-    """A small array that the host computes: a learning rate, a step counter, a random seed.
-
-    Outside a capture the callback runs now. Inside one it runs before every replay, and not while
-    the step is recorded, so what has to advance from step to step, such as a counter, is advanced
-    by the callback.
-
-    Args:
-        callback: returns a numpy array of this shape and dtype.
-        shape: of the array.
-        dtype: of the array (default float32).
-        device_index: N of the device ``"gpu:N"``.
+def fitting(value: Any, shape: Shape, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """A host value, if it is of this shape and dtype.
 
     Raises:
-        CaptureError: the callback returned something else.
+        CaptureError: it is not.
     """
-    from rumus.gpu._transfer import from_host
-
-    recording = _capture.current()
-    if recording is not None:
-        return recording.host_value(callback, shape, np.dtype(dtype))
-    return from_host(_fitting(callback(), shape, np.dtype(dtype)), device_index)
-
-
-def _fitting(value: Any, shape: Shape, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     given = np.asarray(value)
     if given.shape != shape or given.dtype != dtype:
         raise CaptureError(

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
 from rumus.gpu._array import GpuArray
 from rumus.gpu._memory import Buffer
-
-if TYPE_CHECKING:
-    from rumus.gpu._device import GpuDevice
-    from rumus.gpu._queue import Queue
-    from rumus.gpu._seam import Command, Commands
+from rumus.gpu._queue import Queue
+from rumus.gpu._seam import Command, Commands, Driver
 
 Copies = Sequence[tuple[GpuArray, GpuArray]]
 """Contiguous arrays, each with the one that its elements go to."""
@@ -38,13 +35,12 @@ class Replay:
         self.writes: Sequence[tuple[Buffer, npt.NDArray[Any]]] = ()
         """What the host writes before."""
 
-    def encode_ahead(self, device: GpuDevice) -> None:
+    def encode_ahead(self, driver: Driver, batch: int) -> None:
         """Encode on this thread, while the device's own submits what was before."""
-        batch = device.batch
         for pair in (*self._before, *self._after):
             for array in pair:
                 array.storage.buffer.last_use = batch
-        encoded = device.driver.commands()
+        encoded = driver.commands()
         self._encode(encoded)
         self._encoded = encoded
 

@@ -125,15 +125,3 @@ class Driver(Protocol):
     def write(self, buffer: Any, at: int, data: Words) -> None:
         """Write whole words to a buffer, before everything that is not submitted yet."""
         ...
-
-
-def make_driver(device: Any) -> Driver:
-    """The fastest way to drive the device that its package allows."""
-    from rumus.gpu._native import NativeDriver
-    from rumus.gpu._public import PublicDriver
-
-    package = type(device).__module__.partition(".")[0]
-    try:
-        return NativeDriver(device, import_module(BACKENDS[package]))
-    except (KeyError, ImportError, AttributeError):
-        return PublicDriver(device)

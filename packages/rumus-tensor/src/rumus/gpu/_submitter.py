@@ -1,9 +1,9 @@
 """The thread that talks to the GPU, one a device.
 
-Python raises ``KeyboardInterrupt`` in the main thread, between any two steps of ours. So nobody else
-changes the queue, the memory and the caches of a device: whoever computes appends to a log, which
-happens or does not, and whoever waits for a result waits for a :class:`Job` that runs here, where no
-interrupt comes.
+Python raises ``KeyboardInterrupt`` in the main thread, between any two steps of ours. So nobody
+else changes the queue, the memory and the caches of a device: whoever computes appends to a log,
+which happens or does not, and whoever waits for a result waits for a :class:`Job` that runs here,
+where no interrupt comes.
 """
 
 from __future__ import annotations

@@ -11,8 +11,11 @@ import numpy.typing as npt
 
 from rumus._core.errors import ArgumentError, DTypeError
 from rumus._core.shapes import shape_of
+from rumus.gpu import _capture
 from rumus.gpu._array import GpuArray, Shape, contiguous_strides
-from rumus.gpu._device import get_device
+from rumus.gpu._capture import HostCallback
+from rumus.gpu._device import GpuDevice, get_device
+from rumus.gpu._recording import fitting
 
 _DTYPES = frozenset(map(np.dtype, ("f4", "f2", "i4", "u4", "u1", "?")))
 
@@ -66,7 +69,8 @@ def to_host(array: GpuArray) -> npt.NDArray[Any]:
         raise ArgumentError(
             f"to_host takes a contiguous GpuArray, not {array!r}: read a tensor with .numpy()"
         )
-    return array.storage.device.read(array)
+    device: GpuDevice = array.storage.device
+    return device.read(array)
 
 
 @lru_cache(maxsize=4096)
@@ -94,3 +98,30 @@ def persist(array: GpuArray) -> GpuArray:
     """
     array.storage.persistent = True
     return array
+
+
+def host_value(
+    callback: HostCallback,
+    shape: Shape,
+    dtype: npt.DTypeLike = np.float32,
+    device_index: int = 0,
+) -> GpuArray:
+    """A small array that the host computes: a learning rate, a step counter, a random seed.
+
+    Outside a capture the callback runs now. Inside one it runs before every replay, and not while
+    the step is recorded, so what has to advance from step to step, such as a counter, is advanced
+    by the callback.
+
+    Args:
+        callback: returns a numpy array of this shape and dtype.
+        shape: of the array.
+        dtype: of the array (default float32).
+        device_index: N of the device ``"gpu:N"``.
+
+    Raises:
+        CaptureError: the callback returned something else.
+    """
+    recording = _capture.current()
+    if recording is not None:
+        return recording.host_value(callback, shape, np.dtype(dtype))
+    return from_host(fitting(callback(), shape, np.dtype(dtype)), device_index)
