@@ -35,7 +35,6 @@ Draws take the counters below 2**31, so a stream shares no words with those deri
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
@@ -44,6 +43,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rumus._core.errors import ArgumentError, StateDictError
+from rumus._core.frames import FrameLock
 from rumus._core.shapes import whole_number
 
 _SEEDS = 1 << 64
@@ -75,7 +75,7 @@ class Generator:
     """
 
     def __init__(self, seed: int = 0, position: int = 0) -> None:
-        self._lock = threading.Lock()
+        self._lock = FrameLock()
         self.set_state(seed, position)
 
     def set_state(self, seed: int, position: int = 0) -> None:

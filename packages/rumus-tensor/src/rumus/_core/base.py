@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Generic
 import numpy as np
 
 from .devices import Device
-from .errors import BorrowError
 from .versions import Version
 
 if TYPE_CHECKING:
@@ -43,9 +42,7 @@ class TensorBase(Generic[TensorT]):
         """
         version = self._version
         if version.borrower is not None:
-            raise BorrowError(
-                f"{version.borrower.label} is held by an optimizer step; use it after the step"
-            )
+            version.check_free()
         while version.moved is not None:
             elsewhere, version = version.moved
             self._array, self._version = elsewhere(self._array), version

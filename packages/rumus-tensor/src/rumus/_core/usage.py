@@ -7,12 +7,14 @@ else changes in the process, and serves again when it is so again.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable
+from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from .frames import FrameLock, Scoped, is_over
 
 _VALUES = (bool, int, str, bytes, type(None), np.generic)
 
@@ -58,41 +60,47 @@ class Usage:
         return next((read for read in self._reads.values() if not read.is_unchanged()), None)
 
 
-class _Thread(threading.local):
-    usage: Usage | None = None
-
-
-_thread = _Thread()
-_lock = threading.Lock()
-_noting = 0
+_current: Scoped[Usage] = Scoped()
+_lock = FrameLock()
+_noting: set[FrameType] = set()
+"""The functions whose callees note what they read."""
 observers: list[Callable[[bool], None]] = []
-"""Called with whether any thread is noting, when that changes."""
+"""Called with whether any thread is noting, when that may have changed."""
 
 
 def current() -> Usage | None:
     """Where this thread notes what it reads, if it records a step."""
-    return _thread.usage
+    return _current.get()
 
 
-@contextmanager
-def noted_in(usage: Usage) -> Iterator[None]:
-    """Note what this thread reads meanwhile."""
-    before, _thread.usage = _thread.usage, usage
-    _count(1)
-    try:
-        yield
-    finally:
-        _count(-1)
-        _thread.usage = before
+class noted_in:  # noqa: N801  a context manager, named like one
+    """Note what this thread reads meanwhile, for as long as the function runs that asks for it."""
+
+    def __init__(self, usage: Usage) -> None:
+        self._usage = usage
+
+    def __enter__(self) -> None:
+        frame = sys._getframe(1)
+        self._during = _current.during(self._usage, frame)
+        self._during.__enter__()
+        self._frame = frame
+        with _lock:
+            _noting.add(frame)
+            _tell()
+
+    def __exit__(self, *_: object) -> None:
+        self._during.__exit__()
+        with _lock:
+            _noting.discard(self._frame)
+            _tell()
 
 
-def _count(change: int) -> None:
-    global _noting
-    with _lock:
-        _noting += change
-        if (_noting == 1 and change == 1) or _noting == 0:
-            for observe in observers:
-                observe(_noting > 0)
+def _tell() -> None:
+    for frame in list(_noting):
+        if is_over(frame):
+            _noting.discard(frame)
+    for observe in observers:
+        observe(bool(_noting))
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Protocol
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
+
+from .errors import BorrowError
+from .frames import Claim, Scoped
 
 
-class Borrower(Protocol):
+class Labelled(Protocol):
     """What an optimizer step holds: a parameter."""
 
     @property
     def label(self) -> str:
         """What error messages call it."""
         ...
+
+
+class Borrower(NamedTuple):
+    """An optimizer step that holds a parameter.
+
+    Attributes:
+        leaf: The parameter.
+        claim: Of the step.
+    """
+
+    leaf: Labelled
+    claim: Claim
 
 
 class Replays:
@@ -39,7 +54,7 @@ class Version:
     number of tensors: the memory follows the count of its replays.
 
     Attributes:
-        borrower: While an optimizer step holds the memory, the parameter that it holds.
+        borrower: Who holds the memory, or held it last.
         watched: Whether a :class:`~rumus.tensor.Watch` looks at it.
         touched: How often it was changed by hand since it is watched.
         moved: Once the memory's contents live elsewhere, what gives the array there for an array
@@ -64,27 +79,36 @@ class Version:
             count += replays.count
         return count
 
+    def check_free(self) -> None:
+        """Raise if an optimizer step holds the memory.
+
+        Raises:
+            BorrowError: One does.
+        """
+        borrower = self.borrower
+        if borrower is None:
+            return
+        if not borrower.claim.is_over():
+            raise BorrowError(
+                f"{borrower.leaf.label} is held by an optimizer step; use it after the step"
+            )
+        self.borrower = None
+
     def bump(self) -> None:
         """Count a change in place."""
         self._changes += 1
-        replays = _recorded.replays
+        replays = _recorded.get()
         if replays is not None and replays not in self._replays:
             self._changes += sum(r.count for r in self._replays if r.ended)
             self._replays = (*(r for r in self._replays if not r.ended), replays)
 
 
-class _Recorded(threading.local):
-    replays: Replays | None = None
+_recorded: Scoped[Replays] = Scoped()
 
 
-_recorded = _Recorded()
+def changes_follow(replays: Replays) -> AbstractContextManager[None]:
+    """What this thread changes in place meanwhile, each of the replays will change again.
 
-
-@contextmanager
-def changes_follow(replays: Replays) -> Iterator[None]:
-    """What this thread changes in place meanwhile, each of the replays will change again."""
-    before, _recorded.replays = _recorded.replays, replays
-    try:
-        yield
-    finally:
-        _recorded.replays = before
+    It is over with the function that asks for it.
+    """
+    return _recorded.during(replays, sys._getframe(1))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 from rumus._backends.registry import backend_of
@@ -17,11 +16,13 @@ from rumus._core.errors import (
     MissingGradError,
     ShapeError,
 )
+from rumus._core.frames import Claim, FrameLock, caller
+from rumus._core.versions import Borrower
 
 from ._leaf import Leaf, ParamId
 from ._store import GradientStore
 
-_lock = threading.Lock()
+_lock = FrameLock()
 
 
 class Borrowed:
@@ -51,13 +52,13 @@ class Borrowed:
         return self._pairs[parameter]
 
 
-@contextmanager
-def borrow(store: GradientStore, params: Sequence[Leaf]) -> Iterator[Borrowed]:
+class borrow:  # noqa: N801  a context manager, named like one
     """Hold a store and parameters for an optimizer step.
 
     Everything is checked before the block runs. While it runs, any other use of the store or of the
     parameters raises :class:`~rumus.tensor.BorrowError`. Afterwards the gradients of ``params`` are
-    out of the store; if the block raises, they stay in it.
+    out of the store; if the block raises, they stay in it. The hold is over at the latest with the
+    function that has the ``with`` statement, whatever interrupts it.
 
     Args:
         store: Holds a gradient for each of ``params``; others in it stay there.
@@ -71,26 +72,32 @@ def borrow(store: GradientStore, params: Sequence[Leaf]) -> Iterator[Borrowed]:
         DTypeError: A gradient has another dtype than its parameter.
         DeviceError: A gradient is on another device than its parameter.
     """
-    check_store(store)
-    with _lock, store._lock:
-        pairs = _checked(store, params)
-        store._borrowed = True
-        for parameter in pairs:
-            parameter._version.borrower = parameter
-    done = False
-    try:
-        yield Borrowed(pairs, store._scales)
-        done = True
-    finally:
+
+    def __init__(self, store: GradientStore, params: Sequence[Leaf]) -> None:
+        check_store(store)
+        self._store, self._params = store, params
+
+    def __enter__(self) -> Borrowed:
+        store, frame = self._store, caller(sys._getframe(1))
+        self._claim = claim = Claim(frame)
         with _lock, store._lock:
-            for parameter in pairs:
-                parameter._version.borrower = None
+            self._pairs = _checked(store, self._params)
+            store._borrowed = claim
+            for parameter in self._pairs:
+                parameter._version.borrower = Borrower(parameter, claim)
                 parameter._version.bump()
-                if done:
-                    del store._grads[parameter.id]
-                    store._scales.pop(parameter.id, None)
-            store._borrowed = False
-            pairs.clear()
+        return Borrowed(self._pairs, store._scales)
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        store, pairs = self._store, self._pairs
+        if kind is None:
+            taken = {parameter.id for parameter in pairs}
+            store._grads = {id: g for id, g in store._grads.items() if id not in taken}
+            store._scales = {id: s for id, s in store._scales.items() if id not in taken}
+        self._claim.end()
+        for parameter in pairs:
+            parameter._version.borrower = None
+        pairs.clear()
 
 
 def check_store(store: object) -> None:
@@ -109,8 +116,7 @@ def _checked(store: GradientStore, params: Sequence[Leaf]) -> dict[Leaf, TensorB
     grads = store._open()
     pairs: dict[Leaf, TensorBase] = {}
     for p in params:
-        if p._version.borrower is not None:
-            raise BorrowError(f"{p.label} is held by another optimizer step")
+        p._version.check_free()
         grad = grads.get(p.id)
         if grad is None:
             raise MissingGradError(

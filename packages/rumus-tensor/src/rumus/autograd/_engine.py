@@ -123,11 +123,11 @@ class _Run:
         function = node.checked_function()
         if function.is_part and self.add_part(node, function, grad):
             return
-        outer, active.offer = active.offer, lambda i: self.offer(node, i)
+        active.offer = lambda i: self.offer(node, i)
         try:
             grads = function.backward(backend_of(node.device), grad)
         finally:
-            active.offer = outer
+            active.offer = None
         if len(grads) != len(node.edges):
             raise AutogradError(
                 f"{function.name}.backward returned {len(grads)} gradients "

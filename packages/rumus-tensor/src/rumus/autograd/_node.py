@@ -9,7 +9,7 @@ from rumus._backends.contract import Backend
 from rumus._core.base import TensorBase
 from rumus._core.devices import Device
 from rumus._core.dtypes import DType
-from rumus._core.errors import AutogradError, BorrowError
+from rumus._core.errors import AutogradError
 from rumus._core.shapes import Shape
 from rumus._core.versions import Version
 
@@ -79,8 +79,7 @@ class Node:
                 "give the first one retain_graph=True"
             )
         for what, version, count in self.versions:
-            if version.borrower is not None:
-                raise BorrowError(f"{version.borrower.label} is held by an optimizer step")
+            version.check_free()
             if version.count != count:
                 raise AutogradError(
                     f"{function.name} saved its {what} for the backward pass, and it was changed "

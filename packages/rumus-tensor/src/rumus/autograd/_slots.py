@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from rumus._core.frames import FrameLock
 from rumus._core.versions import Version
 
 
@@ -23,7 +24,7 @@ class GradSlot:
     def __init__(self, view: Callable[[], Any]) -> None:
         self._view = view
         self._tenant: weakref.ref[Version] | None = None
-        self._lock = threading.Lock()
+        self._lock = FrameLock()
 
     def lease(self) -> tuple[Any, Version] | None:
         """The array and the version of the tensor to be made of it; None while taken."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator
 from numbers import Real
 from typing import Any, Generic
@@ -17,6 +16,7 @@ from rumus._core.errors import (
     MissingGradError,
     ShapeError,
 )
+from rumus._core.frames import Claim, FrameLock
 
 from ._leaf import ParamId
 
@@ -41,8 +41,8 @@ class GradientStore(Generic[TensorT]):
     def __init__(self) -> None:
         self._grads: dict[ParamId, TensorT] = {}
         self._scales: dict[ParamId, Any] = {}
-        self._lock = threading.RLock()
-        self._borrowed = False
+        self._lock = FrameLock()
+        self._borrowed: Claim | None = None
 
     def get(self, id: ParamId) -> TensorT | None:
         """The gradient of a parameter, or None."""
@@ -130,11 +130,12 @@ class GradientStore(Generic[TensorT]):
         return _checked_id(id) in self._open()
 
     def __repr__(self) -> str:
-        state = "held by an optimizer step" if self._borrowed else f"{len(self._grads)} gradients"
+        held = self._borrowed is not None and not self._borrowed.is_over()
+        state = "held by an optimizer step" if held else f"{len(self._grads)} gradients"
         return f"<GradientStore: {state}>"
 
     def _open(self) -> dict[ParamId, TensorT]:
-        if self._borrowed:
+        if self._borrowed is not None and not self._borrowed.is_over():
             raise BorrowError("this GradientStore is held by an optimizer step; use it afterwards")
         return self._grads
 

@@ -7,9 +7,8 @@ The rest of capture is in :mod:`rumus.gpu._recording` (what is recorded, and its
 from __future__ import annotations
 
 import sys
-import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Any, Protocol
 
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rumus._core.base import TensorBase
+from rumus._core.frames import Scoped
 from rumus.gpu._array import GpuArray, Shape, Storage
 from rumus.gpu._errors import CaptureError
 from rumus.gpu._memory import Buffer
@@ -51,26 +51,18 @@ class Recording(Protocol):
         ...
 
 
-class _Thread(threading.local):
-    recording: Recording | None = None
+_recording: Scoped[Recording] = Scoped()
+
+current = _recording.get
+"""The recording that this thread is making, or None."""
 
 
-_thread = _Thread()
+def recording_into(recording: Recording) -> AbstractContextManager[None]:
+    """Record this thread's dispatches instead of running them.
 
-
-def current() -> Recording | None:
-    """The recording that this thread is making."""
-    return _thread.recording
-
-
-@contextmanager
-def recording_into(recording: Recording | None) -> Iterator[None]:
-    """Record this thread's dispatches instead of running them; with ``None``, run them."""
-    before, _thread.recording = _thread.recording, recording
-    try:
-        yield
-    finally:
-        _thread.recording = before
+    It is over with the function that asks for it.
+    """
+    return _recording.during(recording, sys._getframe(1))
 
 
 def outside_capture() -> AbstractContextManager[None]:
@@ -79,7 +71,7 @@ def outside_capture() -> AbstractContextManager[None]:
     For state that is made on first use, such as an optimizer's moments: mark it with
     :func:`persist` so that the recording may use it.
     """
-    return recording_into(None)
+    return _recording.during(None, None)
 
 
 def when_recorded(check: Callable[[], None]) -> None:
@@ -88,8 +80,9 @@ def when_recorded(check: Callable[[], None]) -> None:
     For what a step may leave in a state that no replay repeats. The check puts that right, and
     raises :class:`CaptureError` to have the recording refused. Outside a capture nothing happens.
     """
-    if _thread.recording is not None:
-        _thread.recording.checks.append(check)
+    recording = current()
+    if recording is not None:
+        recording.checks.append(check)
 
 
 def refuse(what: str) -> None:
@@ -98,7 +91,7 @@ def refuse(what: str) -> None:
     Raises:
         CaptureError: with the line of the user's code.
     """
-    if _thread.recording is not None:
+    if current() is not None:
         raise CaptureError(
             f"{user_line()}: a captured step {what}; move this out of the step, or pass what "
             f"it needs as an argument"

@@ -335,7 +335,7 @@ def _held(module: Module, name: str) -> Any:
 def _observe(noting: bool) -> None:
     if noting:
         Module.__getattribute__ = _noted  # type: ignore[method-assign, assignment]
-    else:
+    elif "__getattribute__" in vars(Module):
         del Module.__getattribute__
 
 

@@ -11,7 +11,7 @@ from rumus._core import structure, usage
 from rumus._core.base import TensorBase
 from rumus._core.devices import CPU, Device
 from rumus._core.dtypes import is_float
-from rumus._core.errors import BorrowError, DTypeError
+from rumus._core.errors import DTypeError
 from rumus._core.versions import Version
 from rumus.autograd._arena import Arena
 from rumus.autograd._leaf import Leaf, ParamId
@@ -142,9 +142,8 @@ class Parameter(Tensor, Leaf[Tensor]):
         Raises:
             BorrowError: An optimizer step holds the parameter.
         """
-        if self._version.borrower is not None:
-            raise BorrowError(f"{self.label} is held by an optimizer step; move it after the step")
         before = self._version
+        before.check_free()
         before.bump()
         self._array, self._device, self._version = array, device, Version()
         if elsewhere is not None:
