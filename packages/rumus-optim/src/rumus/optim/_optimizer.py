@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -21,7 +20,7 @@ from rumus.optim._groups import Options, ParamGroup, ParamsLike, lr_scale, make_
 from rumus.optim._reading import reading
 from rumus.optim._rule_base import RuleBase
 from rumus.optim._state_dict import read_state, write_state
-from rumus.tensor import DeviceError, Watch, structure_version
+from rumus.tensor import DeviceError, FrameLock, Watch, structure_version
 
 
 class Optimizer(RuleBase):
@@ -67,7 +66,7 @@ class Optimizer(RuleBase):
         self._maximize = bool(maximize)
         self._skip_nonfinite = bool(skip_nonfinite)
         self._keys = state_keys(self._groups)
-        self._making = threading.Lock()
+        self._making = FrameLock()
         self._engine: Engine | None = None
         self._kinds: list[Any] = []
         self._ready_for = -1

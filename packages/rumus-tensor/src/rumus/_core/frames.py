@@ -55,7 +55,9 @@ class _Hold:
         self.later: dict[None, _Hold] = {}
 
     def is_over(self) -> bool:
-        return self.frame is None or is_over(self.frame)
+        if self.frame is not None and is_over(self.frame):
+            self.frame = None
+        return self.frame is None
 
 
 class FrameLock:
@@ -113,7 +115,9 @@ class Claim:
 
     def is_over(self) -> bool:
         """Whether nothing is held any more."""
-        return self._frame is None or is_over(self._frame)
+        if self._frame is not None and is_over(self._frame):
+            self._frame = None  # which keeps those that called it, and all that they know
+        return self._frame is None
 
 
 class _Scope(Generic[T]):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import ContextDecorator
+from typing import TYPE_CHECKING, Any
 
 
 class _Mode(threading.local):
-    enabled = True
+    def __init__(self) -> None:
+        # Held while operations are not recorded, as often as blocks ask for it. No lock is needed;
+        # but it is entered and left by steps of Python's own, which no interrupt can divide.
+        self.off: Any = threading.RLock()
 
 
 _mode = _Mode()
@@ -15,7 +20,20 @@ _mode = _Mode()
 
 def is_grad_enabled() -> bool:
     """Whether this thread records operations for a backward pass."""
-    return _mode.enabled
+    return not _mode.off._is_owned()
+
+
+class _Step:
+    """A method of the lock of whoever calls it, as Python has it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, block: no_grad | None, _: type[no_grad]) -> Callable[..., Any]:
+        if block is None:
+            return lambda block, *error: getattr(_mode.off, self._name)(*error)
+        step: Callable[..., Any] = getattr(_mode.off, self._name)
+        return step
 
 
 class no_grad(ContextDecorator):  # noqa: N801  a context manager, named like one
@@ -31,15 +49,15 @@ class no_grad(ContextDecorator):  # noqa: N801  a context manager, named like on
         False
     """
 
-    def __init__(self) -> None:
-        self._before: list[bool] = []
+    if TYPE_CHECKING:
 
-    def __enter__(self) -> None:
-        self._before.append(_mode.enabled)
-        _mode.enabled = False
+        def __enter__(self) -> None: ...
 
-    def __exit__(self, *_: object) -> None:
-        _mode.enabled = self._before.pop()
+        def __exit__(self, *_: object) -> None: ...
+
+    else:
+        __enter__ = _Step("__enter__")
+        __exit__ = _Step("__exit__")
 
     def _recreate_cm(self) -> no_grad:
         return no_grad()

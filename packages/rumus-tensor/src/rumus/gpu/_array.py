@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableSequence
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -20,16 +21,23 @@ class Storage:
     so that a kernel may write whole vectors past the end.
     """
 
-    __slots__ = ("buffer", "device", "home", "nbytes", "owner", "persistent")
+    __slots__ = ("__weakref__", "buffer", "device", "home", "nbytes", "owner", "persistent")
 
-    def __init__(self, device: Any, buffer: Buffer, nbytes: int) -> None:
-        self.home = buffer.home
+    def __init__(
+        self,
+        device: Any,
+        buffer: Buffer,
+        nbytes: int,
+        owner: object | None = None,
+        home: MutableSequence[Buffer] | None = None,
+    ) -> None:
+        self.home = buffer.home if home is None else home
         """Where the buffer goes then."""
         self.device = device
         """The :class:`~rumus.gpu._device.GpuDevice`, of which no array needs more than a name."""
         self.buffer = buffer
         self.nbytes = nbytes
-        self.owner: object | None = None
+        self.owner = owner
         """The recording that made it, whose replays write it for as long as it lives."""
         self.persistent = False
         """Whether a capture may use it although it was made outside (see :func:`persist`)."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from functools import lru_cache
 from typing import Any
 
@@ -40,7 +40,7 @@ class Buffer:
         """The batch that last touched it, or a later one."""
         self.groups: set[tuple[Any, ...]] = set()
         """Keys of the cached bind groups that hold it."""
-        self.home: list[Buffer] = []
+        self.home: MutableSequence[Buffer] = []
         """Where it goes when nobody uses it."""
 
 

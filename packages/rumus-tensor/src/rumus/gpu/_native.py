@@ -58,10 +58,11 @@ class NativeCommands:
         return self._pass
 
     def _close_pass(self) -> None:
-        if self._pass is not None:
-            self._driver.end_pass(self._pass)
-            self._driver.release_pass(self._pass)
-            self._pass = None
+        # Forgotten first: an interrupt may come between these calls, and none may come twice.
+        opened, self._pass = self._pass, None
+        if opened is not None:
+            self._driver.end_pass(opened)
+            self._driver.release_pass(opened)
 
     def __del__(self) -> None:
         self._close_pass()

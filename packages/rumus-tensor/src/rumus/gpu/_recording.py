@@ -9,10 +9,12 @@ inputs in and encodes that list; replays that follow each other closely are subm
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +33,8 @@ from rumus.gpu._seam import Command
 
 TURNS = 4
 """Replays that may be in one batch: each of them has its own copy of what the host writes."""
+_NOWHERE: deque[Buffer] = deque(maxlen=0)
+"""Where the buffers of a recording's arrays go when these die: it keeps them itself."""
 _MOST_BUFFERS = 8
 """Storage buffers of a fused kernel: what every adapter can bind."""
 
@@ -61,7 +65,8 @@ class Recording:
     def __init__(self, device: GpuDevice) -> None:
         self.device = device
         self.launches: list[Launch] = []
-        self._placeholders: set[Buffer] = set()
+        self._storages: dict[Buffer, ref[Storage]] = {}
+        """The placeholders, with what is dead when nobody holds an array there."""
         self._host_values: list[HostValue] = []
         # The storages made outside that the step uses: their buffers must not be reused elsewhere.
         self._used: dict[int, Storage] = {}
@@ -70,8 +75,6 @@ class Recording:
         """The dispatches, for each turn."""
         self._turns = itertools.count()
         self._inputs: list[GpuArray] = []
-        self.returned: list[Buffer] = []
-        """Placeholders whose arrays died."""
         self.replays = Replays()
         self.checks: list[Callable[[], None]] = []
         """What has to hold when the step is recorded."""
@@ -82,9 +85,8 @@ class Recording:
         """A storage that has memory once the recording is finished."""
         self._check_device(device)
         placeholder = Buffer(None, size_class(nbytes))
-        self._placeholders.add(placeholder)
-        storage = Storage(device, placeholder, nbytes)
-        storage.owner, storage.home = self, self.returned
+        storage = Storage(device, placeholder, nbytes, self, _NOWHERE)
+        self._storages[placeholder] = ref(storage)
         return storage
 
     def input_like(self, array: GpuArray) -> GpuArray:
@@ -144,9 +146,7 @@ class Recording:
 
     def _pinned(self, buffer: Buffer, nbytes: int) -> Storage:
         """A storage with a buffer of its own from the start."""
-        storage = Storage(self.device, buffer, nbytes)
-        storage.owner, storage.home = self, self.returned
-        return storage
+        return Storage(self.device, buffer, nbytes, self, _NOWHERE)
 
     def _take_buffer(self, nbytes: int, for_upload: bool = False) -> Buffer:
         device = self.device
@@ -161,7 +161,7 @@ class Recording:
 
     def left_behind(self, outputs: Sequence[GpuArray]) -> set[Buffer]:
         """The memory of arrays that are still held, though they are no outputs."""
-        held = self._placeholders - set(self.returned)
+        held = {placeholder for placeholder, storage in self._storages.items() if storage()}
         return held - {output.storage.buffer for output in outputs}
 
     # Once complete
@@ -173,8 +173,9 @@ class Recording:
             fuse_all: whether to fuse also where the last bit of a result may change.
         """
         most = min(self.device.limits["max-storage-buffers-per-shader-stage"], _MOST_BUFFERS)
-        self.launches = fuse(self.launches, self.returned, most, exactly=not fuse_all)
-        self._plan_memory()
+        dead = {placeholder for placeholder, storage in self._storages.items() if not storage()}
+        self.launches = fuse(self.launches, dead, most, exactly=not fuse_all)
+        self._plan_memory(dead)
         turns = TURNS if self._host_values else 1
         launches = self.device.submitter.call(self._prepare_all, turns)
         self._commands = [list(commands) for commands in zip(*launches, strict=True)]
@@ -184,25 +185,24 @@ class Recording:
             # Else they and the recording hold each other, and device memory waits for Python's
             # garbage collector.
             storage = array.storage
-            storage.owner, storage.home = None, storage.buffer.home
             self._owned.remove(storage.buffer)
+            storage.owner, storage.home = None, storage.buffer.home
 
-    def _plan_memory(self) -> None:
+    def _plan_memory(self, dead: set[Buffer]) -> None:
         """Let arrays whose lifetimes do not meet share a buffer, in one pass over the launches."""
-        dead = set(self.returned)
         last: dict[Buffer, int] = {}
         for position, launch in enumerate(self.launches):
             for buffer in launch.buffers:
                 last[buffer] = position
         free: dict[int, list[Any]] = {}
         for position, launch in enumerate(self.launches):
-            fresh = [b for b in launch.buffers if b.handle is None and b in self._placeholders]
+            fresh = [b for b in launch.buffers if b.handle is None and b in self._storages]
             for buffer in dict.fromkeys(fresh):
                 self._give_memory(buffer, free)
             for buffer in dict.fromkeys(launch.buffers):
-                if buffer in self._placeholders and buffer in dead and last[buffer] == position:
+                if buffer in dead and last[buffer] == position:
                     free.setdefault(buffer.nbytes, []).append(buffer.handle)
-        for buffer in self._placeholders - dead:
+        for buffer in self._storages.keys() - dead:
             if buffer.handle is None:
                 self._give_memory(buffer, free)
 

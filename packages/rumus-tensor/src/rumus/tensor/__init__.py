@@ -22,6 +22,7 @@ from rumus._core.errors import (
     ShapeError,
     StateDictError,
 )
+from rumus._core.frames import FrameLock
 from rumus._core.mode import is_grad_enabled, no_grad
 from rumus._core.structure import structure_version
 from rumus._core.threads import get_num_threads, set_num_threads
@@ -53,6 +54,7 @@ __all__ = [
     "DTypeError",
     "Device",
     "DeviceError",
+    "FrameLock",
     "Generator",
     "GpuUnavailableError",
     "IndexRangeError",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rumus.nn import Parameter
 from rumus.optim._contract import GpuStep
-from rumus.tensor import Tensor, maximum, no_grad, stack
+from rumus.tensor import Tensor, maximum, stack
 
 _MOST_ELEMENTS = 1 << 24
 """Elements of a batch: its products are large enough then, and its temporaries stay small."""
@@ -16,12 +16,11 @@ def orthogonalize(
     step: GpuStep, name: str, coefficients: tuple[float, float, float], eps: float, steps: int
 ) -> None:
     """Replace a state of every matrix by its orthogonalised form."""
-    with no_grad():
-        for batch in _batches(step):
-            places = [step.state(name, parameter) for parameter in batch]
-            result = _newton_schulz(stack(places), coefficients, eps, steps)
-            for i, place in enumerate(places):
-                place.copy_(result[i])
+    for batch in _batches(step):
+        places = [step.state(name, parameter) for parameter in batch]
+        result = _newton_schulz(stack(places), coefficients, eps, steps)
+        for i, place in enumerate(places):
+            place.copy_(result[i])
 
 
 def _newton_schulz(
