@@ -1,13 +1,17 @@
 """The thread that submits: in order, its results and errors, and who waits for it."""
 
+import os
+import sys
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rumus import gpu
-from rumus.gpu import _device
+from rumus.gpu import _device, _queue
 from rumus.gpu._device import get_device
 from rumus.gpu._flight import LONGEST, MOST, MOST_BYTES, Flight
 from rumus.gpu._submitter import Submitter
@@ -95,38 +99,81 @@ def test_two_long_submissions_are_in_flight() -> None:
         assert number + 1 - len(done) <= 2
 
 
+def eager() -> None:
+    gpu.full((64,), 1.0)
+    get_device(0).flush()
+
+
+captured = gpu.capture(lambda: gpu.full((64,), 1.0) and None)
+
+
+def upload() -> None:
+    gpu.from_host(np.zeros(1 << 20, np.float32))
+
+
+def small_upload() -> None:
+    gpu.from_host(np.zeros(1 << 18, np.float32))
+
+
+SUBMISSIONS = MOST + _device.MOST_WAITING + 2
+
+
 @pytest.mark.gpu
-def test_the_program_does_not_run_ahead_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a GPU that completes nothing, whoever goes on submitting has to wait."""
-    device = get_device(0)
+@pytest.mark.parametrize(
+    ("step", "most"),
+    [
+        (eager, SUBMISSIONS),
+        (captured, 10 * SUBMISSIONS),  # several replays in one, if they come fast
+        (upload, (MOST_BYTES + 2 * _queue.PIECE) >> 22),
+        (small_upload, (MOST_BYTES + 2 * _queue.PIECE + 2 * _device.MOST_COPIED) >> 20),
+    ],
+)
+def test_a_program_runs_a_few_submissions_ahead_of_the_gpu(
+    monkeypatch: pytest.MonkeyPatch, step: Callable[[], None], most: int
+) -> None:
+    """With a GPU that completes nothing, whoever goes on has to wait."""
+    monkeypatch.setattr(_device, "LONG_SECONDS", -1.0)  # each replay is a submission
+    step()
     gpu.synchronize()
-    go, waiting = threading.Event(), threading.Event()
-    wait = device.queue.flight._wait
+    flight = get_device(0).queue.flight
+    go, wait = threading.Event(), flight._wait
 
     def held(mark: object) -> None:
-        waiting.set()
-        go.wait(10)
+        go.wait(20)
         wait(mark)
 
-    monkeypatch.setattr(device.queue.flight, "_wait", held)
-    submitted: list[int] = []
-
-    def work() -> None:
-        for number in range(50):
-            gpu.full((64,), 1.0)
-            device.flush()
-            submitted.append(number)
-
-    thread = threading.Thread(target=work)
+    monkeypatch.setattr(flight, "_wait", held)
+    done: list[None] = []
+    thread = threading.Thread(target=lambda: done.extend(step() for _ in range(150)))
     thread.start()
-    assert waiting.wait(10)
-    thread.join(0.1)
-    assert thread.is_alive()
-    assert len(submitted) <= MOST + _device.MOST_WAITING + 1
+    before = -1
+    while before < len(done) <= most:
+        before = len(done)
+        thread.join(0.3)
     go.set()
-    thread.join(10)
-    assert not thread.is_alive()
+    assert before <= most
+    thread.join(20)
+    assert len(done) == 150
     gpu.synchronize()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("nbytes", [_device.COPIED // 2, _device.COPIED * 2])
+def test_uploads_that_nothing_computes_on_do_not_pile_up(nbytes: int) -> None:
+    x = np.zeros(nbytes, np.uint8)
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def upload(total: int) -> None:
+        for _ in range(total // nbytes):
+            gpu.from_host(x)
+
+    upload(128 << 20)
+    before = resident()
+    upload(1 << 30)
+    assert resident() - before < 128 << 20
 
 
 @pytest.mark.gpu
