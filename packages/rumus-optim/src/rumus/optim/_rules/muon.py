@@ -14,7 +14,7 @@ from rumus.optim._cpu.work import CpuWork
 from rumus.optim._errors import ParameterListError
 from rumus.optim._groups import Options, ParamsLike
 from rumus.optim._optimizer import Optimizer
-from rumus.tensor import from_numpy, no_grad
+from rumus.tensor import from_numpy
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic whose slope at 0 is steepest while it stays near 1; Jordan et al., 2024."""
@@ -189,5 +189,4 @@ def newton_schulz(d: F32, coefficients: tuple[float, float, float], eps: float, 
 
 def _product(a: F32, b: F32) -> F32:
     """A product on as many threads as rumus.tensor gives it."""
-    with no_grad():
-        return (from_numpy(a) @ from_numpy(b)).numpy()
+    return (from_numpy(a) @ from_numpy(b)).numpy()
