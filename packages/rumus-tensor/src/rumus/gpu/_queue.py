@@ -161,15 +161,9 @@ class Queue:
 
     def _write(self, buffer: Buffer, at: int, data: npt.NDArray[Any]) -> None:
         if self._written and self._written + data.nbytes > PIECE:
-            self._push()
+            self._send(())  # ahead of the batch, so that its staging memory serves again
         self._driver.write(buffer.handle, at, data)
         self._written += data.nbytes
-
-    def _push(self) -> None:
-        """Submit what was written, ahead of the batch, so that its staging memory serves again."""
-        self.flight.make_room(self._written)
-        self.flight.add(self._driver.submit(()), self._written)
-        self._written = 0
 
     # Submitting
 
@@ -185,11 +179,20 @@ class Queue:
     def _submit_batch(self) -> None:
         batch, self._batch, self._open = self._batch, [], None
         self._touched.clear()
-        if not batch:
-            return
-        for commands in batch:
+        finished = [commands for commands in batch if self._finish(commands)]
+        if finished:
+            self._send(finished)
+
+    def _finish(self, commands: Commands) -> bool:
+        try:
             commands.finish()
+        except Exception as error:
+            self._report(error)
+            return False
+        return True
+
+    def _send(self, batch: Sequence[Commands]) -> None:
+        """Submit commands behind what was written, once there is room."""
         self.flight.make_room(self._written)
-        mark = self._driver.submit(batch)
-        self.flight.add(mark, self._written)
+        self.flight.add(self._driver.submit(batch), self._written)
         self._written = 0

@@ -72,6 +72,7 @@ class Submitter:
 
     def __init__(self, name: str) -> None:
         self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()
+        self._ended = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -92,9 +93,10 @@ class Submitter:
         """Run what was posted, and end the thread; later calls are made where they are posted."""
         self._jobs.put(None)
         self._thread.join()
+        self._ended = True
 
     def _is_here(self) -> bool:
-        return threading.current_thread() is self._thread or not self._thread.is_alive()
+        return threading.get_ident() == self._thread.ident or self._ended
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
