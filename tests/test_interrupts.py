@@ -185,7 +185,9 @@ DEVICES = [
     pytest.param("gpu", True, id="gpu-captured", marks=pytest.mark.gpu),
 ]
 swallowing = pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning",  # an interrupt inside of a finalizer
+    # Of an interrupt inside of a finalizer, with all that its traceback holds.
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+    "ignore:a step is no longer captured:RuntimeWarning",
 )
 
 
@@ -200,6 +202,7 @@ def interrupt_lines(device: str, captured: bool, steps: int, few: int | None) ->
             training.step()
         return training
 
+    gc.freeze()  # What is there before need not be looked through after each.
     training = trained()
     with interrupted(None) as tracer:
         training.step()
@@ -219,6 +222,12 @@ def interrupt_lines(device: str, captured: bool, steps: int, few: int | None) ->
         except AssertionError as error:
             place = f"{Path(code.co_filename).name}, line {number}, in {code.co_qualname}"
             raise AssertionError(f"after an interrupt in {place}: {error}") from error
+
+
+@pytest.fixture(autouse=True)
+def unfrozen() -> Iterator[None]:
+    yield
+    gc.unfreeze()
 
 
 @swallowing

@@ -69,9 +69,9 @@ def test_few_submissions_are_in_flight() -> None:
     for number in range(100):
         flight.make_room(0)
         flight.add(number, 0)
-        assert number + 1 - len(done) <= MOST
-    assert done == list(range(len(done)))
-    assert len(done) >= 100 - MOST
+        # Which one is done says it of all before.
+        assert number - max(done, default=-1) <= MOST
+    assert done == sorted(done)
 
 
 def test_few_bytes_are_in_flight() -> None:
