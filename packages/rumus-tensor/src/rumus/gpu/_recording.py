@@ -243,11 +243,7 @@ class Recording:
         """Run the step on other inputs, and return copies of its outputs."""
         device, turn = self.device, next(self._turns) % len(self._commands)
         copies = [self._room_for(output) for output in outputs]
-        replay = Replay(
-            self._commands[turn],
-            list(zip(inputs, self._inputs, strict=True)),
-            list(zip(outputs, copies, strict=True)),
-        )
+        replay = Replay(self._commands[turn], inputs, self._inputs, outputs, copies)
         if device.driver.is_concurrent:
             replay.encode_ahead(device.driver, device.queue.batch)
         # Only now, for what callbacks count must not advance without a replay.

@@ -12,34 +12,39 @@ from rumus.gpu._memory import Buffer
 from rumus.gpu._queue import Queue
 from rumus.gpu._seam import Command, Commands, Driver
 
-Copies = Sequence[tuple[GpuArray, GpuArray]]
-"""Contiguous arrays, each with the one that its elements go to."""
-
 
 class Replay:
     """One replay of a recording: all of it is in the log, or nothing.
 
     Args:
         commands: the prepared dispatches.
-        before: copies of the arguments to the recording's own inputs.
-        after: copies of the outputs.
+        arguments: contiguous arrays, which are copied to the inputs before.
+        inputs: of the recording.
+        outputs: of the recording, which are copied to the results after.
+        results: contiguous arrays.
     """
 
-    __slots__ = ("_after", "_before", "_commands", "_encoded", "writes")
+    __slots__ = ("_arguments", "_commands", "_encoded", "_inputs", "_outputs", "_results", "writes")
 
-    def __init__(self, commands: Sequence[Command], before: Copies, after: Copies) -> None:
+    def __init__(
+        self,
+        commands: Sequence[Command],
+        arguments: Sequence[GpuArray],
+        inputs: Sequence[GpuArray],
+        outputs: Sequence[GpuArray],
+        results: Sequence[GpuArray],
+    ) -> None:
         self._commands = commands
-        self._before = before
-        self._after = after
+        self._arguments, self._inputs = arguments, inputs
+        self._outputs, self._results = outputs, results
         self._encoded: Commands | None = None
         self.writes: Sequence[tuple[Buffer, npt.NDArray[Any]]] = ()
         """What the host writes before."""
 
     def encode_ahead(self, driver: Driver, batch: int) -> None:
         """Encode on this thread, while the device's own submits what was before."""
-        for pair in (*self._before, *self._after):
-            for array in pair:
-                array.storage.buffer.last_use = batch
+        for buffer in self._foreign():
+            buffer.last_use = batch
         encoded = driver.commands()
         self._encode(encoded)
         self._encoded = encoded
@@ -49,18 +54,21 @@ class Replay:
         for buffer, data in self.writes:
             queue.write(buffer, data)
             queue.use(buffer)
-        for source, target in (*self._before, *self._after):
-            queue.use(source.storage.buffer, target.storage.buffer)
+        queue.use(*self._foreign())
         if self._encoded is None:
             self._encode(queue.commands())
         else:
             queue.append(self._encoded)
 
+    def _foreign(self) -> list[Buffer]:
+        """What it uses that is not the recording's."""
+        return [array.storage.buffer for array in (*self._arguments, *self._results)]
+
     def _encode(self, commands: Commands) -> None:
-        for source, target in self._before:
+        for source, target in zip(self._arguments, self._inputs, strict=True):
             _copy(commands, source, target)
         commands.dispatch_all(self._commands)
-        for source, target in self._after:
+        for source, target in zip(self._outputs, self._results, strict=True):
             _copy(commands, source, target)
 
 
