@@ -72,19 +72,25 @@ def _computed(row: Callable[..., Any], arrays: list[Any], answer: np.dtype[Any])
     """Apply a row; one of several steps goes block by block, so that its steps stay in cache."""
     inputs = [a for a in arrays if isinstance(a, np.ndarray)]
     shape = inputs[0].shape
-    if (
-        isinstance(row, np.ufunc)
-        or inputs[0].size <= _BLOCK
-        or any(a.shape != shape or not a.flags.c_contiguous for a in inputs)
-    ):
+    if isinstance(row, np.ufunc) or inputs[0].size <= _BLOCK:
+        return np.asarray(row(*arrays), answer)
+    lines = [_line(a) if isinstance(a, np.ndarray) else a for a in arrays]
+    whole = [a for a in lines if isinstance(a, np.ndarray)]
+    if not whole or any(a is None for a in lines) or any(a.shape != shape for a in inputs):
         return np.asarray(row(*arrays), answer)
     out = np.empty(shape, answer)
     flat = out.reshape(-1)
-    lines = [a.reshape(-1) if isinstance(a, np.ndarray) else a for a in arrays]
     for start in range(0, flat.size, _BLOCK):
         part = slice(start, start + _BLOCK)
         flat[part] = row(*(a[part] if isinstance(a, np.ndarray) else a for a in lines))
     return out
+
+
+def _line(a: Array) -> Any:
+    """The elements in a line, one where all are the same; None where they do not lie so."""
+    if a.flags.c_contiguous:
+        return a.reshape(-1)
+    return None if any(a.strides) else a[(0,) * a.ndim]
 
 
 def _choose(mask: Array, a: Array, b: Array) -> Array:
@@ -139,7 +145,19 @@ def _binary_cross_entropy(a: Array, t: Array) -> Array:
 
 
 def _binary_cross_entropy_backward(g: Array, a: Array, t: Array) -> Array:
-    return np.asarray(g * ((_ONE - t) * _sigmoid(a) - t * _sigmoid(-a)))
+    line = np.atleast_1d(a)
+    other = np.exp(-np.abs(line))
+    one = _ONE / (_ONE + other)
+    other *= one
+    # The larger and the smaller of sigmoid(a) and sigmoid(-a) change places where a is negative
+    bits, other_bits = one.view(np.int32), other.view(np.int32)
+    change = (bits ^ other_bits) & -(line < 0).astype(np.int32)
+    bits ^= change
+    other_bits ^= change
+    one *= _ONE - t
+    other *= t
+    one -= other
+    return np.asarray(g * one.reshape(a.shape))
 
 
 def cast(a: Array, dtype: np.dtype[Any]) -> Array:

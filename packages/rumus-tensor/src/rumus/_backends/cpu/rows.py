@@ -19,7 +19,7 @@ def softmax(a: Array, log: bool) -> Array:
     with np.errstate(all="ignore"):
         y, top = _shifted(a)
         if log:
-            y -= np.log1p(_rest(y, top))
+            y -= np.log1p(_rest(np.exp(y), top))
         else:
             np.exp(y, out=y)
             y /= row_sums(y)
@@ -40,7 +40,7 @@ def cross_entropy(logits: Array, target: Array, ignore_index: int, smoothing: fl
     kept, columns = _targets(logits, target, ignore_index)
     with np.errstate(all="ignore"):
         shifted, top = _shifted(logits)
-        log_total = np.log1p(_rest(shifted, top))[:, 0]
+        log_total = np.log1p(_rest(np.exp(shifted), top))[:, 0]
         loss = log_total - shifted[np.arange(len(columns)), columns]
         if smoothing:
             mean = row_sums(shifted)[:, 0] / np.float32(shifted.shape[1])
@@ -63,11 +63,13 @@ def cross_entropy_backward(
     rows, classes = np.arange(len(logits)), logits.shape[1]
     with np.errstate(all="ignore"):
         result, top = _shifted(logits)
-        rest = _rest(result, top)
         np.exp(result, out=result)
-        result /= rest + np.float32(1)
+        rest = _rest(result, top)
+        one = np.float32(1) / (rest + np.float32(1))
+        result[rows, top] = 1
+        result *= one
         # 1 - p of the largest, which would lose its digits where p is nearly 1
-        others = (rest / (rest + np.float32(1)))[:, 0]
+        others = (rest * one)[:, 0]
         at_target = np.where(columns == top, -others, result[rows, columns] - np.float32(1))
         result[rows, columns] = at_target + np.float32(smoothing)
         if smoothing:
@@ -88,12 +90,11 @@ def _shifted(a: Array) -> tuple[Array, Array]:
     if not a.size:
         return np.array(a), np.zeros(len(a), np.intp)
     top = a.argmax(axis=1)
-    return np.asarray(a - np.take_along_axis(a, top[:, None], 1)), top
+    return np.asarray(a - a[np.arange(len(a)), top][:, None]), top
 
 
-def _rest(shifted: Array, top: Array) -> Array:
-    """``sum(exp(shifted)) - 1`` of each row: all but its largest, whose own part is 1."""
-    parts = np.exp(shifted)
+def _rest(parts: Array, top: Array) -> Array:
+    """``sum(exp(shifted)) - 1`` of each row: all but its largest, whose own part is made 0."""
     if parts.size:
         parts[np.arange(len(parts)), top] -= 1
     return row_sums(parts)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 
-_BLOCK = 1 << 16  # elements
+_BLOCK = 1 << 18  # elements: of the first sums, a sixteenth of it, that stay in cache
 _ROWS = 16
 _SINGLE = np.dtype(np.float32)
 _DOUBLE = np.dtype(np.float64)
@@ -28,6 +28,8 @@ def total(a: Array, axes: Shape, keepdims: bool) -> Array:
     """The sum of float32 or float16 over axes, in float32 or float64."""
     if prod([a.shape[axis] for axis in axes]) <= _ROWS or not a.size:
         return np.asarray(np.sum(a, axis=axes, keepdims=keepdims, dtype=_SINGLE))
+    if axes == (a.ndim - 1,) and a.dtype == _SINGLE and a.flags.c_contiguous:
+        return np.asarray(np.sum(a, axis=-1, keepdims=keepdims))
     walk = _walk(a.shape, a.strides, axes)
     sums = a.transpose(walk.order).reshape(walk.merged)
     for axis in walk.reduced:
