@@ -154,10 +154,9 @@ def _binary_cross_entropy_backward(g: Array, a: Array, t: Array) -> Array:
     change = (bits ^ other_bits) & -(line < 0).astype(np.int32)
     bits ^= change
     other_bits ^= change
-    one *= _ONE - t
-    other *= t
-    one -= other
-    return np.asarray(g * one.reshape(a.shape))
+    result = one.reshape(a.shape) * (_ONE - t)
+    result -= other.reshape(a.shape) * t
+    return np.asarray(g * result)
 
 
 def cast(a: Array, dtype: np.dtype[Any]) -> Array:
