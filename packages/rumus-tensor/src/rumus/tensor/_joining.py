@@ -61,12 +61,18 @@ def where(condition: TensorBase[TensorT], a: Operand, b: Operand) -> TensorT:
 
 
 def maximum(a: TensorBase[TensorT], b: Operand) -> TensorT:
-    """The larger of two elements, NaN if one is; equal ones share the gradient."""
+    """The larger of two elements, NaN if one is.
+
+    Equal ones share the gradient; where one is NaN, both get it whole.
+    """
     return Elementwise("maximum")(a, operand(a, b))
 
 
 def minimum(a: TensorBase[TensorT], b: Operand) -> TensorT:
-    """The smaller of two elements, NaN if one is; equal ones share the gradient."""
+    """The smaller of two elements, NaN if one is.
+
+    Equal ones share the gradient; where one is NaN, both get it whole.
+    """
     return Elementwise("minimum")(a, operand(a, b))
 
 

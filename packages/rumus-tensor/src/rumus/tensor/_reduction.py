@@ -53,7 +53,7 @@ class Reduction(TensorBase[TensorT]):
         return variance
 
     def max(self, axis: Axes = None, keepdims: bool = False) -> TensorT:
-        """The largest element over axes; NaN wins. Equal ones share the gradient.
+        """The largest element over axes; NaN wins. Equal ones, or the NaNs, share the gradient.
 
         Raises:
             ArgumentError: There are no elements to choose from.
@@ -61,7 +61,7 @@ class Reduction(TensorBase[TensorT]):
         return self._extreme("max", axis, keepdims)
 
     def min(self, axis: Axes = None, keepdims: bool = False) -> TensorT:
-        """The smallest element over axes; NaN wins. Equal ones share the gradient.
+        """The smallest element over axes; NaN wins. Equal ones, or the NaNs, share the gradient.
 
         Raises:
             ArgumentError: There are no elements to choose from.
