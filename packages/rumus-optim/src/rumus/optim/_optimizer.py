@@ -35,7 +35,8 @@ class Optimizer(RuleBase):
 
     Args:
         params: parameters, ``(name, parameter)`` pairs, or groups: mappings with ``"params"`` and
-            the options in which a group differs.
+            the options in which a group differs. A rate of its own, ``"lr"``, is kept as a multiple
+            of the optimizer's, which can be given itself: ``"lr_scale"``.
         defaults: options of groups that do not set them.
         maximize: climb instead of descending (default False).
         skip_nonfinite: leave everything as it is in a step with an infinite or NaN gradient, and
