@@ -45,6 +45,33 @@ def test_what_is_no_file_is_refused_at_once(tmp_path):
             nn.load_file(tmp_path / "fifo")
 
 
+LIMITED = """
+import errno, resource, sys
+from rumus import nn
+resource.setrlimit(resource.RLIMIT_NOFILE, (30, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+others = []
+try:
+    while True:
+        others.append(open("/dev/null"))
+except OSError:
+    pass
+try:
+    nn.load_file(sys.argv[1])
+except OSError as error:
+    assert error.errno == errno.EMFILE, repr(error)
+else:
+    raise AssertionError("no error")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the open files by POSIX means")
+def test_a_file_that_the_system_cannot_open_is_not_called_missing(tmp_path):
+    nn.save_file({"a": Tensor([1.0])}, tmp_path / "x")
+    command = [sys.executable, "-c", LIMITED, str(tmp_path / "x")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 KILLED = """
 import os, signal, sys
 from rumus import nn

@@ -101,6 +101,7 @@ def load_file(path: str | os.PathLike[str], device: Device | str = CPU) -> dict[
 
     Raises:
         FileNotFoundError: There is no such file.
+        OSError: The system cannot open it, for want of descriptors for example.
         StateDictError: The file is not in the format, is cut short, or holds other dtypes or shapes
             than arrays can have.
         ArgumentError: An integer does not fit int32.
@@ -149,6 +150,9 @@ def _header(path: str | os.PathLike[str]) -> tuple[dict[str, dict[str, Any]], in
     try:
         with safe_open(os.fspath(path), "np") as checked:
             names = list(checked.keys())
+    except FileNotFoundError:  # said of every refusal to open; the system says which
+        with open(path, "rb"):
+            raise
     except SafetensorError as error:
         raise StateDictError(f"{os.fspath(path)} is no safetensors file: {error}") from None
     with open(path, "rb") as file:
