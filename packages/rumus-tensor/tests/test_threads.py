@@ -109,6 +109,19 @@ def test_products_in_two_threads_leave_the_number_as_it_was():
     assert library.get_num_threads() == 16
 
 
+def test_a_product_that_was_interrupted_holds_no_threads_back():
+    library = Library()
+    shared = threads._Blas(library)
+
+    def interrupted():
+        shared.at_most(1).__enter__()
+
+    interrupted()
+    with shared.at_most(4):
+        assert library.get_num_threads() == 4
+    assert library.get_num_threads() == 16
+
+
 def test_what_a_user_has_told_blas_is_left_alone():
     show = (
         "import numpy, threadpoolctl\nfrom rumus._core import threads\n{}\nprint(threads._blas())"

@@ -10,13 +10,13 @@ by ``threadpoolctl``, it is left alone.
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
 
 from .errors import ArgumentError
+from .frames import Claim, FrameLock
 
 WORK_A_THREAD = 1 << 23
 """Multiplications that are worth a thread of BLAS: some 0.15 ms."""
@@ -105,27 +105,49 @@ class _Blas:
 
     def __init__(self, library: Any) -> None:
         self._library = library
-        self._lock = threading.Lock()
-        self._running: list[int] = []
+        self._lock = FrameLock()
+        self._running: dict[Claim, int] = {}
         self._own: int = library.get_num_threads()
 
-    @contextmanager
-    def at_most(self, count: int) -> Iterator[None]:
+    def at_most(self, count: int) -> AbstractContextManager[None]:
         """No more threads meanwhile; products of several threads share the largest number."""
+        return _AtMost(self, count)
+
+    def begin(self, claim: Claim, count: int) -> None:
+        """Take the number of a product that begins."""
         with self._lock:
+            if self._running:
+                self._set()  # without those that were interrupted
             if not self._running:
                 self._own = self._library.get_num_threads()
-            self._running.append(count)
+            self._running[claim] = count
             self._set()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._running.remove(count)
-                self._set()
+
+    def end(self, claim: Claim) -> None:
+        """Forget a product."""
+        claim.end()
+        with self._lock:
+            self._set()
 
     def _set(self) -> None:
-        self._library.set_num_threads(min(self._own, max(self._running, default=self._own)))
+        for claim in [claim for claim in self._running if claim.is_over()]:
+            del self._running[claim]
+        most = max(self._running.values(), default=self._own)
+        self._library.set_num_threads(min(self._own, most))
+
+
+class _AtMost:
+    """Lowers the number of threads; for no longer than the function runs that asks for it."""
+
+    def __init__(self, blas: _Blas, count: int) -> None:
+        self._blas, self._count = blas, count
+
+    def __enter__(self) -> None:
+        self._claim = Claim(sys._getframe(1))
+        self._blas.begin(self._claim, self._count)
+
+    def __exit__(self, *_: object) -> None:
+        self._blas.end(self._claim)
 
 
 @cache
@@ -143,17 +165,13 @@ def _blas() -> _Blas | None:
     return _Blas(library)
 
 
-@contextmanager
-def blas_threads(work: int) -> Iterator[None]:
+def blas_threads(work: int) -> AbstractContextManager[None]:
     """Give a matrix product as many threads as it has work for.
 
     Args:
         work: Its multiplications.
     """
-    count = max(1, min(get_num_threads(), work // WORK_A_THREAD))
     blas = _blas() if work > ALONE else None
     if blas is None:
-        yield
-    else:
-        with blas.at_most(count):
-            yield
+        return nullcontext()
+    return blas.at_most(max(1, min(get_num_threads(), work // WORK_A_THREAD)))
