@@ -43,6 +43,17 @@ def test_reserved_bytes_stay_within_the_bound_on_peak_live_bytes(
     assert pool.live == sum(buffer.nbytes for buffer in held)
 
 
+def test_buffers_that_are_used_again_count_for_the_peak() -> None:
+    pool, _ = _pool()
+    first = pool.take(100_000, batch=0)
+    first.home.append(first)
+    small = pool.take(20_000, batch=0)
+    assert pool.take(100_000, batch=0) is first
+    assert pool.peak == first.nbytes
+    pool.look()
+    assert pool.peak == first.nbytes + small.nbytes
+
+
 def test_a_buffer_that_nothing_refers_to_is_found() -> None:
     pool, _ = _pool()
     kept = pool.take(1000, batch=0)

@@ -129,6 +129,7 @@ class GpuDevice:
     def _memory_stats(self) -> dict[str, int]:
         self.queue.encode()
         self.pool.collect()
+        self.pool.look()
         return {"live": self.pool.live, "reserved": self.pool.reserved, "peak": self.pool.peak}
 
     # Commands
@@ -157,7 +158,7 @@ class GpuDevice:
         The thread needs Python to encode, and gets to it only while we wait; to finish and submit
         a batch it does not.
         """
-        encoded = self.submitter.post(self.queue.encode)
+        encoded = self.submitter.post(self._encode)
         self._hand_over()
         encoded.wait()
 
@@ -214,6 +215,10 @@ class GpuDevice:
             raise self._errors.popleft()
 
     # On the device's thread
+
+    def _encode(self) -> None:
+        self.pool.look()
+        self.queue.encode()
 
     def uniform(self, data: bytes) -> Buffer:
         """The immutable uniform buffer with these bytes; the same bytes share one."""

@@ -104,6 +104,10 @@ class Pool:
             return None
         return _idle(free, batch) if for_upload else _latest(free)
 
+    def look(self) -> None:
+        """Take the bytes that are handed out now into account for the peak."""
+        self.peak = max(self.peak, self.live)
+
     def collect(self) -> None:
         """Take in the buffers that nothing refers to. On the device's thread."""
         free = {buffer for group in self._free.values() for buffer in group}
