@@ -11,6 +11,8 @@ from rumus.gpu._public import PublicDriver
 from rumus.gpu._seam import BACKENDS, Command, Driver, Words
 
 _NO_RUNTIME_CHECKS = 0
+_SMALL = 4096
+"""Bytes for which there is always room."""
 
 
 class NativeCommands:
@@ -94,6 +96,7 @@ class NativeDriver:
         self.release_encoder = raw.wgpuCommandEncoderRelease
         self.release_commands = raw.wgpuCommandBufferRelease
         self._write = checked.wgpuQueueWriteBuffer
+        self._write_small = raw.wgpuQueueWriteBuffer
         self._create_group = checked.wgpuDeviceCreateBindGroup
         self._release_group = raw.wgpuBindGroupRelease
         self._create_trusted = getattr(checked, "wgpuDeviceCreateShaderModuleTrusted", None)
@@ -145,8 +148,9 @@ class NativeDriver:
         return NativeCommands(self)
 
     def write(self, buffer: Any, at: int, data: Words) -> None:
-        pointer = self._ffi.from_buffer(data)
-        self._write(self._queue, buffer._internal, at, pointer, data.nbytes)
+        pointer, nbytes = self._ffi.from_buffer(data), data.nbytes
+        write = self._write if nbytes > _SMALL else self._write_small
+        write(self._queue, buffer._internal, at, pointer, nbytes)
 
     def _submission(
         self, raw: Any, checked: Any
