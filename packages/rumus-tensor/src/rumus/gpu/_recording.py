@@ -23,7 +23,7 @@ from rumus._core.versions import Replays
 from rumus.gpu import _capture
 from rumus.gpu._array import GpuArray, Shape, Storage, contiguous_strides
 from rumus.gpu._capture import HostCallback
-from rumus.gpu._device import GpuDevice
+from rumus.gpu._device import BATCH, GpuDevice
 from rumus.gpu._errors import CaptureError
 from rumus.gpu._fusion import Launch, fuse
 from rumus.gpu._kernel import Chain, Pipeline
@@ -243,9 +243,12 @@ class Recording:
         """Run the step on other inputs, and return copies of its outputs."""
         device, turn = self.device, next(self._turns) % len(self._commands)
         copies = [self._room_for(output) for output in outputs]
-        replay = Replay(self._commands[turn], inputs, self._inputs, outputs, copies)
-        if device.driver.is_concurrent:
-            replay.encode_ahead(device.driver, device.queue.batch)
+        batch = device.queue.batch
+        replay = Replay(self._commands[turn], inputs, self._inputs, outputs, copies, batch)
+        # What fills a batch by itself; of several in one, the two threads would take turns at
+        # Python for longer than they work beside each other.
+        if self.dispatches >= BATCH and device.driver.is_concurrent:
+            replay.encode_ahead(device.driver)
         # Only now, for what callbacks count must not advance without a replay.
         replay.writes = [(value.buffers[turn], value.next()) for value in self._host_values]
         self.replays.count += 1

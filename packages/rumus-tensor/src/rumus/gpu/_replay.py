@@ -22,9 +22,13 @@ class Replay:
         inputs: of the recording.
         outputs: of the recording, which are copied to the results after.
         results: contiguous arrays.
+        batch: the number of the batch that it will be in, or an earlier one.
     """
 
-    __slots__ = ("_arguments", "_commands", "_encoded", "_inputs", "_outputs", "_results", "writes")
+    __slots__ = (
+        "_arguments", "_commands", "_encoded", "_foreign", "_inputs", "_outputs", "_results",
+        "writes",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -33,18 +37,21 @@ class Replay:
         inputs: Sequence[GpuArray],
         outputs: Sequence[GpuArray],
         results: Sequence[GpuArray],
+        batch: int,
     ) -> None:
         self._commands = commands
         self._arguments, self._inputs = arguments, inputs
         self._outputs, self._results = outputs, results
+        # What it uses that is not the recording's.
+        self._foreign = [array.storage.buffer for array in (*arguments, *results)]
+        for buffer in self._foreign:
+            buffer.last_use = batch
         self._encoded: Commands | None = None
         self.writes: Sequence[tuple[Buffer, npt.NDArray[Any]]] = ()
         """What the host writes before."""
 
-    def encode_ahead(self, driver: Driver, batch: int) -> None:
+    def encode_ahead(self, driver: Driver) -> None:
         """Encode on this thread, while the device's own submits what was before."""
-        for buffer in self._foreign():
-            buffer.last_use = batch
         encoded = driver.commands()
         self._encode(encoded)
         self._encoded = encoded
@@ -54,15 +61,11 @@ class Replay:
         for buffer, data in self.writes:
             queue.write(buffer, data)
             queue.use(buffer)
-        queue.use(*self._foreign())
+        queue.use(*self._foreign)
         if self._encoded is None:
             self._encode(queue.commands())
         else:
             queue.append(self._encoded)
-
-    def _foreign(self) -> list[Buffer]:
-        """What it uses that is not the recording's."""
-        return [array.storage.buffer for array in (*self._arguments, *self._results)]
 
     def _encode(self, commands: Commands) -> None:
         for source, target in zip(self._arguments, self._inputs, strict=True):
