@@ -233,11 +233,7 @@ def unfrozen() -> Iterator[None]:
 @swallowing
 @pytest.mark.parametrize(("device", "captured"), DEVICES)
 @pytest.mark.parametrize("steps", [0, 2])
-def test_a_step_may_be_interrupted_at_lines(
-    monkeypatch: pytest.MonkeyPatch, device: str, captured: bool, steps: int
-) -> None:
-    if steps:  # as if a replay filled a batch: it is encoded where it is called then
-        monkeypatch.setattr("rumus.gpu._recording.BATCH", 1)
+def test_a_step_may_be_interrupted_at_lines(device: str, captured: bool, steps: int) -> None:
     interrupt_lines(device, captured, steps, FEW)
 
 
@@ -245,11 +241,7 @@ def test_a_step_may_be_interrupted_at_lines(
 @pytest.mark.slow
 @pytest.mark.parametrize(("device", "captured"), DEVICES)
 @pytest.mark.parametrize("steps", [0, 2])
-def test_a_step_may_be_interrupted_at_every_line(
-    monkeypatch: pytest.MonkeyPatch, device: str, captured: bool, steps: int
-) -> None:
-    if steps:  # as if a replay filled a batch: it is encoded where it is called then
-        monkeypatch.setattr("rumus.gpu._recording.BATCH", 1)
+def test_a_step_may_be_interrupted_at_every_line(device: str, captured: bool, steps: int) -> None:
     interrupt_lines(device, captured, steps, None)
 
 

@@ -12,6 +12,8 @@ from rumus.train import Trainer
 
 pytestmark = pytest.mark.gpu
 
+IN_FLIGHT = 256 << 10
+
 
 @pytest.mark.parametrize("capture", [False, True], ids=["plain", "captured"])
 def test_many_steps_hold_the_memory_of_a_few(capture: bool) -> None:
@@ -34,9 +36,11 @@ def test_many_steps_hold_the_memory_of_a_few(capture: bool) -> None:
     def forward(x: Tensor, y: Tensor) -> Tensor:
         return nn.cross_entropy_loss(model(x), y)
 
-    warm = steps(30)
-    late = steps(300)
+    warm = steps(100)
+    late = steps(2000)
     assert late["live"] == warm["live"]
-    assert late["reserved"] <= max(warm["reserved"], 1.25 * warm["peak"])
-    assert late["peak"] <= 1.05 * warm["peak"]
+    # How much waits on its way to the GPU depends on the threads' turns, three batches at most; a
+    # buffer of the smallest size left in each step would be 512 KiB.
+    assert late["reserved"] <= warm["reserved"] + IN_FLIGHT
+    assert late["peak"] <= warm["peak"] + IN_FLIGHT
     assert late["reserved"] <= 1.25 * late["peak"]

@@ -360,7 +360,7 @@ def counter() -> Callable[[], np.ndarray]:
 def test_replays_that_are_submitted_together_have_host_values_of_their_own(
     monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    monkeypatch.setattr("rumus.gpu._device.LONG_SECONDS", seconds)
+    monkeypatch.setattr("rumus.gpu._device.REPLAY_SECONDS", seconds)
     total = zeros((1,), device="gpu")
     gpu.persist(total.array)
     value = counter()
@@ -379,7 +379,7 @@ def test_replays_that_are_submitted_together_have_host_values_of_their_own(
         expected = 2 * expected + number
     device.submitter.call(int)  # until what was handed over is submitted
     together = device.queue.batch - before < len(results)
-    assert together == (seconds > 0)
+    assert together or seconds < 0
     assert total.item() == expected
     assert [result.item() for result in results] == list(range(1, 12))
 
@@ -387,7 +387,7 @@ def test_replays_that_are_submitted_together_have_host_values_of_their_own(
 def test_uploads_leave_the_memory_of_waiting_replays_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rumus.gpu._device.LONG_SECONDS", 1e9)
+    monkeypatch.setattr("rumus.gpu._device.REPLAY_SECONDS", 1e9)
     total = zeros((1000,), device="gpu")
     gpu.persist(total.array)
     value = counter()

@@ -132,7 +132,7 @@ def test_a_program_runs_a_few_submissions_ahead_of_the_gpu(
     monkeypatch: pytest.MonkeyPatch, step: Callable[[], None], most: int
 ) -> None:
     """With a GPU that completes nothing, whoever goes on has to wait."""
-    monkeypatch.setattr(_device, "LONG_SECONDS", -1.0)  # each replay is a submission
+    monkeypatch.setattr(_device, "REPLAY_SECONDS", -1.0)  # each replay is a submission
     step()
     gpu.synchronize()
     flight = get_device(0).queue.flight

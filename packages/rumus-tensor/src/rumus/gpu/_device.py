@@ -22,6 +22,7 @@ from rumus.gpu._memory import Buffer, Pool
 from rumus.gpu._native import make_driver
 from rumus.gpu._queue import Dispatch, Entry, Queue, Runnable
 from rumus.gpu._readback import Readback
+from rumus.gpu._replay import Ahead
 from rumus.gpu._submitter import Job, Submitter
 from rumus.gpu._uniforms import Uniforms
 
@@ -31,9 +32,12 @@ BATCH = 64
 """Entries of the log before it is submitted without being asked for: enough that a submission costs
 each of them about a microsecond, few enough that the GPU is not kept waiting."""
 LONG_WORKGROUPS, LONG_SECONDS = 16384, 250e-6
-"""A batch of so many workgroups, which take longer than a submission, or with a replay in it, is
-submitted too if the last submission is so long ago that the GPU may be idle. While it is not, each
-submission costs it some microseconds."""
+"""A batch of so many workgroups, which take longer than a submission, is submitted too if the last
+submission is so long ago that the GPU may be idle. While it is not, each submission costs it some
+microseconds."""
+REPLAY_SECONDS = 1e-3
+"""The same of a batch with a replay in it. A submission costs the processor as much as encoding one
+replay or two, so several of them share it."""
 MOST_WAITING = 2
 """Batches that wait for their submission; whoever comes with one more waits, too."""
 COPIED, MOST_COPIED = 1 << 20, 16 << 20
@@ -67,7 +71,9 @@ class GpuDevice:
         self.submitter = submitter
         self.driver = make_driver(self.gpu)
         self.queue = Queue(self.driver, lambda error: self.report(self.translated(error)))
-        self.log: deque[Dispatch | Entry] = self.queue.log
+        self.log: deque[Dispatch | Entry | None] = self.queue.log
+        self.ahead: Ahead | None = None
+        """The replays that callers encode."""
         self._workgroups = self._replayed = self._copied = 0  # in it, about
         self._taken_at = perf_counter()  # when the latest batch was submitted
         self._waiting: deque[Job[None]] = deque()
@@ -124,6 +130,7 @@ class GpuDevice:
 
     def memory_stats(self) -> dict[str, int]:
         """Bytes held by arrays, bytes held from the driver, and the peak of the first."""
+        self.ahead = None  # whose replays hold their results
         return self.submitter.call(self._memory_stats)
 
     def _memory_stats(self) -> dict[str, int]:
@@ -169,13 +176,24 @@ class GpuDevice:
         between submissions.
         """
         self._replayed += dispatches
-        if self._replayed >= BATCH or perf_counter() - self._taken_at > LONG_SECONDS:
+        if self._replayed >= BATCH or (
+            perf_counter() - self._taken_at > REPLAY_SECONDS and not self._is_submitting()
+        ):
             self._hand_over()
+
+    def _is_submitting(self) -> bool:
+        """Whether an earlier batch still waits for its submission."""
+        try:
+            return not self._waiting[-1].is_over
+        except IndexError:
+            return False
 
     def _hand_over(self) -> None:
         self._workgroups = self._replayed = self._copied = 0
         self._taken_at = perf_counter()
-        self._waiting.append(self.submitter.post(self.queue.submit))
+        self.ahead = None
+        self.log.append(None)
+        self._waiting.append(self.submitter.post(self.queue.submit, True))
         while len(self._waiting) > MOST_WAITING:
             try:
                 job = self._waiting.popleft()
@@ -188,6 +206,7 @@ class GpuDevice:
     def read(self, array: GpuArray) -> npt.NDArray[Any]:
         """The elements of a contiguous array, once everything recorded has run."""
         _capture.refuse("reads a tensor back, which has no value while the step is recorded")
+        self.ahead = None
         result: npt.NDArray[Any] = self.submitter.call(self._checked, self._read, array)
         self._raise_errors()
         return result
@@ -195,6 +214,7 @@ class GpuDevice:
     def synchronize(self) -> None:
         """Wait until everything recorded has run, and raise what went wrong."""
         _capture.refuse("waits for the GPU, which a replay never does")
+        self.ahead = None
         self.submitter.call(self._checked, self._read, self.faults.array)
         self._raise_errors()
 

@@ -64,7 +64,8 @@ class Queue:
     def __init__(self, driver: Driver, report: Callable[[Exception], None]) -> None:
         self._driver = driver
         self._report = report
-        self.log: deque[Dispatch | Entry] = deque()
+        self.log: deque[Dispatch | Entry | None] = deque()
+        """None is the end of a batch."""
         self.batch = 0
         """The number of the batch that is being recorded."""
         self.flight = Flight(driver.wait)
@@ -79,14 +80,21 @@ class Queue:
 
     # Recording
 
-    def encode(self) -> None:
-        """Make commands of the log; what goes wrong is raised by the next call that waits."""
+    def encode(self, to_end: bool = False) -> None:
+        """Make commands of the log; what goes wrong is raised by the next call that waits.
+
+        Args:
+            to_end: only to the first end of a batch.
+        """
         log = self.log
         while log:
             entry = log.popleft()
             try:
                 if type(entry) is tuple:
                     self._dispatch(*entry)
+                elif entry is None:
+                    if to_end:
+                        return
                 else:
                     entry.record(self)  # type: ignore[union-attr]
             except Exception as error:
@@ -167,10 +175,10 @@ class Queue:
 
     # Submitting
 
-    def submit(self) -> None:
-        """Submit what is in the log."""
+    def submit(self, to_end: bool = False) -> None:
+        """Submit what is in the log, all or to the end of a batch."""
         self.batch += 1
-        self.encode()
+        self.encode(to_end)
         try:
             self._submit_batch()
         except Exception as error:

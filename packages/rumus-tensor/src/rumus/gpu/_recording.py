@@ -23,15 +23,17 @@ from rumus._core.versions import Replays
 from rumus.gpu import _capture
 from rumus.gpu._array import GpuArray, Shape, Storage, contiguous_strides
 from rumus.gpu._capture import HostCallback
-from rumus.gpu._device import BATCH, GpuDevice
+from rumus.gpu._device import GpuDevice
 from rumus.gpu._errors import CaptureError
 from rumus.gpu._fusion import Launch, fuse
 from rumus.gpu._kernel import Chain, Pipeline
 from rumus.gpu._memory import Buffer, size_class
-from rumus.gpu._replay import Release, Replay
+from rumus.gpu._replay import Ahead, Release, Replay
 from rumus.gpu._seam import Command
 
-TURNS = 4
+_uids = itertools.count()
+
+TURNS = 8
 """Replays that may be in one batch: each of them has its own copy of what the host writes."""
 _NOWHERE: deque[Buffer] = deque(maxlen=0)
 """Where the buffers of a recording's arrays go when these die: it keeps them itself."""
@@ -75,6 +77,7 @@ class Recording:
         """The dispatches, for each turn."""
         self._turns = itertools.count()
         self._inputs: list[GpuArray] = []
+        self._uid = next(_uids)
         self.replays = Replays()
         self.checks: list[Callable[[], None]] = []
         """What has to hold when the step is recorded."""
@@ -245,16 +248,31 @@ class Recording:
         copies = [self._room_for(output) for output in outputs]
         batch = device.queue.batch
         replay = Replay(self._commands[turn], inputs, self._inputs, outputs, copies, batch)
-        # What fills a batch by itself; of several in one, the two threads would take turns at
-        # Python for longer than they work beside each other.
-        if self.dispatches >= BATCH and device.driver.is_concurrent:
-            replay.encode_ahead(device.driver)
+        ahead = self._ahead() if device.driver.is_concurrent else None
+        if ahead is not None:
+            replay.encode_into(ahead)
         # Only now, for what callbacks count must not advance without a replay.
         replay.writes = [(value.buffers[turn], value.next()) for value in self._host_values]
         self.replays.count += 1
         device.log.append(replay)
+        if ahead is not None:
+            ahead.give_back()
         device.end_replay(self.dispatches)
         return copies
+
+    def _ahead(self) -> Ahead:
+        """Where the next replay is encoded: with those before, if it can be in their batch."""
+        device = self.device
+        ahead = device.ahead
+        if (
+            ahead is None
+            or ahead.recording != self._uid
+            or ahead.is_lost
+            or len(ahead.replays) >= TURNS
+            or not ahead.take()
+        ):
+            ahead = device.ahead = Ahead(device.driver, self._uid)
+        return ahead
 
     def _room_for(self, output: GpuArray) -> GpuArray:
         """An array for the caller's copy of an output, which the next replay overwrites."""
@@ -267,6 +285,7 @@ class Recording:
         if "checks" not in self.__dict__:  # an interrupt came before __init__ was over
             return
         self.replays.ended = True
+        self.device.ahead = None
         used = [storage.buffer for storage in self._used.values()]
         used += [array.storage.buffer for array in self._inputs]
         self.device.queue.log.append(Release(self._owned, used))

@@ -20,14 +20,15 @@ T = TypeVar("T")
 class Job(Generic[T]):
     """A call that the thread makes, and what came of it."""
 
-    __slots__ = ("_args", "_call", "_doors", "_error", "_over", "_result")
+    __slots__ = ("_args", "_call", "_doors", "_error", "_result", "is_over")
 
     def __init__(self, call: Callable[..., T], args: tuple[Any, ...]) -> None:
         self._call = call
         self._args = args
         # A lock for each who waits: one that was given up while it waited stands in nobody's way.
         self._doors: list[LockType] = []
-        self._over = False
+        self.is_over = False
+        """Whether the call is over, however it went."""
         self._error: BaseException | None = None
         self._result: T | None = None
 
@@ -38,18 +39,18 @@ class Job(Generic[T]):
         except BaseException as error:
             self._error = error
         self._args = ()
-        self._over = True
+        self.is_over = True
         while self._doors:
             self._doors.pop().release()
 
     def wait(self) -> None:
         """Return once the call is over, however it went."""
-        if self._over:
+        if self.is_over:
             return
         door = allocate_lock()
         door.acquire()
         self._doors.append(door)
-        if not self._over:
+        if not self.is_over:
             door.acquire()
 
     def result(self) -> T:
