@@ -461,6 +461,15 @@ def test_a_frozen_parameter_is_noticed_and_its_recording_found_again() -> None:
     assert len(captured.dispatches) == 2
 
 
+def test_a_step_that_chooses_by_what_is_trained_is_recorded_for_each_choice() -> None:
+    weights = [nn.Parameter(tensor([float(k)], device="gpu")) for k in (1, 10)]
+    captured = gpu.capture(lambda x: sum((x * w for w in weights if w.requires_grad), x))
+    x = tensor([1.0], device="gpu")
+    for trained, expected in ((True, 12.0), (False, 2.0), (True, 12.0)):
+        weights[1].requires_grad = trained
+        assert captured(x).item() == expected
+
+
 def test_a_counter_in_a_step_is_named_once_and_counts_on() -> None:
     module, x = Scaling(), tensor([1.0], device="gpu")
     captured = gpu.capture(lambda x: module.counted(x))

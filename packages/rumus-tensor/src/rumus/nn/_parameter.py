@@ -89,6 +89,7 @@ class Parameter(Tensor, Leaf[Tensor]):
     @property
     def requires_grad(self) -> bool:
         """Whether backward passes compute its gradient; may be set."""
+        self._note_use()
         return self._requires_grad
 
     @requires_grad.setter
@@ -120,10 +121,13 @@ class Parameter(Tensor, Leaf[Tensor]):
     @property
     def array(self) -> Any:
         """As every tensor's; a captured step notes that it uses the parameter."""
+        self._note_use()
+        return super().array
+
+    def _note_use(self) -> None:
         reads = usage.current()
         if reads is not None:
             reads.note(self, "place", _place, _place(self, "place"))
-        return super().array
 
     def _edge(self) -> Parameter | None:
         return self if self._requires_grad else None
