@@ -22,7 +22,6 @@ from .row_source import (
 )
 from .wgsl import dtype_name, math_source
 
-_MATH = math_source("math", "exponential")
 _OUTSIDE = (
     "cross_entropy_loss: target[{0}] is {1}, outside the classes of the logits "
     "(-2147483648 stands for a float that is no whole number)"
@@ -110,7 +109,7 @@ def cross_entropy_backward(
 @cache
 def softmax_pipeline(dtype: str, vectors: bool, lanes: int, cached: int, log: bool) -> Pipeline:
     """A variant of ``softmax.wgsl``."""
-    prelude = _MATH + fetch(0, "x", dtype, vectors) + store(1, vectors)
+    prelude = _math() + fetch(0, "x", dtype, vectors) + store(1, vectors)
     return caching_variant("softmax", prelude, lanes, cached, LOG=log)
 
 
@@ -119,7 +118,7 @@ def softmax_backward_pipeline(
     dtypes: tuple[str, str], vectors: bool, lanes: int, cached: int, log: bool
 ) -> Pipeline:
     """A variant of ``softmax_backward.wgsl``, for the dtypes of the output and of its gradient."""
-    prelude = _MATH + fetch(0, "y", dtypes[0], vectors) + fetch(1, "g", dtypes[1], vectors)
+    prelude = _math() + fetch(0, "y", dtypes[0], vectors) + fetch(1, "g", dtypes[1], vectors)
     prelude += store(2, vectors)
     return caching_variant("softmax_backward", prelude, lanes, cached, LOG=log)
 
@@ -129,7 +128,7 @@ def cross_entropy_pipeline(
     dtype: str, vectors: bool, lanes: int, cached: int, smoothing: bool
 ) -> Pipeline:
     """A variant of ``cross_entropy.wgsl``."""
-    prelude = _MATH + fetch(0, "x", dtype, vectors)
+    prelude = _math() + fetch(0, "x", dtype, vectors)
     fault = _OUTSIDE, ArgumentError
     return caching_variant("cross_entropy", prelude, lanes, cached, fault, SMOOTHING=smoothing)
 
@@ -137,8 +136,12 @@ def cross_entropy_pipeline(
 @cache
 def cross_entropy_backward_pipeline(dtype: str, vectors: bool, lanes: int, cached: int) -> Pipeline:
     """A variant of ``cross_entropy_backward.wgsl``."""
-    prelude = _MATH + fetch(0, "x", dtype, vectors) + store(3, vectors)
+    prelude = _math() + fetch(0, "x", dtype, vectors) + store(3, vectors)
     return caching_variant("cross_entropy_backward", prelude, lanes, cached)
+
+
+def _math() -> str:
+    return math_source("math", "exponential")
 
 
 class Rows:
