@@ -269,6 +269,7 @@ class Recording:
             or ahead.recording != self._uid
             or ahead.is_lost
             or len(ahead.replays) >= TURNS
+            or not ahead.is_at_the_end_of(device.log)
             or not ahead.take()
         ):
             ahead = device.ahead = Ahead(device.driver, self._uid)

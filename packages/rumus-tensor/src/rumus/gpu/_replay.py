@@ -37,6 +37,13 @@ class Ahead:
         self.is_lost = False
         self._free: list[None] = []
 
+    def is_at_the_end_of(self, log: Sequence[object]) -> bool:
+        """Whether nothing was recorded after its replays."""
+        try:
+            return log[-1] is self.replays[-1]
+        except IndexError:  # the device's thread has taken them
+            return False
+
     def take(self) -> bool:
         """Have it alone, if nobody else has."""
         try:
