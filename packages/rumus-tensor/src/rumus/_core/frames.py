@@ -11,13 +11,13 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from types import FrameType
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_SUSPENDED = CO_ASYNC_GENERATOR | CO_COROUTINE | CO_GENERATOR
+# CO_GENERATOR, CO_COROUTINE and CO_ASYNC_GENERATOR of inspect, which importing rumus need not load.
+_SUSPENDED = 0x20 | 0x80 | 0x200
 _LONGEST_NAP = 1e-3
 
 

@@ -20,6 +20,7 @@ Shape = tuple[int, ...]
 
 _BLOCK = 1 << 18  # elements: of the first sums, a sixteenth of it, that stay in cache
 _ROWS = 16
+_LINE = 1 << 13  # elements that numpy adds up pairwise in float32; more lose a digit with numpy 2.1
 _SINGLE = np.dtype(np.float32)
 _DOUBLE = np.dtype(np.float64)
 
@@ -109,6 +110,8 @@ def _in_cache(a: Array, axis: int, dtype: np.dtype[Any]) -> Array:
     """The sums along an axis of a block."""
     if a.dtype == np.float16:
         a = a.astype(_SINGLE)
+    if axis == a.ndim - 1 and a.shape[axis] > 2 * _LINE and a.dtype == _SINGLE:
+        return np.asarray(_line_sums(a), dtype)
     if axis == a.ndim - 1 or a.shape[axis] <= _ROWS:
         return np.asarray(np.add.reduce(a, axis=axis)).astype(dtype, copy=False)
     before, length, after = a.shape[:axis], a.shape[axis], a.shape[axis + 1 :]
@@ -121,3 +124,13 @@ def _in_cache(a: Array, axis: int, dtype: np.dtype[Any]) -> Array:
         rest = (slice(None),) * axis + (slice(several * _ROWS, length),)
         sums += np.add.reduce(a[rest], axis=axis)
     return np.asarray(sums, dtype)
+
+
+def _line_sums(a: Array) -> Array:
+    """The sums of long lines of neighbours: pieces in float32, their sums in float64."""
+    several = a.shape[-1] // _LINE
+    whole = a[..., : several * _LINE].reshape(*a.shape[:-1], several, _LINE)
+    sums = np.add.reduce(np.add.reduce(whole, axis=-1), axis=-1, dtype=_DOUBLE)
+    if a.shape[-1] % _LINE:
+        sums = sums + np.add.reduce(a[..., several * _LINE :], axis=-1)
+    return np.asarray(sums)
