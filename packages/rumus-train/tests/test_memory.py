@@ -22,8 +22,10 @@ def test_many_steps_hold_the_memory_of_a_few(capture: bool) -> None:
     trainer = Trainer(AdamW(model.parameters(), lr=1e-3), capture=capture)
     rng = np.random.default_rng(0)
 
-    def steps(count: int) -> dict[str, int]:
+    def steps(count: int, alone: bool = False) -> dict[str, int]:
         for _ in range(count):
+            if alone:  # nothing waits on its way to the GPU meanwhile
+                gpu.synchronize()
             x = tensor(rng.standard_normal((24, 32), dtype=np.float32), device="gpu")
             y = tensor(rng.integers(0, 5, 24, dtype=np.int32), device="gpu")
             trainer.train_step_with(
@@ -35,6 +37,13 @@ def test_many_steps_hold_the_memory_of_a_few(capture: bool) -> None:
 
     def forward(x: Tensor, y: Tensor) -> Tensor:
         return nn.cross_entropy_loss(model(x), y)
+
+    warm = steps(30, alone=True)
+    late = steps(300, alone=True)
+    assert late["live"] == warm["live"]
+    assert late["reserved"] <= max(warm["reserved"], 1.25 * warm["peak"])
+    assert late["peak"] <= 1.05 * warm["peak"]
+    assert late["reserved"] <= 1.25 * late["peak"]
 
     warm = steps(100)
     late = steps(2000)

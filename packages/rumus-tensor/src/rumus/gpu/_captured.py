@@ -316,8 +316,9 @@ def _kept(leaf: Any, given: list[Any]) -> Any:
 
 
 def _changing(read: Read | None) -> str:
-    label = "a value" if read is None else getattr(read.owner, "label", type(read.owner).__name__)
-    name = label if read is None else f"{label}.{read.name}"
+    name = "a value"
+    if read is not None:
+        name = f"{getattr(read.owner, 'label', type(read.owner).__name__)}.{read.name}"
     return (
         f"it reads {name}, which changes from call to call; pass that as an argument, as a tensor "
         "if it is another number each time"
