@@ -15,15 +15,15 @@ from ._activations import (
 from ._files import load_file, save_file
 from ._layer import Layer, Sequential
 from ._linear import Linear
-from ._losses import (
+from ._module import Module
+from ._norm import LayerNorm
+from ._parameter import Parameter
+from .functional import (
     binary_cross_entropy_with_logits,
     cross_entropy_loss,
     l1_loss,
     mse_loss,
 )
-from ._module import Module
-from ._norm import LayerNorm
-from ._parameter import Parameter
 
 __all__ = [
     "GELU",

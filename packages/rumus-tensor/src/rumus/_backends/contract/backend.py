@@ -1,0 +1,39 @@
+"""The contract between the operations and the two devices: a table of primitives.
+
+Every differentiable operation is written once, in terms of these primitives; each device
+implements them once (``cpu`` in numpy, ``gpu`` in WGSL). To add an operation, add a row to a family
+only if no row fits; a family is a file of the same name here and on both devices.
+
+An array is the device's own kind (``numpy.ndarray``, :class:`rumus.gpu.GpuArray`). Both have
+``shape``, ``dtype`` (a ``numpy.dtype``), ``ndim``, ``size`` and ``nbytes``. Arrays that a primitive
+returns are never written to afterwards, except by the in-place rows, so views may share memory.
+Shapes and dtypes are checked before a primitive is called; a primitive trusts its arguments.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .creation import Creation
+from .elementwise import Elementwise
+from .kinds import A
+from .layer_norm import LayerNorm
+from .matmul import MatMul
+from .movement import Movement
+from .random import Random
+from .reduce import Reduce
+from .rows import Rows
+
+
+class Backend(
+    Creation[A],
+    Random[A],
+    Movement[A],
+    Elementwise[A],
+    Reduce[A],
+    MatMul[A],
+    Rows[A],
+    LayerNorm[A],
+    Protocol[A],
+):
+    """What a device can do with its arrays."""

@@ -1,0 +1,21 @@
+"""Random numbers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from rumus._backends.generator import Generator
+
+from .kinds import A_co, Shape
+
+
+class Random(Protocol[A_co]):
+    """Random numbers."""
+
+    def random(self, kind: str, shape: Shape, generator: Generator) -> A_co:
+        """Float32 numbers, ``"uniform"`` in [0, 1) or ``"normal"``.
+
+        The backend calls ``generator.next()`` once, and once again before every replay of a
+        captured step. The formulas are in :mod:`rumus._backends.generator`.
+        """
+        ...
