@@ -13,7 +13,7 @@ fn update(
     let p = h.shrink * w;
     let g = decayed(grad, h.weight_decay, w);
     (*s).m = h.beta1 * (*s).m + h.c1 * g;
-    (*s).v = h.beta2 * (*s).v + h.c2 * g * g;
+    (*s).v = add_square(h.beta2 * (*s).v, h.c2, g);
     var v = (*s).v;
     if (AMSGRAD) {
         (*s).v_max = larger((*s).v_max, v);

@@ -26,6 +26,12 @@ fn decayed(grad: vec4<f32>, decay: f32, p: vec4<f32>) -> vec4<f32> {
     return select(grad, grad + decay * p, decay != 0.0);
 }
 
+// base + c g². As written in products, NVIDIA's compiler takes g² first, which overflows before c g²
+// does.
+fn add_square(base: vec4<f32>, c: f32, g: vec4<f32>) -> vec4<f32> {
+    return fma(c * g, g, base);
+}
+
 // 1 - eˣ for x ≤ 0. Near 0, where 1 - exp(x) would lose digits, the series of eˣ - 1.
 fn one_minus_exp(x: f32) -> f32 {
     if (x < -0.5) {

@@ -15,7 +15,7 @@ fn measure(
     h: Row, c: vec2<f32>, p: vec4<f32>, g: vec4<f32>, s: ptr<function, State>
 ) -> mat2x4<f32> {
     (*s).m = h.beta1 * (*s).m + h.c1 * g;
-    (*s).v = h.beta2 * (*s).v + h.c2 * g * g;
+    (*s).v = add_square(h.beta2 * (*s).v, h.c2, g);
     let u = direction(h, c, p, (*s).m, (*s).v);
     return mat2x4<f32>(p * p, u * u);
 }

@@ -22,7 +22,7 @@ fn update(
     h: Row, c: vec2<f32>, p: vec4<f32>, grad: vec4<f32>, s: ptr<function, State>
 ) -> vec4<f32> {
     let g = decayed(grad, h.weight_decay, p);
-    (*s).v = h.alpha * (*s).v + h.c * g * g;
+    (*s).v = add_square(h.alpha * (*s).v, h.c, g);
     var v = (*s).v;
     if (CENTERED) {
         (*s).a = h.alpha * (*s).a + h.c * g;
