@@ -22,6 +22,7 @@ from ._rrec._layout import Field
 from ._rrec._recover import Recovery, recover
 from ._rrec._writer import RecordWriter
 from ._sample_random import sample_generator
+from ._sharded import ShardedLoader
 from ._stats import LoaderStats
 from ._subset import ConcatDataset, Subset, random_split
 
@@ -47,6 +48,7 @@ __all__ = [
     "RecordWriteError",
     "RecordWriter",
     "Recovery",
+    "ShardedLoader",
     "Subset",
     "__version__",
     "random_split",

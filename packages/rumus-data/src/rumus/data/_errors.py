@@ -51,3 +51,8 @@ class LoaderStateError(RumusError, ValueError):
 
 class LoopInUseError(RumusError, RuntimeError):
     """A loop was asked for a batch by the very thread that it is making one for."""
+
+
+def no_batch(epoch: int) -> DatasetError:
+    """What is raised where a loader has nothing to look at."""
+    return DatasetError(f"there is no batch to look at in what is left of epoch {epoch}")

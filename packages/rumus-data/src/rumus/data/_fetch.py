@@ -17,7 +17,7 @@ from ._item import DataItem, as_array, as_tensor, narrowed, raw_parts
 from ._lending import Lending
 from ._open_batch import Part, SharedFilling, opened_batch
 from ._order import IndexArray, Order
-from ._plan import Split
+from ._plan import ShardSplit, Split
 from ._random import Streams
 from ._sample_random import Samples, fetching
 
@@ -38,7 +38,7 @@ class Fetched:
     """What became of one batch.
 
     Attributes:
-        item: The batch; None if there is an error, or no sample of it could be read.
+        item: The batch; None if there is an error, or no sample in it or none that could be read.
         samples: The number of samples in it.
         error: What is to come out of the loop instead of the batch.
         failures: The samples that were left out, with the reason.
@@ -78,7 +78,7 @@ class Fetcher:
     dataset: Dataset
     length: int
     order: Order
-    split: Split
+    split: Split | ShardSplit
     collate: Collate | None
     device: Device
     streams: Streams
@@ -121,8 +121,10 @@ class Fetcher:
         """The batch of a number; errors are in the result."""
         result = Fetched()
         try:
-            positions = self.split.positions(number)
+            positions = self._positions(number)
             numbers = self.order.take(positions)
+            if not len(numbers):
+                return result
             again = self.order.occurrences(positions)
             occurrences = None if again is None else again.tolist()
             wanted = numbers.tolist()
@@ -132,13 +134,19 @@ class Fetcher:
             result.item, result.error = None, _passable(error)
         return result
 
+    def _positions(self, number: int) -> slice:
+        """The positions of a batch in the order."""
+        return self.split.positions(number, len(self.order))
+
     def _gathered(self, numbers: range, taken: int) -> list[Fetched] | None:
         """Several batches at once; None if anything is wrong, so that they are made singly."""
         started = perf_counter()
         try:
             if len(self.dataset) != self.length:
                 return None
-            parts = [self.order.take(self.split.positions(number)) for number in numbers]
+            parts = [self.order.take(self._positions(number)) for number in numbers]
+            if not all(map(len, parts)):
+                return None
             joined = not self.lending.is_kept(taken)
             pairs = gathered_batches(self.dataset, parts, joined)
             if pairs is None:  # of samples that are not alike, each batch finds its own dtype
@@ -158,8 +166,8 @@ class Fetcher:
         try:
             if len(self.dataset) != self.length:
                 return None
-            indices = self.order.take(self.split.positions(number))
-            batch = opened_batch(self.dataset, indices)
+            indices = self.order.take(self._positions(number))
+            batch = opened_batch(self.dataset, indices) if len(indices) else None
         except Exception:
             return None
         if batch is None:

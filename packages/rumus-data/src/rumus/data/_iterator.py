@@ -8,7 +8,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from ._errors import LoopInUseError
 from ._fetch import Fetched, StopFlag
@@ -17,6 +17,7 @@ from ._item import DataItem
 from ._state import Position, Progress
 from ._stats import LoaderStats
 
+B = TypeVar("B")
 OnFailure = Callable[[int, Exception], None]
 
 
@@ -94,8 +95,8 @@ class OwnThread:
         self._made.clear()
 
 
-class LoaderIterator:
-    """The batches of one epoch, in order.
+class EpochIterator(Generic[B]):
+    """What one epoch gives, in order.
 
     Several threads may share it: each batch goes to one of them.
 
@@ -127,10 +128,10 @@ class LoaderIterator:
         self._finalizer.atexit = False  # the pipelines see to that themselves
         source.start()
 
-    def __iter__(self) -> LoaderIterator:
+    def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> DataItem:
+    def __next__(self) -> B:
         if self._process != os.getpid():
             raise RuntimeError(
                 "this loop began before a fork, and its threads are not in the new process; "
@@ -174,28 +175,71 @@ class LoaderIterator:
         """
         self._finalizer()
 
+    def _next_item(self) -> tuple[Position, B | None]:
+        """The position behind what comes next, and that; None at the end."""
+        raise NotImplementedError
+
+    def _take(self, number: int) -> Fetched | None:
+        """What the source made under a number, its failures told; None if it was stopped."""
+        started = perf_counter()
+        depth = self._source.waiting()
+        batch = self._source.take(number) if self._progress.running else None
+        if batch is None:
+            return None
+        self._stats.add(batch, perf_counter() - started, depth)
+        if batch.error is not None:
+            raise batch.error
+        if self._on_failure is not None:
+            for index, error in batch.failures:
+                self._on_failure(index, error)
+        return batch
+
+
+class LoaderIterator(EpochIterator[DataItem]):
+    """The batches of one epoch."""
+
     def _next_item(self) -> tuple[Position, DataItem | None]:
         """The position behind the next batch, and the batch; None at the end."""
         progress = self._progress
         while (at := progress.position).batch < self._end:
-            started = perf_counter()
-            depth = self._source.waiting()
-            batch = self._source.take(at.batch) if progress.running else None
+            batch = self._take(at.batch)
             if batch is None:
                 return at, None
-            self._stats.add(batch, perf_counter() - started, depth)
-            if batch.error is not None:
-                raise batch.error
-            if self._on_failure is not None:
-                for index, error in batch.failures:
-                    self._on_failure(index, error)
-            skipped = at.skipped + len(batch.failures)
-            behind = Position(at.epoch, at.batch + 1, skipped, at.streams)
+            behind = at.behind(len(batch.failures))
             if batch.item is not None:
                 return behind, batch.item
             progress.position = behind
         progress.ended = True
         return at, None
+
+
+class ShardsIterator(EpochIterator[list[DataItem | None]]):
+    """The parts of one epoch's global batches that a rank owns, a list a global batch.
+
+    Args:
+        width: How many parts it owns of each.
+        others: As in :class:`EpochIterator`.
+    """
+
+    def __init__(self, width: int, *others: Any) -> None:
+        self._width = width
+        super().__init__(*others)
+
+    def _next_item(self) -> tuple[Position, list[DataItem | None] | None]:
+        """The position behind the next global batch, and its parts; None at the end."""
+        at = self._progress.position
+        if at.batch >= self._end:
+            self._progress.ended = True
+            return at, None
+        parts: list[DataItem | None] = []
+        failures = 0
+        for number in range(at.batch * self._width, (at.batch + 1) * self._width):
+            part = self._take(number)
+            if part is None:
+                return at, None
+            parts.append(part.item)
+            failures += len(part.failures)
+        return at.behind(failures), parts
 
 
 def _leave(progress: Progress, source: Source) -> None:

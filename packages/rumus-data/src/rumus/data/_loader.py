@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeAlias
@@ -14,16 +15,17 @@ from ._arguments import checked_flag, checked_number, checked_seed
 from ._buffers import BufferPool
 from ._collate import Collate
 from ._dataset import Dataset, checked_dataset
-from ._errors import DatasetError
+from ._errors import no_batch
 from ._fetch import Fetcher, StopFlag
 from ._group import PREFETCH, gathers, sharing_for
 from ._item import DataItem
-from ._iterator import LoaderIterator, OwnThread, Source
+from ._iterator import LoaderIterator, OnFailure, OwnThread, Source
 from ._lending import Lending
 from ._order import Order, Sampler, SequentialOrder, sampled_order, shuffled_order
 from ._pipeline import Pipeline
-from ._plan import Split
+from ._plan import ShardSplit, Split
 from ._random import streams_of
+from ._sharded import ShardedLoader
 from ._state import Identity, Position, Progress, loaded_position, saved_state
 from ._stats import LoaderStats
 
@@ -122,7 +124,7 @@ class DataLoader:
             raise ArgumentError(f'on_error must be "raise", "skip" or a function, not {on_error!r}')
         self.dataset = dataset
         self.device = Device(device)
-        self._split = Split(batch_size, drop_last, rank, world_size)
+        self._split: Split | ShardSplit = Split(batch_size, drop_last, rank, world_size)
         self._shuffle = shuffle
         self._num_workers = num_workers
         self._prefetch_factor = prefetch_factor
@@ -162,19 +164,23 @@ class DataLoader:
 
     def __iter__(self) -> LoaderIterator:
         """Begin the next epoch."""
+        return LoaderIterator(*self._begun())
+
+    def _begun(self) -> tuple[Source, int, Progress, LoaderStats, OnFailure | None]:
+        """What an iteration is made of that begins the next epoch."""
         with self._beginning:
             start = self._start
             order = self._order(start)
-            end = self._split.batches(len(order))
+            end, width = self._split.batches(len(order)), self._split.width
             stop = StopFlag()
-            source = self._source(self._fetcher(start, order, stop), start.batch, end, stop)
+            fetcher = self._fetcher(start, order, stop)
+            source = self._source(fetcher, start.batch * width, end * width, stop)
             progress = Progress(start, self._split.last(len(order)))
             stats = LoaderStats(start.epoch, self._num_workers)
             self._latest, self._start, self._stats = progress, Position(start.epoch + 1), stats
             self._looked = None
             self._lending.begin()
-        on_failure = self._on_error if callable(self._on_error) else None
-        return LoaderIterator(source, end, progress, stats, on_failure)
+        return source, end, progress, stats, self._on_error if callable(self._on_error) else None
 
     def peek(self) -> DataItem:
         """The first batch of the next iteration, without beginning it.
@@ -185,18 +191,62 @@ class DataLoader:
         Raises:
             DatasetError: The next iteration has no batch.
         """
+        for parts in self._looks():
+            if parts[0] is not None:
+                return parts[0]
+        raise no_batch(self.epoch)
+
+    def _looks(self) -> Iterator[list[DataItem | None]]:
+        """The parts of the next iteration's batches, made by the calling thread."""
         with self._beginning:
             start = self._start
             order = self._order(start)
             self._looked = (start, order)
         fetch = self._fetcher(start, order, StopFlag())
+        width = self._split.width
         for number in range(start.batch, self._split.batches(len(order))):
-            result = fetch(number)
-            if result.error is not None:
-                raise result.error
-            if result.item is not None:
-                return result.item
-        raise DatasetError(f"there is no batch to look at in what is left of epoch {start.epoch}")
+            results = [fetch(part) for part in range(number * width, (number + 1) * width)]
+            for result in results:
+                if result.error is not None:
+                    raise result.error
+            yield [result.item for result in results]
+
+    def sharded(self, shards: int, rank: int = 0, world: int = 1) -> ShardedLoader:
+        """A loader of the same order, whose batches are cut into shards that processes share.
+
+        The batch of all ranks of this loader together is ``shards`` parts of neighbours in the
+        order, which differ by one sample at most and may be empty. A rank owns a run of
+        them, so which samples are in a part depends on ``shards`` and not on ``world``.
+
+        Args:
+            shards: The parts of a batch.
+            rank: The number of this process (default 0).
+            world: How many processes share the parts, at most ``shards`` (default 1).
+
+        Returns:
+            A loader of its own that begins where this one's next iteration would; its states and
+            this one's are interchangeable.
+
+        Raises:
+            ArgumentError: An argument is outside its range.
+
+        Example:
+            >>> loader = DataLoader(ArrayDataset(np.zeros((10, 4)), np.arange(10)), batch_size=5)
+            >>> for first, second in loader.sharded(shards=2):
+            ...     print(first.target.tolist(), second.target.tolist())
+            [0, 1] [2, 3, 4]
+            [5, 6] [7, 8, 9]
+        """
+        split = ShardSplit(
+            global_batch_size=self._split.global_batch_size,
+            drop_last=self._split.drop_last,
+            shards=checked_number("shards", shards, 1),
+            rank=checked_number("rank", rank, 0),
+            world_size=checked_number("world", world, 1),
+        )
+        other = copy(self)
+        other._split, other._latest, other._looked = split, None, None
+        return ShardedLoader(other, split.owned)
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next iteration that of an epoch.

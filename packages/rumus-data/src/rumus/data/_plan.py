@@ -37,6 +37,11 @@ class Split:
         """Samples in the batches that all ranks take at once."""
         return self.batch_size * self.world_size
 
+    @property
+    def width(self) -> int:
+        """The parts of a batch that this rank makes."""
+        return 1
+
     def last(self, samples: int) -> int:
         """The number of batches of the rank that has the most."""
         full, rest = divmod(samples, self.global_batch_size)
@@ -57,8 +62,74 @@ class Split:
         mine = (samples - self.rank + self.world_size - 1) // self.world_size
         return -(-mine // self.batch_size)
 
-    def positions(self, number: int) -> slice:
-        """The positions of a batch in the order."""
-        size = self.global_batch_size
-        start = self.rank + number * size
-        return slice(start, start + size, self.world_size)
+    def positions(self, number: int, samples: int) -> slice:
+        """The positions of a batch in an order of so many samples."""
+        start = number * self.global_batch_size
+        stop = min(start + self.global_batch_size, samples)
+        return slice(start + self.rank, stop, self.world_size)
+
+
+@dataclass(frozen=True)
+class ShardSplit:
+    """How a loader cuts an order of samples into shards of global batches.
+
+    A global batch is ``shards`` parts of neighbours in the order, whose sizes differ by one sample
+    at most and may be 0. Rank r of w owns the parts from ``shards · r // w`` to
+    ``shards · (r + 1) // w``. Parts are numbered through: first all that are owned of the first
+    global batch, then those of the second.
+
+    Attributes:
+        global_batch_size: Samples of all shards together.
+        drop_last: Whether a last global batch that is not full is left out.
+        shards: The parts of a global batch.
+        rank: The number of this process.
+        world_size: How many they are.
+    """
+
+    global_batch_size: int
+    drop_last: bool
+    shards: int
+    rank: int
+    world_size: int
+
+    def __post_init__(self) -> None:
+        if self.world_size > self.shards:
+            raise ArgumentError(
+                f"world={self.world_size} processes cannot share {self.shards} shards: each needs "
+                "one at least"
+            )
+        if self.rank >= self.world_size:
+            raise ArgumentError(f"rank must be below world={self.world_size}, not {self.rank}")
+
+    @property
+    def owned(self) -> range:
+        """The shards of this rank."""
+        first = self.shards * self.rank // self.world_size
+        return range(first, self.shards * (self.rank + 1) // self.world_size)
+
+    @property
+    def width(self) -> int:
+        """The parts of a batch that this rank makes."""
+        return len(self.owned)
+
+    @property
+    def batch_size(self) -> int:
+        """Samples of the largest part."""
+        return -(-self.global_batch_size // self.shards)
+
+    def last(self, samples: int) -> int:
+        """The number of global batches."""
+        full, rest = divmod(samples, self.global_batch_size)
+        return full + (rest > 0 and not self.drop_last)
+
+    def batches(self, samples: int) -> int:
+        """The number of global batches, in which every rank has a part."""
+        return self.last(samples)
+
+    def positions(self, number: int, samples: int) -> slice:
+        """The positions of a part in an order of so many samples."""
+        batch, part = divmod(number, self.width)
+        start = batch * self.global_batch_size
+        size = min(self.global_batch_size, samples - start)
+        shard = self.owned[part]
+        return slice(start + size * shard // self.shards, start + size * (shard + 1) // self.shards)

@@ -30,6 +30,10 @@ class Position(NamedTuple):
     skipped: int = 0
     streams: int = CURRENT
 
+    def behind(self, failures: int) -> Position:
+        """The position one batch later, of which so many samples were left out."""
+        return self._replace(batch=self.batch + 1, skipped=self.skipped + failures)
+
 
 class Progress:
     """Where a loop is, for the loader and for the loop.
