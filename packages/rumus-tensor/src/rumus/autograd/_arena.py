@@ -1,4 +1,4 @@
-"""Arenas: the parameters of a model side by side in one buffer, and their gradients in another.
+"""Arenas: the parameters of a model side by side in one array, and their gradients in another.
 
 One dispatch then updates, clears or measures all of them. Each parameter has a slot, aligned to 256
 bytes; between slots are zeros that stay zeros. Backward passes write gradients into their slots.
@@ -10,7 +10,8 @@ import weakref
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import Any
 
 from rumus._backends.registry import backend_of
 from rumus._core.devices import Device
@@ -19,9 +20,6 @@ from rumus._core.errors import ArgumentError, DeviceError, DTypeError
 
 from ._leaf import Leaf
 from ._slots import GradSlot
-
-if TYPE_CHECKING:
-    from rumus.gpu import GpuArray
 
 ALIGNMENT = 256
 """Bytes to which slots are aligned: WebGPU's largest offset alignment."""
@@ -39,7 +37,11 @@ class Slot(GradSlot):
     """
 
     def __init__(self, arena: Arena, parameter: Leaf, offset: int) -> None:
-        super().__init__(partial(_view, arena.grads, parameter.shape, offset))
+        be, on_cpu = backend_of(parameter.device), parameter.device.kind == "cpu"
+        super().__init__(
+            partial(be.place, arena.grads, parameter.shape, offset),
+            attrgetter("base") if on_cpu else None,
+        )
         self._arena = weakref.ref(arena)
         self.offset = offset
         self.size = parameter.size
@@ -64,54 +66,49 @@ class Slot(GradSlot):
 
 
 class Arena:
-    """Leafs of one dtype on one GPU, contiguous in the order in which they were packed.
+    """Leafs of one dtype on one device, contiguous in the order in which they were packed.
 
     Attributes:
-        data: all parameters, flat, with the zeros between slots.
+        data: all parameters, flat, with the zeros between slots: the device's own array.
         grads: all gradients, in the same layout.
         slots: one a parameter, in order.
     """
 
     def __init__(self, params: Sequence[Leaf], offsets: Sequence[int], total: int) -> None:
-        from rumus import gpu
-
         device, dtype = params[0].device, params[0].dtype
-        self.data = gpu.persist(gpu.zeros((total,), dtype, device.index))
-        self.grads = gpu.persist(gpu.zeros((total,), dtype, device.index))
+        be = backend_of(device)
+        self.data: Any = be.flat(total, dtype)
+        self.grads: Any = be.flat(total, dtype)
         self.slots = tuple(Slot(self, p, at) for p, at in zip(params, offsets, strict=True))
         for parameter, slot in zip(params, self.slots, strict=True):
-            place = _view(self.data, parameter.shape, slot.offset)
-            backend_of(device).assign(place, parameter.array)
-            parameter._rebind(place, device, partial(_elsewhere, parameter.array, place))
+            before, place = parameter.array, be.place(self.data, parameter.shape, slot.offset)
+            be.assign(place, before)
+            parameter._rebind(place, device, partial(be.elsewhere, before=before, after=place))
             parameter.slot, parameter.arena = slot, self
 
 
 def pack(params: Sequence[Leaf]) -> tuple[Arena, ...]:
     """Move parameters into arenas, and give each a slot for its gradient.
 
-    Leafs keep their order; a new arena begins where the dtype changes, and where one buffer
-    would be larger than the adapter lets a kernel bind. Leafs that are already side by side in
+    Leafs keep their order; a new arena begins where the dtype changes, and where one array would be
+    larger than the adapter of a GPU lets a kernel bind. Leafs that are already side by side in
     arenas of exactly this order stay there. A parameter that was packed elsewhere moves.
 
     Args:
-        params: float parameters on one GPU, each once.
+        params: float parameters on one device, each once.
 
     Raises:
         ArgumentError: there are none, or one comes twice.
         DTypeError: one is no float.
-        DeviceError: they are not on one GPU.
+        DeviceError: they are not on one device.
         BorrowError: an optimizer step holds one.
     """
-    from rumus import gpu
-
-    device = _checked(params)
+    be = backend_of(_checked(params))
     packed = _packed_already(params)
     if packed is not None:
         return packed
-    limits = gpu.limits(device.index)
-    most = min(limits["max-storage-buffer-binding-size"], limits["max-buffer-size"])
-    with gpu.outside_capture():
-        return tuple(Arena(*part) for part in _parts(params, most))
+    with be.at_once():
+        return tuple(Arena(*part) for part in _parts(params, be.most_bytes()))
 
 
 def _checked(params: Sequence[Leaf]) -> Device:
@@ -121,9 +118,9 @@ def _checked(params: Sequence[Leaf]) -> Device:
         raise ArgumentError("a parameter comes twice among those to pack")
     device = params[0].device
     for p in params:
-        if p.device is not device or device.kind != "gpu":
+        if p.device is not device:
             raise DeviceError(
-                f"parameters are packed on one GPU; {params[0].label} is on {device}, "
+                f"parameters are packed on one device; {params[0].label} is on {device}, "
                 f"{p.label} on {p.device}"
             )
         if not is_float(p.dtype):
@@ -154,19 +151,3 @@ def _parts(params: Sequence[Leaf], most: int) -> Iterator[tuple[list[Leaf], list
             offsets.append(end)
             end += room
         yield members, offsets, max(end, align)
-
-
-def _elsewhere(before: GpuArray, after: GpuArray, view: GpuArray) -> GpuArray:
-    """What shows a part of a parameter's old memory, in its new one."""
-    from rumus.gpu._array import GpuArray
-
-    if view.storage is not before.storage:
-        return view
-    offset = after.offset + view.offset - before.offset
-    return GpuArray(after.storage, view.shape, view.strides, offset, view.dtype)
-
-
-def _view(flat: GpuArray, shape: tuple[int, ...], offset: int) -> GpuArray:
-    from rumus.gpu._array import GpuArray, contiguous_strides
-
-    return GpuArray(flat.storage, shape, contiguous_strides(shape), offset, flat.dtype)

@@ -19,21 +19,33 @@ class GradSlot:
 
     Args:
         view: Gives the device array of the place, a new view object each time.
+        holder: Gives what is alive for as long as anything shows the array, where views of it may
+            be no tensors (default: tensors alone show it).
     """
 
-    def __init__(self, view: Callable[[], Any]) -> None:
+    def __init__(
+        self, view: Callable[[], Any], holder: Callable[[Any], object] | None = None
+    ) -> None:
         self._view = view
+        self._holder = holder
         self._tenant: weakref.ref[Version] | None = None
+        self._lent: weakref.ref[Any] | None = None
         self._lock = FrameLock()
 
     def lease(self) -> tuple[Any, Version] | None:
         """The array and the version of the tensor to be made of it; None while taken."""
         with self._lock:
-            if self._tenant is not None and self._tenant() is not None:
+            if _is_alive(self._tenant) or _is_alive(self._lent):
                 return None
-            version = Version()
+            array, version = self._view(), Version()
             self._tenant = weakref.ref(version)
-        return self._view(), version
+            if self._holder is not None:
+                self._lent = weakref.ref(self._holder(array))
+        return array, version
+
+
+def _is_alive(lent: weakref.ref[Any] | None) -> bool:
+    return lent is not None and lent() is not None
 
 
 class _Active(threading.local):

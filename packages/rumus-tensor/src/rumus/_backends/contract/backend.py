@@ -19,6 +19,7 @@ from .elementwise import Elementwise
 from .kinds import A
 from .layer_norm import LayerNorm
 from .matmul import MatMul
+from .memory import Memory
 from .movement import Movement
 from .random import Random
 from .reduce import Reduce
@@ -34,6 +35,7 @@ class Backend(
     MatMul[A],
     Rows[A],
     LayerNorm[A],
+    Memory[A],
     Protocol[A],
 ):
     """What a device can do with its arrays."""

@@ -42,9 +42,11 @@ def cut(a: Array, index: Sequence[slice]) -> Array:
 
 def root(a: Array) -> Array:
     """The array that owns the memory of a view."""
-    while isinstance(a.base, np.ndarray):
-        a = a.base
-    return a
+    while True:
+        base = a.base.obj if isinstance(a.base, memoryview) else a.base
+        if not isinstance(base, np.ndarray):
+            return a
+        a = base
 
 
 def pad(a: Array, shape: tuple[int, ...], index: Sequence[slice]) -> Array:

@@ -4,11 +4,12 @@ from .creation import Creation
 from .elementwise import Elementwise
 from .layer_norm import LayerNorm
 from .matmul import MatMul
+from .memory import Memory
 from .movement import Movement
 from .random import Random
 from .reduce import Reduce
 from .rows import Rows
 
 
-class GpuBackend(Creation, Random, Movement, Elementwise, Reduce, MatMul, Rows, LayerNorm):
+class GpuBackend(Creation, Random, Movement, Elementwise, Reduce, MatMul, Rows, LayerNorm, Memory):
     """Implements :class:`rumus._backends.contract.Backend` for :class:`rumus.gpu.GpuArray`."""
