@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rumus.autograd import GradientStore, ParamId, check_store
+from rumus.autograd import GradientStore, check_store
 from rumus.nn import Parameter
 from rumus.optim import _checks
 from rumus.optim._contract import F32
 from rumus.optim._errors import OptimizerStateError, ParameterListError
 from rumus.optim._groups import flat_params, state_keys
 from rumus.optim._reading import reading
-from rumus.tensor import DTypeError, Tensor, from_numpy
+from rumus.optim._window import Traced, Window, check_dtypes, check_places
+from rumus.tensor import Keyed, from_numpy
 
 if TYPE_CHECKING:
-    from rumus.optim._gpu.flats import Flat, Layout
+    from rumus.optim._gpu.sums import KeptSums
 
 
 class GradientAccumulator:
@@ -56,68 +57,106 @@ class GradientAccumulator:
         groups = [] if params is None else flat_params(params)
         self._params = [p for group in groups for p in group.params]
         self._keys = state_keys(groups)
-        self._start()
-
-    def _start(self) -> None:
-        self._added = 0
-        self._sums = GradientStore()
-        self._dtypes: dict[ParamId, np.dtype[Any]] = {}
-        self._totals: list[tuple[Layout, Tensor]] = []
-        """Buffers that are summed as a whole; the store has views of them."""
+        self._window = Window()
+        self._kept: KeptSums | None = None
+        """Where sums lie once a captured step knows them."""
+        self._traced: Traced | None = None
+        self._phase, self._count = Keyed(None), Keyed(0)
 
     @property
     def added(self) -> int:
         """Passes in the window so far."""
-        return self._added
+        return self._window.added
 
     def add(self, grads: GradientStore) -> GradientStore | None:
         """Add the gradients of a pass, and take them out of their store.
+
+        A captured step may add one pass of several: it has a recording for a window's first pass,
+        one for those between, and one for the last, which goes on with the mean.
 
         Returns:
             The averaged gradients if this pass completes a window, for the optimizer; else None.
 
         Raises:
-            CaptureError: from a captured step that leaves a window incomplete, as its replays would
-                add nothing.
             ShapeError, DTypeError, DeviceError: a gradient differs from that of an earlier pass;
                 nothing was added or taken then.
         """
         check_store(grads)
         given = dict(grads.items())
-        self._check_dtypes(given)
-        if any(grad.device.kind == "gpu" for grad in given.values()):
-            _refuse_open_window(self)
-        flats = [flat for flat in _flats(given) if self._fits(flat)]
-        apart = GradientStore()
-        for id in given.keys() - {id for flat in flats for id in flat.layout.places}:
-            apart.replace(id, given[id].to(np.float32))
-        self._sums.merge_from(apart)
-        self._totals = [t for t in self._totals if not any(id in apart for id in t[0].places)]
-        for flat in flats:
-            self._add_whole(flat)
+        on_gpu = any(grad.device.kind == "gpu" for grad in given.values())
+        window = self._opened() if on_gpu else self._window
+        check_dtypes(window, given)
+        if self._kept is None:
+            window.add(given)
+        else:
+            check_places(window, given)
+            self._kept.add(window.sums, given)
         for id, grad in given.items():
-            self._dtypes[id] = grad.dtype
+            window.dtypes[id] = grad.dtype
             grads.pop(id)
-        self._added += 1
-        return self.flush() if self._added == self.steps else None
+        window.added += 1
+        if self._traced is None:
+            self._note()
+        return self.flush() if window.added == self.steps else None
 
     def flush(self) -> GradientStore | None:
         """The averaged gradients of a window that may be incomplete; None if it is empty."""
-        if not self._added:
+        on_gpu = any(total.device.kind == "gpu" for _, total in self._window.sums.items())
+        window = self._opened() if on_gpu or self._traced is not None else self._window
+        if window.added != self.steps:
+            self._count.get()
+        if not window.added:
             return None
-        sums, totals, dtypes, count = self._sums, self._totals, self._dtypes, self._added
-        self._start()
-        whole = {id for layout, _ in totals for id in layout.places}
-        for layout, total in totals:
-            _finish_whole(sums, layout, total, count)
-        apart = [id for id in sums if id not in whole]
-        for id in apart:
-            if dtypes[id] != np.float32:
-                mean: Any = sums.get(id)
-                sums.replace(id, (mean * (1 / count)).to(dtypes[id]))
-        if count > 1:
-            _scale(sums, [id for id in apart if dtypes[id] == np.float32], count)
-        return sums
+        if self._kept is None:
+            self._window = Window()
+            return window.means()
+        means = self._kept.means(window.sums, window.dtypes, window.added)
+        if self._traced is None:
+            self._window = Window()
+            self._note()
+        else:
+            self._traced.begin()
+        return means
+
+    def _opened(self) -> Window:
+        """The window that gradients on a GPU go into; while a step is recorded, a copy of it."""
+        from rumus import gpu
+
+        if not gpu.is_recording():
+            self._traced = None
+            return self._window
+        if self._traced is None:
+            if self._kept is None:
+                from rumus.optim._gpu.sums import KeptSums
+
+                self._kept = KeptSums()
+            self._kept.adopt(self._window.sums)
+            self._note()
+            self._phase.get()
+            self._traced = Traced(self._window)
+            gpu.when_recorded(self._end_trace)
+            gpu.when_replayed(partial(self._replayed, self._traced))
+        else:
+            self._count.get()
+        return self._traced.window
+
+    def _end_trace(self) -> None:
+        self._traced = None
+
+    def _replayed(self, traced: Traced) -> None:
+        """Be where a replay has come to."""
+        before = 0 if traced.began else self._window.added - traced.start
+        self._window = traced.window.copy()
+        self._window.added += before
+        self._note()
+
+    def _note(self) -> None:
+        """Say where the window is, for captured steps to choose their recordings by."""
+        if self._kept is not None:
+            window = self._window
+            left = self.steps - window.added
+            self._phase.set((min(window.added, 1), min(left, 2), *window.sums))
+            self._count.set(window.added)
 
     def state_dict(self) -> dict[str, Any]:
         """The window so far: how many passes, and their sums by parameter name as float32 arrays.
@@ -128,15 +167,15 @@ class GradientAccumulator:
         """
         keys = dict(zip((p.id for p in self._params), self._keys, strict=True))
         sums: dict[str, F32] = {}
-        for id, total in self._sums.items():
+        for id, total in self._window.sums.items():
             if id not in keys:
                 raise ParameterListError(
-                    f"the window has {self._added} of {self.steps} passes, with gradients of "
+                    f"the window has {self.added} of {self.steps} passes, with gradients of "
                     f"parameters without a name: give them to GradientAccumulator(params=...), or "
                     f"save after a complete window"
                 )
             sums[keys[id]] = np.array(total.numpy())
-        return {"steps": self.steps, "added": self._added, "sums": sums}
+        return {"steps": self.steps, "added": self.added, "sums": sums}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue the window of :meth:`state_dict`; ``steps`` stays as it was made.
@@ -161,92 +200,12 @@ class GradientAccumulator:
                 )
         if arrays and not added:
             raise OptimizerStateError("the state has sums of no passes")
-        self._start()
-        self._added = added
+        window = Window(added)
         for key, array in arrays.items():
             parameter = named[key]
-            self._dtypes[parameter.id] = parameter.dtype
-            self._sums.replace(parameter.id, from_numpy(array.copy()).to(parameter.device))
-
-    def check_complete(self) -> None:
-        """Forget a window that the captured step of its gradients left incomplete.
-
-        Raises:
-            CaptureError: there was one.
-        """
-        from rumus.gpu import CaptureError
-
-        added = self._added
-        self._start()
-        if added:
-            raise CaptureError(
-                f"the captured step adds {added} of {self.steps} passes to a GradientAccumulator: "
-                f"a replay starts from nothing again, so let one step do all passes of a window"
-            )
-
-    def _check_dtypes(self, given: Mapping[ParamId, Tensor]) -> None:
-        for id, grad in given.items():
-            known = self._dtypes.get(id, grad.dtype)
-            if grad.dtype != known:
-                raise DTypeError(f"gradient of {id}: {known} is there, {grad.dtype} was added")
-
-    def _fits(self, flat: Flat) -> bool:
-        """Whether a buffer can be added as a whole."""
-        known = any(layout == flat.layout for layout, _ in self._totals)
-        return known or not any(id in self._sums for id in flat.layout.places)
-
-    def _add_whole(self, flat: Flat) -> None:
-        narrow = flat.whole.dtype != np.float32
-        whole = flat.whole.to(np.float32) if narrow else flat.whole
-        for layout, total in self._totals:
-            if layout == flat.layout:
-                total.add_(whole)
-                return
-        total = whole if narrow else whole * 1.0
-        self._totals.append((flat.layout, total))
-        for id, view in flat.layout.views(total).items():
-            self._sums.replace(id, view)
-
-
-def _finish_whole(sums: GradientStore, layout: Layout, total: Tensor, count: int) -> None:
-    """Let the store have the means of a buffer that was summed as a whole."""
-    if count > 1:
-        total.mul_(1 / count)
-    dtype = next(iter(layout.places.values())).dtype
-    if dtype != np.float32:
-        for id, view in layout.views(total.to(dtype)).items():
-            sums.replace(id, view)
-
-
-def _refuse_open_window(accumulator: GradientAccumulator) -> None:
-    from rumus import gpu
-
-    gpu.when_recorded(accumulator.check_complete)
-
-
-def _flats(grads: dict[ParamId, Tensor]) -> list[Flat]:
-    if not any(grad.device.kind == "gpu" for grad in grads.values()):
-        return []
-    from rumus.optim._gpu.flats import find_flats
-
-    return find_flats(grads)
-
-
-def _scale(store: GradientStore, ids: Iterable[ParamId], count: int) -> None:
-    """Divide gradients by a number, in the optimizer's step if they are on a GPU."""
-    by_device: dict[Any, list[ParamId]] = {}
-    for id in ids:
-        grad: Any = store.get(id)
-        by_device.setdefault(grad.device, []).append(id)
-    for device, group in by_device.items():
-        on_gpu = device.kind == "gpu"
-        store.scale_by(group, _device_share(count, device.index) if on_gpu else 1 / count)
-
-
-@cache
-def _device_share(count: int, index: int) -> Any:
-    from rumus import gpu
-    from rumus.optim._gpu.norm import Control
-
-    with gpu.outside_capture():
-        return Control(gpu.persist(gpu.full((4,), 1 / count, np.float32, index)))
+            window.dtypes[parameter.id] = parameter.dtype
+            window.sums.replace(parameter.id, from_numpy(array.copy()).to(parameter.device))
+        if self._kept is not None:
+            self._kept.adopt(window.sums)
+        self._window = window
+        self._note()

@@ -29,7 +29,7 @@ class Read(NamedTuple):
 
     def is_unchanged(self) -> bool:
         """Whether it is still the same: numbers and texts by value, the rest by identity."""
-        return _same(self.read(self.owner, self.name), self.value)
+        return same(self.read(self.owner, self.name), self.value)
 
 
 class Usage:
@@ -103,7 +103,8 @@ def _tell() -> None:
         observe(bool(_noting))
 
 
-def _same(a: Any, b: Any) -> bool:
+def same(a: Any, b: Any) -> bool:
+    """Whether values are the same: numbers and texts by value, the rest by identity."""
     if a is b:
         return True
     if type(a) is not type(b):
@@ -111,5 +112,5 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, (float, np.floating)):
         return np.float64(a).tobytes() == np.float64(b).tobytes()  # 0.0 and -0.0, NaN
     if isinstance(a, tuple):
-        return len(a) == len(b) and all(map(_same, a, b))
+        return len(a) == len(b) and all(map(same, a, b))
     return isinstance(a, _VALUES) and bool(a == b)

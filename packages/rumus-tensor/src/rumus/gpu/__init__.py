@@ -5,7 +5,7 @@ Nothing here touches an adapter, or imports ``wgpu``, before the first use of a 
 """
 
 from rumus.gpu._array import GpuArray
-from rumus.gpu._capture import outside_capture, when_recorded
+from rumus.gpu._capture import is_recording, outside_capture, when_recorded, when_replayed
 from rumus.gpu._captured import Captured, capture
 from rumus.gpu._errors import (
     CaptureError,
@@ -38,6 +38,7 @@ __all__ = [
     "host_value",
     "info",
     "is_available",
+    "is_recording",
     "limits",
     "memory_stats",
     "outside_capture",
@@ -45,5 +46,6 @@ __all__ = [
     "synchronize",
     "to_host",
     "when_recorded",
+    "when_replayed",
     "zeros",
 ]

@@ -29,6 +29,8 @@ class Recording(Protocol):
 
     checks: list[Callable[[], None]]
     """What has to hold when the step is recorded."""
+    effects: list[Callable[[], None]]
+    """What the host does in each replay."""
 
     def allocate(self, device: Any, nbytes: int) -> Storage:
         """A storage that has memory once the recording is finished."""
@@ -83,6 +85,24 @@ def when_recorded(check: Callable[[], None]) -> None:
     recording = current()
     if recording is not None:
         recording.checks.append(check)
+
+
+def is_recording() -> bool:
+    """Whether this thread records a step."""
+    return current() is not None
+
+
+def when_replayed(effect: Callable[[], None]) -> None:
+    """Have something done on the host in each replay of the step that this thread records.
+
+    For counters beside a step that its recording must not advance. Outside a capture it is done at
+    once.
+    """
+    recording = current()
+    if recording is None:
+        effect()
+    else:
+        recording.effects.append(effect)
 
 
 def refuse(what: str) -> None:

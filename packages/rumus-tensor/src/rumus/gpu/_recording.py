@@ -81,6 +81,8 @@ class Recording:
         self.replays = Replays()
         self.checks: list[Callable[[], None]] = []
         """What has to hold when the step is recorded."""
+        self.effects: list[Callable[[], None]] = []
+        """What the host does in each replay."""
 
     # While recording
 
@@ -254,6 +256,8 @@ class Recording:
         # Only now, for what callbacks count must not advance without a replay.
         replay.writes = [(value.buffers[turn], value.next()) for value in self._host_values]
         self.replays.count += 1
+        for effect in self.effects:
+            effect()
         device.log.append(replay)
         if ahead is not None:
             ahead.give_back()
@@ -283,7 +287,7 @@ class Recording:
         return GpuArray(storage, output.shape, contiguous_strides(output.shape), 0, output.dtype)
 
     def __del__(self) -> None:
-        if "checks" not in self.__dict__:  # an interrupt came before __init__ was over
+        if "effects" not in self.__dict__:  # an interrupt came before __init__ was over
             return
         self.replays.ended = True
         self.device.ahead = None

@@ -23,6 +23,7 @@ from rumus._core.errors import (
     StateDictError,
 )
 from rumus._core.frames import FrameLock
+from rumus._core.keyed import Keyed
 from rumus._core.mode import is_grad_enabled, no_grad
 from rumus._core.structure import structure_version
 from rumus._core.threads import get_num_threads, set_num_threads
@@ -58,6 +59,7 @@ __all__ = [
     "Generator",
     "GpuUnavailableError",
     "IndexRangeError",
+    "Keyed",
     "MissingGradError",
     "RumusError",
     "ShapeError",

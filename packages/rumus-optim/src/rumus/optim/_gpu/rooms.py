@@ -92,7 +92,7 @@ class Room:
     @property
     def device_index(self) -> int:
         """The number of the GPU."""
-        return self.arena.data.device_index
+        return int(self.arena.data.device_index)
 
     @cached_property
     def spans(self) -> Cut:
@@ -102,7 +102,7 @@ class Room:
     @property
     def half(self) -> bool:
         """Whether the parameters are float16."""
-        return self.arena.data.dtype == np.float16
+        return bool(self.arena.data.dtype == np.float16)
 
     def is_current(self) -> bool:
         """Whether every parameter is still where it was packed."""
@@ -214,7 +214,7 @@ class Room:
         shapes = [s.get(name, (0,)) for s in self._shapes]
         if all(shape == p.shape for shape, p in zip(shapes, self.params, strict=True)):
             self.offsets[name] = [slot.offset for slot in self.arena.slots]
-            return self.arena.data.size
+            return int(self.arena.data.size)
         sizes = [-(-math.prod(shape) // 4) * 4 for shape in shapes]
         ends = np.cumsum(sizes)
         self.offsets[name] = [int(end) - size for end, size in zip(ends, sizes, strict=True)]
