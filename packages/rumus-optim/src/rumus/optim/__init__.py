@@ -24,6 +24,7 @@ from rumus.optim._rules.lion import Lion
 from rumus.optim._rules.muon import Muon
 from rumus.optim._rules.rmsprop import RMSprop
 from rumus.optim._rules.sgd import SGD
+from rumus.optim._state_dict import join_states
 
 __all__ = [
     "LAMB",
@@ -47,6 +48,7 @@ __all__ = [
     "__version__",
     "clip_grad_norm_",
     "clip_grad_value_",
+    "join_states",
     "lr_scheduler",
     "no_decay_groups",
 ]

@@ -31,6 +31,38 @@ SHADERS = Path(__file__).with_name("shaders")
 """Where this package's WGSL lies."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What an optimizer keeps of a parameter: all of it, or a run of its elements.
+
+    Attributes:
+        parameter: the parameter.
+        group: its group.
+        start: the first element, in row-major order.
+        stop: one past the last element.
+    """
+
+    parameter: Parameter
+    group: int
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.stop - self.start
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the parameter."""
+        return self.size == self.parameter.size
+
+    @property
+    def shape(self) -> Shape:
+        """The parameter's shape; of a part one axis."""
+        return self.parameter.shape if self.is_whole else (self.size,)
+
+
 class Rule(Protocol):
     """What both engines ask of an optimizer."""
 
@@ -59,10 +91,6 @@ class Rule(Protocol):
 
     def rows(self) -> Sequence[tuple[float, ...]]:
         """The formula's numbers, one row a parameter group, as they are now."""
-        ...
-
-    def group_of(self) -> Sequence[int]:
-        """Each parameter's group."""
         ...
 
 
@@ -119,8 +147,8 @@ class Snapshot:
     Attributes:
         step: updates made so far.
         skipped: updates left out because a gradient was not finite.
-        counts: for each parameter in order, the updates that it took part in.
-        states: for each parameter in order, its arrays by name; empty before the first step.
+        counts: for each part in order, the updates that its parameter took part in.
+        states: for each part in order, its arrays by name; empty before the first step.
     """
 
     step: int
@@ -140,8 +168,17 @@ class Engine(Protocol):
         """Let masters that do not round to their parameters' values start from these."""
         ...
 
-    def step(self, held: Borrowed) -> None:
-        """Update the parameters with their gradients; everything was checked before."""
+    def step(self, held: Borrowed, finite: bool = False) -> None:
+        """Update the parameters with their gradients; everything was checked before.
+
+        Args:
+            held: their gradients.
+            finite: whether the gradients are known to be so, however the rule skips.
+        """
+        ...
+
+    def leave_out(self) -> None:
+        """Count an update that is left out."""
         ...
 
     def counts(self) -> tuple[int, int]:
@@ -157,19 +194,24 @@ class Engine(Protocol):
         ...
 
 
-def with_masters(snapshot: Snapshot, params: Sequence[Parameter]) -> Snapshot:
+def in_arena_order(params: Sequence[Parameter]) -> list[Parameter]:
+    """Parameters in the order in which an optimizer packs them: those of a dtype together."""
+    return sorted(params, key=lambda p: p.dtype.itemsize)
+
+
+def with_masters(snapshot: Snapshot, parts: Sequence[Part]) -> Snapshot:
     """A state for parameters whose dtypes have changed: a new master has yet to be renewed."""
-    for state, parameter in zip(snapshot.states, params, strict=False):
-        if parameter.dtype == np.float16:
-            state.setdefault(MASTER, np.zeros(parameter.shape, np.float32))
+    for state, part in zip(snapshot.states, parts, strict=False):
+        if part.parameter.dtype == np.float16:
+            state.setdefault(MASTER, np.zeros(part.shape, np.float32))
         else:
             state.pop(MASTER, None)
     return snapshot
 
 
-def state_shapes(rule: Rule, parameter: Parameter) -> dict[str, Shape]:
-    """All state arrays of a parameter, the master weights of a float16 one among them."""
-    shapes = rule.state_shapes(parameter)
-    if parameter.dtype == np.float16:
-        shapes = {**shapes, MASTER: parameter.shape}
-    return shapes
+def state_shapes(rule: Rule, part: Part) -> dict[str, Shape]:
+    """All state arrays of a part, the master weights of a float16 parameter's among them."""
+    shapes = rule.state_shapes(part.parameter)
+    if part.parameter.dtype == np.float16:
+        shapes = {**shapes, MASTER: part.parameter.shape}
+    return shapes if part.is_whole else dict.fromkeys(shapes, part.shape)

@@ -16,10 +16,18 @@ from rumus.optim import _checks
 from rumus.optim._contract import Engine, with_masters
 from rumus.optim._cpu.engine import CpuEngine
 from rumus.optim._errors import HyperparameterError, OptimizerStateError, ParameterListError
-from rumus.optim._groups import Options, ParamGroup, ParamsLike, lr_scale, make_groups, state_keys
+from rumus.optim._groups import (
+    Options,
+    ParamGroup,
+    ParamsLike,
+    lr_scale,
+    make_groups,
+    state_keys,
+)
+from rumus.optim._range import parts_of, whole_parts
 from rumus.optim._reading import reading
 from rumus.optim._rule_base import RuleBase
-from rumus.optim._state_dict import read_state, write_state
+from rumus.optim._state_dict import cut_snapshot, read_state, write_state
 from rumus.tensor import DeviceError, FrameLock, Watch, structure_version
 
 
@@ -63,7 +71,8 @@ class Optimizer(RuleBase):
         self._params = [p for group in self._groups for p in group.params]
         for parameter in self._params:
             self.check_parameter(parameter)
-        self._group_of = [i for i, group in enumerate(self._groups) for _ in group.params]
+        self._parts = whole_parts(self._groups)
+        self._range: tuple[int, int] | None = None
         self._maximize = bool(maximize)
         self._skip_nonfinite = bool(skip_nonfinite)
         self._keys = state_keys(self._groups)
@@ -89,11 +98,72 @@ class Optimizer(RuleBase):
             ShapeError, DTypeError, DeviceError: a gradient does not fit its parameter.
             BorrowError: another step holds the store or a parameter.
         """
+        self._run(grads, None)
+
+    def step_range(
+        self, first: int, last: int, grads: GradientStore, *, finite: bool | None = None
+    ) -> None:
+        """Update the elements of one range, as :meth:`step` does all: the part of one process.
+
+        The parameters lie in arenas (:func:`rumus.tensor.pack`), those of a dtype together, smaller
+        dtypes first; their elements, the zeros between slots among them, are numbered through.
+        The optimizer keeps states of this range alone, from now on (:meth:`own_range`). Steps of
+        ranges that make up everything give the same bits as one whole step, however it is cut.
+
+        A factor that waits for the gradients (:meth:`GradientStore.scale_by`) is applied, so that
+        processes that clip by a common norm do the same. Gradients of parameters outside the
+        range are taken out of the store too, and not looked at.
+
+        Args:
+            first: the first element.
+            last: one past the last element; both are multiples of 256 bytes in an arena, and of an
+                optimizer that takes whole parameters (``elementwise`` is False) edges of slots.
+            grads: a gradient for each parameter that requires one.
+            finite: whether the gradients of all ranges are finite, for ``skip_nonfinite``; False
+                leaves the step out, and counts it (default: this range's gradients decide).
+
+        Raises:
+            ParameterListError: as :meth:`own_range` does, or another range is owned.
+            ArgumentError, MissingGradError, ShapeError, DTypeError, DeviceError, BorrowError: as
+                :meth:`step` does.
+        """
+        if self._range is None:
+            self.own_range(first, last)
+        if self._range != (first, last):
+            raise ParameterListError(
+                f"this optimizer keeps states of the elements {self._range}, and the step is one "
+                f"of {(first, last)}: own_range() gives it another range"
+            )
+        self._run(grads, finite)
+
+    def own_range(self, first: int, last: int) -> None:
+        """Keep and update the elements of one range alone, from now on.
+
+        Parameters are packed if they are not. State that is there is cut to the range; a state
+        that :meth:`load_state_dict` gets is cut to it as well.
+
+        Raises:
+            ParameterListError: the range is none, or cuts where it may not (see
+                :meth:`step_range`), or is no part of the one that was owned before.
+        """
+        parts = parts_of(self._groups, first, last, self.elementwise)
+        engine, before = self._engine, None
+        if engine is not None:
+            before = cut_snapshot(self._ready_engine().snapshot(), self._parts, parts)
+        self._parts, self._range, self._engine = parts, (first, last), None
+        if before is not None:
+            engine = self._ready_engine()
+            engine.restore(before)
+            self._masters.forget()
+
+    def _run(self, grads: GradientStore, finite: bool | None) -> None:
         trained = [p for p in self._params if p.requires_grad]
         engine = self._ready_engine()
         with borrow(grads, trained) as held:
-            if trained:
-                engine.step(held)
+            if finite is False and self._skip_nonfinite:
+                engine.leave_out()
+            elif trained:
+                engine.step(held, bool(finite))
         self._masters.look()
 
     @property
@@ -179,9 +249,14 @@ class Optimizer(RuleBase):
         The name is the one given with the parameter, or ``parameter.name``; where names are
         missing or repeat, all keys are indices. Arrays are float32 numpy arrays on the host; the
         rest can be held by JSON.
+
+        An optimizer that owns a range gives that range's state: arrays of its elements, and where
+        they lie in their parameters (``segments``). :func:`join_states` makes one of them all.
         """
         snapshot = None if self._engine is None else self._engine.snapshot()
-        return write_state(self, self._lr, self._groups, self._keys, snapshot)
+        return write_state(
+            self, self._lr, self._groups, self._keys, self._parts, self._range, snapshot
+        )
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from :meth:`state_dict`, hyperparameters included.
@@ -191,7 +266,7 @@ class Optimizer(RuleBase):
                 nothing has changed then.
         """
         with reading(type(self).__name__, state):
-            contents = read_state(self, self._groups, self._keys, state)
+            contents = read_state(self, self._groups, self._keys, self._parts, state)
         engine = self._ready_engine()
         if not self._exchange(self._groups, contents.options, False):
             raise OptimizerStateError(
@@ -219,10 +294,6 @@ class Optimizer(RuleBase):
         """The names of a row's numbers."""
         row: Any = self.rows()[0]
         return tuple(row._fields)
-
-    def group_of(self) -> list[int]:
-        """Each parameter's group."""
-        return self._group_of
 
     def any_option(self, name: str) -> bool:
         """Whether an option is set (true, or not 0) in any group."""
@@ -280,7 +351,7 @@ class Optimizer(RuleBase):
             engine = self._make_engine()
             if before is not None:
                 engine.prepare()
-                engine.restore(with_masters(before, self._params))
+                engine.restore(with_masters(before, self._parts))
             self._engine, self._kinds = engine, kinds
             self._masters = Watch([p for p in self._params if p.dtype == np.float16])
         return engine
@@ -304,7 +375,7 @@ class Optimizer(RuleBase):
         # No cycle: an optimizer that is dropped gives its memory back at once.
         rule = weakref.proxy(self)
         if devices == ["cpu"]:
-            return CpuEngine(rule, self._params)
+            return CpuEngine(rule, self._parts)
         from rumus.optim._gpu.engine import GpuEngine
 
-        return GpuEngine(rule, self._params)
+        return GpuEngine(rule, self._parts, self._params)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from rumus.optim import _checks
-from rumus.optim._contract import F32, Rule, Snapshot, state_shapes
-from rumus.optim._errors import HyperparameterError, OptimizerStateError
+from rumus.optim._contract import F32, Part, Rule, Snapshot, state_shapes
+from rumus.optim._errors import (
+    HyperparameterError,
+    OptimizerStateError,
+    ParameterListError,
+)
 from rumus.optim._groups import Options, ParamGroup
+from rumus.optim._range import whole_parts
 
 _SCALE = "lr_scale"
 
@@ -44,32 +51,139 @@ def write_state(
     lr: float,
     groups: Sequence[ParamGroup],
     keys: Sequence[str],
+    parts: Sequence[Part],
+    range_: tuple[int, int] | None,
     snapshot: Snapshot | None,
 ) -> dict[str, Any]:
     """The dictionary of :meth:`Optimizer.state_dict`."""
     left = iter(keys)
+    own = part_keys(groups, keys, parts)
     states = [] if snapshot is None else snapshot.states
-    return {
+    result = {
         "optimizer": type(optimizer).__name__,
         "step": 0 if snapshot is None else snapshot.step,
         "skipped": 0 if snapshot is None else snapshot.skipped,
-        "steps": dict(zip(keys, snapshot.counts, strict=True)) if snapshot is not None else {},
+        "steps": dict(zip(own, snapshot.counts, strict=True)) if snapshot is not None else {},
         "lr": lr,
         "groups": [
             {"params": [next(left) for _ in g.params], **g.options, _SCALE: g.lr_scale}
             for g in groups
         ],
-        "state": dict(zip(keys, states, strict=True)) if states else {},
+        "state": dict(zip(own, states, strict=True)) if states else {},
     }
+    if range_ is not None:
+        result["range"] = list(range_)
+        result["segments"] = {
+            key: {"start": p.start, "stop": p.stop, "shape": list(p.parameter.shape)}
+            for key, p in zip(own, parts, strict=True)
+        }
+    return result
+
+
+def join_states(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One state of all elements from the states of optimizers that own ranges of them.
+
+    For a checkpoint that any number of processes can go on with: :meth:`Optimizer.load_state_dict`
+    of an optimizer that owns a range takes its part of it.
+
+    Args:
+        states: from :meth:`Optimizer.state_dict`, after the same steps; in any order.
+
+    Raises:
+        OptimizerStateError: they are not of one optimizer and step, or do not make up everything.
+
+    Example:
+        >>> from rumus.nn import Parameter
+        >>> from rumus.optim import SGD
+        >>> parts = [SGD([("w", Parameter([0.0] * 100))], 0.1, momentum=0.9) for _ in range(2)]
+        >>> parts[0].own_range(0, 64)
+        >>> parts[1].own_range(64, 128)
+        >>> joined = join_states([part.state_dict() for part in parts])
+        >>> "segments" in joined
+        False
+    """
+    ordered = sorted(states, key=lambda state: state.get("range", [0])[0])
+    if not ordered or any("segments" not in state for state in ordered):
+        raise OptimizerStateError("join_states takes states of optimizers that own ranges")
+    first = ordered[0]
+    shared = ("optimizer", "step", "skipped", "lr", "groups")
+    for name in shared:
+        if any(state[name] != first[name] for state in ordered):
+            raise OptimizerStateError(f"the states are not of one step: their {name} differs")
+    joined: dict[str, Any] = {name: first[name] for name in shared}
+    joined["steps"], joined["state"] = {}, {}
+    for key in [key for group in first["groups"] for key in group["params"]]:
+        parts = [state for state in ordered if key in state["segments"]]
+        places = [state["segments"][key] for state in parts]
+        ends = [0, *(place["stop"] for place in places)]
+        shape = tuple(places[0]["shape"]) if places else ()
+        if [place["start"] for place in places] != ends[:-1] or ends[-1] != math.prod(shape):
+            raise OptimizerStateError(f"the states do not make up all of {key}")
+        if first["step"] or any(state["state"] for state in ordered):
+            joined["steps"][key] = parts[0]["steps"][key]
+            joined["state"][key] = _joined([state["state"][key] for state in parts], shape)
+    return joined
+
+
+def _joined(parts: Sequence[Mapping[str, F32]], shape: tuple[int, ...]) -> dict[str, F32]:
+    if len(parts) == 1 or not math.prod(shape):
+        return dict(parts[0])
+    return {
+        name: np.concatenate([part[name].reshape(-1) for part in parts]).reshape(shape)
+        for name in parts[0]
+    }
+
+
+def part_keys(
+    groups: Sequence[ParamGroup], keys: Sequence[str], parts: Sequence[Part]
+) -> list[str]:
+    """The key of each part's parameter."""
+    params = [p for group in groups for p in group.params]
+    by_id = dict(zip((p.id for p in params), keys, strict=True))
+    return [by_id[part.parameter.id] for part in parts]
+
+
+def cut_snapshot(whole: Snapshot, before: Sequence[Part], after: Sequence[Part]) -> Snapshot:
+    """The state of other parts, which are parts of those before.
+
+    Raises:
+        ParameterListError: one is not.
+    """
+    at = {part.parameter.id: i for i, part in enumerate(before)}
+    chosen = []
+    for part in after:
+        i = at.get(part.parameter.id)
+        if i is None or before[i].start > part.start or before[i].stop < part.stop:
+            raise ParameterListError(
+                "the optimizer has no state of a part of the range; load a state of all of it "
+                "into an optimizer that was made anew"
+            )
+        chosen.append(i)
+    counts = [whole.counts[i] for i in chosen]
+    states = []
+    if whole.states:
+        for part, i in zip(after, chosen, strict=True):
+            states.append(
+                {name: _cut(a, part, before[i].start) for name, a in whole.states[i].items()}
+            )
+    return Snapshot(whole.step, whole.skipped, counts, states)
+
+
+def _cut(array: F32, part: Part, start: int) -> F32:
+    """A part of the state array of a parameter that begins with element ``start`` of it."""
+    if part.is_whole:
+        return array
+    return array.reshape(-1)[part.start - start : part.stop - start]
 
 
 def read_state(
     optimizer: CheckedRule,
     groups: Sequence[ParamGroup],
     keys: Sequence[str],
+    parts: Sequence[Part],
     state: Mapping[str, Any],
 ) -> Contents:
-    """Check a dictionary against an optimizer.
+    """Check a dictionary against an optimizer, and take what it keeps.
 
     Raises:
         OptimizerStateError: it belongs to another optimizer or other parameters.
@@ -86,19 +200,49 @@ def read_state(
     lr, scales = _read_rates(groups, options, state)
     step = _checks.count("step", state["step"], least=0)
     skipped = _checks.count("skipped", state["skipped"], least=0)
-    if not state["state"]:
+    if not state["state"] and state.get("segments") != {}:
         if step:
             raise OptimizerStateError(f"the state of {name} says step {step} but holds no arrays")
-        return Contents(lr, scales, options, Snapshot(0, skipped, [0] * len(keys), []))
-    if set(state["state"]) != set(keys):
-        raise OptimizerStateError(_difference(set(state["state"]), set(keys)))
-    params = [p for group in groups for p in group.params]
+        return Contents(lr, scales, options, Snapshot(0, skipped, [0] * len(parts), []))
+    given = _given_parts(groups, keys, parts, state)
+    own = part_keys(groups, keys, given)
+    if set(state["state"]) != set(own):
+        raise OptimizerStateError(_difference(set(state["state"]), set(own)))
     arrays = [
-        _read_arrays(key, state_shapes(optimizer, p), state["state"][key])
-        for key, p in zip(keys, params, strict=True)
+        _read_arrays(key, state_shapes(optimizer, part), state["state"][key])
+        for key, part in zip(own, given, strict=True)
     ]
-    snapshot = Snapshot(step, skipped, _read_counts(state, keys, step), arrays)
-    return Contents(lr, scales, options, snapshot)
+    snapshot = Snapshot(step, skipped, _read_counts(state, own, step), arrays)
+    try:
+        return Contents(lr, scales, options, cut_snapshot(snapshot, given, parts))
+    except ParameterListError:
+        raise OptimizerStateError(
+            f"the state is one of the elements {state.get('range')}, which are not all that this "
+            f"optimizer keeps: join_states() makes one state of several"
+        ) from None
+
+
+def _given_parts(
+    groups: Sequence[ParamGroup],
+    keys: Sequence[str],
+    parts: Sequence[Part],
+    state: Mapping[str, Any],
+) -> list[Part]:
+    """What a state has arrays of."""
+    everything = dict(zip(keys, whole_parts(groups), strict=True))
+    if "segments" not in state:
+        return list(everything.values())
+    given = []
+    for key, place in state["segments"].items():
+        if key not in everything or list(everything[key].parameter.shape) != place["shape"]:
+            raise OptimizerStateError(
+                f"the state has a segment of {key!r} of shape {tuple(place['shape'])}, which is no "
+                f"parameter here"
+            )
+        stop = _checks.count("stop", place["stop"], least=0, most=everything[key].stop)
+        start = _checks.count("start", place["start"], least=0, most=stop)
+        given.append(replace(everything[key], start=start, stop=stop))
+    return given
 
 
 def _read_rates(

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rumus.autograd import Borrowed
-from rumus.nn import Parameter
-from rumus.optim._contract import F32, MASTER, Rule, Snapshot, state_shapes
+from rumus.optim._contract import F32, MASTER, Part, Rule, Snapshot, state_shapes
 from rumus.optim._cpu.blocks import Span, flat, for_spans, spans, wide_spans
 from rumus.optim._cpu.work import CpuWork
 
@@ -37,37 +36,37 @@ class CpuRule(Rule, Protocol):
 class CpuEngine:
     """Runs an optimizer's numpy formula; state arrays are made at the first step."""
 
-    def __init__(self, rule: CpuRule, params: Sequence[Parameter]) -> None:
+    def __init__(self, rule: CpuRule, parts: Sequence[Part]) -> None:
         self._rule = rule
-        self._params = params
+        self._parts = parts
         self._step = 0
         self._skipped = 0
-        self._counts = [0] * len(params)
+        self._counts = [0] * len(parts)
         self._states: list[dict[str, F32]] = []
 
     def prepare(self) -> None:
         """Make the state arrays."""
         if not self._states:
-            self._states = [self._fresh(p) for p in self._params]
+            self._states = [self._fresh(part) for part in self._parts]
 
     def renew_masters(self) -> None:
         """Let masters that do not round to their parameters' values start from these."""
-        for parameter, state in zip(self._params, self._states, strict=True):
+        for part, state in zip(self._parts, self._states, strict=True):
             if MASTER in state:
-                master, values = state[MASTER], parameter.array
+                master, values = state[MASTER], _of_part(part.parameter.array, part)
                 with np.errstate(all="ignore"):
                     changed = master.astype(np.float16) != values
                 np.copyto(master, values, where=changed)
 
-    def step(self, held: Borrowed) -> None:
+    def step(self, held: Borrowed, finite: bool = False) -> None:
         """Update the parameters with their gradients, or none if one is to be skipped."""
         works = self._works(held)
-        if self._rule.skip_nonfinite and not _all_finite(works):
+        if self._rule.skip_nonfinite and not finite and not _all_finite(works):
             self._skipped += 1
             return
         self._step += 1
-        for i, parameter in enumerate(self._params):
-            self._counts[i] += parameter.requires_grad
+        for i, part in enumerate(self._parts):
+            self._counts[i] += part.parameter.requires_grad
         with np.errstate(all="ignore"):
             if self._rule.elementwise:
                 _step_elementwise(self._rule, works)
@@ -78,6 +77,10 @@ class CpuEngine:
             for work in works:
                 if work.target is not None and not work.target.flags.c_contiguous:
                     work.target[...] = work.p.reshape(work.shape)
+
+    def leave_out(self) -> None:
+        """Count an update that is left out."""
+        self._skipped += 1
 
     def counts(self) -> tuple[int, int]:
         """Updates made and updates skipped."""
@@ -97,44 +100,48 @@ class CpuEngine:
             for s in snapshot.states
         ]
 
-    def _fresh(self, parameter: Parameter) -> dict[str, F32]:
-        shapes = state_shapes(self._rule, parameter)
+    def _fresh(self, part: Part) -> dict[str, F32]:
+        shapes = state_shapes(self._rule, part)
         state = {
             name: np.full(shape, self._rule.state_start(name), np.float32)
             for name, shape in shapes.items()
             if name != MASTER
         }
         if MASTER in shapes:
-            state[MASTER] = np.array(parameter.array, np.float32, order="C")
+            state[MASTER] = np.array(_of_part(part.parameter.array, part), np.float32, order="C")
         return state
 
     def _works(self, held: Borrowed) -> list[CpuWork]:
         rows = self._rule.rows()
         sign = -1.0 if self._rule.maximize else 1.0
         works = []
-        for parameter, state, group, count in zip(
-            self._params, self._states, self._rule.group_of(), self._counts, strict=True
-        ):
+        for part, state, count in zip(self._parts, self._states, self._counts, strict=True):
+            parameter = part.parameter
             if not parameter.requires_grad:
                 continue
-            data, scale = held.data(parameter), held.scale(parameter)
+            data, scale = _of_part(held.data(parameter), part), held.scale(parameter)
             target = None if MASTER not in state and data.flags.c_contiguous else data
             values = state.get(MASTER)
             if values is None:
                 values = data if target is None else np.ascontiguousarray(data)
             works.append(
                 CpuWork(
-                    shape=parameter.shape,
+                    shape=part.shape,
                     p=flat(values),
-                    grad=held.grad(parameter),
+                    grad=_of_part(held.grad(parameter), part),
                     scale=sign * (1.0 if scale is None else scale),
                     states=tuple(flat(a) for name, a in state.items() if name != MASTER),
-                    row=rows[group],
+                    row=rows[part.group],
                     step=count + 1,
                     target=target,
                 )
             )
         return works
+
+
+def _of_part(array: npt.NDArray[Any], part: Part) -> npt.NDArray[Any]:
+    """The elements of a part, of a parameter that is contiguous if it is not whole."""
+    return array if part.is_whole else flat(array)[part.start : part.stop]
 
 
 def _step_elementwise(rule: CpuRule, works: Sequence[CpuWork]) -> None:

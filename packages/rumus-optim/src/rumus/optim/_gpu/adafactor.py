@@ -85,7 +85,7 @@ class Layout:
 
     def _add(self, room: Room, k: int) -> tuple[int, ...]:
         """Note the work for a parameter's matrices; its row of `shapes`."""
-        start, parameter = room.arena.slots[k].offset, room.params[k]
+        start, parameter = room.places[k], room.params[k]
         if parameter.ndim < 2:
             shape = [start, 1, max(parameter.size, 1), 0, room.place("v", k), 0, 0]
         else:

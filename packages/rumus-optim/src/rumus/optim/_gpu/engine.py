@@ -12,7 +12,7 @@ from rumus import gpu
 from rumus.autograd import Borrowed
 from rumus.gpu import GpuArray
 from rumus.nn import Parameter
-from rumus.optim._contract import F32, Snapshot
+from rumus.optim._contract import F32, Part, Snapshot, in_arena_order
 from rumus.optim._gpu.arrays import overwrite
 from rumus.optim._gpu.rooms import Room, make_rooms
 from rumus.optim._gpu.rule import GpuRule
@@ -27,18 +27,19 @@ class GpuEngine:
     captured step advances them in every replay.
     """
 
-    def __init__(self, rule: GpuRule, params: Sequence[Parameter]) -> None:
+    def __init__(self, rule: GpuRule, parts: Sequence[Part], params: Sequence[Parameter]) -> None:
         self.device = params[0].device
         self._rule = rule
-        self._order = sorted(range(len(params)), key=lambda i: params[i].dtype.itemsize)
-        self._params = [params[i] for i in self._order]
+        self._order = sorted(range(len(parts)), key=lambda i: parts[i].parameter.dtype.itemsize)
+        self._parts = [parts[i] for i in self._order]
+        self._packed = in_arena_order(params)
         self._rooms: list[Room] = []
         self._rows = len(rule.rows())
         self._step = 0
-        self._counts = np.zeros(len(params), np.int64)
+        self._counts = np.zeros(len(parts), np.int64)
         """The updates that each parameter took part in, skipped ones included, in our order."""
         self._skipped = 0
-        """Updates that were left out before the state was loaded."""
+        """Updates that the host left out, or that were before the state was loaded."""
         self._skip: GpuArray | None = None
 
     def prepare(self) -> None:
@@ -54,27 +55,26 @@ class GpuEngine:
                 room.renew_masters()
 
     def _pack(self) -> None:
-        arenas = pack(self._params)
+        arenas = pack(self._packed)
         if self._rooms:
-            for room, arena in zip(self._rooms, arenas, strict=True):
-                room.arena = arena
+            for room in self._rooms:
+                room.follow()
             return
-        groups = [self._rule.group_of()[i] for i in self._order]
-        self._rooms = make_rooms(self._rule, arenas, self._params, groups)
+        self._rooms = make_rooms(self._rule, arenas, self._parts)
         if self._rule.skip_nonfinite:
-            shape = (4 + len(self._params),)
+            shape = (4 + len(self._parts),)
             self._skip = gpu.persist(gpu.zeros(shape, np.float32, self.device.index))
 
-    def step(self, held: Borrowed) -> None:
+    def step(self, held: Borrowed, finite: bool = False) -> None:
         """Update the parameters with their gradients."""
-        trained = [p.requires_grad for p in self._params]
+        trained = [part.parameter.requires_grad for part in self._parts]
         gradients = Gradients(self._rooms, trained, held)
         control: GpuArray | None = gradients.control
-        if self._skip is not None:
-            control = gradients.guard(self._skip)
+        if self._skip is not None and gradients.found:
+            control = gradients.guard(self._skip, finite)
         rows = self._rows
-        shape = (rows * len(self._rule.fields) + len(self._params),)
-        callback = partial(self._next_table, np.array(trained))
+        shape = (rows * len(self._rule.fields) + len(self._parts),)
+        callback = partial(self._next_table, np.array(trained, np.bool_))
         table = gpu.host_value(callback, shape, np.float32, self.device.index)
         for room, runs in zip(self._rooms, gradients.runs, strict=True):
             if runs:
@@ -85,12 +85,16 @@ class GpuEngine:
                 else:
                     self._rule.step_gpu(step)
 
+    def leave_out(self) -> None:
+        """Count an update that is left out."""
+        self._skipped += 1
+
     def counts(self) -> tuple[int, int]:
         """Updates made and updates skipped; waits for the device if steps can be skipped."""
         if self._skip is None:
             return self._step, self._skipped
         skipped = int(gpu.to_host(self._skip)[2])
-        return self._step - skipped, skipped
+        return self._step - skipped, skipped + self._skipped
 
     def snapshot(self) -> Snapshot:
         """Copy the state to the host."""
@@ -110,12 +114,12 @@ class GpuEngine:
     def restore(self, snapshot: Snapshot) -> None:
         """Replace the state, in the arrays that captured steps know."""
         self._skipped = snapshot.skipped
-        self._step = snapshot.step + (0 if self._skip is None else snapshot.skipped)
+        self._step = snapshot.step
         self._counts = np.array(snapshot.counts, np.int64)[self._order]
         with gpu.outside_capture():
             if self._skip is not None:
                 values = np.zeros(self._skip.shape, np.float32)
-                values[:3] = 1, 1, snapshot.skipped
+                values[:2] = 1, 1
                 overwrite(self._skip, values)
             for room in self._rooms:
                 places = self._places(room)

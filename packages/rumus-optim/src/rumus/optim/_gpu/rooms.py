@@ -13,10 +13,11 @@ import numpy.typing as npt
 from rumus import gpu
 from rumus.gpu import GpuArray
 from rumus.nn import Parameter
-from rumus.optim._contract import F32, MASTER, state_shapes
+from rumus.optim._contract import F32, MASTER, Part, state_shapes
 from rumus.optim._gpu.arrays import contiguous_strides, overwrite, view
+from rumus.optim._gpu.flats import SLOT_BYTES
 from rumus.optim._gpu.rule import GpuRule
-from rumus.tensor import Arena, Tensor, where
+from rumus.tensor import Arena, Slot, Tensor, where
 
 L = TypeVar("L")
 
@@ -52,9 +53,12 @@ class Room:
 
     Attributes:
         arena: parameters and gradients.
-        params: the arena's parameters, in order.
+        params: those of the arena's parameters that are updated, in order.
         first: the number of the first of them among all of the optimizer's, as it ordered them.
         groups: each one's parameter group.
+        places: where the part of each that is updated begins in the arena.
+        sizes: the elements of each such part.
+        begin: the first element of the arena that states are kept of.
         most_bindings: storage buffers that one kernel can have.
         tiles: what workgroups update.
         states: arrays by name, each laid out like the arena or as :attr:`offsets` says.
@@ -64,20 +68,28 @@ class Room:
         self,
         rule: GpuRule,
         arena: Arena,
-        params: Sequence[Parameter],
-        groups: Sequence[int],
+        parts: Sequence[Part],
         first: int,
     ) -> None:
         self.arena = arena
-        self.params = list(params)
+        self.params = params = [part.parameter for part in parts]
         self.first = first
-        self.groups = list(groups)
+        self.groups = [part.group for part in parts]
+        self._parts = list(parts)
         self._numbers = {p.id: k for k, p in enumerate(params)}
         self._strides = [contiguous_strides(p.shape) for p in params]
-        self._offsets = [slot.offset for slot in arena.slots]
+        self.slots = [_slot_of(p) for p in params]
+        self._offsets = [slot.offset for slot in self.slots]
+        self.places = [at + p.start for at, p in zip(self._offsets, parts, strict=True)]
+        self.sizes = [part.size for part in parts]
+        align = SLOT_BYTES // arena.data.dtype.itemsize
+        whole = len(parts) == len(arena.slots) and all(part.is_whole for part in parts)
+        self.begin = 0 if whole else self.places[0]
+        end = self.places[-1] + -(-self.sizes[-1] // align) * align
+        self._length: int = arena.data.size if whole else max(end - self.begin, align)
         self._rule = rule
-        self._shapes = [state_shapes(rule, p) for p in params]
-        self.tiles = self._cut([TILE] * len(params))
+        self._shapes = [state_shapes(rule, part) for part in parts]
+        self.tiles = self._cut([TILE] * len(parts))
         index = arena.data.device_index
         self.most_bindings = gpu.limits(index)["max-storage-buffers-per-shader-stage"]
         self.offsets: dict[str, list[int]] = {}
@@ -97,7 +109,7 @@ class Room:
     @cached_property
     def spans(self) -> Cut:
         """Longer tiles. How a parameter is cut does not depend on others in the arena."""
-        return self._cut([SPAN if p.size >= _SPANNED else TILE for p in self.params])
+        return self._cut([SPAN if size >= _SPANNED else TILE for size in self.sizes])
 
     @property
     def half(self) -> bool:
@@ -106,7 +118,12 @@ class Room:
 
     def is_current(self) -> bool:
         """Whether every parameter is still where it was packed."""
-        return all(p.slot is s for p, s in zip(self.params, self.arena.slots, strict=True))
+        return all(p.slot is s for p, s in zip(self.params, self.slots, strict=True))
+
+    def follow(self) -> None:
+        """Go where the parameters were packed anew, in the same order."""
+        self.slots = [_slot_of(p) for p in self.params]
+        self.arena = self.slots[0].arena
 
     def in_layout(self, grads: Sequence[GpuArray]) -> bool:
         """Whether the gradients of all parameters lie in one buffer, like those of an arena."""
@@ -120,13 +137,17 @@ class Room:
         """Let masters that do not round to their parameters' values start from these."""
         if self.half:
             master = Tensor.from_array(self.states[MASTER])
-            values = Tensor.from_array(self.arena.data)
+            values = self._values()
             same = master.to(np.float16) == values
             master.copy_(where(same, master, values.to(np.float32)))
 
     def round_masters(self) -> None:
         """Give float16 parameters the values of their float32 masters."""
-        Tensor.from_array(self.arena.data).copy_(Tensor.from_array(self.states[MASTER]))
+        self._values().copy_(Tensor.from_array(self.states[MASTER]))
+
+    def _values(self) -> Tensor:
+        """The arena's elements that states are kept of, in place."""
+        return Tensor.from_array(view(self.arena.data, (self._length,), self.begin))
 
     def read(self) -> list[dict[str, F32]]:
         """Each parameter's state arrays, on the host."""
@@ -157,8 +178,8 @@ class Room:
     def state(self, name: str, parameter: Parameter) -> Tensor:
         """A parameter's state array, in place; a workspace's is of the parameter's shape."""
         k = self._numbers[parameter.id]
-        shape = self._shapes[k].get(name, parameter.shape)
-        offset = self.offsets[name][k] if name in self.offsets else self._offsets[k]
+        shape = self._shapes[k].get(name, self._parts[k].shape)
+        offset = self.offsets[name][k] if name in self.offsets else self.places[k] - self.begin
         array = self.states[name]
         return Tensor.from_array(view(array, shape, array.offset + offset))
 
@@ -178,10 +199,9 @@ class Room:
         return self._per_slot[name]
 
     def _cut(self, lengths: Sequence[int]) -> Cut:
-        slots = [(s.offset, s.size) for s in self.arena.slots]
+        slots = list(zip(self.places, self.sizes, strict=True))
         table, edges = tile_table(slots, self.groups, lengths)
-        sizes = [size for _, size in slots]
-        rows = np.array([edges[:-1], edges[1:], sizes, self.groups], np.int32).T
+        rows = np.array([edges[:-1], edges[1:], self.sizes, self.groups], np.int32).T
         return Cut(self._upload(table), self._upload(np.ascontiguousarray(rows)), edges)
 
     def _upload(self, values: npt.NDArray[Any]) -> GpuArray:
@@ -203,7 +223,7 @@ class Room:
                 start = rule.state_start(name) if name != MASTER else 0.0
                 self.states[name] = gpu.persist(gpu.full((size,), start, np.float32, index))
         for name in rule.workspaces:
-            array = gpu.zeros(self.arena.data.shape, np.float32, index)
+            array = gpu.zeros((self._length,), np.float32, index)
             self.states[name] = gpu.persist(array)
 
     def _starts(self, k: int) -> list[int]:
@@ -212,25 +232,30 @@ class Room:
     def _lay_out(self, name: str) -> int:
         """Place one state's arrays: like the arena where the shapes are those of the parameters."""
         shapes = [s.get(name, (0,)) for s in self._shapes]
-        if all(shape == p.shape for shape, p in zip(shapes, self.params, strict=True)):
-            self.offsets[name] = [slot.offset for slot in self.arena.slots]
-            return int(self.arena.data.size)
+        if all(shape == p.shape for shape, p in zip(shapes, self._parts, strict=True)):
+            self.offsets[name] = [place - self.begin for place in self.places]
+            return self._length
         sizes = [-(-math.prod(shape) // 4) * 4 for shape in shapes]
         ends = np.cumsum(sizes)
         self.offsets[name] = [int(end) - size for end, size in zip(ends, sizes, strict=True)]
         return max(int(ends[-1]), 4)
 
 
-def make_rooms(
-    rule: GpuRule, arenas: Sequence[Arena], params: Sequence[Parameter], groups: Sequence[int]
-) -> list[Room]:
-    """A room for each arena; the parameters are in the arenas' order."""
+def make_rooms(rule: GpuRule, arenas: Sequence[Arena], parts: Sequence[Part]) -> list[Room]:
+    """A room for each arena of which there are parts; these are in the arenas' order."""
     rooms, first = [], 0
     for arena in arenas:
-        last = first + len(arena.slots)
-        rooms.append(Room(rule, arena, params[first:last], groups[first:last], first))
-        first = last
+        inside = [part for part in parts if part.parameter.arena is arena]
+        if inside:
+            rooms.append(Room(rule, arena, inside, first))
+            first += len(inside)
     return rooms
+
+
+def _slot_of(parameter: Parameter) -> Slot:
+    slot = parameter.slot
+    assert isinstance(slot, Slot), "a room's parameters are packed"
+    return slot
 
 
 def tile_table(

@@ -17,7 +17,8 @@ A formula is made of functions of one vector of four elements, or of one paramet
 ``Row`` holds the numbers of a parameter group, ``t`` is the number of the update among the
 parameter's own, from 1, ``c`` is what ``prepare`` gave, and ``State`` has a field for every state
 array, and one for what ``combine`` gave. A tile is its first vector of four, its elements, its slot
-and its group. The frames here read and write the arenas; each is one dispatch.
+and its group. States and masters begin with the arena's vector ``params.begin``. The frames here
+read and write the arenas; each is one dispatch.
 """
 
 from __future__ import annotations
@@ -117,11 +118,11 @@ def update_pass(
         rounded: whether float16 parameters are written too, beside their masters.
     """
     read, written = _update_arrays(formula, grads, rounded)
-    values = "master" if formula.half else "params_out"
+    values = "master[j]" if formula.half else "params_out[i]"
     body = [
         "let moved = select(vec4<f32>(), update(h, c, p, g, &s), inside);",
         *_stores(formula, stored),
-        f"{values}[i] = moved;",
+        f"{values} = moved;",
         "params_out[i] = pack_half(moved);" if formula.half and rounded else "",
     ]
     loop = _tile_loop(formula, grads, values, body)
@@ -157,7 +158,14 @@ def measure_pass(formula: Formula) -> Pipeline:
         "let sum = sum_workgroup(vec2<f32>(sum4(total[0]), sum4(total[1])), thread);",
         "if (thread == 0u) { sums[k] = sum; }",
     ]
-    loop = _tile_loop(formula, True, "values", body, ["var total = mat2x4<f32>();"], after)
+    loop = _tile_loop(
+        formula,
+        True,
+        "values[j]" if formula.half else "values[i]",
+        body,
+        ["var total = mat2x4<f32>();"],
+        after,
+    )
     shared = text("sum_workgroup.wgsl")
     lines = [*header(formula), *rows(formula), shared, *bindings(read, written), *loop]
     return _build(formula, lines)
@@ -227,7 +235,8 @@ def header(formula: Formula) -> list[str]:
     return [
         f"struct Row {{ {fields} }}",
         f"struct State {{ {states} combined: f32 }}",
-        "struct Params { first: u32, last: u32, shift: u32, sign: f32, slots: u32, rows: u32 }",
+        "struct Params { first: u32, last: u32, shift: u32, sign: f32, slots: u32, rows: u32,",
+        "                begin: u32 }",
         f"fn scale() -> f32 {{ return {scale}; }}",
         f"fn skipped() -> bool {{ return {skipped}; }}",
     ]
@@ -318,9 +327,10 @@ def _tile_loop(
         *(f"        {line}" for line in before),
         "        let end = tile.x + (tile.y + 3u) / 4u;",
         "        for (var i = tile.x + thread; i < end; i += 256u) {",
+        "            let j = i - params.begin;",
         "            let inside = lanes_inside(tile, i);",
         f"            let g = select(vec4<f32>(), {raw}, inside);",
-        f"            let p = {values}[i];",
+        f"            let p = {values};",
         f"            var s = State({', '.join([*loads, combined])});",
         *(f"            {line}" for line in body if line),
         "        }",
@@ -331,8 +341,8 @@ def _tile_loop(
 
 
 def _load(formula: Formula, name: str) -> str:
-    return f"{name}_state[i]" if name in formula.kept else "vec4<f32>()"
+    return f"{name}_state[j]" if name in formula.kept else "vec4<f32>()"
 
 
 def _stores(formula: Formula, stored: bool) -> list[str]:
-    return [f"{s}_state[i] = s.{s};" for s in formula.kept] if stored else []
+    return [f"{s}_state[j] = s.{s};" for s in formula.kept] if stored else []

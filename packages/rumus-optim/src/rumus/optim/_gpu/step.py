@@ -86,16 +86,19 @@ class Gradients:
                 runs.append(run)
         return runs
 
-    def guard(self, skip: GpuArray) -> GpuArray:
+    def guard(self, skip: GpuArray, finite: bool) -> GpuArray:
         """Decide on the device whether the step is left out, count it, and pass on the scale.
 
         Args:
+            finite: whether the gradients are known to be finite.
             skip: scale, finiteness, skipped steps, 0, each slot's own skipped steps; kept from step
                 to step.
         """
         control = self.control
-        if control is not None and control.covers == len(self.found):
-            measured: GpuArray = control
+        if finite:
+            measured: GpuArray = gpu.full((4,), 1.0, np.float32, skip.device_index)
+        elif control is not None and control.covers == len(self.found):
+            measured = control
         else:
             measured = measure(self.found, self._arenas, most=np.inf, order=np.inf)
         scale = measured if control is None else control
@@ -220,9 +223,9 @@ class ArenaStep:
 
     def words(
         self, first: int, last: int, shift: int = 0, sign: float = 0.0
-    ) -> tuple[int, int, int, float, int, int]:
+    ) -> tuple[int, int, int, float, int, int, int]:
         """The parameters of a dispatch."""
-        return (first, last, shift, sign, self.room.first, self.rows)
+        return (first, last, shift, sign, self.room.first, self.rows, self.room.begin // 4)
 
     def controls(self) -> list[GpuArray]:
         """The control as a list, which is empty if there is none."""
@@ -234,7 +237,7 @@ class ArenaStep:
 
 def _run_of_one(room: Room, k: int, grad: GpuArray) -> Run:
     """The run of one parameter, whose gradient is copied if it cannot be read as it lies."""
-    slot, whole = room.arena.slots[k], room.arena.grads
+    slot, whole = room.slots[k], room.arena.grads
     if grad.storage is whole.storage and grad.offset == slot.offset and grad.is_contiguous:
         return Run(k, k + 1, 0, whole)
     readable = aligned(grad)
