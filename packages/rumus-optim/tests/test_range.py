@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -235,3 +236,42 @@ def test_cuts_where_none_may_be_are_refused(device: str) -> None:
         other.optimizer.load_state_dict(replica.optimizer.state_dict())
     with pytest.raises(OptimizerStateError, match="do not make up"):
         optim.join_states([replica.optimizer.state_dict()])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_sums_of_squares_over_blocks_do_not_depend_on_the_cut(dtype: str, device: str) -> None:
+    rng = np.random.default_rng(0)
+    shapes = ((100, 700), (5,), (40_000,))
+    arrays = [(rng.standard_normal(shape) * 10.0).astype(dtype) for shape in shapes]
+
+    def sums(first: int | None, last: int | None) -> Any:
+        params = [Parameter(tensor(a).to(device)) for a in arrays]
+        optimizer = optim.AdamW(params)
+        if first is not None and last is not None:
+            optimizer.own_range(first, last)
+        grads = GradientStore()
+        for p, a in zip(params, arrays, strict=True):
+            grads.accumulate(p.id, tensor(a).to(device))
+        return optimizer.block_squares(grads)
+
+    whole = sums(None, None)
+    assert len(whole) == 5 + 1 + 3
+    expected = sum(float((a.astype(np.float64) ** 2).sum()) for a in arrays)
+    assert math.fsum(whole) == pytest.approx(expected, rel=1e-6)
+    align = 256 // arrays[0].itemsize
+    offset = -(-70_000 // align) * align
+    last = offset + align + -(-40_000 // align) * align
+    edges = [0, 3 * 16384, offset, offset + align, offset + align + 16384, last]
+    np.testing.assert_array_equal(np.concatenate([sums(a, b) for a, b in pairwise(edges)]), whole)
+    arrays[2][20_000] = np.inf
+    assert np.isnan(sums(None, None)).tolist() == [False] * 7 + [True, False]
+
+
+def test_sums_of_squares_reach_beyond_float32(device: str) -> None:
+    weight = Parameter(tensor([1.0, 2.0]).to(device))
+    optimizer = optim.SGD([weight], 0.1)
+    for scale in (3e30, 2e-30):
+        grads = GradientStore()
+        grads.accumulate(weight.id, tensor([scale, 0.0]).to(device))
+        (total,) = optimizer.block_squares(grads)
+        assert total == pytest.approx(float(np.float32(scale)) ** 2, rel=1e-6)

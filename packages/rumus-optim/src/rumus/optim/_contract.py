@@ -24,6 +24,9 @@ Shape = tuple[int, ...]
 MASTER = "master"
 """State of float16 parameters: their float32 values, which the formula reads and writes."""
 
+NORM_BLOCK = 16384
+"""Elements of a block whose squares are summed by themselves, as norm.wgsl takes them."""
+
 NORM_EPS = 1e-6
 """Added to a norm before dividing by it, as in PyTorch."""
 

@@ -9,12 +9,14 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rumus.autograd import GradientStore, borrow
 from rumus.nn import Parameter
 from rumus.optim import _checks
 from rumus.optim._contract import Engine, with_masters
 from rumus.optim._cpu.engine import CpuEngine
+from rumus.optim._cpu.norm import block_squares
 from rumus.optim._errors import HyperparameterError, OptimizerStateError, ParameterListError
 from rumus.optim._groups import (
     Options,
@@ -24,11 +26,11 @@ from rumus.optim._groups import (
     make_groups,
     state_keys,
 )
-from rumus.optim._range import parts_of, whole_parts
+from rumus.optim._range import in_order, parts_of, whole_parts
 from rumus.optim._reading import reading
 from rumus.optim._rule_base import RuleBase
 from rumus.optim._state_dict import cut_snapshot, read_state, write_state
-from rumus.tensor import DeviceError, FrameLock, Watch, structure_version
+from rumus.tensor import DeviceError, FrameLock, MissingGradError, Watch, structure_version
 
 
 class Optimizer(RuleBase):
@@ -155,6 +157,37 @@ class Optimizer(RuleBase):
             engine = self._ready_engine()
             engine.restore(before)
             self._masters.forget()
+
+    def block_squares(self, grads: GradientStore) -> npt.NDArray[np.float64]:
+        """The squares of the range's gradients, summed over fixed blocks: for a common norm.
+
+        A block is 16,384 elements of a parameter, counted from its first one. Where ranges are cut
+        between blocks, the sums of all ranges one after the other are those of the whole, bit for
+        bit, so that ``math.sqrt(math.fsum(sums))``, and what is decided by it, does not depend on
+        who computed them. The sum of a block is NaN if one of its gradients is not finite. This
+        waits for the GPU.
+
+        Args:
+            grads: a gradient for each parameter that requires one.
+
+        Returns:
+            The sums, of parameters that require gradients, in order.
+
+        Raises:
+            MissingGradError: a parameter has no gradient in the store.
+        """
+        arrays = []
+        for part in in_order(self._parts):
+            if part.parameter.requires_grad:
+                grad = grads.get(part.parameter.id)
+                if grad is None:
+                    raise MissingGradError(f"{part.parameter.label} has no gradient in the store")
+                arrays.append(grad.reshape(-1)[part.start : part.stop].array)
+        if self._params[0].device.kind == "cpu":
+            return block_squares(arrays)
+        from rumus.optim._gpu.norm import block_squares as device_squares
+
+        return device_squares(arrays)
 
     def _run(self, grads: GradientStore, finite: bool | None) -> None:
         trained = [p for p in self._params if p.requires_grad]

@@ -19,6 +19,11 @@ def whole_parts(groups: Sequence[ParamGroup]) -> list[Part]:
     return [Part(p, i, 0, p.size) for i, group in enumerate(groups) for p in group.params]
 
 
+def in_order(parts: Sequence[Part]) -> list[Part]:
+    """Parts in the order in which they lie in the arenas."""
+    return sorted(parts, key=lambda part: part.parameter.dtype.itemsize)
+
+
 def parts_of(groups: Sequence[ParamGroup], first: int, last: int, elementwise: bool) -> list[Part]:
     """The parts of the parameters in a range of their arenas, which are numbered through.
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from rumus.optim._contract import NORM_BLOCK
 from rumus.optim._cpu.blocks import Span, flat, for_spans, read_block, spans
 
 
@@ -18,6 +19,22 @@ def host_norm(arrays: list[npt.NDArray[np.floating]], order: float) -> float:
     if largest == 0.0 or not math.isfinite(largest):
         return largest
     return largest * _norm(arrays, order, 1 / largest)
+
+
+def block_squares(arrays: list[npt.NDArray[np.floating]]) -> npt.NDArray[np.float64]:
+    """The sums of squares of each array's blocks; the arrays have one axis."""
+    work = spans([a.size for a in arrays], NORM_BLOCK)
+    sums = np.zeros(len(work))
+    places = {span: k for k, span in enumerate(work)}
+
+    def add(span: Span, buffers: list[npt.NDArray[np.float64]]) -> None:
+        index, start, stop = span
+        buffers[0][...] = arrays[index][start:stop]
+        np.multiply(buffers[0], buffers[0], out=buffers[0])
+        sums[places[span]] = buffers[0].sum()
+
+    for_spans(work, "d", add)
+    return np.where(np.isfinite(sums), sums, np.nan)
 
 
 def _norm(arrays: list[npt.NDArray[np.floating]], order: float, scale: float) -> float:

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from rumus import gpu
 from rumus.gpu import GpuArray, Pipeline
-from rumus.optim._contract import NORM_EPS
+from rumus.optim._contract import NORM_BLOCK, NORM_EPS
 from rumus.optim._gpu import shaders
 from rumus.optim._gpu.arrays import aligned
 from rumus.optim._gpu.flats import SLOT_BYTES, origin
 
 MOST_GROUPS = 65535
 """Workgroups of a dispatch that every adapter runs; each takes further blocks beyond it."""
-_BLOCK = 16384
-"""Elements of a block, as norm.wgsl takes them."""
+_BIG = 2.0**180
+"""What the sum of squares of big elements is divided by, and that of small ones multiplied."""
 _KINDS = {2.0: "squares", math.inf: "largest"}
 
 
@@ -50,7 +51,7 @@ class Range:
     @property
     def blocks(self) -> int:
         """Partial results that it is measured in."""
-        return -(-self.count // _BLOCK)
+        return -(-self.count // NORM_BLOCK)
 
 
 def measure(
@@ -83,6 +84,26 @@ def _measure(ranges: Sequence[Range], control: GpuArray, most: float, order: flo
         groups = min(MOST_GROUPS, part.blocks)
         _sums(kind, part.array.dtype == np.float16).dispatch(arrays, words, groups)
     _finish(kind).dispatch([partials, control], (places[-1], order, most, NORM_EPS))
+
+
+def block_squares(arrays: Sequence[GpuArray]) -> npt.NDArray[np.float64]:
+    """The sums of squares of each array's blocks, on the host; waits for the device.
+
+    Args:
+        arrays: of one axis, contiguous, on one device; each begins at a multiple of 4.
+    """
+    ranges = [Range(a, a.offset, a.size) for a in arrays if a.size]
+    places = np.cumsum([0, *(r.blocks for r in ranges)]).tolist()
+    if not ranges:
+        return np.zeros(0)
+    partials = gpu.empty((places[-1], 4), np.float32, ranges[0].array.device_index)
+    for part, place in zip(ranges, places, strict=False):
+        words = (part.first // 4, part.count, place, 2.0)
+        pipeline = _sums("squares", part.array.dtype == np.float16)
+        pipeline.dispatch([part.array, partials], words, min(MOST_GROUPS, part.blocks))
+    sums = gpu.to_host(partials).astype(np.float64)
+    total = sums[:, 0] + sums[:, 1] * _BIG + sums[:, 2] / _BIG
+    return np.where(np.isfinite(total), total, np.nan)
 
 
 def neighbours(arrays: Iterable[GpuArray], arenas: Collection[int]) -> list[Range]:
