@@ -12,7 +12,7 @@ Shapes and dtypes are checked before a primitive is called; a primitive trusts i
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from .creation import Creation
 from .elementwise import Elementwise
@@ -24,6 +24,14 @@ from .movement import Movement
 from .random import Random
 from .reduce import Reduce
 from .rows import Rows
+
+
+class Forward(Protocol):
+    """An operation: a ``Function``."""
+
+    def forward(self, be: Any, *arrays: Any) -> Any:
+        """The result's array."""
+        ...
 
 
 class Backend(
@@ -39,3 +47,11 @@ class Backend(
     Protocol[A],
 ):
     """What a device can do with its arrays."""
+
+    def apply(self, function: Forward, *arrays: A) -> A:
+        """The result of an operation on arrays.
+
+        It is how ``backward`` uses a kernel of one's own: where the pass is recorded, the operation
+        is recorded with its own gradient.
+        """
+        ...

@@ -1,5 +1,9 @@
 """The CPU's table of primitives."""
 
+from typing import Any
+
+from rumus._backends.contract.backend import Forward
+
 from .creation import Creation
 from .elementwise import Elementwise
 from .layer_norm import LayerNorm
@@ -13,3 +17,6 @@ from .rows import Rows
 
 class CpuBackend(Creation, Random, Movement, Elementwise, Reduce, MatMul, Rows, LayerNorm, Memory):
     """Implements :class:`rumus._backends.contract.Backend` for ``numpy.ndarray``."""
+
+    def apply(self, function: Forward, *arrays: Any) -> Any:
+        return function.forward(self, *arrays)
