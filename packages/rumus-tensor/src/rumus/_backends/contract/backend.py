@@ -24,6 +24,7 @@ from .movement import Movement
 from .random import Random
 from .reduce import Reduce
 from .rows import Rows
+from .sort import Sort
 
 
 class Backend(
@@ -36,6 +37,7 @@ class Backend(
     Rows[A],
     LayerNorm[A],
     Memory[A],
+    Sort[A],
     Protocol[A],
 ):
     """What a device can do with its arrays."""

@@ -9,7 +9,10 @@ from .movement import Movement
 from .random import Random
 from .reduce import Reduce
 from .rows import Rows
+from .sort import Sort
 
 
-class CpuBackend(Creation, Random, Movement, Elementwise, Reduce, MatMul, Rows, LayerNorm, Memory):
+class CpuBackend(
+    Creation, Random, Movement, Elementwise, Reduce, MatMul, Rows, LayerNorm, Memory, Sort
+):
     """Implements :class:`rumus._backends.contract.Backend` for ``numpy.ndarray``."""

@@ -9,7 +9,10 @@ from .movement import Movement
 from .random import Random
 from .reduce import Reduce
 from .rows import Rows
+from .sort import Sort
 
 
-class GpuBackend(Creation, Random, Movement, Elementwise, Reduce, MatMul, Rows, LayerNorm, Memory):
+class GpuBackend(
+    Creation, Random, Movement, Elementwise, Reduce, MatMul, Rows, LayerNorm, Memory, Sort
+):
     """Implements :class:`rumus._backends.contract.Backend` for :class:`rumus.gpu.GpuArray`."""

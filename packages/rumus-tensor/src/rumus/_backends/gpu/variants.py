@@ -10,7 +10,7 @@ from rumus._backends.table import KINDS
 from rumus._core.dtypes import LATTICE
 from rumus.gpu import Pipeline
 
-from . import layer_norm, random, reduce, reduce_arg, rows
+from . import layer_norm, random, reduce, reduce_arg, rows, sort_source
 from .elementwise import exponents_pipeline
 from .elementwise_source import EXPRESSIONS, Input, Step, build_source
 from .kernels import WORKGROUP, kernel
@@ -39,6 +39,7 @@ def every_variant() -> Iterator[tuple[str, Pipeline]]:
     yield from _products()
     yield from _row_kernels()
     yield from _layer_norms()
+    yield from _sorts()
     for normal in (False, True):
         yield f"random normal={normal}", random.random_pipeline(normal)
 
@@ -178,3 +179,21 @@ def _layer_norms() -> Iterator[tuple[str, Pipeline]]:
         yield what, layer_norm.sums_pipeline((first, second), vectors)
     for vectors in (False, True):
         yield f"layer_norm_sums of parts {vectors}", layer_norm.parts_pipeline(vectors)
+
+
+def _sorts() -> Iterator[tuple[str, Pipeline]]:
+    for lanes in (1, 32, WORKGROUP):
+        yield f"sort_scan {lanes}", sort_source.scan_pipeline(lanes)
+    plain = (sort_source.Keys("int32", bits, True, False) for bits in (3, 8, 31))
+    ordered = (
+        sort_source.Keys(dtype, sort_source.BITS[dtype], False, descending)
+        for dtype, descending in product(DTYPES, (False, True))
+    )
+    for keys in (*plain, *ordered):
+        for span in (1, sort_source.SHORT):
+            yield f"sort_rows {keys} {span}", sort_source.rows_pipeline(keys, span)
+        width = min(keys.bits, sort_source.DIGIT)
+        for first, last in product((False, True), (False, True)):
+            what = f"{keys} {first} {last}"
+            yield f"sort_count {what}", sort_source.count_pipeline(keys, width, first)
+            yield f"sort_scatter {what}", sort_source.scatter_pipeline(keys, width, first, last)
