@@ -8,11 +8,10 @@ from typing import Any
 
 from rumus._core.base import TensorBase, TensorT
 from rumus._core.errors import ArgumentError, ShapeError
-from rumus._core.indexing import Index, resolve
 from rumus._core.shapes import axis_of, broadcast_shape, resolved_shape, shape_of, whole_numbers
 
 from ._matrix import transpose
-from ._ops.movement import Copy, Expand, Permute, Reshape, Slice
+from ._ops.movement import Copy, Expand, Permute, Reshape
 
 
 class Shaping(TensorBase[TensorT]):
@@ -96,11 +95,6 @@ class Shaping(TensorBase[TensorT]):
     def contiguous(self) -> TensorT:
         """A copy in row-major order without gaps."""
         return Copy()(self)
-
-    def __getitem__(self, index: Index) -> TensorT:
-        slices, shape = resolve(index, self.shape)
-        cut = Slice(slices)(self)
-        return cut if cut.shape == shape else Reshape(shape)(cut)
 
 
 def _unpacked(name: str, values: Sequence[Any]) -> tuple[int, ...]:

@@ -19,13 +19,20 @@ from rumus.autograd._engine import backward
 from rumus.autograd._store import GradientStore
 
 from ._arithmetic import Arithmetic
+from ._indexing import Indexing
 from ._mutation import Mutation
 from ._ops.movement import Cast, Move
 from ._reduction import Reduction
 from ._shaping import Shaping
 
 
-class Tensor(Arithmetic["Tensor"], Reduction["Tensor"], Shaping["Tensor"], Mutation["Tensor"]):
+class Tensor(
+    Arithmetic["Tensor"],
+    Reduction["Tensor"],
+    Shaping["Tensor"],
+    Indexing["Tensor"],
+    Mutation["Tensor"],
+):
     """Numbers of one dtype in a grid, on one device.
 
     Args:

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from .creation import Creation
 from .elementwise import Elementwise
+from .indexing import Indexing
 from .kinds import A
 from .layer_norm import LayerNorm
 from .matmul import MatMul
@@ -38,6 +39,7 @@ class Backend(
     LayerNorm[A],
     Memory[A],
     Sort[A],
+    Indexing[A],
     Protocol[A],
 ):
     """What a device can do with its arrays."""

@@ -2,6 +2,7 @@
 
 from .creation import Creation
 from .elementwise import Elementwise
+from .indexing import Indexing
 from .layer_norm import LayerNorm
 from .matmul import MatMul
 from .memory import Memory
@@ -13,6 +14,6 @@ from .sort import Sort
 
 
 class CpuBackend(
-    Creation, Random, Movement, Elementwise, Reduce, MatMul, Rows, LayerNorm, Memory, Sort
+    Creation, Random, Movement, Elementwise, Reduce, MatMul, Rows, LayerNorm, Memory, Sort, Indexing
 ):
     """Implements :class:`rumus._backends.contract.Backend` for ``numpy.ndarray``."""

@@ -1,0 +1,155 @@
+"""Elements chosen by their positions, and written there.
+
+Every function sees its first input as (outer, length, inner) and chooses along the middle axis.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rumus._backends.contract import Backend
+from rumus._core.dtypes import int32
+from rumus._core.shapes import Shape
+from rumus.autograd._function import Function
+
+Cut = tuple[int, int, int]
+
+
+class Gather(Function):
+    """Elements at positions, int32, of shape (outer or 1, count, inner or 1).
+
+    Args:
+        called: What error messages call the operation.
+        cut: (outer, length, inner).
+        shape: The result's.
+        wrap: Whether negative positions count from the end.
+        skip: A position that gets no gradient.
+    """
+
+    saves = (1,)
+
+    def __init__(
+        self, called: str, cut: Cut, shape: Shape, wrap: bool = True, skip: int | None = None
+    ) -> None:
+        self.called, self.cut, self.shape = called, cut, shape
+        self.wrap, self.skip = wrap, skip
+
+    @property
+    def name(self) -> str:
+        """The operation that a user called."""
+        return self.called
+
+    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
+        """Choose."""
+        a, index = arrays
+        self.before: Shape = a.shape
+        chosen = be.gather(be.reshape(a, self.cut), index, self.called, self.wrap)
+        return be.reshape(chosen, self.shape)
+
+    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
+        """The sums of the gradients of each position."""
+        (index,) = self.saved
+        outer, length, inner = self.cut
+        grads = be.reshape(grad, (outer, index.shape[1], inner))
+        slot = self.slot(0)
+        place = None if slot is None else be.reshape(slot, self.cut)
+        sums = be.sum_at(grads, index, length, self.called, self.skip, place)
+        return (slot if sums is place and slot is not None else be.reshape(sums, self.before)), None
+
+
+class SumAt(Function):
+    """Values (outer, count, inner) added up at positions of zeros (outer, length, inner).
+
+    Args:
+        called: What error messages call the operation.
+        length: Of the axis that positions are on.
+        shape: The result's.
+    """
+
+    saves = (1,)
+
+    def __init__(self, called: str, length: int, shape: Shape) -> None:
+        self.called, self.length, self.shape = called, length, shape
+
+    @property
+    def name(self) -> str:
+        """The operation that a user called."""
+        return self.called
+
+    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
+        """Add up."""
+        values, index = arrays
+        self.before: Shape = values.shape
+        return be.reshape(be.sum_at(values, index, self.length, self.called), self.shape)
+
+    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
+        """The gradient of each position, for all values that went there."""
+        (index,) = self.saved
+        outer, _, inner = self.before
+        return be.gather(be.reshape(grad, (outer, self.length, inner)), index, self.called), None
+
+
+class Put(Function):
+    """Values (outer, count, inner) in place of the elements at positions; the last one stays.
+
+    Args:
+        called: What error messages call the operation.
+        cut: (outer, length, inner).
+    """
+
+    saves = (1,)
+
+    def __init__(self, called: str, cut: Cut) -> None:
+        self.called, self.cut = called, cut
+
+    @property
+    def name(self) -> str:
+        """The operation that a user called."""
+        return self.called
+
+    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
+        """Copy, and write."""
+        a, index, values = arrays
+        self.before: Shape = values.shape
+        result = be.copy(a)
+        be.put(be.reshape(result, self.cut), index, values, self.called)
+        return result
+
+    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
+        """Zero where something was written, which gets the gradient if it stayed."""
+        (index,) = self.saved
+        grads = be.reshape(grad, self.cut)
+        into_a = into_values = None
+        if self.needs[0]:
+            zeros = be.expand(be.full((), 0, grad.dtype), self.before)
+            into_a = be.copy(grads)
+            be.put(into_a, index, zeros, self.called)
+            into_a = be.reshape(into_a, grad.shape)
+        if self.needs[2]:
+            into_values = be.elementwise(
+                "where", self.stays(be, index), be.gather(grads, index, self.called), 0.0
+            )
+        return into_a, None, into_values
+
+    def stays(self, be: Backend[Any], index: Any) -> Any:
+        """Whether each value is the last one at its position."""
+        length = self.cut[1]
+        outer, count, inner = index.shape
+        numbers = be.reshape(be.iota(count), (1, count, 1))
+        last = be.full((outer, length, inner), 0, int32)
+        be.put(last, index, be.expand(numbers, index.shape), self.called)
+        return be.elementwise("eq", be.gather(last, index, self.called), numbers)
+
+
+def locate(be: Backend[Any], indices: list[Any], lengths: list[int], name: str) -> Any:
+    """Positions in row-major order of ``lengths`` of indices that broadcast to one shape."""
+    flat: Any = None
+    for index, length in zip(indices, lengths, strict=True):
+        column = be.reshape(index, (1, index.size, 1))
+        inside = be.reshape(be.positions(column, length, name), index.shape)
+        flat = (
+            inside
+            if flat is None
+            else be.elementwise("add", be.elementwise("mul", flat, length), inside)
+        )
+    return flat
