@@ -91,7 +91,7 @@ fn main(
       for (var i = local; i < HALF; i += 256u) { atomicStore(&memory[i], 0u); }
       workgroupBarrier();
       for (var j = 0u; j < KEYS; j++) {  // unroll
-        let digit = select(15u, digit_of(bits[j]) >> low & 15u, j * 256u + local < count);
+        let digit = select(15u, (digit_of(bits[j]) >> low) & 15u, j * 256u + local < count);
         ranks[j] = (j * 8u + local / 32u) * 16u + digit;
         atomicOr(&memory[ranks[j]], bit);
       }
