@@ -31,6 +31,17 @@ from rumus._core.watch import Watch
 from rumus.autograd._arena import Arena, Slot, pack
 
 from .__about__ import __version__
+from ._counting import (
+    bincount,
+    bucketize,
+    nonzero,
+    searchsorted,
+    unique,
+    unique_all,
+    unique_counts,
+    unique_inverse,
+    unique_values,
+)
 from ._creation import (
     arange,
     from_numpy,
@@ -45,6 +56,8 @@ from ._creation import (
 )
 from ._joining import cat, maximum, minimum, stack, where
 from ._matrix import matmul
+from ._scanning import cummax, cummin, cumprod, cumsum, logcumsumexp
+from ._sorting import ValuesAndIndices, argsort, kthvalue, median, sort, topk
 from ._tensor import Tensor
 
 __all__ = [
@@ -67,11 +80,19 @@ __all__ = [
     "StateDictError",
     "Tensor",
     "TensorBase",
+    "ValuesAndIndices",
     "Watch",
     "__version__",
     "arange",
+    "argsort",
+    "bincount",
     "bool_",
+    "bucketize",
     "cat",
+    "cummax",
+    "cummin",
+    "cumprod",
+    "cumsum",
     "default_generator",
     "float16",
     "float32",
@@ -80,22 +101,34 @@ __all__ = [
     "get_num_threads",
     "int32",
     "is_grad_enabled",
+    "kthvalue",
+    "logcumsumexp",
     "manual_seed",
     "matmul",
     "maximum",
+    "median",
     "minimum",
     "no_grad",
+    "nonzero",
     "ones",
     "ones_like",
     "pack",
     "rand",
     "randn",
+    "searchsorted",
     "set_num_threads",
+    "sort",
     "stack",
     "structure_version",
     "tensor",
+    "topk",
     "tree",
     "uint8",
+    "unique",
+    "unique_all",
+    "unique_counts",
+    "unique_inverse",
+    "unique_values",
     "where",
     "zeros",
     "zeros_like",

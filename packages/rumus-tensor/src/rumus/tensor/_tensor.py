@@ -22,6 +22,7 @@ from ._arithmetic import Arithmetic
 from ._indexing import Indexing
 from ._mutation import Mutation
 from ._ops.movement import Cast, Move
+from ._ordering import Ordering
 from ._reduction import Reduction
 from ._shaping import Shaping
 
@@ -31,6 +32,7 @@ class Tensor(
     Reduction["Tensor"],
     Shaping["Tensor"],
     Indexing["Tensor"],
+    Ordering["Tensor"],
     Mutation["Tensor"],
 ):
     """Numbers of one dtype in a grid, on one device.

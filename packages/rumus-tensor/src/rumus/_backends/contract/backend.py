@@ -25,6 +25,7 @@ from .movement import Movement
 from .random import Random
 from .reduce import Reduce
 from .rows import Rows
+from .scan import Scan
 from .sort import Sort
 
 
@@ -40,6 +41,7 @@ class Backend(
     Memory[A],
     Sort[A],
     Indexing[A],
+    Scan[A],
     Protocol[A],
 ):
     """What a device can do with its arrays."""

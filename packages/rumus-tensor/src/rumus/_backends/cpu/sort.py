@@ -1,4 +1,4 @@
-"""Sorting rows."""
+"""The order of elements in rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,30 @@ def sort(a: Array, descending: bool = False, bits: int | None = None) -> tuple[A
     return np.take_along_axis(a, order, 1), order.astype(np.int32)
 
 
+def search(edges: Array, values: Array, right: bool) -> Array:
+    """How many edges are below each value, or not above it."""
+    if len(edges) == 1:
+        side: Any = "right" if right else "left"
+        return np.searchsorted(edges[0], values, side).astype(np.int32)
+    low = np.zeros(values.shape, np.intp)
+    high = np.full(values.shape, edges.shape[1])
+    for _ in range(edges.shape[1].bit_length()):
+        middle = (low + high) // 2
+        edge = np.take_along_axis(edges, np.minimum(middle, edges.shape[1] - 1), 1)
+        is_below = ~_less(values, edge) if right else _less(edge, values)
+        is_below &= low < high
+        low = np.where(is_below, middle + 1, low)
+        high = np.where(is_below, high, middle)
+    return low.astype(np.int32)
+
+
+def _less(a: Array, b: Array) -> Array:
+    """Whether a is before b in numpy's order, where NaN comes last."""
+    return np.asarray((a < b) | ((b != b) & (a == a)))
+
+
 class Sort:
     """The family's part of the backend."""
 
     sort = staticmethod(sort)
+    search = staticmethod(search)

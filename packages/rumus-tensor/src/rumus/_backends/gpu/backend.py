@@ -10,10 +10,22 @@ from .movement import Movement
 from .random import Random
 from .reduce import Reduce
 from .rows import Rows
+from .scan import Scan
 from .sort import Sort
 
 
 class GpuBackend(
-    Creation, Random, Movement, Elementwise, Reduce, MatMul, Rows, LayerNorm, Memory, Sort, Indexing
+    Creation,
+    Random,
+    Movement,
+    Elementwise,
+    Reduce,
+    MatMul,
+    Rows,
+    LayerNorm,
+    Memory,
+    Sort,
+    Indexing,
+    Scan,
 ):
     """Implements :class:`rumus._backends.contract.Backend` for :class:`rumus.gpu.GpuArray`."""

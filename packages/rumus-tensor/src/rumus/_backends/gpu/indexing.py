@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from functools import cache
 
-import numpy as np
-
 from rumus._core.dtypes import float32, int32, is_float
 from rumus._core.errors import IndexRangeError
 from rumus._core.indexing import out_of_range
-from rumus.gpu import GpuArray, Pipeline, _capture, _faults, empty, from_host, to_host, zeros
+from rumus.gpu import GpuArray, Pipeline, _capture, _faults, empty, zeros
 
 from .elementwise import elementwise
 from .kernels import WORKGROUP, grid, kernel
 from .movement import WIDE, assign
+from .scan import selected
 from .segments import segment_sums
-from .wgsl import REGISTER, declare_loads, declare_output, dtype_name
+from .wgsl import REGISTER, declare_loads, declare_output, dtype_name, math_source
 
 
 def positions(index: GpuArray, length: int, name: str, wrap: bool = True) -> GpuArray:
@@ -123,7 +122,9 @@ def flat_nonzero(a: GpuArray) -> GpuArray:
         "selects elements by a mask, and their number is known only when it is read back "
         "(where(mask, a, b) and masked_fill keep the shape, and can be captured)"
     )
-    return from_host(np.flatnonzero(to_host(a)).astype(np.int32), a.device_index)
+    mask = elementwise("ne", [a, 0])
+    flat = GpuArray(mask.storage, (mask.size,), (1,), 0, mask.dtype)
+    return selected(flat)
 
 
 def broadcast_steps(index: GpuArray) -> tuple[int, int, int]:
@@ -149,7 +150,8 @@ def fault_code(name: str) -> int:
 @cache
 def gather_pipeline(dtype: str, vectors: bool) -> Pipeline:
     """A variant of ``gather.wgsl``."""
-    prelude = f"alias T = {REGISTER[dtype]};\n" + declare_loads(0, "x", dtype, vectors)
+    prelude = math_source("math") + f"alias T = {REGISTER[dtype]};\n"
+    prelude += declare_loads(0, "x", dtype, vectors)
     prelude += declare_output(2, "output", dtype)
     return kernel("gather").variant(prelude=prelude, VECTORS=vectors)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from rumus._core.dtypes import float32, int32
 from rumus.gpu import GpuArray, empty
 
-from .kernels import WORKGROUP, plane
+from .kernels import WORKGROUP, grid, plane
 from .movement import contiguous
 from .row_source import as_dtype
 from .sort_source import (
@@ -23,6 +23,7 @@ from .sort_source import (
     rows_pipeline,
     scan_pipeline,
     scatter_pipeline,
+    search_pipeline,
 )
 from .wgsl import dtype_name
 
@@ -87,7 +88,22 @@ def _sort_long(keys: Keys, a: GpuArray, values: GpuArray, columns: GpuArray) -> 
         source, origins = target, target_columns
 
 
+def search(edges: GpuArray, values: GpuArray, right: bool) -> GpuArray:
+    """See ``Backend.search``."""
+    edges, values = contiguous(edges), contiguous(values)
+    result = empty(values.shape, int32, values.device_index)
+    if result.size:
+        (rows, length), count = edges.shape, values.shape[1]
+        step = 0 if rows == 1 else length
+        words = values.size, count, length, step, edges.offset, values.offset
+        groups = grid(values.size, WORKGROUP, values.device_index)
+        pipeline = search_pipeline(dtype_name(edges.dtype), right)
+        pipeline.dispatch([edges, values, result], words, groups)
+    return result
+
+
 class Sort:
     """The family's part of the backend."""
 
     sort = staticmethod(sort)
+    search = staticmethod(search)

@@ -21,10 +21,10 @@ DIGIT = 8
 
 BITS = {"float32": 32, "int32": 32, "float16": 16, "uint8": 8, "bool": 1}
 _FETCH = {
-    32: "input[e]",
-    16: "(input[e / 2u] >> (e % 2u * 16u)) & 0xffffu",
-    8: "(input[e / 4u] >> (e % 4u * 8u)) & 0xffu",
-    1: "(input[e / 4u] >> (e % 4u * 8u)) & 0xffu",
+    32: "{0}[e]",
+    16: "({0}[e / 2u] >> (e % 2u * 16u)) & 0xffffu",
+    8: "({0}[e / 4u] >> (e % 4u * 8u)) & 0xffu",
+    1: "({0}[e / 4u] >> (e % 4u * 8u)) & 0xffu",
 }
 _FLOAT = (
     "let size = bits & {size}; "
@@ -55,10 +55,14 @@ class Keys(NamedTuple):
 
 def _elements(keys: Keys, first: bool) -> str:
     """``fetch(e)`` of the array to be sorted, or of what a pass has written."""
-    loaded = _FETCH[BITS[keys.dtype] if first else 32]
+    return _fetch(0, "input", "fetch", BITS[keys.dtype] if first else 32)
+
+
+def _fetch(binding: int, name: str, function: str, bits: int) -> str:
+    """An input whose elements are loaded as their bits."""
     return (
-        "@group(0) @binding(0) var<storage, read> input: array<u32>;\n"
-        f"fn fetch(e: u32) -> u32 {{ return {loaded}; }}\n"
+        f"@group(0) @binding({binding}) var<storage, read> {name}: array<u32>;\n"
+        f"fn {function}(e: u32) -> u32 {{ return {_FETCH[bits].format(name)}; }}\n"
     )
 
 
@@ -121,3 +125,12 @@ def scatter_pipeline(keys: Keys, width: int, first: bool, last: bool) -> Pipelin
 def _scatter_kernel() -> Kernel:
     source = unroll(read_shader("sort_scatter.wgsl"), {"KEYS": _PER_INVOCATION})
     return Kernel(source, name="sort_scatter", trusted=True)
+
+
+@cache
+def search_pipeline(dtype: str, right: bool) -> Pipeline:
+    """A variant of ``search.wgsl``."""
+    bits = BITS[dtype]
+    prelude = _fetch(0, "edges", "fetch_edges", bits) + _fetch(1, "values", "fetch_values", bits)
+    prelude += _key(Keys(dtype, bits, plain=False, descending=False))
+    return kernel("search").variant(prelude=prelude, RIGHT=right)

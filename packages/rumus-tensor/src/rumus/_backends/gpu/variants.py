@@ -10,7 +10,7 @@ from rumus._backends.table import KINDS
 from rumus._core.dtypes import LATTICE
 from rumus.gpu import Pipeline
 
-from . import layer_norm, random, reduce, reduce_arg, rows, sort_source
+from . import layer_norm, random, reduce, reduce_arg, rows, scan_source, sort_source
 from .elementwise import exponents_pipeline
 from .elementwise_source import EXPRESSIONS, Input, Step, build_source
 from .kernels import WORKGROUP, kernel
@@ -40,6 +40,8 @@ def every_variant() -> Iterator[tuple[str, Pipeline]]:
     yield from _row_kernels()
     yield from _layer_norms()
     yield from _sorts()
+    yield from _scans()
+    yield "selected", kernel("selected").variant()
     for normal in (False, True):
         yield f"random normal={normal}", random.random_pipeline(normal)
 
@@ -197,3 +199,19 @@ def _sorts() -> Iterator[tuple[str, Pipeline]]:
             what = f"{keys} {first} {last}"
             yield f"sort_count {what}", sort_source.count_pipeline(keys, width, first)
             yield f"sort_scatter {what}", sort_source.scatter_pipeline(keys, width, first, last)
+    for dtype, right in product(DTYPES, (False, True)):
+        yield f"search {dtype} {right}", sort_source.search_pipeline(dtype, right)
+
+
+def _scans() -> Iterator[tuple[str, Pipeline]]:
+    ways = [
+        (vectors, reverse, totals, carried)
+        for vectors, reverse in product((False, True), (False, True))
+        for totals, carried in ((False, False), (True, False), (False, True))
+    ]
+    some = [(vectors, False, False, False) for vectors in (False, True)]
+    for op, dtype in (*product(("sum", "prod", "max", "min"), DTYPES), ("logaddexp", "float16")):
+        for way in ways if (op, dtype) == ("sum", "float32") else some:
+            what = f"{op} {dtype} {way}"
+            yield f"scan_rows {what}", scan_source.rows_pipeline(op, dtype, WORKGROUP, *way)
+            yield f"scan_columns {what}", scan_source.columns_pipeline(op, dtype, *way)
