@@ -43,21 +43,30 @@ from ._counting import (
     unique_values,
 )
 from ._creation import (
-    arange,
     from_numpy,
     full,
     ones,
-    ones_like,
     rand,
     randn,
     tensor,
     zeros,
-    zeros_like,
 )
 from ._joining import cat, maximum, minimum, stack, where
+from ._likes import empty_like, full_like, ones_like, rand_like, randn_like, zeros_like
 from ._matrix import matmul
+from ._random import (
+    bernoulli,
+    exponential,
+    multinomial,
+    normal,
+    randint,
+    randperm,
+    trunc_normal,
+    uniform,
+)
 from ._scanning import cummax, cummin, cumprod, cumsum, logcumsumexp
 from ._sorting import ValuesAndIndices, argsort, kthvalue, median, sort, topk
+from ._spaced import arange, eye, linspace, logspace, tri
 from ._tensor import Tensor
 
 __all__ = [
@@ -85,6 +94,7 @@ __all__ = [
     "__version__",
     "arange",
     "argsort",
+    "bernoulli",
     "bincount",
     "bool_",
     "bucketize",
@@ -94,27 +104,39 @@ __all__ = [
     "cumprod",
     "cumsum",
     "default_generator",
+    "empty_like",
+    "exponential",
+    "eye",
     "float16",
     "float32",
     "from_numpy",
     "full",
+    "full_like",
     "get_num_threads",
     "int32",
     "is_grad_enabled",
     "kthvalue",
+    "linspace",
     "logcumsumexp",
+    "logspace",
     "manual_seed",
     "matmul",
     "maximum",
     "median",
     "minimum",
+    "multinomial",
     "no_grad",
     "nonzero",
+    "normal",
     "ones",
     "ones_like",
     "pack",
     "rand",
+    "rand_like",
+    "randint",
     "randn",
+    "randn_like",
+    "randperm",
     "searchsorted",
     "set_num_threads",
     "sort",
@@ -123,7 +145,10 @@ __all__ = [
     "tensor",
     "topk",
     "tree",
+    "tri",
+    "trunc_normal",
     "uint8",
+    "uniform",
     "unique",
     "unique_all",
     "unique_counts",

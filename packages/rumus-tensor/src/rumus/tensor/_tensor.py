@@ -19,8 +19,8 @@ from rumus.autograd._engine import backward
 from rumus.autograd._store import GradientStore
 
 from ._arithmetic import Arithmetic
+from ._drawing import Drawing
 from ._indexing import Indexing
-from ._mutation import Mutation
 from ._ops.movement import Cast, Move
 from ._ordering import Ordering
 from ._reduction import Reduction
@@ -33,7 +33,7 @@ class Tensor(
     Shaping["Tensor"],
     Indexing["Tensor"],
     Ordering["Tensor"],
-    Mutation["Tensor"],
+    Drawing["Tensor"],
 ):
     """Numbers of one dtype in a grid, on one device.
 

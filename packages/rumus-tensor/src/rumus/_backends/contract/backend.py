@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from .check import Check
 from .creation import Creation
 from .elementwise import Elementwise
 from .indexing import Indexing
@@ -40,6 +41,7 @@ class Backend(
     LayerNorm[A],
     Memory[A],
     Sort[A],
+    Check[A],
     Indexing[A],
     Scan[A],
     Protocol[A],

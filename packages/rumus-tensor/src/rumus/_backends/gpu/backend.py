@@ -1,5 +1,6 @@
 """The GPU's table of primitives."""
 
+from .check import Check
 from .creation import Creation
 from .elementwise import Elementwise
 from .indexing import Indexing
@@ -27,5 +28,6 @@ class GpuBackend(
     Sort,
     Indexing,
     Scan,
+    Check,
 ):
     """Implements :class:`rumus._backends.contract.Backend` for :class:`rumus.gpu.GpuArray`."""

@@ -10,7 +10,7 @@ from rumus._backends.table import KINDS
 from rumus._core.dtypes import LATTICE
 from rumus.gpu import Pipeline
 
-from . import layer_norm, random, reduce, reduce_arg, rows, scan_source, sort_source
+from . import check, layer_norm, random, reduce, reduce_arg, rows, scan_source, sort_source
 from .elementwise import exponents_pipeline
 from .elementwise_source import EXPRESSIONS, Input, Step, build_source
 from .kernels import WORKGROUP, kernel
@@ -34,6 +34,7 @@ def every_variant() -> Iterator[tuple[str, Pipeline]]:
     yield from _elementwise_modes()
     yield "transpose", kernel("transpose").variant()
     yield "check_exponents", exponents_pipeline()
+    yield "check", check.check_pipeline()
     yield "mean_of_kept", kernel("mean_of_kept").variant()
     yield from _reductions()
     yield from _products()
@@ -42,8 +43,8 @@ def every_variant() -> Iterator[tuple[str, Pipeline]]:
     yield from _sorts()
     yield from _scans()
     yield "selected", kernel("selected").variant()
-    for normal in (False, True):
-        yield f"random normal={normal}", random.random_pipeline(normal)
+    for kind in ("uniform", "normal", "integer"):
+        yield f"random {kind}", random.random_pipeline(kind)
 
 
 def arity(op: str) -> int:
