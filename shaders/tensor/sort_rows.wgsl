@@ -12,19 +12,44 @@ struct Params { rows: u32, length: u32, offset: u32 }
 @group(0) @binding(3) var<uniform> params: Params;
 
 const ELEMENTS = 1024u;
+const NOTHING = 0u;
+const BETWEEN = 1u;
+const MIRRORED = 2u;
 
 var<workgroup> keys: array<u32, ELEMENTS>;
 var<workgroup> origins: array<u32, ELEMENTS>;
 
-fn order(low: u32, high: u32) {
-  let a = vec2<u32>(keys[low], origins[low]);
-  let b = vec2<u32>(keys[high], origins[high]);
-  if (b.x < a.x || (b.x == a.x && b.y < a.y)) {
-    keys[low] = b.x;
-    origins[low] = b.y;
-    keys[high] = a.x;
-    origins[high] = a.y;
+// A key and the column that it came from.
+fn element(e: u32) -> vec2<u32> { return vec2<u32>(keys[e], origins[e]); }
+
+fn place(e: u32, given: vec2<u32>) {
+  keys[e] = given.x;
+  origins[e] = given.y;
+}
+
+fn ordered(a: vec2<u32>, b: vec2<u32>) -> vec4<u32> {
+  return select(vec4<u32>(a, b), vec4<u32>(b, a), b.x < a.x || (b.x == a.x && b.y < a.y));
+}
+
+// The last step of the network on two pairs of neighbours, after the step before it: between the
+// pairs, or between the elements of the one and the mirror image of the other.
+fn order(places: vec4<u32>, before: u32) {
+  var left = vec4<u32>(element(places.x), element(places.y));
+  var right = vec4<u32>(element(places.z), element(places.w));
+  if (before != NOTHING) {
+    let other = select(right, right.zwxy, before == MIRRORED);
+    let first = ordered(left.xy, other.xy);
+    let second = ordered(left.zw, other.zw);
+    left = vec4<u32>(first.xy, second.xy);
+    right = vec4<u32>(first.zw, second.zw);
+    right = select(right, right.zwxy, before == MIRRORED);
   }
+  left = ordered(left.xy, left.zw);
+  right = ordered(right.xy, right.zw);
+  place(places.x, left.xy);
+  place(places.y, left.zw);
+  place(places.z, right.xy);
+  place(places.w, right.zw);
 }
 
 @compute @workgroup_size(256)
@@ -45,11 +70,24 @@ fn main(
   }
   workgroupBarrier();
   for (var block = 2u; block <= SPAN; block *= 2u) {
-    for (var reach = block / 2u; reach > 0u; reach /= 2u) {
-      for (var pair = local; pair < ELEMENTS / 2u; pair += 256u) {
-        let low = pair / reach * reach * 2u + pair % reach;
-        order(low, select(low + reach, low ^ (block - 1u), reach == block / 2u));
-      }
+    // The first step of a block pairs an element with its mirror image.
+    var reach = block / 2u;
+    if (reach > 1u) {
+      let quarter = reach / 2u;
+      let i = local / quarter * block + local % quarter;
+      let mirror = local / quarter * block + block - 1u - local % quarter;
+      order(vec4<u32>(i, i + quarter, mirror - quarter, mirror), MIRRORED);
+      reach /= 4u;
+      workgroupBarrier();
+    }
+    for (; reach > 1u; reach /= 4u) {
+      let half = reach / 2u;
+      let i = local / half * reach * 2u + local % half;
+      order(vec4<u32>(i, i + half, i + reach, i + reach + half), BETWEEN);
+      workgroupBarrier();
+    }
+    if (reach == 1u) {
+      order(4u * local + vec4<u32>(0u, 1u, 2u, 3u), NOTHING);
       workgroupBarrier();
     }
   }
