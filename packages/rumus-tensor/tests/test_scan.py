@@ -48,9 +48,8 @@ def numbers(op, shape, dtype="float32", seed=0):
     return rng.normal(size=shape).astype(dtype)
 
 
-@pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize(("shape", "axis"), LAYOUTS, ids=str)
-@pytest.mark.parametrize("op", SCANS)
+@pytest.mark.parametrize(("op", "reverse"), [*((op, False) for op in SCANS), ("sum", True)])
 def test_each_element_meets_all_before_it(op, shape, axis, reverse, device, monkeypatch):
     monkeypatch.setattr(gpu_scan, "FULL", 4)
     be = backend_of(Device(device))
@@ -119,9 +118,10 @@ FUNCTIONS = {
 }
 
 
-@pytest.mark.parametrize("zeros", [0, 1, 2])
 @pytest.mark.parametrize("axis", [0, 1])
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize(
+    ("name", "zeros"), [*((name, 0) for name in FUNCTIONS), ("cumprod", 1), ("cumprod", 2)]
+)
 def test_gradients_equal_differences_also_where_factors_are_zero(name, axis, zeros, device):
     ours, theirs = FUNCTIONS[name]
     rng = np.random.default_rng(axis)
@@ -130,8 +130,6 @@ def test_gradients_equal_differences_also_where_factors_are_zero(name, axis, zer
         a[k + 1, :] = a[:, 2 * k + 1] = 0
     x = Parameter(tensor(a, "float32", device))
     grad = (ours(x, axis) * tensor(weights, "float32", device)).sum().backward().get(x.id).numpy()
-    if name in ("cummax", "cummin") and zeros:
-        return  # has no derivative where elements are equal
     wanted = np.empty_like(a)
     for at in np.ndindex(a.shape):
         step = np.zeros_like(a)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rumus._backends.gpu import sort as gpu_sort
 from rumus._backends.gpu.sort_source import SHORT, TILE
@@ -173,3 +175,34 @@ def test_rows_of_more_than_2_to_the_24_elements_are_sorted(device):
     np.testing.assert_array_equal(values, np.sort(a))
     np.testing.assert_array_equal(a[0][columns[0]], values[0])
     assert np.all((np.diff(columns[0]) > 0) | (np.diff(values[0]) > 0))
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_random_programs_of_orders_and_scans_equal_numpys(data, device):
+    shape = tuple(data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=3)))
+    a = np.random.default_rng(data.draw(st.integers(0, 99))).integers(-4, 5, shape)
+    a = a.astype(data.draw(st.sampled_from(["float32", "int32", "float16"])))
+    t = tensor(a, device=device)
+    for _ in range(data.draw(st.integers(1, 4))):
+        axis = data.draw(st.integers(-a.ndim, a.ndim - 1))
+        step = data.draw(
+            st.sampled_from(["sort", "descend", "argsort", "cumsum", "cummax", "flip"])
+        )
+        if step == "sort":
+            a, t = np.sort(a, axis), t.sort(axis)
+        elif step == "descend":
+            a, t = np.flip(np.sort(a, axis), axis), t.sort(axis, descending=True)
+        elif step == "argsort":
+            a, t = np.argsort(a, axis, kind="stable").astype(np.int32), t.argsort(axis)
+        elif step == "cumsum":
+            dtype = a.dtype if a.dtype.kind == "f" else np.int32
+            a, t = np.cumsum(a, axis).astype(dtype), t.cumsum(axis)
+        elif step == "cummax":
+            a, t = np.maximum.accumulate(a, axis), t.cummax(axis).values
+        else:
+            a, t = a[::-1], t[::-1]
+    np.testing.assert_array_equal(t.numpy(), a)
+    assert t.dtype == a.dtype

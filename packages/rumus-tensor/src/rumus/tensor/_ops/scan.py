@@ -10,32 +10,32 @@ from rumus.autograd._function import Function
 
 
 class CumSum(Function):
-    """Sums along an axis."""
+    """Sums along an axis, or with ``reverse`` from its end."""
 
-    def __init__(self, axis: int) -> None:
-        self.axis = axis
+    def __init__(self, axis: int, reverse: bool = False) -> None:
+        self.axis, self.reverse = axis, reverse
 
     def forward(self, be: Backend[Any], *arrays: Any) -> Any:
         """Add up."""
-        return be.scan("sum", arrays[0], self.axis)
+        return be.scan("sum", arrays[0], self.axis, self.reverse)
 
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
         """The sums of what comes behind."""
-        return (be.scan("sum", grad, self.axis, reverse=True),)
+        return (be.scan("sum", grad, self.axis, not self.reverse),)
 
 
 class CumProd(Function):
-    """Products along an axis."""
+    """Products along an axis, or with ``reverse`` from its end."""
 
     saves = (0,)
     saves_output = True
 
-    def __init__(self, axis: int) -> None:
-        self.axis = axis
+    def __init__(self, axis: int, reverse: bool = False) -> None:
+        self.axis, self.reverse = axis, reverse
 
     def forward(self, be: Backend[Any], *arrays: Any) -> Any:
         """Multiply."""
-        return be.scan("prod", arrays[0], self.axis)
+        return be.scan("prod", arrays[0], self.axis, self.reverse)
 
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
         """The sum of gradient times product from here on, over the element.
@@ -45,9 +45,10 @@ class CumProd(Function):
         """
         x, y = self.saved[0], self.output
         is_zero = be.elementwise("eq", x, 0.0)
-        zeros = be.scan("sum", is_zero, self.axis)
+        zeros = be.scan("sum", is_zero, self.axis, self.reverse)
         first = be.elementwise("logical_and", is_zero, be.elementwise("eq", zeros, 1))
-        others = be.scan("prod", be.elementwise("where", first, 1.0, x), self.axis)
+        without = be.elementwise("where", first, 1.0, x)
+        others = be.scan("prod", without, self.axis, self.reverse)
         before = self._sums(be, be.elementwise("mul", grad, y))
         at = self._sums(be, be.elementwise("mul", grad, others))
         ratio = be.elementwise("div", before, be.elementwise("where", is_zero, 1.0, x))
@@ -55,7 +56,7 @@ class CumProd(Function):
         return (be.elementwise("where", first, at, result),)
 
     def _sums(self, be: Backend[Any], products: Any) -> Any:
-        return be.scan("sum", products, self.axis, reverse=True)
+        return be.scan("sum", products, self.axis, not self.reverse)
 
 
 class CumExtreme(Function):
@@ -91,17 +92,17 @@ class CumExtreme(Function):
 
 
 class LogCumSumExp(Function):
-    """The logarithms of sums of exponentials along an axis."""
+    """The logarithms of sums of exponentials along an axis, or with ``reverse`` from its end."""
 
     saves = (0,)
     saves_output = True
 
-    def __init__(self, axis: int) -> None:
-        self.axis = axis
+    def __init__(self, axis: int, reverse: bool = False) -> None:
+        self.axis, self.reverse = axis, reverse
 
     def forward(self, be: Backend[Any], *arrays: Any) -> Any:
         """Add up."""
-        return be.scan("logaddexp", arrays[0], self.axis)
+        return be.scan("logaddexp", arrays[0], self.axis, self.reverse)
 
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
         """``exp(x)`` times the sums of ``grad * exp(-y)`` behind, positive and negative apart."""
@@ -111,6 +112,6 @@ class LogCumSumExp(Function):
             size = be.elementwise("where", is_kept, be.elementwise("abs", grad), 1.0)
             logs = be.elementwise("sub", be.elementwise("log", size), self.output)
             kept = be.elementwise("where", is_kept, logs, -inf)
-            sums = be.scan("logaddexp", kept, self.axis, reverse=True)
+            sums = be.scan("logaddexp", kept, self.axis, not self.reverse)
             parts.append(be.elementwise("exp", be.elementwise("add", sums, self.saved[0])))
         return (be.elementwise("sub", *parts),)
