@@ -8,10 +8,12 @@ from rumus._backends.registry import backend_of
 from rumus._core.devices import Device
 from rumus.tensor import (
     ArgumentError,
+    DeviceError,
     DTypeError,
     ShapeError,
     bincount,
     bucketize,
+    histogram,
     nonzero,
     searchsorted,
     tensor,
@@ -109,6 +111,29 @@ def test_bincount_equals_numpys(minlength, device):
     assert bincount(tensor([True, False, True], device=device)).tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("options", [{}, {"bins": 7}, {"range": (-1.0, 1.5)}, {"bins": 1}], ids=str)
+def test_histogram_equals_numpys(options, device):
+    a = np.random.default_rng(3).normal(size=(40, 30)).astype(np.float32)
+    weights = np.random.default_rng(4).integers(0, 5, a.shape).astype(np.float32)
+    t, w = tensor(a, device=device), tensor(weights, device=device)
+    wanted, wanted_edges = np.histogram(a, **options)
+    counts, edges = histogram(t, **options)
+    np.testing.assert_array_equal(counts.numpy(), wanted)
+    np.testing.assert_allclose(edges.numpy(), wanted_edges, rtol=1e-5, atol=1e-6)
+    sums, _ = histogram(t, **options, weights=w)
+    np.testing.assert_array_equal(sums.numpy(), np.histogram(a, **options, weights=weights)[0])
+
+
+def test_histogram_takes_edges_and_leaves_out_nan(device):
+    t = tensor([0, 1, 1, 2, 3, 4, np.nan, np.inf], device=device)
+    edges = tensor([0, 1, 3], device=device)
+    counts, same = histogram(t, edges)
+    assert counts.tolist() == [1, 4] and same.tolist() == [0, 1, 3]
+    assert histogram(t[:0], 2)[0].tolist() == [0, 0]
+    assert histogram(t[1:3], 2)[1].tolist() == [0.5, 1.0, 1.5]
+    assert histogram(tensor([True, False, True], device=device), 2)[0].tolist() == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -120,6 +145,9 @@ def test_bincount_equals_numpys(minlength, device):
         (lambda t: searchsorted(t, t, "middle"), ArgumentError, "'middle'"),
         (lambda t: searchsorted(t.reshape(3, 1), t), ShapeError, "all axes but the last"),
         (lambda t: bucketize(t, t.reshape(3, 1)), ShapeError, "one axis"),
+        (lambda t: histogram(t, 0), ArgumentError, "0 intervals"),
+        (lambda t: histogram(t, 3, (2.0, 1.0)), ArgumentError, "ascending order, not 2.0"),
+        (lambda t: histogram(t, t[:1]), ShapeError, "at least 2"),
         (lambda t: nonzero(t[0]), ArgumentError, "with axes"),
     ],
 )
@@ -147,3 +175,11 @@ def test_positions_of_a_long_mask_are_found(n, device):
     a = (np.arange(n) % 7 == 3).astype(np.float32)
     got = be.to_host(be.flat_nonzero(be.from_host(a)))
     np.testing.assert_array_equal(got, np.flatnonzero(a))
+
+
+@pytest.mark.gpu
+def test_tensors_of_two_devices_are_refused():
+    here, there = zeros((3,), "int32"), zeros((3,), "int32", "gpu")
+    for call in (searchsorted, bincount, histogram, lambda a, b: histogram(a, 2, weights=b)):
+        with pytest.raises(DeviceError, match="move one"):
+            call(here, there)

@@ -31,17 +31,7 @@ from rumus._core.watch import Watch
 from rumus.autograd._arena import Arena, Slot, pack
 
 from .__about__ import __version__
-from ._counting import (
-    bincount,
-    bucketize,
-    nonzero,
-    searchsorted,
-    unique,
-    unique_all,
-    unique_counts,
-    unique_inverse,
-    unique_values,
-)
+from ._counting import bincount, bucketize, histogram, nonzero, searchsorted
 from ._creation import (
     from_numpy,
     full,
@@ -54,20 +44,13 @@ from ._creation import (
 from ._joining import cat, maximum, minimum, stack, where
 from ._likes import empty_like, full_like, ones_like, rand_like, randn_like, zeros_like
 from ._matrix import matmul
-from ._random import (
-    bernoulli,
-    exponential,
-    multinomial,
-    normal,
-    randint,
-    randperm,
-    trunc_normal,
-    uniform,
-)
+from ._multinomial import multinomial
+from ._random import bernoulli, exponential, normal, randint, randperm, trunc_normal, uniform
 from ._scanning import cummax, cummin, cumprod, cumsum, logcumsumexp
 from ._sorting import ValuesAndIndices, argsort, kthvalue, median, sort, topk
 from ._spaced import arange, eye, linspace, logspace, tri
 from ._tensor import Tensor
+from ._unique import unique, unique_all, unique_counts, unique_inverse, unique_values
 
 __all__ = [
     "Arena",
@@ -113,6 +96,7 @@ __all__ = [
     "full",
     "full_like",
     "get_num_threads",
+    "histogram",
     "int32",
     "is_grad_enabled",
     "kthvalue",

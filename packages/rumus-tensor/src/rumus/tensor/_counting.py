@@ -1,44 +1,22 @@
-"""Which elements there are, how often and where: results whose shapes depend on the data.
+"""Where elements are or belong, and how many there are.
 
-Such a shape is known when it is read back, so a captured step cannot have it: it is refused there.
+A shape that depends on the data is known when it is read back, so a captured step refuses it.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+from typing import Any
 
 import numpy as np
 
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase, TensorT
 from rumus._core.dtypes import bool_, common_dtype, float32, int32, is_float, uint8
-from rumus._core.errors import ArgumentError, DTypeError, ShapeError
+from rumus._core.errors import ArgumentError, DeviceError, DTypeError, ShapeError
 from rumus._core.shapes import whole_number
 
 from ._operand import Operand, operand
-
-
-class UniqueAll(NamedTuple):
-    """What :func:`unique_all` returns."""
-
-    values: Any
-    indices: Any
-    inverse_indices: Any
-    counts: Any
-
-
-class UniqueCounts(NamedTuple):
-    """What :func:`unique_counts` returns."""
-
-    values: Any
-    counts: Any
-
-
-class UniqueInverse(NamedTuple):
-    """What :func:`unique_inverse` returns."""
-
-    values: Any
-    inverse_indices: Any
 
 
 def nonzero(x: TensorBase[TensorT]) -> tuple[TensorT, ...]:
@@ -57,7 +35,7 @@ def nonzero(x: TensorBase[TensorT]) -> tuple[TensorT, ...]:
     """
     if not x.ndim:
         raise ArgumentError("nonzero takes a tensor with axes; reshape it to (1,)")
-    _refuse_capture("nonzero", x, "where(condition, a, b) keeps the shape")
+    refuse_capture("nonzero", x, "where(condition, a, b) keeps the shape")
     be = backend_of(x.device)
     flat = be.flat_nonzero(x.array)
     index = be.reshape(flat, (1, flat.size, 1))
@@ -67,66 +45,6 @@ def nonzero(x: TensorBase[TensorT]) -> tuple[TensorT, ...]:
         grid = be.reshape(be.expand(steps, x.shape), (1, x.size, 1))
         found.append(x._wrap(be.reshape(be.gather(grid, index, "nonzero"), flat.shape), x.device))
     return tuple(found)
-
-
-def unique(
-    x: TensorBase[TensorT],
-    return_index: bool = False,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    *,
-    equal_nan: bool = True,
-) -> Any:
-    """The elements of a tensor, each once, in ascending order.
-
-    Args:
-        x: Of any shape.
-        return_index: Whether the positions of their first occurrences in row-major order follow.
-        return_inverse: Whether the number of each element of ``x`` among them follows, of the
-            shape of ``x``.
-        return_counts: Whether it follows how often they occur.
-        equal_nan: Whether all NaN are one element.
-
-    Returns:
-        A tensor with one axis, or a tuple of it and of what was asked for, int32.
-
-    Raises:
-        CaptureError: The step is being captured: their number depends on the data.
-
-    Example:
-        >>> from rumus.tensor import tensor
-        >>> values, counts = unique(tensor([3, 1, 3]), return_counts=True)
-        >>> values.tolist(), counts.tolist()
-        ([1, 3], [1, 2])
-    """
-    everything = _unique(x, equal_nan)
-    asked = return_index, return_inverse, return_counts
-    others = [part() for part, is_asked in zip(everything[1:], asked, strict=True) if is_asked]
-    return (everything[0], *others) if others else everything[0]
-
-
-def unique_all(x: TensorBase[TensorT]) -> UniqueAll:
-    """``(values, indices, inverse_indices, counts)`` of :func:`unique`; each NaN is its own."""
-    values, *others = _unique(x, equal_nan=False)
-    return UniqueAll(values, *(part() for part in others))
-
-
-def unique_counts(x: TensorBase[TensorT]) -> UniqueCounts:
-    """``(values, counts)`` of :func:`unique`; each NaN is its own."""
-    values, _, _, counts = _unique(x, equal_nan=False)
-    return UniqueCounts(values, counts())
-
-
-def unique_inverse(x: TensorBase[TensorT]) -> UniqueInverse:
-    """``(values, inverse_indices)`` of :func:`unique`; each NaN is its own."""
-    values, _, inverse, _ = _unique(x, equal_nan=False)
-    return UniqueInverse(values, inverse())
-
-
-def unique_values(x: TensorBase[TensorT]) -> TensorT:
-    """The values of :func:`unique`; each NaN is its own."""
-    values: TensorT = _unique(x, equal_nan=False)[0]
-    return values
 
 
 def searchsorted(
@@ -160,6 +78,7 @@ def searchsorted(
             f"searchsorted: values of shape {wanted.shape} and edges of shape {edges.shape}; the "
             "edges have one axis, or all axes but the last are equal"
         )
+    _check_device("searchsorted", edges, wanted)
     be = backend_of(edges.device)
     dtype = common_dtype([edges.dtype, wanted.dtype])
     rows = edges.size // edges.shape[-1] if edges.ndim > 1 and edges.size else 1
@@ -220,7 +139,7 @@ def bincount(
         raise ShapeError(f"bincount takes one axis, and weights of its shape, not {x.shape}{given}")
     if minlength < 0:
         raise ArgumentError(f"bincount: minlength is not negative, unlike {minlength}")
-    _refuse_capture("bincount", x, "index_add into zeros of a known length")
+    refuse_capture("bincount", x, "index_add into zeros of a known length")
     be = backend_of(x.device)
     numbers = _cast(be, x.array, int32)
     lowest, length = 0, minlength
@@ -229,49 +148,96 @@ def bincount(
         length = max(minlength, int(be.to_host(be.reduce("max", numbers, (0,), False))) + 1)
     if lowest < 0:
         raise ArgumentError(f"bincount: {lowest} is negative")
+    index = be.reshape(numbers, (1, x.size, 1))
+    return x._wrap(_sums(be, x, weights, index, length, "bincount"), x.device)
+
+
+def histogram(
+    x: TensorBase[TensorT],
+    bins: int | TensorBase = 10,
+    range: tuple[float, float] | None = None,
+    weights: TensorBase | None = None,
+) -> tuple[TensorT, TensorT]:
+    """How many elements are in each of some intervals, or the sums of their weights.
+
+    An interval holds its lower edge, and the last one its upper edge too. NaN is in none.
+
+    Args:
+        x: Of any shape.
+        bins: The number of intervals of equal length, or their edges, ascending.
+        range: The first and the last edge; by default the smallest and the largest element.
+        weights: Of the shape of ``x``. The sums are float32.
+
+    Returns:
+        ``(counts, edges)``: int32 or float32, and float32 or the edges that were given.
+
+    Raises:
+        ArgumentError: There are no intervals, or the range is not finite and ascending.
+        ShapeError: The edges have another number of axes than one, or the weights another shape.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> counts, edges = histogram(tensor([1.0, 2.0, 2.5, 4.0]), 3)
+        >>> counts.tolist(), edges.tolist()
+        ([1, 2, 1], [1.0, 2.0, 3.0, 4.0])
+    """
+    if weights is not None and weights.shape != x.shape:
+        raise ShapeError(f"histogram: weights of shape {weights.shape} for shape {x.shape}")
+    if isinstance(bins, TensorBase):
+        _check_device("histogram", x, bins)
+    be = backend_of(x.device)
+    values = be.reshape(_cast(be, x.array, float32), (1, x.size))
+    edges = _edges(be, values, bins, range)
+    count = edges.shape[0] - 1
+    line = be.reshape(_cast(be, edges, float32), (1, count + 1))
+    place = be.elementwise("sub", be.search(line, values, True), 1)
+    highest: Any = be.slice(line, [slice(0, 1, 1), slice(count, count + 1, 1)])
+    if not isinstance(bins, TensorBase) and range is None:
+        highest = math.inf  # all are inside, also where the last edge was rounded down
+    is_inside = be.elementwise("le", values, highest)
+    is_inside = be.elementwise("logical_and", is_inside, be.elementwise("ge", place, 0))
+    place = be.elementwise("minimum", place, count - 1)
+    place = be.elementwise("where", is_inside, place, count)
+    sums = _sums(be, x, weights, be.reshape(place, (1, x.size, 1)), count + 1, "histogram")
+    counts = be.slice(sums, [slice(0, count, 1)])
+    return x._wrap(counts, x.device), x._wrap(edges, x.device)
+
+
+def _edges(be: Any, values: Any, bins: Any, limits: tuple[float, float] | None) -> Any:
+    """The edges of the intervals of a histogram."""
+    if isinstance(bins, TensorBase):
+        if bins.ndim != 1 or bins.shape[0] < 2:
+            raise ShapeError(f"histogram: edges have one axis of at least 2, not {bins.shape}")
+        return bins.array
+    count = whole_number("histogram: bins", bins)
+    if count < 1:
+        raise ArgumentError(f"histogram: {count} intervals; take at least 1")
+    if limits is None and values.size:
+        low, high = (be.reduce(op, values, (0, 1), False) for op in ("min", "max"))
+        half = be.elementwise("where", be.elementwise("eq", low, high), 0.5, 0.0)
+        low, high = be.elementwise("sub", low, half), be.elementwise("add", high, half)
+        parts = be.constant(np.linspace(0, 1, count + 1, dtype=np.float32))
+        widths = be.elementwise("mul", be.elementwise("sub", high, low), parts)
+        return be.elementwise("add", low, widths)
+    low, high = limits or (0.0, 1.0)
+    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+        raise ArgumentError(f"histogram: a finite range in ascending order, not {low} to {high}")
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    return be.constant(np.linspace(low, high, count + 1).astype(np.float32))
+
+
+def _sums(
+    be: Any, x: TensorBase, weights: TensorBase | None, index: Any, length: int, name: str
+) -> Any:
+    """How many positions there are of each, or the sums of their weights."""
     if weights is None:
-        counted = be.expand(be.full((), 1, int32), x.shape)
+        counted = be.expand(be.full((), 1, int32), (1, x.size, 1))
     else:
-        counted = _cast(be, operand(x, weights.detach()).array, float32)  # type: ignore[union-attr]
-    column = be.reshape(be.contiguous(counted), (1, x.size, 1))
-    sums = be.sum_at(column, be.reshape(numbers, (1, x.size, 1)), length, "bincount")
-    return x._wrap(be.reshape(sums, (length,)), x.device)
-
-
-def _unique(x: TensorBase[TensorT], equal_nan: bool) -> tuple[Any, Any, Any, Any]:
-    """The values, and what computes their first positions, the inverse and the counts."""
-    _refuse_capture("unique", x, "sort(x) keeps the shape")
-    be, size = backend_of(x.device), x.size
-    values, columns = be.sort(be.reshape(x.array, (1, size)))
-    line, order = be.reshape(values, (size,)), be.reshape(columns, (size,))
-    begins = be.full((size,), True, bool_)
-    if size > 1:
-        former, latter = (be.slice(line, [slice(k, size - 1 + k, 1)]) for k in (0, 1))
-        is_equal = be.elementwise("matches" if equal_nan else "eq", former, latter)
-        begins = be.cat(
-            [be.slice(begins, [slice(0, 1, 1)]), be.elementwise("logical_not", is_equal)], 0
-        )
-    starts = be.flat_nonzero(begins)
-    count = starts.shape[0]
-
-    def chosen(a: Any) -> Any:
-        picked = be.gather(be.reshape(a, (1, size, 1)), be.reshape(starts, (1, count, 1)), "unique")
-        return x._wrap(be.reshape(picked, (count,)), x.device)
-
-    def inverse() -> Any:
-        numbers = be.elementwise("sub", be.scan("sum", begins, 0), 1)
-        target = be.full((1, size, 1), 0, int32)
-        index = be.reshape(order, (1, size, 1))
-        be.put(target, index, be.reshape(numbers, (1, size, 1)), "unique")
-        return x._wrap(be.reshape(target, x.shape), x.device)
-
-    def counts() -> Any:
-        some = min(1, count)
-        end = be.full((some,), size, int32)
-        ends = be.cat([be.slice(starts, [slice(some, count, 1)]), end], 0)
-        return x._wrap(be.elementwise("sub", ends, starts), x.device)
-
-    return chosen(line), lambda: chosen(order), inverse, counts
+        _check_device(name, x, weights)
+        given = _cast(be, weights.array, float32)
+        counted = be.reshape(be.contiguous(given), (1, x.size, 1))
+    return be.reshape(be.sum_at(counted, index, length, name), (length,))
 
 
 def _tensor_of(like: TensorBase[TensorT], value: Operand) -> TensorBase[TensorT]:
@@ -282,11 +248,23 @@ def _tensor_of(like: TensorBase[TensorT], value: Operand) -> TensorBase[TensorT]
     return like._wrap(backend_of(like.device).full((), found, dtype), like.device)
 
 
+def _check_device(name: str, a: TensorBase, b: TensorBase) -> None:
+    if a.device is not b.device:
+        raise DeviceError(
+            f"{name}: tensors are on {a.device} and {b.device}; move one with .to(device)"
+        )
+
+
 def _cast(be: Any, a: Any, dtype: np.dtype[Any]) -> Any:
     return a if a.dtype == dtype else be.elementwise("cast", a, dtype=dtype)
 
 
-def _refuse_capture(name: str, x: TensorBase, instead: str) -> None:
+def refuse_capture(name: str, x: TensorBase, instead: str) -> None:
+    """Refuse a shape that depends on the data in a captured step.
+
+    Raises:
+        CaptureError: With what can be captured instead.
+    """
     if x.device.kind == "gpu":
         from rumus.gpu import _capture
 

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 from rumus._core.base import TensorBase, TensorT
 from rumus._core.shapes import Axes
 
-from . import _counting, _scanning, _sorting
+from . import _counting, _scanning, _sorting, _unique
 from ._aliases import Aliases
 from ._sorting import ValuesAndIndices
 
@@ -93,7 +93,7 @@ class Ordering(TensorBase[TensorT]):
         equal_nan: bool = True,
     ) -> Any:
         """See :func:`rumus.tensor.unique`."""
-        return _counting.unique(
+        return _unique.unique(
             self, return_index, return_inverse, return_counts, equal_nan=equal_nan
         )
 
