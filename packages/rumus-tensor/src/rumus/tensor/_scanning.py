@@ -93,8 +93,8 @@ def logcumsumexp(x: TensorBase[TensorT], axis: int = -1, **aliases: Unpack[Alias
 
     Example:
         >>> from rumus.tensor import tensor
-        >>> logcumsumexp(tensor([1000.0, 1000.0])).tolist()
-        [1000.0, 1000.693115234375]
+        >>> logcumsumexp(tensor([-1000.0, 1000.0])).tolist()
+        [-1000.0, 1000.0]
     """
     if aliases:
         axis = axis_alias("logcumsumexp", aliases, axis, -1)
