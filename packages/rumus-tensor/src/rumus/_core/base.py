@@ -95,6 +95,11 @@ class TensorBase(Generic[TensorT]):
         """A tensor around an array; with a version, a view of the memory it counts."""
         raise NotImplementedError
 
+    @staticmethod
+    def _recorder(device: Device) -> Any:
+        """The primitives of a device, of tensors: what they do is recorded in the graph."""
+        raise NotImplementedError
+
     def _packed_array(self) -> Any:
         """A copy of the array in row-major order without gaps."""
         raise NotImplementedError

@@ -1,14 +1,15 @@
-"""The backward pass."""
+"""The backward pass: from the newest node of a graph to its leaves."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from rumus._backends.contract import Backend
 from rumus._backends.registry import backend_of
-from rumus._core.base import TensorBase, TensorT
+from rumus._core.base import TensorBase
+from rumus._core.devices import Device
 from rumus._core.dtypes import float16, float32
 from rumus._core.errors import AutogradError, DeviceError, ShapeError
 from rumus._core.versions import Version
@@ -19,69 +20,10 @@ from ._slots import active
 from ._store import GradientStore
 
 
-def backward(
-    loss: TensorBase[TensorT], grad: TensorBase | None, retain_graph: bool
-) -> GradientStore[TensorT]:
-    """The gradients of a tensor with respect to every parameter that it depends on.
-
-    Nodes are visited from the newest to the oldest, so contributions to one gradient are always
-    added in the same order.
-
-    Raises:
-        AutogradError: The tensor has no graph, the graph was freed, something saved was changed in
-            place, or a tensor of several elements comes without ``grad``.
-        ShapeError: ``grad`` has another shape than the tensor.
-        DeviceError: ``grad`` is on another device.
-    """
-    root = loss._edge()
-    if root is None:
-        raise AutogradError(
-            "this tensor depends on no parameter that requires a gradient, "
-            "or was computed under no_grad()"
-        )
-    seed = _seed(loss, grad)
-    run = _Run()
-    if not isinstance(root, Node):
-        run.leaves[root] = backend_of(loss.device).copy(seed)
-        return run.store()
-    order = _reachable(root)
-    run.count_contributions(order)
-    run.pending[root] = seed
-    for node in order:
-        run.step(node)
-    if not retain_graph:
-        for node in order:
-            node.free()
-    return run.store()
-
-
-def _seed(loss: TensorBase, grad: TensorBase | None) -> Any:
-    be = backend_of(loss.device)
-    if grad is None:
-        if loss.size != 1:
-            raise AutogradError(
-                f"backward() of a tensor of shape {loss.shape} needs grad, a tensor of that shape; "
-                "a loss is usually reduced with .mean() or .sum() first"
-            )
-        if loss.shape == () and loss.dtype == float32:
-            return be.one()
-        return be.full(loss.shape, 1.0, loss.dtype)
-    if not isinstance(grad, TensorBase):
-        raise AutogradError(
-            f"backward() takes a tensor as grad, not a {type(grad).__name__}; "
-            "to scale the gradients, scale the loss"
-        )
-    if grad.shape != loss.shape:
-        raise ShapeError(f"grad has shape {grad.shape}, the tensor has {loss.shape}")
-    if grad.device is not loss.device:
-        raise DeviceError(f"grad is on {grad.device}, the tensor on {loss.device}")
-    return _as_dtype(be, grad.array, loss.dtype)
-
-
-def _reachable(root: Node) -> list[Node]:
-    """All nodes that the root depends on, the newest first."""
-    seen = {root}
-    stack = [root]
+def reachable(roots: Iterable[Node | Leaf]) -> list[Node]:
+    """All nodes that the roots depend on, the newest first."""
+    seen = {root for root in roots if isinstance(root, Node)}
+    stack = list(seen)
     while stack:
         node = stack.pop()
         node.checked_function()
@@ -92,8 +34,10 @@ def _reachable(root: Node) -> list[Node]:
     return sorted(seen, key=lambda node: -node.order)
 
 
-class _Run:
-    """The state of one backward pass."""
+class Pass:
+    """One backward pass, over arrays."""
+
+    backend_of: Callable[[Device], Backend[Any]] = staticmethod(backend_of)
 
     def __init__(self) -> None:
         self.pending: dict[Node, Any] = {}
@@ -104,6 +48,50 @@ class _Run:
         """Those of float16 whose gradient is summed in float32."""
         self.leases: dict[Leaf, tuple[Any, Version]] = {}
         self.contributions: Counter[Leaf] = Counter()
+
+    def seed(self, output: TensorBase, grad: TensorBase | None) -> Any:
+        """The gradient of an output, to begin with."""
+        be = self.backend_of(output.device)
+        if grad is None:
+            if output.size != 1:
+                raise AutogradError(
+                    f"backward() of a tensor of shape {output.shape} needs grad, a tensor of that "
+                    "shape; a loss is usually reduced with .mean() or .sum() first"
+                )
+            if output.shape == () and output.dtype == float32:
+                return be.one()
+            return be.full(output.shape, 1.0, output.dtype)
+        if not isinstance(grad, TensorBase):
+            raise AutogradError(
+                f"backward() takes a tensor as grad, not a {type(grad).__name__}; "
+                "to scale the gradients, scale the loss"
+            )
+        if grad.shape != output.shape:
+            raise ShapeError(f"grad has shape {grad.shape}, the tensor has {output.shape}")
+        if grad.device is not output.device:
+            raise DeviceError(f"grad is on {grad.device}, the tensor on {output.device}")
+        return as_dtype(be, self.taken(grad), output.dtype)
+
+    def taken(self, tensor: TensorBase) -> Any:
+        """What the pass computes with, of a tensor."""
+        return tensor.array
+
+    def begin(self, root: Node | Leaf, seed: Any) -> None:
+        """Start from the gradient of an output."""
+        sums: dict[Any, Any] = self.pending if isinstance(root, Node) else self.leaves
+        be = self.backend_of(root.device)
+        if root in sums:
+            seed = be.elementwise("add", sums[root], seed)
+        sums[root] = seed if isinstance(root, Node) else be.copy(seed)
+
+    def go(self, nodes: list[Node], retain_graph: bool) -> None:
+        """Run the nodes backward, the newest first."""
+        self.count_contributions(nodes)
+        for node in nodes:
+            self.step(node)
+        if not retain_graph:
+            for node in nodes:
+                node.free()
 
     def count_contributions(self, nodes: list[Node]) -> None:
         """How many functions add to each parameter's gradient."""
@@ -119,15 +107,11 @@ class _Run:
             return
         self.own.discard(node)
         if node in self.wide:
-            grad = _as_dtype(backend_of(node.device), grad, float16)
+            grad = as_dtype(self.backend_of(node.device), grad, float16)
         function = node.checked_function()
         if function.is_part and self.add_part(node, function, grad):
             return
-        active.offer = lambda i: self.offer(node, i)
-        try:
-            grads = function.backward(backend_of(node.device), grad)
-        finally:
-            active.offer = None
+        grads = self.run(node, function, grad)
         if len(grads) != len(node.edges):
             raise AutogradError(
                 f"{function.name}.backward returned {len(grads)} gradients "
@@ -136,8 +120,8 @@ class _Run:
         for i, edge in enumerate(node.edges):
             if edge is None or grads[i] is None:
                 continue
-            be = backend_of(edge.device)
-            given = _checked(be, function, node, i, grads[i])
+            be = self.backend_of(edge.device)
+            given = self.checked(be, function, node, i, grads[i])
             sums: dict[Any, Any] = self.pending if isinstance(edge, Node) else self.leaves
             if edge in sums:
                 sums[edge] = be.elementwise("add", self.widened(be, sums, edge), given)
@@ -151,6 +135,35 @@ class _Run:
                 self.leaves[edge] = _owned(be, given, others)
             if function.is_part:
                 self.own.add(edge)
+
+    def run(self, node: Node, function: Operation, grad: Any) -> tuple[Any | None, ...]:
+        """The gradients of the inputs of one node."""
+        active.offer = lambda i: self.offer(node, i)
+        try:
+            return function.backward(backend_of(node.device), grad)
+        finally:
+            active.offer = None
+
+    def checked(self, be: Backend[Any], function: Operation, node: Node, i: int, grad: Any) -> Any:
+        """The gradient of an input in its dtype and on its device, if it can be that at all."""
+        edge, expected = node.edges[i], node.inputs[i]
+        if edge is None or expected is None or grad.shape != expected[0]:
+            raise AutogradError(
+                f"{function.name}.backward gave input {i} a gradient of shape {grad.shape}; "
+                f"the input has shape {expected and expected[0]}"
+            )
+        if edge.device is not expected[2]:
+            raise AutogradError(
+                f"input {i} of {function.name} was on {expected[2]} and moved to {edge.device} "
+                "before backward(); run the forward pass again"
+            )
+        if node.device is not edge.device:
+            grad = self.moved(grad, node.device, edge.device)
+        return as_dtype(be, grad, expected[1])
+
+    def moved(self, grad: Any, source: Device, target: Device) -> Any:
+        """A gradient on another device."""
+        return backend_of(target).from_host(backend_of(source).to_host(grad))
 
     def add_part(self, node: Node, function: Operation, grad: Any) -> bool:
         """Add to a part of the gradient of a node's input, if that may be written to."""
@@ -191,7 +204,7 @@ class _Run:
         store = GradientStore()
         for parameter, array in self.leaves.items():
             if parameter in self.wide:
-                array = _as_dtype(backend_of(parameter.device), array, float16)
+                array = as_dtype(backend_of(parameter.device), array, float16)
             slot = self.lease(parameter)
             version = None
             if slot is not None:
@@ -201,22 +214,6 @@ class _Run:
                 array = slot
             store._grads[parameter.id] = parameter._wrap(array, parameter.device, None, version)
         return store
-
-
-def _checked(be: Backend[Any], function: Operation, node: Node, i: int, grad: Any) -> Any:
-    """The gradient of an input, in the input's dtype, if it can be that at all."""
-    edge, expected = node.edges[i], node.inputs[i]
-    if edge is None or expected is None or grad.shape != expected[0]:
-        raise AutogradError(
-            f"{function.name}.backward gave input {i} a gradient of shape {grad.shape}; "
-            f"the input has shape {expected and expected[0]}"
-        )
-    if edge.device is not expected[2]:
-        raise AutogradError(
-            f"input {i} of {function.name} was on {expected[2]} and moved to {edge.device} "
-            "before backward(); run the forward pass again"
-        )
-    return _as_dtype(be, grad, expected[1])
 
 
 def _owned(be: Backend[Any], given: Any, others: Iterable[Any]) -> Any:
@@ -229,5 +226,6 @@ def _owned(be: Backend[Any], given: Any, others: Iterable[Any]) -> Any:
     return given
 
 
-def _as_dtype(be: Backend[Any], array: Any, dtype: Any) -> Any:
+def as_dtype(be: Backend[Any], array: Any, dtype: Any) -> Any:
+    """The array in a dtype."""
     return array if array.dtype == dtype else be.elementwise("cast", array, dtype=dtype)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from copy import copy
+from typing import Any, Self
 
 from rumus._backends.contract import Backend
 from rumus._backends.registry import backend_of
@@ -30,7 +32,7 @@ class Function:
         is_view: Whether the result uses the memory of the first input.
         is_part: Whether the result is a part of its only input. ``backward`` then returns memory of
             its own, and :meth:`add_part` takes its place where there is a gradient to add to.
-        needs: For each input whether its gradient is asked for, empty if none is; set before
+        needs: For each input whether its gradient can be asked for, empty if none can; set before
             ``forward``, which may set the other three.
         moves_to: The device of the result, where it is not that of the inputs.
 
@@ -50,6 +52,7 @@ class Function:
     is_view: bool = False
     is_part: bool = False
     needs: tuple[bool, ...] = ()
+    _wanted: tuple[bool, ...] | None = None
     moves_to: Device | None = None
     saved: tuple[Any, ...]
     output: Any
@@ -59,12 +62,21 @@ class Function:
         """What error messages call the operation."""
         return type(self).__name__
 
+    @property
+    def wanted(self) -> tuple[bool, ...]:
+        """Inside ``backward``, the gradients that this pass asks for: ``needs``, or fewer."""
+        return self._wanted or self.needs
+
     def forward(self, be: Backend[Any], *arrays: Any) -> Any:
         """The result's array."""
         raise NotImplementedError
 
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
-        """For each input its gradient of the input's shape, or None where ``needs`` is false."""
+        """For each input its gradient of the input's shape, or None where none is ``wanted``.
+
+        Written in terms of the backend's primitives, it can be recorded itself: see
+        ``create_graph`` of :meth:`rumus.tensor.Tensor.backward`. All here are tensors then.
+        """
         raise NotImplementedError
 
     def add_part(self, be: Backend[Any], grad: Any, total: Any) -> None:
@@ -78,6 +90,27 @@ class Function:
         parameter's place in the gradient arena.
         """
         return leased(i)
+
+    def asked_for(self, wanted: tuple[bool, ...]) -> Self:
+        """The same call, whose ``backward`` gives some of the gradients."""
+        twin = copy(self)
+        twin._wanted = wanted
+        return twin
+
+    def recorded(self, node: Node, wrap: Callable[..., Any]) -> Self:
+        """The same call, with tensors for what it saved: they go on where its inputs came from."""
+        twin = copy(self)
+        versions = {what: version for what, version, _ in node.versions}
+        saved = []
+        for i, array in zip(self.saves, self.saved, strict=True):
+            kind = node.inputs[i]
+            if kind is not None:
+                array = wrap(array, kind[2], node.edges[i], versions[f"input {i}"])
+            saved.append(array)
+        twin.saved = tuple(saved)
+        if self.saves_output:
+            twin.output = wrap(self.output, node.device, node, versions["result"])
+        return twin
 
     def __call__(self, *inputs: TensorBase[TensorT] | float | int | bool) -> TensorT:
         """Apply the operation and record it if a gradient can be asked for.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, Self
 
 from rumus._backends.contract import Backend
 from rumus._core.base import TensorBase
@@ -36,6 +37,14 @@ class Operation(Protocol):
 
     def add_part(self, be: Backend[Any], grad: Any, total: Any) -> None:
         """Add the gradient to that part of the input's, in place."""
+        ...
+
+    def asked_for(self, wanted: tuple[bool, ...]) -> Self:
+        """The same, giving some of the gradients."""
+        ...
+
+    def recorded(self, node: Node, wrap: Callable[..., Any]) -> Self:
+        """The same, with tensors in place of the arrays that it saved."""
         ...
 
 

@@ -15,7 +15,7 @@ from rumus._core.dtypes import check_dtype
 from rumus._core.errors import ArgumentError
 from rumus._core.host import as_host_array
 from rumus._core.versions import Version
-from rumus.autograd._engine import backward
+from rumus.autograd._backward import backward
 from rumus.autograd._store import GradientStore
 
 from ._arithmetic import Arithmetic
@@ -23,6 +23,7 @@ from ._drawing import Drawing
 from ._indexing import Indexing
 from ._ops.movement import Cast, Move
 from ._ordering import Ordering
+from ._recording import Recorder, recorder
 from ._reduction import Reduction
 from ._shaping import Shaping
 
@@ -204,23 +205,31 @@ class Tensor(
     # To the backward pass
 
     def backward(
-        self, grad: Tensor | None = None, retain_graph: bool = False
+        self,
+        grad: Tensor | None = None,
+        retain_graph: bool = False,
+        create_graph: bool = False,
     ) -> GradientStore[Tensor]:
         """The gradients of this tensor with respect to all parameters it depends on.
-
-        They have no graph themselves: there are no second derivatives.
 
         Args:
             grad: Gradient of this tensor, of its shape; 1 by default for one element.
             retain_graph: Keep the graph for another backward pass through it.
+            create_graph: Record the backward pass itself: the gradients have a graph, for second
+                derivatives, and the graph of this tensor is kept.
 
         Raises:
             AutogradError: There is no graph, it was freed, something saved in it was changed in
-                place, or the tensor has several elements and ``grad`` is missing.
+                place, or the tensor has several elements and ``grad`` is missing; or, with
+                ``create_graph``, an operation on the way has no second derivative.
             ShapeError: ``grad`` has another shape.
             DeviceError: ``grad`` is on another device.
         """
-        return backward(self, grad, retain_graph)
+        return backward(self, grad, retain_graph, create_graph)
+
+    @staticmethod
+    def _recorder(device: Device) -> Recorder:
+        return recorder(device, Tensor._wrap)
 
 
 def device_or_dtype(target: Device | str | npt.DTypeLike) -> Device | np.dtype[Any]:

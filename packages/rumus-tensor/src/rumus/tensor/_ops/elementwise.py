@@ -6,8 +6,12 @@ from functools import cache
 from typing import Any
 
 from rumus._backends.contract import Backend
+from rumus._core.errors import AutogradError
 from rumus._core.shapes import Shape, broadcast_shape
 from rumus.autograd._function import Function
+
+from .rule import INPUTS, NEGATED, SAME, ZERO, Rule
+from .second import SECOND
 
 
 class Elementwise(Function):
@@ -40,7 +44,7 @@ class Elementwise(Function):
         """Each rule's gradient, summed over the axes that were broadcast."""
         return tuple(
             sum_to(be, self._gradient(be, self.rules[i], grad), self.shapes[i]) if need else None
-            for i, need in enumerate(self.needs)
+            for i, need in enumerate(self.wanted)
         )
 
     def _gradient(self, be: Backend[Any], rule: Rule, grad: Any) -> Any:
@@ -49,34 +53,21 @@ class Elementwise(Function):
         if rule.op == "same":
             return grad
         known = {"g": grad}
-        known.update((_INPUTS[i], saved) for i, saved in zip(self.saves, self.saved, strict=True))
+        known.update((INPUTS[i], saved) for i, saved in zip(self.saves, self.saved, strict=True))
         if self.saves_output:
             known["y"] = self.output
-        args = (known[a] if isinstance(a, str) else a for a in rule.args)
-        return be.elementwise(rule.op, *args)
-
-
-class Rule:
-    """A backward row and its arguments.
-
-    Args:
-        op: A row of the elementwise table; ``"same"`` for the gradient of the result as it is, or
-            ``"zero"``.
-        args: ``"g"`` is the gradient of the result, ``"y"`` the result, ``"a"``, ``"b"``, ``"c"``
-            the inputs, a float itself.
-    """
-
-    def __init__(self, op: str, *args: str | float) -> None:
-        self.op, self.args = op, args
+        return rule(be, known)
 
 
 @cache
 def _plan(op: str, needs: tuple[bool, ...]) -> tuple[tuple[Rule, ...], tuple[int, ...], bool]:
     """The rules of a row, and what those of the needed gradients read: inputs, the result."""
-    rules = DERIVATIVES.get(op, (_ZERO,) * len(needs))
+    if op not in DERIVATIVES and op.endswith("_backward"):
+        raise AutogradError(f"{op} has no derivative, so that its operation has no second one")
+    rules = DERIVATIVES.get(op, (ZERO,) * len(needs))
     needed = zip(rules, needs, strict=False)
-    reads = {name for rule, need in needed if need for name in rule.args}
-    return rules, tuple(i for i, name in enumerate(_INPUTS) if name in reads), "y" in reads
+    reads = {name for rule, need in needed if need for name in rule.reads()}
+    return rules, tuple(i for i, name in enumerate(INPUTS) if name in reads), "y" in reads
 
 
 def sum_to(be: Backend[Any], grad: Any, shape: Shape) -> Any:
@@ -90,18 +81,15 @@ def sum_to(be: Backend[Any], grad: Any, shape: Shape) -> Any:
     return be.reshape(summed, shape)
 
 
-_INPUTS = ("a", "b", "c")
-_SAME, _NEGATED, _ZERO = Rule("same"), Rule("neg", "g"), Rule("zero")
-
 # A rule for each input that can have a gradient. Rows that are not here are constant almost
 # everywhere: their gradient is zero.
 DERIVATIVES: dict[str, tuple[Rule, ...]] = {
-    "add": (_SAME, _SAME),
-    "sub": (_SAME, _NEGATED),
+    "add": (SAME, SAME),
+    "sub": (SAME, NEGATED),
     "mul": (Rule("mul", "g", "b"), Rule("mul", "g", "a")),
     "div": (Rule("div", "g", "b"), Rule("div_backward", "g", "a", "b")),
     "pow": (Rule("pow_backward", "g", "a", "b"), Rule("pow_exponent_backward", "g", "a", "b")),
-    "neg": (_NEGATED,),
+    "neg": (NEGATED,),
     "abs": (Rule("abs_backward", "g", "a"),),
     "square": (Rule("square_backward", "g", "a"),),
     "sqrt": (Rule("sqrt_backward", "g", "y"),),
@@ -122,7 +110,7 @@ DERIVATIVES: dict[str, tuple[Rule, ...]] = {
     "maximum": (Rule("maximum_backward", "g", "a", "b"), Rule("maximum_backward", "g", "b", "a")),
     "minimum": (Rule("minimum_backward", "g", "a", "b"), Rule("minimum_backward", "g", "b", "a")),
     "clamp": (Rule("clamp_backward", "g", "a", "b", "c"),),
-    "where": (_ZERO, Rule("where", "a", "g", 0.0), Rule("where", "a", 0.0, "g")),
+    "where": (ZERO, Rule("where", "a", "g", 0.0), Rule("where", "a", 0.0, "g")),
     "squared_difference": (
         Rule("squared_difference_backward", "g", "a", "b"),
         Rule("squared_difference_backward", "g", "b", "a"),
@@ -131,4 +119,6 @@ DERIVATIVES: dict[str, tuple[Rule, ...]] = {
         Rule("binary_cross_entropy_backward", "g", "a", "b"),
         Rule("binary_cross_entropy_target_backward", "g", "a"),
     ),
+    "dropout": (Rule("dropout", "g", "b", "c", "d"), ZERO, ZERO, ZERO),
+    **SECOND,
 }

@@ -20,10 +20,10 @@ class MatMul(Function):
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
         """``g @ b.T`` and ``a.T @ g``."""
         a, b = self.saved
-        needs = self.needs
+        wanted = self.wanted
         return (
-            be.matmul(grad, transposed(be, b), out=self.slot(0)) if needs[0] else None,
-            be.matmul(transposed(be, a), grad, out=self.slot(1)) if needs[1] else None,
+            be.matmul(grad, transposed(be, b), out=self.slot(0)) if wanted[0] else None,
+            be.matmul(transposed(be, a), grad, out=self.slot(1)) if wanted[1] else None,
         )
 
 
@@ -40,7 +40,7 @@ class Linear(Function):
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
         """``g @ weight``, ``g.T @ x`` and the sum of g over rows."""
         x, weight = self.saved
-        for_x, for_weight, for_bias = (*self.needs, False)[:3]
+        for_x, for_weight, for_bias = (*self.wanted, False)[:3]
         turned = transposed(be, grad)
         into_x = be.matmul(grad, weight) if for_x else None
         into_weight = into_bias = None
@@ -51,7 +51,7 @@ class Linear(Function):
             into_weight = be.matmul(turned, x, out=self.slot(1))
         elif for_bias:
             into_bias = be.reduce("sum", turned, (1,), False, self.slot(2))
-        return (into_x, into_weight, into_bias)[: len(self.needs)]
+        return (into_x, into_weight, into_bias)[: len(self.wanted)]
 
 
 def transposed(be: Backend[Any], a: Any) -> Any:

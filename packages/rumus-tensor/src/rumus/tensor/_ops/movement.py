@@ -108,7 +108,7 @@ class Cat(Function):
         """Cut the gradient apart."""
         whole = [slice(0, n, 1) for n in grad.shape]
         grads, start = [], 0
-        for length, need in zip(self.lengths, self.needs, strict=True):
+        for length, need in zip(self.lengths, self.wanted, strict=True):
             whole[self.axis] = slice(start, start + length, 1)
             grads.append(be.slice(grad, tuple(whole)) if need else None)
             start += length
@@ -143,16 +143,15 @@ class Cast(Function):
 
 
 class Move(Function):
-    """The same elements on another device."""
+    """The same elements on another device; the engine moves the gradient back."""
 
     def __init__(self, target: Device) -> None:
         self.target = self.moves_to = target
 
     def forward(self, be: Backend[Any], *arrays: Any) -> Any:
         """Through the host."""
-        self.source = be
         return backend_of(self.target).from_host(be.to_host(arrays[0]))
 
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
-        """Move back."""
-        return (self.source.from_host(be.to_host(grad)),)
+        """The gradient as it is."""
+        return (grad,)

@@ -47,7 +47,7 @@ class LayerNorm(Function):
 
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
         """One pass for x, one for weight and bias."""
-        for_x, for_weight, for_bias = self.needs
+        for_x, for_weight, for_bias = self.wanted
         grads = self._rows(be, grad)
         into_x = into_weight = into_bias = None
         if for_x:
