@@ -11,6 +11,7 @@ from rumus.tensor import (
     ArgumentError,
     AutogradError,
     DTypeError,
+    MissingGradError,
     RumusError,
     ShapeError,
     StateDictError,
@@ -81,15 +82,20 @@ MISTAKES: dict[str, tuple[Mistake, type[RumusError], str]] = {
         AutogradError,
         "takes a tensor as grad, not a float",
     ),
-    "a parameter as a key": (
-        lambda x: GradientStore().get(nn.Parameter(x)),
+    "a tensor as a key": (
+        lambda x: GradientStore().get(x),
         ArgumentError,
-        "parameter.id, a ParamId, and this is a Parameter",
+        "parameter or parameter.id, and this is a Tensor",
     ),
-    "accumulating under a parameter": (
-        lambda x: GradientStore().accumulate(nn.Parameter(x), x),
+    "accumulating under a name": (
+        lambda x: GradientStore().accumulate("weight", x),
         ArgumentError,
-        "this is a Parameter",
+        "this is a str",
+    ),
+    "a gradient that is not there": (
+        lambda x: GradientStore()[nn.Parameter(x, name="weight")],
+        MissingGradError,
+        "parameter 'weight' has no gradient in the store",
     ),
     "a numpy gradient": (
         lambda x: GradientStore().replace(nn.Parameter(x).id, np.ones((3, 4))),

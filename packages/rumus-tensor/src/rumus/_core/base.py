@@ -95,6 +95,10 @@ class TensorBase(Generic[TensorT]):
         """A tensor around an array; with a version, a view of the memory it counts."""
         raise NotImplementedError
 
+    def _as_leaf(self) -> TensorT:
+        """A leaf of the graph that shares the memory."""
+        raise NotImplementedError
+
     @staticmethod
     def _recorder(device: Device) -> Any:
         """The primitives of a device, of tensors: what they do is recorded in the graph."""

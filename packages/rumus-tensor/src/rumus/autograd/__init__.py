@@ -4,19 +4,24 @@ from rumus._core.mode import is_grad_enabled, no_grad
 
 from ._borrow import Borrowed, borrow, check_store
 from ._function import Function
-from ._leaf import Leaf, ParamId
+from ._hooks import HookHandle
+from ._leaf import Leaf, ParamId, leaf
 from ._slots import GradSlot
 from ._store import GradientStore
+from ._targeted import grad
 
 __all__ = [
     "Borrowed",
     "Function",
     "GradSlot",
     "GradientStore",
+    "HookHandle",
     "Leaf",
     "ParamId",
     "borrow",
     "check_store",
+    "grad",
     "is_grad_enabled",
+    "leaf",
     "no_grad",
 ]

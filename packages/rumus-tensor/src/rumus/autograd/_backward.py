@@ -27,7 +27,7 @@ def backward(
     root = loss._edge()
     if root is None:
         raise no_graph("this tensor")
-    run = RecordedPass(loss) if create_graph else Pass()
+    run = RecordedPass(loss) if create_graph else Pass(loss)
     run.begin(root, run.seed(loss, grad))
     run.go(reachable([root]), retain_graph or create_graph)
     return run.store()

@@ -14,6 +14,7 @@ from rumus._core.dtypes import float16, float32
 from rumus._core.errors import AutogradError, DeviceError, ShapeError
 from rumus._core.versions import Version
 
+from ._hooks import hooked
 from ._leaf import Leaf
 from ._node import Node, Operation
 from ._slots import active
@@ -35,17 +36,24 @@ def reachable(roots: Iterable[Node | Leaf]) -> list[Node]:
 
 
 class Pass:
-    """One backward pass, over arrays."""
+    """One backward pass, over arrays.
+
+    Args:
+        like: Any tensor of the class that the pass gives.
+    """
 
     backend_of: Callable[[Device], Backend[Any]] = staticmethod(backend_of)
 
-    def __init__(self) -> None:
+    def __init__(self, like: TensorBase) -> None:
+        self._wrap = like._wrap
         self.pending: dict[Node, Any] = {}
         self.leaves: dict[Leaf, Any] = {}
         self.own: set[Node | Leaf] = set()
         """Those whose gradient so far is in memory that nobody else holds."""
         self.wide: set[Node | Leaf] = set()
         """Those of float16 whose gradient is summed in float32."""
+        self.seen: set[Node | Leaf] = set()
+        """Those whose hooks have run."""
         self.leases: dict[Leaf, tuple[Any, Version]] = {}
         self.contributions: Counter[Leaf] = Counter()
 
@@ -87,11 +95,15 @@ class Pass:
     def go(self, nodes: list[Node], retain_graph: bool) -> None:
         """Run the nodes backward, the newest first."""
         self.count_contributions(nodes)
+        self.prepare(nodes)
         for node in nodes:
             self.step(node)
         if not retain_graph:
             for node in nodes:
                 node.free()
+
+    def prepare(self, nodes: list[Node]) -> None:
+        """Look at the nodes before they are run."""
 
     def count_contributions(self, nodes: list[Node]) -> None:
         """How many functions add to each parameter's gradient."""
@@ -106,8 +118,8 @@ class Pass:
         if grad is None:
             return
         self.own.discard(node)
-        if node in self.wide:
-            grad = as_dtype(self.backend_of(node.device), grad, float16)
+        if node.hooks or node in self.wide:
+            grad = self.complete(node, grad)
         function = node.checked_function()
         if function.is_part and self.add_part(node, function, grad):
             return
@@ -135,6 +147,24 @@ class Pass:
                 self.leaves[edge] = _owned(be, given, others)
             if function.is_part:
                 self.own.add(edge)
+
+    def complete(self, edge: Node | Leaf, grad: Any) -> Any:
+        """A gradient to which nothing is added any more: rounded, and seen by hooks."""
+        if edge in self.wide:
+            self.wide.discard(edge)
+            grad = as_dtype(self.backend_of(edge.device), grad, float16)
+        if edge.hooks and edge not in self.seen:
+            self.seen.add(edge)
+            before = self.given(grad, edge.device)
+            after = hooked(edge, before)
+            if after is not before:
+                grad = self.backend_of(edge.device).copy(self.taken(after))
+        return grad
+
+    def given(self, grad: Any, device: Device) -> TensorBase:
+        """A gradient as a tensor."""
+        tensor: TensorBase = self._wrap(grad, device)
+        return tensor
 
     def run(self, node: Node, function: Operation, grad: Any) -> tuple[Any | None, ...]:
         """The gradients of the inputs of one node."""
@@ -203,8 +233,7 @@ class Pass:
         """The gradients, moved into their slots where they are not there already."""
         store = GradientStore()
         for parameter, array in self.leaves.items():
-            if parameter in self.wide:
-                array = as_dtype(backend_of(parameter.device), array, float16)
+            array = self.complete(parameter, array)
             slot = self.lease(parameter)
             version = None
             if slot is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, Self
 
 from rumus._backends.contract import Backend
@@ -14,7 +14,7 @@ from rumus._core.errors import AutogradError
 from rumus._core.shapes import Shape
 from rumus._core.versions import Version
 
-from ._leaf import Leaf
+from ._leaf import NO_HOOKS, Leaf
 
 _order = itertools.count()
 
@@ -54,10 +54,11 @@ class Node:
     ``inputs`` holds shape, dtype and device of each input that is a tensor.
 
     A graph is the nodes that a tensor reaches; nothing else holds them. ``order`` grows with
-    creation, so that descending order is a valid order for a backward pass.
+    creation, so that descending order is a valid order for a backward pass. ``hooks`` see the
+    gradient of the result.
     """
 
-    __slots__ = ("device", "edges", "function", "inputs", "order", "versions")
+    __slots__ = ("device", "edges", "function", "hooks", "inputs", "order", "versions")
 
     def __init__(
         self,
@@ -71,6 +72,7 @@ class Node:
         self.edges = edges
         self.inputs = inputs
         self.versions = versions
+        self.hooks: Mapping[int, Callable[[Any], Any]] = NO_HOOKS
         self.device = result.device
         self.order = next(_order)
 
@@ -102,3 +104,4 @@ class Node:
         self.function = None
         self.edges = ()
         self.versions = []
+        self.hooks = NO_HOOKS

@@ -8,11 +8,10 @@ from typing import Any
 from rumus._backends.contract import Backend
 from rumus._core.base import TensorBase
 from rumus._core.devices import Device
-from rumus._core.dtypes import float16
 from rumus._core.errors import AutogradError, RumusError
 from rumus._core.mode import is_grad_enabled
 
-from ._engine import Pass, as_dtype
+from ._engine import Pass
 from ._node import Node, Operation
 from ._store import GradientStore
 
@@ -30,12 +29,16 @@ class RecordedPass(Pass):
     def __init__(self, like: TensorBase) -> None:
         if not is_grad_enabled():
             raise AutogradError("create_graph=True records nothing under no_grad()")
-        super().__init__()
+        super().__init__(like)
         self.backend_of: Callable[[Device], Backend[Any]] = like._recorder
-        self._wrap = like._wrap
 
     def taken(self, tensor: TensorBase) -> Any:
         """The tensor itself, with its graph."""
+        return tensor
+
+    def given(self, grad: Any, device: Device) -> TensorBase:
+        """The gradient, which is a tensor."""
+        tensor: TensorBase = grad
         return tensor
 
     def run(self, node: Node, function: Operation, grad: Any) -> tuple[Any | None, ...]:
@@ -71,9 +74,7 @@ class RecordedPass(Pass):
         """The gradients as they are."""
         store = GradientStore()
         for parameter, grad in self.leaves.items():
-            if parameter in self.wide:
-                grad = as_dtype(self.backend_of(parameter.device), grad, float16)
-            store._grads[parameter.id] = grad
+            store._grads[parameter.id] = self.complete(parameter, grad)
         return store
 
 

@@ -18,15 +18,15 @@ from rumus._core.errors import (
 )
 from rumus._core.frames import Claim, FrameLock
 
-from ._leaf import ParamId
+from ._leaf import Leaf, ParamId
 
 
 class GradientStore(Generic[TensorT]):
     """The result of a backward pass: a gradient for each parameter that the loss depends on.
 
     Can also be built by hand. Safe to use from several threads; while an optimizer step holds it,
-    every use raises :class:`~rumus.tensor.BorrowError`. A key that is no ``ParamId``, such as the
-    parameter itself, raises :class:`~rumus.tensor.ArgumentError`, and a gradient that is no tensor
+    every use raises :class:`~rumus.tensor.BorrowError`. A key is a parameter or its ``id``;
+    anything else raises :class:`~rumus.tensor.ArgumentError`, and a gradient that is no tensor
     :class:`~rumus.tensor.DTypeError`.
 
     Example:
@@ -34,7 +34,7 @@ class GradientStore(Generic[TensorT]):
         >>> from rumus.tensor import ones
         >>> weight = Parameter(ones(2))
         >>> grads = (weight * 3.0).sum().backward()
-        >>> grads.get(weight.id).numpy()
+        >>> grads[weight].numpy()
         array([3., 3.], dtype=float32)
     """
 
@@ -44,26 +44,43 @@ class GradientStore(Generic[TensorT]):
         self._lock = FrameLock()
         self._borrowed: Claim | None = None
 
-    def get(self, id: ParamId) -> TensorT | None:
+    def __getitem__(self, id: ParamId | Leaf) -> TensorT:
+        """The gradient of a parameter.
+
+        Raises:
+            MissingGradError: There is none.
+        """
+        grad = self.get(id)
+        if grad is None:
+            name = id.label if isinstance(id, Leaf) else repr(id)
+            raise MissingGradError(
+                f"{name} has no gradient in the store; the loss does not depend on it, or the "
+                "gradient was taken out"
+            )
+        return grad
+
+    def get(self, id: ParamId | Leaf) -> TensorT | None:
         """The gradient of a parameter, or None."""
         with self._lock:
             self._open()
             return self._scaled(_checked_id(id))
 
-    def pop(self, id: ParamId) -> TensorT | None:
+    def pop(self, id: ParamId | Leaf) -> TensorT | None:
         """Take a gradient out of the store; None if there is none."""
         with self._lock:
+            key = _checked_id(id)
             self._open()
-            self._scaled(_checked_id(id))
-            return self._grads.pop(id, None)
+            self._scaled(key)
+            return self._grads.pop(key, None)
 
-    def replace(self, id: ParamId, grad: TensorT) -> None:
+    def replace(self, id: ParamId | Leaf, grad: TensorT) -> None:
         """Set the gradient of a parameter, whatever was there."""
         with self._lock:
-            self._open()[_checked_id(id)] = _checked_grad(grad)
-            self._scales.pop(id, None)
+            key = _checked_id(id)
+            self._open()[key] = _checked_grad(grad)
+            self._scales.pop(key, None)
 
-    def accumulate(self, id: ParamId, grad: TensorT) -> None:
+    def accumulate(self, id: ParamId | Leaf, grad: TensorT) -> None:
         """Add to the gradient of a parameter; the first one is kept as it is.
 
         Raises:
@@ -72,8 +89,8 @@ class GradientStore(Generic[TensorT]):
             DeviceError: The devices differ.
         """
         with self._lock:
-            grads = self._open()
-            grads[id] = _sum(id, self._scaled(_checked_id(id)), _checked_grad(grad))
+            key, grads = _checked_id(id), self._open()
+            grads[key] = _sum(key, self._scaled(key), _checked_grad(grad))
 
     def merge_from(self, other: GradientStore[TensorT]) -> None:
         """Add all gradients of another store, which stays as it is; all of them or none.
@@ -88,7 +105,7 @@ class GradientStore(Generic[TensorT]):
             grads = self._open()
             grads.update({id: _sum(id, self._scaled(id), grad) for id, grad in theirs})
 
-    def scale_by(self, ids: Iterable[ParamId], scale: Any) -> None:
+    def scale_by(self, ids: Iterable[ParamId | Leaf], scale: Any) -> None:
         """Multiply gradients by a number that may still be on its way.
 
         The product is formed when a gradient is next looked at; an optimizer step takes the
@@ -104,7 +121,7 @@ class GradientStore(Generic[TensorT]):
         scale = float(scale) if isinstance(scale, Real) else scale
         with self._lock:
             grads = self._open()
-            listed = list(dict.fromkeys(ids))
+            listed = list(dict.fromkeys(map(_checked_id, ids)))
             for id in listed:
                 if id not in grads:
                     raise MissingGradError(f"{id} has no gradient to scale")
@@ -126,7 +143,7 @@ class GradientStore(Generic[TensorT]):
     def __len__(self) -> int:
         return len(self._open())
 
-    def __contains__(self, id: ParamId) -> bool:
+    def __contains__(self, id: ParamId | Leaf) -> bool:
         return _checked_id(id) in self._open()
 
     def __repr__(self) -> str:
@@ -156,12 +173,14 @@ class GradientStore(Generic[TensorT]):
         return self._grads[id]
 
 
-def _checked_id(id: ParamId) -> ParamId:
-    if not isinstance(id, ParamId):
-        raise ArgumentError(
-            f"gradients are stored by parameter.id, a ParamId, and this is a {type(id).__name__}"
-        )
-    return id
+def _checked_id(id: ParamId | Leaf) -> ParamId:
+    if isinstance(id, ParamId):
+        return id
+    if isinstance(id, Leaf):
+        return id.id
+    raise ArgumentError(
+        f"gradients are stored by parameter or parameter.id, and this is a {type(id).__name__}"
+    )
 
 
 def _checked_grad(grad: TensorBase[TensorT]) -> TensorT:

@@ -14,7 +14,7 @@ from rumus._core.dtypes import is_float
 from rumus._core.errors import DTypeError
 from rumus._core.versions import Version
 from rumus.autograd._arena import Arena
-from rumus.autograd._leaf import Leaf, ParamId
+from rumus.autograd._leaf import NO_HOOKS, Leaf, ParamId
 from rumus.tensor._operand import Operand
 from rumus.tensor._tensor import Tensor
 
@@ -55,6 +55,7 @@ class Parameter(Tensor, Leaf[Tensor]):
         self._name = name
         self._path: str | None = None
         self.slot = self.arena = None
+        self.hooks = NO_HOOKS
         keep(self._array, self._device)
         self._requires_grad = False
         self.requires_grad = requires_grad
@@ -168,9 +169,9 @@ def _copied(data: Tensor, name: str | None, requires_grad: bool) -> Parameter:
     return Parameter(data, name, requires_grad)
 
 
-def _place(parameter: Parameter, _: str) -> tuple[Version, bool]:
-    """What a captured step takes over of a parameter: where it lies, and whether it is trained."""
-    return parameter._version, parameter._requires_grad
+def _place(parameter: Parameter, _: str) -> tuple[Version, bool, Any]:
+    """What a captured step takes over of a parameter: where it lies, if it is trained, hooks."""
+    return parameter._version, parameter._requires_grad, parameter.hooks
 
 
 def keep(array: Any, device: Device) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from rumus._core.errors import ArgumentError
 from rumus._core.host import as_host_array
 from rumus._core.versions import Version
 from rumus.autograd._backward import backward
+from rumus.autograd._hooks import HookHandle, register_hook
+from rumus.autograd._leaf import NO_HOOKS, Leaf, ParamId
 from rumus.autograd._store import GradientStore
 
 from ._arithmetic import Arithmetic
@@ -227,9 +229,68 @@ class Tensor(
         """
         return backward(self, grad, retain_graph, create_graph)
 
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> HookHandle:
+        """Have a function see this tensor's gradient in every backward pass.
+
+        It is called once a pass, when all that adds to the gradient has done so: before the
+        operation that made the tensor goes backward; for parameters and leaves at the end. Several
+        are called in the order in which they were registered, each with what the last one left.
+        In a captured step it runs while the step is recorded, and what it computed is replayed.
+
+        Args:
+            hook: Takes the gradient, which it must not change in place, and gives back another one
+                of the same shape, dtype and device to go on with, or None.
+
+        Returns:
+            A handle, whose ``remove()`` takes the hook away again.
+
+        Raises:
+            AutogradError: The tensor requires no gradient.
+
+        Example:
+            >>> from rumus.autograd import leaf
+            >>> x = leaf(Tensor([1.0, 2.0]))
+            >>> handle = x.register_hook(lambda grad: grad * 10.0)
+            >>> (x * 3.0).sum().backward()[x]
+            Tensor([30., 30.], dtype=float32)
+        """
+        return register_hook(self, hook)
+
+    def _as_leaf(self) -> Tensor:
+        return LeafTensor(self)
+
     @staticmethod
     def _recorder(device: Device) -> Recorder:
         return recorder(device, Tensor._wrap)
+
+
+class LeafTensor(Tensor, Leaf[Tensor]):
+    """A leaf that is no parameter; see :func:`rumus.autograd.leaf`."""
+
+    __hash__ = object.__hash__
+    __slots__ = ("_id",)
+
+    def __init__(self, x: Tensor) -> None:
+        self._array, self._device, self._node, self._version = x.array, x._device, None, x._version
+        self._id = ParamId()
+        self.slot = self.arena = None
+        self.hooks = NO_HOOKS
+
+    @property
+    def id(self) -> ParamId:
+        """The key of its gradient; unique in the process."""
+        return self._id
+
+    @property
+    def label(self) -> str:
+        """What error messages call it."""
+        return f"leaf of shape {self.shape}"
+
+    def _edge(self) -> LeafTensor:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LeafTensor, (self.detach(),)
 
 
 def device_or_dtype(target: Device | str | npt.DTypeLike) -> Device | np.dtype[Any]:

@@ -57,7 +57,8 @@ class Movement(Recording):
         return Slice(index)(self.tensor(a))
 
     def shares(self, a: Any, b: Any) -> bool:
-        return self.primitives.shares(self.array(a), self.array(b))
+        first, second = self.array(a), self.array(b)
+        return type(first) is type(second) and self.primitives.shares(first, second)
 
     def copy(self, a: Any) -> Any:
         return Copy()(self.tensor(a))
