@@ -47,6 +47,8 @@ from rumus._core.errors import ArgumentError, StateDictError
 from rumus._core.frames import FrameLock
 from rumus._core.shapes import whole_number
 
+from .draws import Source, source_of
+
 _SEEDS = 1 << 64
 _POSITIONS = 1 << 32
 _NUMBERS = 1 << 62
@@ -98,10 +100,15 @@ class Generator:
 
     def next(self) -> tuple[int, int]:
         """The seed and the position of one call, which is thereby used up."""
-        with self._lock:
-            position = self._position
-            self._position = (position + 1) % _POSITIONS
-            return self._seed, position
+        return self.source().next()
+
+    def source(self) -> Source:
+        """What one draw comes from: asked for when an operation is called, drawn from at each run.
+
+        A captured step draws from it before every replay. Within a checkpointed function it draws
+        what the function drew before, when that is run again.
+        """
+        return source_of(self, _Fresh(self))
 
     def derive(self, *path: str | int) -> Generator:
         """The stream of a purpose: independent of this one, and of those of every other path.
@@ -164,6 +171,20 @@ class Generator:
         if not 0 <= position < _POSITIONS:
             raise ArgumentError(f"a saved position is from 0 to 2**32 - 1, not {position}")
         self.set_state(state["seed"], position)
+
+
+class _Fresh:
+    """New draws of a generator."""
+
+    def __init__(self, generator: Generator) -> None:
+        self._generator = generator
+
+    def next(self) -> tuple[int, int]:
+        generator = self._generator
+        with generator._lock:
+            position = generator._position
+            generator._position = (position + 1) % _POSITIONS
+            return generator._seed, position
 
 
 default_generator = Generator()

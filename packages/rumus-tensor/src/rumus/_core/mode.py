@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import ContextDecorator
+from collections.abc import Callable, Iterator
+from contextlib import ContextDecorator, contextmanager
 from typing import TYPE_CHECKING, Any
 
 
@@ -21,6 +21,16 @@ _mode = _Mode()
 def is_grad_enabled() -> bool:
     """Whether this thread records operations for a backward pass."""
     return not _mode.off._is_owned()
+
+
+@contextmanager
+def grad_enabled() -> Iterator[None]:
+    """This thread records operations meanwhile, whatever it does around."""
+    off, _mode.off = _mode.off, threading.RLock()
+    try:
+        yield
+    finally:
+        _mode.off = off
 
 
 class _Step:

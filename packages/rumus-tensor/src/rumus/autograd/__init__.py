@@ -3,6 +3,7 @@
 from rumus._core.mode import is_grad_enabled, no_grad
 
 from ._borrow import Borrowed, borrow, check_store
+from ._checkpoint import checkpoint
 from ._function import Function
 from ._hooks import HookHandle
 from ._leaf import Leaf, ParamId, leaf
@@ -20,6 +21,7 @@ __all__ = [
     "ParamId",
     "borrow",
     "check_store",
+    "checkpoint",
     "grad",
     "is_grad_enabled",
     "leaf",

@@ -21,15 +21,15 @@ from ._slots import active
 from ._store import GradientStore
 
 
-def reachable(roots: Iterable[Node | Leaf]) -> list[Node]:
-    """All nodes that the roots depend on, the newest first."""
-    seen = {root for root in roots if isinstance(root, Node)}
+def reachable(roots: Iterable[Node | Leaf | None], since: int = 0) -> list[Node]:
+    """All nodes that the roots depend on, the newest first, but for those older than ``since``."""
+    seen = {root for root in roots if isinstance(root, Node) and root.order >= since}
     stack = list(seen)
     while stack:
         node = stack.pop()
         node.checked_function()
         for edge in node.edges:
-            if isinstance(edge, Node) and edge not in seen:
+            if isinstance(edge, Node) and edge not in seen and edge.order >= since:
                 seen.add(edge)
                 stack.append(edge)
     return sorted(seen, key=lambda node: -node.order)
@@ -42,10 +42,9 @@ class Pass:
         like: Any tensor of the class that the pass gives.
     """
 
-    backend_of: Callable[[Device], Backend[Any]] = staticmethod(backend_of)
-
     def __init__(self, like: TensorBase) -> None:
         self._wrap = like._wrap
+        self.backend_of: Callable[[Device], Backend[Any]] = backend_of
         self.pending: dict[Node, Any] = {}
         self.leaves: dict[Leaf, Any] = {}
         self.own: set[Node | Leaf] = set()
@@ -54,6 +53,8 @@ class Pass:
         """Those of float16 whose gradient is summed in float32."""
         self.seen: set[Node | Leaf] = set()
         """Those whose hooks have run."""
+        self.reruns: dict[Node, Any] = {}
+        """What is known of the functions that are run again, by their node."""
         self.leases: dict[Leaf, tuple[Any, Version]] = {}
         self.contributions: Counter[Leaf] = Counter()
 
@@ -121,6 +122,9 @@ class Pass:
         if node.hooks or node in self.wide:
             grad = self.complete(node, grad)
         function = node.checked_function()
+        if function.enter is not None:
+            function.enter(self, node, grad)
+            return
         if function.is_part and self.add_part(node, function, grad):
             return
         grads = self.run(node, function, grad)

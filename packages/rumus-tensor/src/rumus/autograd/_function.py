@@ -52,6 +52,7 @@ class Function:
     is_view: bool = False
     is_part: bool = False
     needs: tuple[bool, ...] = ()
+    enter = None
     _wanted: tuple[bool, ...] | None = None
     moves_to: Device | None = None
     saved: tuple[Any, ...]

@@ -18,6 +18,12 @@ from ._leaf import NO_HOOKS, Leaf
 
 _order = itertools.count()
 
+
+def now() -> int:
+    """A number that is larger than the order of every node so far, and smaller than later ones."""
+    return next(_order)
+
+
 InputKind = tuple[Shape, DType, Device]
 
 
@@ -25,6 +31,11 @@ class Operation(Protocol):
     """What a node runs backward: a :class:`Function`."""
 
     is_part: bool
+
+    @property
+    def enter(self) -> Callable[[Any, Node, Any], None] | None:
+        """What takes the place of ``backward``, of the pass, the node and the gradient; or None."""
+        ...
 
     @property
     def name(self) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from rumus._backends.contract import Backend
 from rumus._core.base import TensorBase
 from rumus._core.devices import Device
 from rumus._core.errors import AutogradError, RumusError
@@ -30,7 +28,7 @@ class RecordedPass(Pass):
         if not is_grad_enabled():
             raise AutogradError("create_graph=True records nothing under no_grad()")
         super().__init__(like)
-        self.backend_of: Callable[[Device], Backend[Any]] = like._recorder
+        self.backend_of = like._recorder
 
     def taken(self, tensor: TensorBase) -> Any:
         """The tensor itself, with its graph."""

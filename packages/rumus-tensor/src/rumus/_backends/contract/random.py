@@ -15,8 +15,9 @@ class Random(Protocol[A_co]):
     def random(self, kind: str, shape: Shape, generator: Generator) -> A_co:
         """Float32 numbers, ``"uniform"`` in [0, 1) or ``"normal"``.
 
-        The backend calls ``generator.next()`` once, and once again before every replay of a
-        captured step. The formulas are in :mod:`rumus._backends.generator`.
+        The backend asks for ``generator.source()`` once, and for its ``next()`` once, and once
+        again before every replay of a captured step. The formulas are in
+        :mod:`rumus._backends.generator`.
         """
         ...
 

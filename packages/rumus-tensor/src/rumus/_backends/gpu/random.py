@@ -29,8 +29,13 @@ def random(
 ) -> GpuArray:
     """See ``Backend.random`` and ``Backend.random_integers``."""
 
+
+def random(kind: str, shape: Shape, generator: Generator, device_index: int) -> GpuArray:
+    """See ``Backend.random``."""
+    source = generator.source()
+
     def state() -> npt.NDArray[np.uint32]:
-        seed, position = generator.next()
+        seed, position = source.next()
         return np.array([seed & 0xFFFFFFFF, seed >> 32, position, 0], np.uint32)
 
     words = host_value(state, (4,), np.uint32, device_index)

@@ -28,6 +28,7 @@ class Rule:
 
     def __init__(self, op: str, *args: str | float | Rule) -> None:
         self.op, self.args = op, args
+        self._is_simple = "g" in args and not any(isinstance(arg, Rule) for arg in args)
 
     def reads(self) -> Iterator[str]:
         """The names among its arguments, and among those of its parts."""
@@ -37,18 +38,16 @@ class Rule:
             elif isinstance(arg, str):
                 yield arg
 
-    def __call__(self, be: Backend[Any], known: dict[str, Any]) -> Any:
+    def __call__(self, be: Backend[Any], known: dict[Any, Any]) -> Any:
         """What the rule comes to, given what the names stand for."""
-        values = []
-        for arg in self.args:
-            if isinstance(arg, str):
-                arg = known[arg]
-            elif isinstance(arg, Rule):
-                arg = arg(be, known)
-            values.append(arg)
-        if all([isinstance(value, (int, float)) for value in values]):
-            return _OF_NUMBERS[self.op](*values)
-        return be.elementwise(self.op, *values)
+        if self._is_simple:
+            return be.elementwise(
+                self.op, *[known[a] if isinstance(a, str) else a for a in self.args]
+            )
+        values = [a(be, known) if isinstance(a, Rule) else known.get(a, a) for a in self.args]
+        if any([not isinstance(value, (int, float)) for value in values]):
+            return be.elementwise(self.op, *values)
+        return _OF_NUMBERS[self.op](*values)
 
 
 SAME, NEGATED, ZERO = Rule("same"), Rule("neg", "g"), Rule("zero")
