@@ -2,9 +2,11 @@
 
 from rumus._core.mode import is_grad_enabled, no_grad
 
+from ._anomaly import detect_anomaly
 from ._borrow import Borrowed, borrow, check_store
 from ._checkpoint import checkpoint
 from ._function import Function
+from ._gradcheck import gradcheck, gradgradcheck
 from ._hooks import HookHandle
 from ._leaf import Leaf, ParamId, leaf
 from ._slots import GradSlot
@@ -22,7 +24,10 @@ __all__ = [
     "borrow",
     "check_store",
     "checkpoint",
+    "detect_anomaly",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "is_grad_enabled",
     "leaf",
     "no_grad",

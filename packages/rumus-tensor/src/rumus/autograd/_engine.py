@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rumus._backends.contract import Backend
@@ -19,6 +19,9 @@ from ._leaf import Leaf
 from ._node import Node, Operation
 from ._slots import active
 from ._store import GradientStore
+
+observers: list[Callable[[Operation, Device, Any, Sequence[Any]], None]] = []
+"""Called with every operation that went backward, its device, its gradient, and what it gave."""
 
 
 def reachable(roots: Iterable[Node | Leaf | None], since: int = 0) -> list[Node]:
@@ -133,6 +136,9 @@ class Pass:
                 f"{function.name}.backward returned {len(grads)} gradients "
                 f"for {len(node.edges)} inputs"
             )
+        if observers:
+            for observe in list(observers):
+                observe(function, node.device, grad, grads)
         for i, edge in enumerate(node.edges):
             if edge is None or grads[i] is None:
                 continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any, Self
 
@@ -17,6 +17,9 @@ from rumus._core.mode import is_grad_enabled
 from ._leaf import Leaf
 from ._node import Node
 from ._slots import leased
+
+observers: list[Callable[[Function, Sequence[Any], TensorBase], None]] = []
+"""Called with every function that was called, its inputs and its result."""
 
 
 class Function:
@@ -151,14 +154,23 @@ class Function:
             raise ArgumentError(f"{self.name} needs at least one tensor")
         be = backend_of(first._device)
         if not (needed and is_grad_enabled()):
-            return self._wrapped(first, self.forward(be, *arrays))
+            tensor = self._wrapped(first, self.forward(be, *arrays))
+            if observers:
+                self._show(inputs, tensor)
+            return tensor
         if self.needs:
             raise AutogradError(f"this {self.name} was called before; make a new one for each call")
         self.needs = tuple([edge is not None for edge in edges])
         tensor = self._wrapped(first, self.forward(be, *arrays))
         if is_float(tensor.dtype):
             tensor._node = self._node(inputs, arrays, tuple(edges), tensor)
+        if observers:
+            self._show(inputs, tensor)
         return tensor
+
+    def _show(self, inputs: tuple[Any, ...], result: TensorBase) -> None:
+        for observe in list(observers):
+            observe(self, inputs, result)
 
     def _wrapped(self, first: TensorBase[TensorT], result: Any) -> TensorT:
         version = first._version if self.is_view else None
