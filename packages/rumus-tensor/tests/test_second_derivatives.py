@@ -342,6 +342,31 @@ class Ranked(Cube):
         return (grad,)
 
 
+class Sine(Function):
+    """A user's operation on numpy arrays, each of whose derivatives is one too."""
+
+    saves = (0,)
+
+    def __init__(self, turns=0):
+        self.turns = turns
+
+    def forward(self, be, x):
+        return np.sin(x + np.float32(self.turns * np.pi / 2))
+
+    def backward(self, be, grad):
+        return (be.elementwise("mul", grad, be.apply(Sine(self.turns + 1), self.saved[0])),)
+
+
+def test_a_kernel_of_ones_own_is_recorded_by_apply():
+    data = np.array([0.3, 1.0, -2.0], np.float32)
+    x = leaf(tensor(data))
+    value = Sine()(x).sum()
+    for turn in range(1, 4):
+        (value,) = grad(value, x, tensor(np.ones(value.shape, np.float32)), create_graph=True)
+        wanted = np.sin(data.astype(np.float64) + turn * np.pi / 2)
+        np.testing.assert_allclose(value.numpy(), wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_a_function_of_ones_own_has_second_derivatives_for_nothing(device):
     x = leaf(tensor([1.0, 2.0], device=device))
     (slope,) = grad(Cube()(x).sum(), x, create_graph=True)

@@ -292,3 +292,39 @@ def test_any_number_scales_gradients(factor: float, device: str) -> None:
     store.accumulate(id, ones(2, device=device))
     store.scale_by([id], factor)
     assert store.get(id).tolist() == [2.0, 2.0]
+
+
+def test_float16_is_added_in_float32_and_rounded_when_looked_at(device):
+    half = tensor([1.0, 2048.0], dtype=float16, device=device)
+    store, p = GradientStore(), Parameter(half)
+    store.accumulate(p, half)
+    for _ in range(3):
+        store.accumulate(p, tensor([0.0003, 1.0], dtype=float16, device=device))
+    exact = np.float64(1.0) + 3 * float(np.float16(0.0003))
+    assert store[p].dtype == float16
+    assert store[p].tolist() == [float(np.float16(exact)), 2052.0]
+    for _ in range(3):  # from where the sum was, not from what was seen of it
+        store.accumulate(p, tensor([0.0003, 1.0], dtype=float16, device=device))
+    assert store[p].tolist() == [float(np.float16(1.0 + 6 * float(np.float16(0.0003)))), 2054.0]
+    store[p].zero_()
+    store.accumulate(p, half)
+    assert store.pop(p).tolist() == [1.0, 2048.0]
+    other = GradientStore()
+    other.accumulate(p, half)
+    store.merge_from(other)
+    store.merge_from(other)
+    store.scale_by([p], 0.5)
+    store.merge_from(other)
+    assert store[p].tolist() == [2.0, 4096.0]
+    with pytest.raises(DTypeError, match="float16 is there, float32 was added"):
+        store.accumulate(p, tensor([1.0, 2.0], device=device))
+
+
+def test_a_step_sees_sums_of_float16_as_float16(device):
+    half = tensor([1.0, 2.0], dtype=float16, device=device)
+    store, p = GradientStore(), Parameter(half)
+    store.accumulate(p, half)
+    store.accumulate(p, half)
+    with borrow(store, [p]) as held:
+        assert held.grad(p).dtype == float16
+    assert p not in store

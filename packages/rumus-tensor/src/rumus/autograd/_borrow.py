@@ -94,6 +94,7 @@ class borrow:  # noqa: N801  a context manager, named like one
             taken = {parameter.id for parameter in pairs}
             store._grads = {id: g for id, g in store._grads.items() if id not in taken}
             store._scales = {id: s for id, s in store._scales.items() if id not in taken}
+            store._exact = {id: e for id, e in store._exact.items() if id not in taken}
         self._claim.end()
         for parameter in pairs:
             parameter._version.borrower = None
@@ -113,11 +114,11 @@ def check_store(store: object) -> None:
 
 
 def _checked(store: GradientStore, params: Sequence[Leaf]) -> dict[Leaf, TensorBase]:
-    grads = store._open()
+    store._open()
     pairs: dict[Leaf, TensorBase] = {}
     for p in params:
         p._version.check_free()
-        grad = grads.get(p.id)
+        grad = store._rounded(p.id)
         if grad is None:
             raise MissingGradError(
                 f"{p.label} of shape {p.shape} has no gradient in the store; the loss does not "

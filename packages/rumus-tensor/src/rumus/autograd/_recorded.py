@@ -79,6 +79,5 @@ class RecordedPass(Pass):
 def _not_recorded(function: Operation) -> str:
     return (
         f"{function.name}.backward has no second derivative, as it does more than call primitives "
-        "of its backend with the tensors that it gets (write a kernel of your own as a Function, "
-        "and call that)"
+        "of its backend (a kernel of your own is a Function of its own, called by be.apply)"
     )

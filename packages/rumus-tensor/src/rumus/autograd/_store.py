@@ -8,6 +8,7 @@ from typing import Any, Generic
 
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase, TensorT
+from rumus._core.dtypes import float16, float32
 from rumus._core.errors import (
     ArgumentError,
     BorrowError,
@@ -41,6 +42,10 @@ class GradientStore(Generic[TensorT]):
     def __init__(self) -> None:
         self._grads: dict[ParamId, TensorT] = {}
         self._scales: dict[ParamId, Any] = {}
+        self._unrounded: set[ParamId] = set()
+        """Those whose gradient is a float32 sum of float16, rounded when somebody looks at it."""
+        self._exact: dict[ParamId, tuple[Any, TensorT, int]] = {}
+        """What was rounded, to which tensor, and at which version of it."""
         self._lock = FrameLock()
         self._borrowed: Claim | None = None
 
@@ -63,25 +68,29 @@ class GradientStore(Generic[TensorT]):
         """The gradient of a parameter, or None."""
         with self._lock:
             self._open()
-            return self._scaled(_checked_id(id))
+            return self._seen(_checked_id(id))
 
     def pop(self, id: ParamId | Leaf) -> TensorT | None:
         """Take a gradient out of the store; None if there is none."""
         with self._lock:
             key = _checked_id(id)
             self._open()
-            self._scaled(key)
-            return self._grads.pop(key, None)
+            grad = self._seen(key)
+            self._forget([key])
+            return grad
 
     def replace(self, id: ParamId | Leaf, grad: TensorT) -> None:
         """Set the gradient of a parameter, whatever was there."""
         with self._lock:
             key = _checked_id(id)
-            self._open()[key] = _checked_grad(grad)
-            self._scales.pop(key, None)
+            grads, given = self._open(), _checked_grad(grad)
+            self._forget([key])
+            grads[key] = given
 
     def accumulate(self, id: ParamId | Leaf, grad: TensorT) -> None:
         """Add to the gradient of a parameter; the first one is kept as it is.
+
+        Sums of float16 are float32, and rounded when they are looked at.
 
         Raises:
             ShapeError: The shapes differ.
@@ -89,8 +98,8 @@ class GradientStore(Generic[TensorT]):
             DeviceError: The devices differ.
         """
         with self._lock:
-            key, grads = _checked_id(id), self._open()
-            grads[key] = _sum(key, self._scaled(key), _checked_grad(grad))
+            key, _ = _checked_id(id), self._open()
+            self._take({key: self._plus(key, _checked_grad(grad))})
 
     def merge_from(self, other: GradientStore[TensorT]) -> None:
         """Add all gradients of another store, which stays as it is; all of them or none.
@@ -102,8 +111,8 @@ class GradientStore(Generic[TensorT]):
         """
         theirs = list(other.items())
         with self._lock:
-            grads = self._open()
-            grads.update({id: _sum(id, self._scaled(id), grad) for id, grad in theirs})
+            self._open()
+            self._take({id: self._plus(id, grad) for id, grad in theirs})
 
     def scale_by(self, ids: Iterable[ParamId | Leaf], scale: Any) -> None:
         """Multiply gradients by a number that may still be on its way.
@@ -133,7 +142,7 @@ class GradientStore(Generic[TensorT]):
         """Pairs of parameter id and gradient, as they are now."""
         with self._lock:
             for id in self._open():
-                self._scaled(id)
+                self._seen(id)
             return iter(list(self._grads.items()))
 
     def __iter__(self) -> Iterator[ParamId]:
@@ -156,6 +165,24 @@ class GradientStore(Generic[TensorT]):
             raise BorrowError("this GradientStore is held by an optimizer step; use it afterwards")
         return self._grads
 
+    def _seen(self, id: ParamId) -> TensorT | None:
+        """The gradient as somebody looks at it: multiplied by its scale, and rounded."""
+        self._scaled(id)
+        return self._rounded(id)
+
+    def _rounded(self, id: ParamId) -> TensorT | None:
+        """The gradient in its dtype, not yet multiplied by its scale."""
+        grad = self._grads.get(id)
+        if grad is None or id not in self._unrounded:
+            return grad
+        exact = grad.array
+        half = backend_of(grad.device).elementwise("cast", exact, dtype=float16)
+        rounded: TensorT = grad._wrap(half, grad.device)
+        self._grads[id] = rounded
+        self._exact[id] = exact, rounded, rounded._version.count
+        self._unrounded.discard(id)
+        return rounded
+
     def _scaled(self, id: ParamId) -> TensorT | None:
         """The gradient, multiplied by the scale that waits for it."""
         grad = self._grads.get(id)
@@ -172,6 +199,46 @@ class GradientStore(Generic[TensorT]):
         self._grads[id] = grad._wrap(product, grad.device)
         return self._grads[id]
 
+    def _plus(self, id: ParamId, new: TensorT) -> TensorT:
+        """The sum with what is there; float32 for two of float16.
+
+        Raises:
+            ShapeError, DTypeError, DeviceError: They differ.
+        """
+        old = self._scaled(id)
+        if old is None:
+            return new
+        dtype = float16 if id in self._unrounded else old.dtype
+        if old.shape != new.shape:
+            raise ShapeError(f"gradient of {id}: shape {old.shape} is there, {new.shape} was added")
+        if dtype != new.dtype:
+            raise DTypeError(f"gradient of {id}: {dtype} is there, {new.dtype} was added")
+        if old.device != new.device:
+            raise DeviceError(f"gradient of {id}: one is on {old.device}, one on {new.device}")
+        be, array = backend_of(old.device), old.array
+        if array.dtype == float16:
+            exact, rounded, count = self._exact.get(id, (None, None, 0))
+            if rounded is old and old._version.count == count:
+                array = exact
+            else:
+                array = be.elementwise("cast", array, dtype=float32)
+        total: TensorT = old._wrap(be.elementwise("add", array, new.array), old.device)
+        return total
+
+    def _take(self, sums: dict[ParamId, TensorT]) -> None:
+        before = [(id, self._grads.get(id)) for id in sums]
+        self._unrounded.update(
+            [id for id, old in before if old is not None and old.dtype == float16]
+        )
+        self._grads.update(sums)
+
+    def _forget(self, ids: Iterable[ParamId]) -> None:
+        """Take out gradients, and all that is known of them."""
+        for id in ids:
+            self._unrounded.discard(id)
+            for known in (self._grads, self._scales, self._exact):
+                known.pop(id, None)
+
 
 def _checked_id(id: ParamId | Leaf) -> ParamId:
     if isinstance(id, ParamId):
@@ -187,18 +254,3 @@ def _checked_grad(grad: TensorBase[TensorT]) -> TensorT:
     if not isinstance(grad, TensorBase):
         raise DTypeError(f"a gradient is a tensor, not a {type(grad).__name__}")
     return grad.detach()
-
-
-def _sum(id: ParamId, old: TensorT | None, new: TensorT) -> TensorT:
-    if old is None:
-        return new
-    if old.shape != new.shape:
-        raise ShapeError(f"gradient of {id}: shape {old.shape} is there, {new.shape} was added")
-    if old.dtype != new.dtype:
-        raise DTypeError(f"gradient of {id}: {old.dtype} is there, {new.dtype} was added")
-    if old.device != new.device:
-        raise DeviceError(f"gradient of {id}: one is on {old.device}, one on {new.device}")
-    total: TensorT = old._wrap(
-        backend_of(old.device).elementwise("add", old.array, new.array), old.device
-    )
-    return total

@@ -12,7 +12,7 @@ Shapes and dtypes are checked before a primitive is called; a primitive trusts i
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from .check import Check
 from .creation import Creation
@@ -28,6 +28,14 @@ from .reduce import Reduce
 from .rows import Rows
 from .scan import Scan
 from .sort import Sort
+
+
+class Forward(Protocol):
+    """An operation: a ``Function``."""
+
+    def forward(self, be: Any, *arrays: Any) -> Any:
+        """The result's array."""
+        ...
 
 
 class Backend(
@@ -47,3 +55,11 @@ class Backend(
     Protocol[A],
 ):
     """What a device can do with its arrays."""
+
+    def apply(self, function: Forward, *arrays: A) -> A:
+        """The result of an operation on arrays.
+
+        It is how ``backward`` uses a kernel of one's own: where the pass is recorded, the operation
+        is recorded with its own gradient.
+        """
+        ...

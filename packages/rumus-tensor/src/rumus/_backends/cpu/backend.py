@@ -1,5 +1,9 @@
 """The CPU's table of primitives."""
 
+from typing import Any
+
+from rumus._backends.contract.backend import Forward
+
 from .check import Check
 from .creation import Creation
 from .elementwise import Elementwise
@@ -31,3 +35,6 @@ class CpuBackend(
     Check,
 ):
     """Implements :class:`rumus._backends.contract.Backend` for ``numpy.ndarray``."""
+
+    def apply(self, function: Forward, *arrays: Any) -> Any:
+        return function.forward(self, *arrays)

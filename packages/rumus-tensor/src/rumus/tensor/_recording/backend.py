@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from rumus._core.devices import Device
+from rumus.autograd._function import Function
 
 from .creation import Creation
 from .elementwise import Elementwise
@@ -23,6 +24,9 @@ class Recorder(Creation, Movement, Elementwise, Reduce, MatMul, Rows, LayerNorm)
     Each one applies the function that records it, or is composed of others. Arrays among the
     arguments are constants. One that is not here has no derivative: it takes constants alone.
     """
+
+    def apply(self, function: Function, *arrays: Any) -> Any:
+        return function(*map(self.tensor, arrays))
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         primitive = getattr(self.primitives, name)
