@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import copy
 from typing import Any, Self
 
 from rumus._backends.contract import Backend
@@ -95,15 +94,20 @@ class Function:
         """
         return leased(i)
 
+    def _twin(self) -> Self:
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        return twin
+
     def asked_for(self, wanted: tuple[bool, ...]) -> Self:
         """The same call, whose ``backward`` gives some of the gradients."""
-        twin = copy(self)
+        twin = self._twin()
         twin._wanted = wanted
         return twin
 
     def recorded(self, node: Node, wrap: Callable[..., Any]) -> Self:
         """The same call, with tensors for what it saved: they go on where its inputs came from."""
-        twin = copy(self)
+        twin = self._twin()
         versions = {what: version for what, version, _ in node.versions}
         saved = []
         for i, array in zip(self.saves, self.saved, strict=True):
