@@ -419,3 +419,25 @@ def test_a_captured_step_with_a_gradient_penalty_has_the_bits_of_the_step_itself
     captured = gpu.capture(step)
     assert [captured(x).numpy().tobytes() for x in batches] == plain
     assert len(captured.dispatches) == 1
+
+
+def test_what_is_flat_has_gradients_of_zeros_and_costs_nothing(device):
+    ran = []
+
+    class Watched(Function):
+        def forward(self, be, x):
+            return be.elementwise("mul", x, 2.0)
+
+        def backward(self, be, grad):
+            ran.append(1)
+            return (be.elementwise("mul", grad, 2.0),)
+
+    w, b, other = (Parameter(tensor([1.0, -3.0], device=device)) for _ in range(3))
+    x = leaf(tensor([1.0, 2.0], device=device))
+    middle = Watched()(b)
+    (slope,) = grad((x * w + middle).relu().sum(), x, create_graph=True)
+    assert slope.tolist() == [1.0, 0.0]
+    grads = slope.sum().backward(retain_graph=True, create_graph=True)
+    assert (grads[w].tolist(), grads[b].tolist(), other in grads) == ([1.0, 0.0], [0.0, 0.0], False)
+    assert [g.tolist() for g in grad(slope.sum(), [middle, b, x])] == [[0.0, 0.0]] * 3
+    assert ran == []

@@ -17,7 +17,7 @@ from rumus._core.errors import AutogradError
 
 from . import _engine, _function
 from ._function import Function
-from ._node import Operation
+from ._node import Operation, zero
 
 
 class detect_anomaly(ContextDecorator):  # noqa: N801  a context manager, named like one
@@ -78,7 +78,7 @@ class detect_anomaly(ContextDecorator):  # noqa: N801  a context manager, named 
             return
         be = backend_of(device)
         for i, given in enumerate(grads):
-            if given is None:
+            if given is None or given is zero:
                 continue
             found = _found(be, _array(given), device)
             if found is not None:

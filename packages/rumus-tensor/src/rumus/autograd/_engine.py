@@ -16,7 +16,7 @@ from rumus._core.versions import Version
 
 from ._hooks import hooked
 from ._leaf import Leaf
-from ._node import Node, Operation
+from ._node import Node, Operation, zero
 from ._slots import active
 from ._store import GradientStore
 
@@ -54,6 +54,8 @@ class Pass:
         """Those whose gradient so far is in memory that nobody else holds."""
         self.wide: set[Node | Leaf] = set()
         """Those of float16 whose gradient is summed in float32."""
+        self.zeros: dict[Node | Leaf, None] = {}
+        """Those to whose gradient zeros were added."""
         self.seen: set[Node | Leaf] = set()
         """Those whose hooks have run."""
         self.reruns: dict[Node, Any] = {}
@@ -120,6 +122,8 @@ class Pass:
         """Run one node backward and hand its gradients on."""
         grad = self.pending.pop(node, None)
         if grad is None:
+            if node in self.zeros:
+                self.zeros.update({edge: None for edge in node.edges if edge is not None})
             return
         self.own.discard(node)
         if node.hooks or node in self.wide:
@@ -142,6 +146,9 @@ class Pass:
         for i, edge in enumerate(node.edges):
             if edge is None or grads[i] is None:
                 continue
+            if grads[i] is zero:
+                self.zeros[edge] = None
+                continue
             be = self.backend_of(edge.device)
             given = self.checked(be, function, node, i, grads[i])
             sums: dict[Any, Any] = self.pending if isinstance(edge, Node) else self.leaves
@@ -157,6 +164,13 @@ class Pass:
                 self.leaves[edge] = _owned(be, given, others)
             if function.is_part:
                 self.own.add(edge)
+
+    def fill(self) -> None:
+        """Make the zeros of leaves that got nothing else."""
+        for edge in self.zeros:
+            if isinstance(edge, Leaf) and edge not in self.leaves:
+                be = self.backend_of(edge.device)
+                self.leaves[edge] = be.full(edge.shape, 0.0, edge.dtype)
 
     def complete(self, edge: Node | Leaf, grad: Any) -> Any:
         """A gradient to which nothing is added any more: rounded, and seen by hooks."""
@@ -242,6 +256,7 @@ class Pass:
     def store(self) -> GradientStore:
         """The gradients, moved into their slots where they are not there already."""
         store = GradientStore()
+        self.fill()
         for parameter, array in self.leaves.items():
             array = self.complete(parameter, array)
             slot = self.lease(parameter)

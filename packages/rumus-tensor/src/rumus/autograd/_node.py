@@ -59,6 +59,14 @@ class Operation(Protocol):
         ...
 
 
+class _Zero:
+    """Zeros that nobody computes with."""
+
+
+zero: Any = _Zero()
+"""What ``backward`` may give in place of zeros: they are made at the leaves, where need be."""
+
+
 class Node:
     """The function of one result, and where the gradients of its inputs go.
 

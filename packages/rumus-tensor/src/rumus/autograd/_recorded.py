@@ -10,7 +10,7 @@ from rumus._core.errors import AutogradError, RumusError
 from rumus._core.mode import is_grad_enabled
 
 from ._engine import Pass
-from ._node import Node, Operation
+from ._node import Node, Operation, zero
 from ._store import GradientStore
 
 
@@ -52,7 +52,7 @@ class RecordedPass(Pass):
                 raise
             raise AutogradError(f"{_not_recorded(function)}: {error}") from error
         for given in grads:
-            if given is not None and not isinstance(given, TensorBase):
+            if not (given is None or given is zero or isinstance(given, TensorBase)):
                 raise AutogradError(f"{_not_recorded(function)}: it gave back an array")
         return grads
 
@@ -71,6 +71,7 @@ class RecordedPass(Pass):
     def store(self) -> GradientStore:
         """The gradients as they are."""
         store = GradientStore()
+        self.fill()
         for parameter, grad in self.leaves.items():
             store._grads[parameter.id] = self.complete(parameter, grad)
         return store

@@ -71,7 +71,7 @@ def grad(
         run.begin(root, run.seed(end, seed))
         roots.append(root)
     run.go(reachable(roots), retain_graph or create_graph)
-    found = [run.gradient(target) for target in targets]
+    found = [run.gradient(target, x) for target, x in zip(targets, starts, strict=True)]
     for i, given in enumerate(found):
         if given is None and not allow_unused:
             raise AutogradError(
@@ -120,13 +120,14 @@ class _Targeted(Pass):
         """Nothing goes to an arena."""
         return None
 
-    def gradient(self, target: Node | Leaf) -> Any | None:
-        """The gradient of a target, a tensor; None where no output depends on it."""
-        if isinstance(target, Node):
-            given = self.found.get(target)
-        else:
-            given = self.leaves.get(target)
-            given = given if given is None else self.complete(target, given)
+    def gradient(self, target: Node | Leaf, x: TensorBase) -> Any | None:
+        """The gradient of an input, a tensor; None where no output depends on it."""
+        found: dict[Any, Any] = self.found if isinstance(target, Node) else self.leaves
+        given = found.get(target)
+        if given is None and target in self.zeros:
+            given = self.backend_of(target.device).full(x.shape, 0.0, x.dtype)
+        if given is not None and isinstance(target, Leaf):
+            given = self.complete(target, given)
         if given is None or isinstance(given, TensorBase):
             return given
         return self.like._wrap(given, target.device)

@@ -9,6 +9,7 @@ from rumus._backends.contract import Backend
 from rumus._core.errors import AutogradError
 from rumus._core.shapes import Shape, broadcast_shape
 from rumus.autograd._function import Function
+from rumus.autograd._node import zero
 
 from .rule import INPUTS, NEGATED, SAME, ZERO, Rule
 from .second import SECOND
@@ -43,11 +44,16 @@ class Elementwise(Function):
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
         """Each rule's gradient, summed over the axes that were broadcast."""
         return tuple(
-            sum_to(be, self._gradient(be, self.rules[i], grad), self.shapes[i]) if need else None
-            for i, need in enumerate(self.wanted)
+            [self._gradient(be, i, grad) if want else None for i, want in enumerate(self.wanted)]
         )
 
-    def _gradient(self, be: Backend[Any], rule: Rule, grad: Any) -> Any:
+    def _gradient(self, be: Backend[Any], i: int, grad: Any) -> Any:
+        rule = self.rules[i]
+        if rule.op == "nothing":
+            return zero
+        return sum_to(be, self._spread(be, rule, grad), self.shapes[i])
+
+    def _spread(self, be: Backend[Any], rule: Rule, grad: Any) -> Any:
         if rule.op == "zero":
             return be.full(grad.shape, 0.0, grad.dtype)
         if rule.op == "same":
@@ -119,6 +125,6 @@ DERIVATIVES: dict[str, tuple[Rule, ...]] = {
         Rule("binary_cross_entropy_backward", "g", "a", "b"),
         Rule("binary_cross_entropy_target_backward", "g", "a"),
     ),
-    "dropout": (Rule("dropout", "g", "b", "c", "d"), ZERO, ZERO, ZERO),
+    "dropout": (Rule("dropout", "g", "b", "c", "d"),),
     **SECOND,
 }

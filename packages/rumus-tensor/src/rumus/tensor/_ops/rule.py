@@ -21,7 +21,8 @@ class Rule:
     """A row of the elementwise table and its arguments.
 
     Args:
-        op: A row of the table; ``"same"`` for the gradient of the result as it is, or ``"zero"``.
+        op: A row of the table; ``"same"`` for the gradient of the result as it is, ``"zero"``, or
+            ``"nothing"`` for zeros that nobody computes with.
         args: ``"g"`` is the gradient of the result, ``"y"`` the result, ``"a"`` to ``"d"`` the
             inputs, a float itself, and a rule what it comes to.
     """
@@ -50,7 +51,7 @@ class Rule:
         return _OF_NUMBERS[self.op](*values)
 
 
-SAME, NEGATED, ZERO = Rule("same"), Rule("neg", "g"), Rule("zero")
+SAME, NEGATED, ZERO, NOTHING = Rule("same"), Rule("neg", "g"), Rule("zero"), Rule("nothing")
 
 
 def product(*factors: str | float | Rule) -> Rule:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from .rule import ZERO, Rule, product
+from .rule import NOTHING, Rule, product
 
 _GA = Rule("mul", "g", "a")
 _SIGMOID, _OTHER = Rule("sigmoid", "b"), Rule("sigmoid", Rule("neg", "b"))
@@ -72,7 +72,7 @@ SECOND: dict[str, tuple[Rule, ...]] = {
         # log(b) twice
         Rule("pow_exponent_backward", Rule("pow_exponent_backward", _GA, "b", 0.0), "b", "c"),
     ),
-    "abs_backward": (Rule("abs_backward", "g", "b"), ZERO),
+    "abs_backward": (Rule("abs_backward", "g", "b"), NOTHING),
     "square_backward": (Rule("square_backward", "g", "b"), Rule("square_backward", "g", "a")),
     "sqrt_backward": (
         Rule("sqrt_backward", "g", "b"),
@@ -96,8 +96,8 @@ SECOND: dict[str, tuple[Rule, ...]] = {
         Rule("sigmoid_backward", "g", "b"),
         Rule("mul", _GA, Rule("sub", 1.0, Rule("mul", "b", 2.0))),
     ),
-    "relu_backward": (Rule("relu_backward", "g", "b"), ZERO),
-    "leaky_relu_backward": (Rule("leaky_relu_backward", "g", "b", "c"), ZERO),
+    "relu_backward": (Rule("relu_backward", "g", "b"), NOTHING),
+    "leaky_relu_backward": (Rule("leaky_relu_backward", "g", "b", "c"), NOTHING),
     "gelu_backward": (Rule("gelu_backward", "g", "b"), Rule("mul", _GA, _GELU)),
     "gelu_tanh_backward": (Rule("gelu_tanh_backward", "g", "b"), Rule("mul", _GA, _GELU_TANH)),
     "silu_backward": (Rule("silu_backward", "g", "b"), Rule("mul", _GA, _SILU)),
@@ -105,9 +105,9 @@ SECOND: dict[str, tuple[Rule, ...]] = {
         Rule("softplus_backward", "g", "b"),
         Rule("sigmoid_backward", _GA, _SIGMOID),
     ),
-    "maximum_backward": (Rule("maximum_backward", "g", "b", "c"), ZERO, ZERO),
-    "minimum_backward": (Rule("minimum_backward", "g", "b", "c"), ZERO, ZERO),
-    "clamp_backward": (Rule("clamp_backward", "g", "b", "c", "d"), ZERO, ZERO, ZERO),
+    "maximum_backward": (Rule("maximum_backward", "g", "b", "c"), NOTHING, NOTHING),
+    "minimum_backward": (Rule("minimum_backward", "g", "b", "c"), NOTHING, NOTHING),
+    "clamp_backward": (Rule("clamp_backward", "g", "b", "c", "d"), NOTHING, NOTHING, NOTHING),
     "squared_difference_backward": (
         Rule("squared_difference_backward", "g", "b", "c"),
         product(_GA, 2.0),
