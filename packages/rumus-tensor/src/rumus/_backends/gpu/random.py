@@ -28,10 +28,6 @@ def random(
     span: int = 0,
 ) -> GpuArray:
     """See ``Backend.random`` and ``Backend.random_integers``."""
-
-
-def random(kind: str, shape: Shape, generator: Generator, device_index: int) -> GpuArray:
-    """See ``Backend.random``."""
     source = generator.source()
 
     def state() -> npt.NDArray[np.uint32]:
