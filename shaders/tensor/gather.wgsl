@@ -3,7 +3,8 @@
 // The prelude gives the loads of x and the store. VECTORS: rows of x begin and end on a vector, so
 // that an invocation reads one index and one vector; else 4 of each. A negative index counts from
 // the end. One outside of [lowest, length) is reported as a fault with the code of its message:
-// itself, and the length; its elements are 0.
+// itself, and the length; its elements are 0. An invocation makes EACH vectors, which are read
+// before the first is written.
 
 struct Params {
   size: u32, count: u32, inner: u32, length: u32,
@@ -42,13 +43,24 @@ fn element(e: u32) -> T {
 }
 
 @compute @workgroup_size(256)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  for (var v = id.x; v < (params.size + 3u) / 4u; v += groups.x * 256u) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let vectors = (params.size + 3u) / 4u;
+  let start = (group.y * groups.x + group.x) * EACH * 256u + local;
+  var found: array<vec4<T>, EACH>;
+  for (var a = 0u; a < EACH; a++) {  // unroll
+    let v = min(start + a * 256u, vectors - 1u);
     if (VECTORS) {
       let place = source_of(4u * v);
-      output_store(v, select(vec4<T>(0), load_x_vector(place.at / 4u), place.inside));
+      found[a] = select(vec4<T>(0), load_x_vector(place.at / 4u), place.inside);
     } else {
-      output_store(v, vec4<T>(element(4u * v), element(4u * v + 1u), element(4u * v + 2u), element(4u * v + 3u)));
+      found[a] = vec4<T>(element(4u * v), element(4u * v + 1u), element(4u * v + 2u), element(4u * v + 3u));
     }
+  }
+  for (var a = 0u; a < EACH; a++) {  // unroll
+    if (start + a * 256u < vectors) { output_store(start + a * 256u, found[a]); }
   }
 }

@@ -38,13 +38,13 @@ class Indexing(TensorBase[TensorT]):
             cut = Slice(slices)(self)
             return cut if cut.shape == shape else Reshape(shape)(cut)
         selection = select(index, self.shape)
-        positions, shape = positions_of(self, selection)
+        positions, shape, wrap = positions_of(self, selection)
         part: Any = self if is_whole(selection, self.shape) else Slice(selection.slices)(self)
         if selection.axes != tuple(range(self.ndim)):
             part = Permute(selection.axes)(part)
-        return Gather(NAME, selection.cut, (*selection.before, *shape, *selection.after))(
-            part, positions
-        )
+        whole = *selection.before, *shape, *selection.after
+        chosen: TensorT = Gather(NAME, selection.cut, whole, wrap)(part, positions)
+        return chosen
 
 
 def write_at(target: TensorBase, index: Index, value: Operand) -> None:
@@ -69,7 +69,7 @@ def write_at(target: TensorBase, index: Index, value: Operand) -> None:
         broadcast_value(spread, (*selection.before, *choice.array.shape, *selection.after))
         be.assign(array, be.elementwise("where", mask, be.reshape(source.array, spread), array))
         return
-    positions, shape = positions_of(target, selection)
+    positions, shape, wrap = positions_of(target, selection)
     whole = *selection.before, *shape, *selection.after
     broadcast_value(source.shape, whole)
     outer, _, inner = selection.cut
@@ -78,13 +78,15 @@ def write_at(target: TensorBase, index: Index, value: Operand) -> None:
     values = be.reshape(be.expand(source.array, whole), (outer, positions.shape[1], inner))
     if be.shares(values, array):
         values = be.copy(values)
-    be.put(rows, positions.array, values, NAME)
+    be.put(rows, positions.array, values, NAME, wrap)
     if not be.shares(rows, array):
         be.assign(part, be.reshape(rows, part.shape))
 
 
-def positions_of(like: TensorBase[TensorT], selection: Selection) -> tuple[TensorT, Shape]:
-    """Where an index leads along the chosen axes, as (1, count, 1), and the shape of its arrays.
+def positions_of(like: TensorBase[TensorT], selection: Selection) -> tuple[TensorT, Shape, bool]:
+    """Where an index leads along the chosen axes: positions, the shape of its arrays, and a bool.
+
+    The positions are (1, count, 1); negative ones count from the end if the bool says so.
 
     Raises:
         IndexRangeError: The arrays do not broadcast, or choose from nothing.
@@ -92,18 +94,19 @@ def positions_of(like: TensorBase[TensorT], selection: Selection) -> tuple[Tenso
         CaptureError: One is a mask on a GPU, and this is a captured step.
     """
     be = backend_of(like.device)
-    arrays = [_positions(like, choice) for choice in selection.choices]
-    shape = chosen_shape([array.shape for array in arrays])
-    for array, choice in zip(arrays, selection.choices, strict=True):
-        if array.size and not choice.length:
+    chosen = [_positions(like, choice) for choice in selection.choices]
+    shape = chosen_shape([index.shape for index in chosen])
+    for index, choice in zip(chosen, selection.choices, strict=True):
+        if index.size and not choice.length:
             raise IndexRangeError(out_of_range(NAME, "of an element", 0))
-    if len(arrays) == 1:
-        flat = arrays[0]
-    elif not arrays:  # numpy's arrays without axes are integers
-        flat = be.full((), 0, int32)
-    else:
-        flat = locate(be, arrays, [choice.length for choice in selection.choices], NAME)
-    return like._wrap(be.reshape(flat, (1, prod(shape), 1)), like.device), shape
+    column = 1, prod(shape), 1
+    if len(chosen) == 1:
+        return Reshape(column)(chosen[0]), shape, True
+    if not chosen:  # numpy's arrays without axes are integers
+        return like._wrap(be.full(column, 0, int32), like.device), shape, True
+    arrays = [be.expand(index.array, shape) for index in chosen]
+    flat = locate(be, arrays, [choice.length for choice in selection.choices], NAME)
+    return like._wrap(flat, like.device), shape, False
 
 
 def integers(name: str, like: TensorBase[TensorT], index: Any) -> TensorT:
@@ -154,14 +157,16 @@ def broadcast_value(shape: Shape, whole: Shape) -> None:
 
 
 def _positions(like: TensorBase, choice: Choice) -> Any:
-    """The array of positions of an item, int32."""
-    be = backend_of(like.device)
+    """The positions of an item, int32."""
     array = choice.array
     if not choice.is_mask:
-        return integers(NAME, like, array).array
+        return integers(NAME, like, array)
+    be = backend_of(like.device)
     if isinstance(array, TensorBase):
-        return be.flat_nonzero(on_device(like, array).array)
-    return be.from_host(np.flatnonzero(array).astype(np.int32))
+        flat = be.flat_nonzero(on_device(like, array).array)
+    else:
+        flat = be.from_host(np.flatnonzero(array).astype(np.int32))
+    return like._wrap(flat, like.device)
 
 
 def _source(target: TensorBase, value: Operand) -> TensorBase:
@@ -169,12 +174,15 @@ def _source(target: TensorBase, value: Operand) -> TensorBase:
     be = backend_of(target.device)
     if not isinstance(source, TensorBase):
         check_scalar("item assignment", source, target.dtype)
-        return target._wrap(be.full((), source, target.dtype), target.device)
+        result: TensorBase = target._wrap(be.full((), source, target.dtype), target.device)
+        return result
     if source.device is not target.device:
         raise DeviceError(f"item assignment: tensors are on {target.device} and {source.device}")
     if source.dtype == target.dtype:
-        return source.detach()
-    return target._wrap(be.elementwise("cast", source.array, dtype=target.dtype), target.device)
+        result = source.detach()
+        return result
+    result = target._wrap(be.elementwise("cast", source.array, dtype=target.dtype), target.device)
+    return result
 
 
 def _is_plain_mask(selection: Selection, shape: Shape) -> bool:

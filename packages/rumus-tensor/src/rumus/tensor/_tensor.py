@@ -21,6 +21,7 @@ from rumus.autograd._leaf import NO_HOOKS, Leaf, ParamId
 from rumus.autograd._store import GradientStore
 
 from ._arithmetic import Arithmetic
+from ._choosing import Choosing
 from ._drawing import Drawing
 from ._indexing import Indexing
 from ._ops.movement import Cast, Move
@@ -37,6 +38,7 @@ class Tensor(
     Indexing["Tensor"],
     Ordering["Tensor"],
     Drawing["Tensor"],
+    Choosing["Tensor"],
 ):
     """Numbers of one dtype in a grid, on one device.
 

@@ -20,11 +20,15 @@ class Indexing(Protocol[A]):
         """The int32 numbers 0, 1, …, of shape ``(length,)``."""
         ...
 
-    def positions(self, index: A, length: int, name: str, wrap: bool = True) -> A:
+    def positions(
+        self, index: A, length: int, name: str, wrap: bool = True, before: A | None = None
+    ) -> A:
         """Where an index into an array of shape (outer, length, inner) points, in row-major order.
 
         int32, of the shape of the index, whose first and last lengths are taken for outer and
-        inner. Without ``wrap`` negative positions are outside too.
+        inner. Without ``wrap`` negative positions are outside too. With ``before``, contiguous
+        positions in what lies before this axis, outer and inner are 1, and ``before * length`` is
+        added. On the GPU one outside of the axis is -1.
         """
         ...
 
@@ -32,7 +36,7 @@ class Indexing(Protocol[A]):
         """``out[o, j, i] = a[o, index[o, j, i], i]`` of shape (outer, count, inner)."""
         ...
 
-    def put(self, target: A, index: A, values: A, name: str) -> None:
+    def put(self, target: A, index: A, values: A, name: str, wrap: bool = True) -> None:
         """``target[o, index[o, j, i], i] = values[o, j, i]``; of equal positions the last j wins.
 
         ``target`` may be a view; ``values`` are in other memory, and are cast to its dtype.

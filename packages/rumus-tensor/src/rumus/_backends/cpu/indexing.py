@@ -28,10 +28,14 @@ def wrapped(index: Array, length: int, name: str, wrap: bool = True) -> Array:
     return np.where(index < 0, index + np.int32(length), index) if lowest < 0 else index
 
 
-def positions(index: Array, length: int, name: str, wrap: bool = True) -> Array:
+def positions(
+    index: Array, length: int, name: str, wrap: bool = True, before: Array | None = None
+) -> Array:
     """Where an index points in row-major order."""
     outer, _, inner = index.shape
     rows = wrapped(index, length, name, wrap)
+    if before is not None:
+        return np.asarray(before * np.int32(length) + rows, np.int32)
     if outer == inner == 1:
         return np.array(rows, np.int32)
     starts = np.arange(outer, dtype=np.int32)[:, None, None] * np.int32(length)
@@ -47,9 +51,9 @@ def gather(a: Array, index: Array, name: str, wrap: bool = True) -> Array:
     return np.take_along_axis(a, rows.astype(np.intp), axis=1)
 
 
-def put(target: Array, index: Array, values: Array, name: str) -> None:
+def put(target: Array, index: Array, values: Array, name: str, wrap: bool = True) -> None:
     """Write by position; numpy writes in row-major order, so the last one stays."""
-    rows = wrapped(index, target.shape[1], name)
+    rows = wrapped(index, target.shape[1], name, wrap)
     cast = np.empty(values.shape, target.dtype)
     assign(cast, values)
     if rows.shape[0] == rows.shape[2] == 1:

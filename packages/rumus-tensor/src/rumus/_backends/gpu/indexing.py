@@ -7,26 +7,41 @@ from functools import cache
 from rumus._core.dtypes import float32, int32, is_float
 from rumus._core.errors import IndexRangeError
 from rumus._core.indexing import out_of_range
-from rumus.gpu import GpuArray, Pipeline, _capture, _faults, empty, zeros
+from rumus.gpu import GpuArray, Kernel, Pipeline, _capture, _faults, empty, zeros
 
 from .elementwise import elementwise
-from .kernels import WORKGROUP, grid, kernel
-from .movement import WIDE, assign
+from .kernels import WORKGROUP, grid, kernel, plane
+from .movement import WIDE, assign, contiguous
 from .scan import selected
-from .segments import segment_sums
-from .wgsl import REGISTER, declare_loads, declare_output, dtype_name, math_source
+from .segments import iota, is_few, line_sums, place_sums, segment_sums
+from .unroll import unroll
+from .wgsl import (
+    REGISTER,
+    declare_loads,
+    declare_output,
+    dtype_name,
+    math_source,
+    read_shader,
+)
+
+MANY = 1 << 19
+"""Vectors that keep a large GPU busy although an invocation makes several."""
+MOST_EACH = 4
 
 
-def positions(index: GpuArray, length: int, name: str, wrap: bool = True) -> GpuArray:
+def positions(
+    index: GpuArray, length: int, name: str, wrap: bool = True, before: GpuArray | None = None
+) -> GpuArray:
     """See ``Backend.positions``."""
     result = empty(index.shape, int32, index.device_index)
     words = (
         *(index.size, index.shape[1], index.shape[2], length),
         *(index.offset, *index.strides),
-        *(-length if wrap else 0, fault_code(name)),
+        *(0 if before is None else before.offset, -length if wrap else 0, fault_code(name)),
     )
     groups = grid(index.size, WORKGROUP, index.device_index)
-    kernel("positions").variant().dispatch([index, result], words, groups)
+    arrays = [index, index if before is None else before, result]
+    kernel("positions").variant(ADDS=before is not None).dispatch(arrays, words, groups)
     return result
 
 
@@ -43,25 +58,28 @@ def gather(a: GpuArray, index: GpuArray, name: str, wrap: bool = True) -> GpuArr
         *(a.offset, *a.strides, index.offset, *steps),
         *(-length if wrap else 0, fault_code(name)),
     )
-    groups = grid(-(-result.size // 4), WORKGROUP, a.device_index)
-    gather_pipeline(dtype_name(a.dtype), vectors).dispatch([a, index, result], words, groups)
+    size = -(-result.size // 4)
+    each = MOST_EACH if size >= MANY else 1
+    groups = plane(-(-size // (WORKGROUP * each)), a.device_index)
+    pipeline = gather_pipeline(dtype_name(a.dtype), vectors, each)
+    pipeline.dispatch([a, index, result], words, groups)
     return result
 
 
-def put(target: GpuArray, index: GpuArray, values: GpuArray, name: str) -> None:
+def put(target: GpuArray, index: GpuArray, values: GpuArray, name: str, wrap: bool = True) -> None:
     """See ``Backend.put``."""
     if not values.size:
         return
     if target.dtype.itemsize != 4:
         # Single bytes and halves of words cannot be stored without a race.
         wide = elementwise("cast", [target], WIDE[str(target.dtype)])
-        put(wide, index, elementwise("cast", [values], target.dtype), name)
+        put(wide, index, elementwise("cast", [values], target.dtype), name, wrap)
         assign(target, wide)
         return
     if values.dtype != target.dtype:
         values = elementwise("cast", [values], target.dtype)
     length, (index_outer, count, index_inner) = target.shape[1], index.shape
-    where = positions(index, length, name)
+    where = positions(index, length, name, wrap)
     marks = zeros((index_outer * length * index_inner,), int32, target.device_index)
     groups = grid(where.size, WORKGROUP, target.device_index)
     words: tuple[int, ...] = where.size, count, index_inner, length
@@ -85,35 +103,41 @@ def sum_at(
     out: GpuArray | None = None,
 ) -> GpuArray:
     """See ``Backend.sum_at``."""
-    outer, _, inner = values.shape
+    outer, count, inner = values.shape
     dtype = float32 if is_float(values.dtype) else int32
     if out is None or out.dtype != dtype:
-        out = zeros((outer, length, inner), dtype, values.device_index)
-    else:
-        zero = zeros((1,), dtype, out.device_index)
-        assign(out, GpuArray(zero.storage, out.shape, (0, 0, 0), 0, dtype))
+        out = empty((outer, length, inner), dtype, values.device_index)
+    skipped, is_line = -1 if skip is None else skip, index.shape[0] == index.shape[2] == 1
+    if values.size and is_line and is_few(length, count):
+        place_sums(values, index, length, out, skipped, fault_code(name))
+        return out
+    zero = zeros((1,), dtype, out.device_index)
+    assign(out, GpuArray(zero.storage, out.shape, (0, 0, 0), 0, dtype))
     if not values.size:
         return out
-    if index.shape[0] == index.shape[2] == 1:
-        keys = positions(index, length, name)
-        segment_sums(values, keys, length, out, -1 if skip is None else skip)
+    if is_line:
+        segment_sums(values, positions(index, length, name), length, out, skipped)
         return out
     steps = broadcast_steps(index)
-    whole = GpuArray(index.storage, values.shape, steps, index.offset, int32)
-    keys = positions(whole, length, name)
-    flat = values if values.is_contiguous else elementwise("cast", [values], values.dtype)
-    column = GpuArray(flat.storage, (1, flat.size, 1), (0, 1, 0), flat.offset, flat.dtype)
-    place = GpuArray(out.storage, (1, out.size, 1), (0, 1, 0), out.offset, out.dtype)
-    segment_sums(column, keys, out.size, place, -1)
+    whole = contiguous(GpuArray(index.storage, values.shape, steps, index.offset, int32))
+    column = as_column(contiguous(values))
+    if inner == 1:
+        keys = positions(as_column(whole), length, name)
+        line_sums(column, as_rows(keys, outer, count), length, as_column(out))
+    else:
+        keys = positions(whole, length, name)
+        segment_sums(column, keys, out.size, as_column(out), -1)
     return out
 
 
-def iota(length: int, device_index: int) -> GpuArray:
-    """See ``Backend.iota``."""
-    result = empty((length,), int32, device_index)
-    groups = grid(-(-length // 4), WORKGROUP, device_index)
-    kernel("iota").variant().dispatch([result], (length,), groups)
-    return result
+def as_column(a: GpuArray) -> GpuArray:
+    """A contiguous array as (1, size, 1)."""
+    return GpuArray(a.storage, (1, a.size, 1), (0, 1, 0), a.offset, a.dtype)
+
+
+def as_rows(a: GpuArray, rows: int, columns: int) -> GpuArray:
+    """A contiguous array as a matrix."""
+    return GpuArray(a.storage, (rows, columns), (columns, 1), a.offset, a.dtype)
 
 
 def flat_nonzero(a: GpuArray) -> GpuArray:
@@ -148,12 +172,18 @@ def fault_code(name: str) -> int:
 
 
 @cache
-def gather_pipeline(dtype: str, vectors: bool) -> Pipeline:
+def gather_pipeline(dtype: str, vectors: bool, each: int) -> Pipeline:
     """A variant of ``gather.wgsl``."""
     prelude = math_source("math") + f"alias T = {REGISTER[dtype]};\n"
     prelude += declare_loads(0, "x", dtype, vectors)
     prelude += declare_output(2, "output", dtype)
-    return kernel("gather").variant(prelude=prelude, VECTORS=vectors)
+    return gather_kernel(each).variant(prelude=prelude, VECTORS=vectors, EACH=each)
+
+
+@cache
+def gather_kernel(each: int) -> Kernel:
+    """The kernel of ``gather.wgsl``, with its loops written out."""
+    return Kernel(unroll(read_shader("gather.wgsl"), {"EACH": each}), name="gather", trusted=True)
 
 
 class Indexing:

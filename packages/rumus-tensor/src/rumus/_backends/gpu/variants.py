@@ -10,7 +10,18 @@ from rumus._backends.table import KINDS
 from rumus._core.dtypes import LATTICE
 from rumus.gpu import Pipeline
 
-from . import check, layer_norm, random, reduce, reduce_arg, rows, scan_source, sort_source
+from . import (
+    check,
+    indexing,
+    layer_norm,
+    random,
+    reduce,
+    reduce_arg,
+    rows,
+    scan_source,
+    segments,
+    sort_source,
+)
 from .elementwise import exponents_pipeline
 from .elementwise_source import EXPRESSIONS, Input, Step, build_source
 from .kernels import WORKGROUP, kernel
@@ -40,6 +51,7 @@ def every_variant() -> Iterator[tuple[str, Pipeline]]:
     yield from _products()
     yield from _row_kernels()
     yield from _layer_norms()
+    yield from _indexing()
     yield from _sorts()
     yield from _scans()
     yield "selected", kernel("selected").variant()
@@ -182,6 +194,23 @@ def _layer_norms() -> Iterator[tuple[str, Pipeline]]:
         yield what, layer_norm.sums_pipeline((first, second), vectors)
     for vectors in (False, True):
         yield f"layer_norm_sums of parts {vectors}", layer_norm.parts_pipeline(vectors)
+
+
+def _indexing() -> Iterator[tuple[str, Pipeline]]:
+    for name in ("iota", "last", "put"):
+        yield name, kernel(name).variant()
+    for adds in (False, True):
+        yield f"positions {adds}", kernel("positions").variant(ADDS=adds)
+    for dtype, vectors in product(DTYPES, (False, True)):
+        what = f"{dtype} {vectors}"
+        for each in (1, indexing.MOST_EACH):
+            yield f"gather {what} {each}", indexing.gather_pipeline(dtype, vectors, each)
+        for lanes in (1, 64):
+            sums, joins = segments.sum_pipelines(dtype, vectors, lanes, 8)
+            yield f"segment_sums {what} {lanes}", sums
+            yield f"segment_joins {what} {lanes}", joins
+            places = segments.place_pipeline(dtype, vectors, lanes)
+            yield f"place_sums {what} {lanes}", places
 
 
 def _sorts() -> Iterator[tuple[str, Pipeline]]:

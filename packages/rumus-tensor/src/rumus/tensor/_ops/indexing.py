@@ -95,12 +95,13 @@ class Put(Function):
     Args:
         called: What error messages call the operation.
         cut: (outer, length, inner).
+        wrap: Whether negative positions count from the end.
     """
 
     saves = (1,)
 
-    def __init__(self, called: str, cut: Cut) -> None:
-        self.called, self.cut = called, cut
+    def __init__(self, called: str, cut: Cut, wrap: bool = True) -> None:
+        self.called, self.cut, self.wrap = called, cut, wrap
 
     @property
     def name(self) -> str:
@@ -112,44 +113,33 @@ class Put(Function):
         a, index, values = arrays
         self.before: Shape = values.shape
         result = be.copy(a)
-        be.put(be.reshape(result, self.cut), index, values, self.called)
+        be.put(be.reshape(result, self.cut), index, values, self.called, self.wrap)
         return result
 
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
         """Zero where something was written, which gets the gradient if it stayed."""
         (index,) = self.saved
         grads = be.reshape(grad, self.cut)
-        into_a = into_values = None
-        if self.needs[0]:
-            zeros = be.expand(be.full((), 0, grad.dtype), self.before)
-            into_a = be.copy(grads)
-            be.put(into_a, index, zeros, self.called)
-            into_a = be.reshape(into_a, grad.shape)
-        if self.needs[2]:
-            into_values = be.elementwise(
-                "where", self.stays(be, index), be.gather(grads, index, self.called), 0.0
-            )
-        return into_a, None, into_values
-
-    def stays(self, be: Backend[Any], index: Any) -> Any:
-        """Whether each value is the last one at its position."""
-        length = self.cut[1]
+        for_a, _, for_values = self.wanted
         outer, count, inner = index.shape
-        numbers = be.reshape(be.iota(count), (1, count, 1))
-        last = be.full((outer, length, inner), 0, int32)
+        last = be.full((outer, self.cut[1], inner), 0, int32)
+        numbers = be.elementwise("add", be.reshape(be.iota(count), (1, count, 1)), 1)
         be.put(last, index, be.expand(numbers, index.shape), self.called)
-        return be.elementwise("eq", be.gather(last, index, self.called), numbers)
+        into_a = into_values = None
+        if for_a:
+            kept = be.elementwise("where", be.elementwise("eq", last, 0), grads, 0.0)
+            into_a = be.reshape(kept, grad.shape)
+        if for_values:
+            stays = be.elementwise("eq", be.gather(last, index, self.called), numbers)
+            chosen = be.gather(grads, index, self.called)
+            into_values = be.elementwise("where", stays, chosen, 0.0)
+        return into_a, None, into_values
 
 
 def locate(be: Backend[Any], indices: list[Any], lengths: list[int], name: str) -> Any:
-    """Positions in row-major order of ``lengths`` of indices that broadcast to one shape."""
+    """Positions (1, count, 1) in row-major order of ``lengths``, of indices of one shape."""
     flat: Any = None
     for index, length in zip(indices, lengths, strict=True):
         column = be.reshape(index, (1, index.size, 1))
-        inside = be.reshape(be.positions(column, length, name), index.shape)
-        flat = (
-            inside
-            if flat is None
-            else be.elementwise("add", be.elementwise("mul", flat, length), inside)
-        )
+        flat = be.positions(column, length, name, before=flat)
     return flat
