@@ -248,6 +248,49 @@ def test_sums_have_the_same_bits_in_every_run(device):
         np.testing.assert_array_equal(run, runs[0])
 
 
+REDUCTIONS = {"sum": np.sum, "mean": np.mean, "amax": np.max, "amin": np.min}
+
+
+@pytest.mark.parametrize("include_self", [True, False])
+@pytest.mark.parametrize("reduce", REDUCTIONS)
+def test_scatter_reduce_reduces_what_goes_to_each_element(reduce, include_self, device):
+    a, s = numbers([(4, 5), (3, 4)])
+    a[1, 0] = s[0, 0]  # a tie of an element and its values
+    s[1, 1] = s[0, 1]
+    index = np.array([[1, 2, 0], [3, 2, -1]])
+    p, q = (Parameter(tensor(v, device=device)) for v in (a, s))
+    y = p.scatter_reduce(0, index, q, reduce, include_self=include_self)
+    g = np.cos(np.arange(20.0)).reshape(4, 5)
+    grads = y.backward(tensor(g, device=device))
+    into_a, into_s, expected = g.copy(), np.zeros(s.shape), a.astype(np.float64)
+    for place in {(k % 4, j) for row in index for j, k in enumerate(row)}:
+        sources = [(i, place[1]) for i in range(2) if index[i, place[1]] % 4 == place[0]]
+        values = np.array([s[at] for at in sources] + [a[place]] * include_self, np.float64)
+        expected[place] = REDUCTIONS[reduce](values)
+        shares = {"sum": values * 0 + 1, "mean": values * 0 + 1 / len(values)}.get(reduce)
+        if shares is None:
+            shares = (values == expected[place]) / (values == expected[place]).sum()
+        for at, share in zip(sources, shares, strict=False):
+            into_s[at] += share * g[place]
+        into_a[place] = shares[-1] * g[place] if include_self else 0
+    np.testing.assert_allclose(y.numpy(), expected, rtol=1e-6)
+    np.testing.assert_allclose(grads.get(p.id).numpy(), into_a, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(grads.get(q.id).numpy(), into_s, rtol=1e-6, atol=1e-7)
+
+
+def test_scatter_reduce_of_integers_and_what_it_refuses(device):
+    t = tensor([1, 5], device=device)
+    assert t.scatter_reduce(0, [0, 1, 0], tensor([3, 2, 9], device=device), "amax").tolist() == [
+        9,
+        5,
+    ]
+    assert t.scatter_reduce(0, [0], 4, "sum").tolist() == [5, 5]
+    with pytest.raises(DTypeError, match="mean is of floats"):
+        t.scatter_reduce(0, [0], 4, "mean")
+    with pytest.raises(ArgumentError, match="not 'prod'"):
+        t.scatter_reduce(0, [0], 4, "prod")
+
+
 def test_nan_stays_with_its_position(device):
     source = tensor([np.nan, 1.0, np.inf], device=device)
     sums = zeros(4, device=device).index_add(0, [0, 1, 3], source)

@@ -81,6 +81,7 @@ from ._moving import (
 from ._multinomial import multinomial
 from ._random import bernoulli, exponential, normal, randint, randperm, trunc_normal, uniform
 from ._scanning import cummax, cummin, cumprod, cumsum, logcumsumexp
+from ._scatter_reduce import scatter_reduce
 from ._scattering import (
     index_add,
     index_copy,
@@ -199,6 +200,7 @@ __all__ = [
     "rot90",
     "scatter",
     "scatter_add",
+    "scatter_reduce",
     "searchsorted",
     "set_num_threads",
     "sort",

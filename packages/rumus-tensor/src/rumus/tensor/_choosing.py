@@ -13,6 +13,7 @@ from . import _scattering as s
 from ._aliases import Aliases
 from ._mutation import Mutation, check_writable
 from ._operand import Operand
+from ._scatter_reduce import scatter_reduce
 
 
 class Choosing(Mutation[TensorT]):
@@ -54,6 +55,12 @@ class Choosing(Mutation[TensorT]):
     def scatter_add_(self, dim: int, index: Any, src: Operand) -> TensorT:
         """:meth:`scatter_add` in place."""
         return self._replaced("scatter_add_", s.scatter_add, dim, index, src)
+
+    def scatter_reduce(
+        self, dim: int, index: Any, src: Operand, reduce: str, *, include_self: bool = True
+    ) -> TensorT:
+        """See :func:`rumus.tensor.scatter_reduce`."""
+        return scatter_reduce(self, dim, index, src, reduce, include_self=include_self)
 
     def put_along_axis(
         self, indices: Any, values: Operand, axis: int = -1, **aliases: Unpack[Aliases]

@@ -46,7 +46,7 @@ def scatter(x: TensorBase[TensorT], dim: int, index: Any, src: Operand) -> Tenso
         IndexRangeError: A position or the axis is out of range.
         DTypeError: The positions are no integers.
     """
-    axis, index, values = _scattered("scatter", x, dim, index, src)
+    axis, index, values = scattered("scatter", x, dim, index, src)
     result: TensorT = _put_along("scatter", x, index, values, axis)
     return result
 
@@ -56,7 +56,7 @@ def scatter_add(x: TensorBase[TensorT], dim: int, index: Any, src: Operand) -> T
 
     The same in every run. float16 is added up in float32 and rounded once.
     """
-    axis, index, values = _scattered("scatter_add", x, dim, index, src)
+    axis, index, values = scattered("scatter_add", x, dim, index, src)
     result: TensorT = _sum_along("scatter_add", x, index, values, axis)
     return result
 
@@ -187,7 +187,7 @@ def masked_fill(x: TensorBase[TensorT], mask: Any, value: Operand) -> TensorT:
     return result
 
 
-def _scattered(
+def scattered(
     name: str, x: TensorBase, axis: int, index: Any, src: Operand
 ) -> tuple[int, Any, Any]:
     """The axis, the positions, and the values for them in the dtype of the tensor."""
@@ -208,7 +208,7 @@ def _put_along(name: str, x: Any, index: Any, values: Any, axis: int) -> Any:
         lines = cut[0], index.shape[axis], cut[2]
         return Put(name, cut)(x, Reshape(lines)(index), Reshape(lines)(values))
     flat = Reshape((1, index.size, 1))
-    return Put(name, (1, x.size, 1), wrap=False)(x, _flat_index(name, x, index, axis), flat(values))
+    return Put(name, (1, x.size, 1), wrap=False)(x, flat_index(name, x, index, axis), flat(values))
 
 
 def _sum_along(name: str, x: Any, index: Any, values: Any, axis: int) -> Any:
@@ -219,7 +219,7 @@ def _sum_along(name: str, x: Any, index: Any, values: Any, axis: int) -> Any:
         sums = SumAt(name, cut[1], x.shape)(Reshape(lines)(values), Reshape(lines)(index))
     else:
         flat = Reshape((1, index.size, 1))(values)
-        sums = SumAt(name, x.size, x.shape)(flat, _flat_index(name, x, index, axis))
+        sums = SumAt(name, x.size, x.shape)(flat, flat_index(name, x, index, axis))
     return _added(x, sums)
 
 
@@ -227,7 +227,7 @@ def _is_full(shape: Shape, whole: Shape, axis: int) -> bool:
     return shape[:axis] == whole[:axis] and shape[axis + 1 :] == whole[axis + 1 :]
 
 
-def _flat_index(name: str, x: TensorBase, index: TensorBase, axis: int) -> Any:
+def flat_index(name: str, x: TensorBase, index: TensorBase, axis: int) -> Any:
     """Positions along an axis as positions in the flattened tensor, (1, count, 1)."""
     be = backend_of(x.device)
     places = []

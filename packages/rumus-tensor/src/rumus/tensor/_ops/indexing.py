@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from rumus._backends.contract import Backend
-from rumus._core.dtypes import int32
+from rumus._core.dtypes import float32, int32
 from rumus._core.shapes import Shape
 from rumus.autograd._function import Function
 
@@ -143,3 +143,55 @@ def locate(be: Backend[Any], indices: list[Any], lengths: list[int], name: str) 
         column = be.reshape(index, (1, index.size, 1))
         flat = be.positions(column, length, name, before=flat)
     return flat
+
+
+class Extreme(Function):
+    """Elements and the values that go to their positions, the largest or smallest of each.
+
+    Values are put in ascending or descending order, so that the last one is the one to stay. Equal
+    ones, or the NaNs that win, share the gradient equally.
+
+    Args:
+        called: What error messages call the operation.
+        op: ``"maximum"`` or ``"minimum"``.
+        include_self: Whether an element counts where values go to it.
+    """
+
+    saves = (0, 1, 2)
+    saves_output = True
+
+    def __init__(self, called: str, op: str, include_self: bool) -> None:
+        self.called, self.op, self.include_self = called, op, include_self
+
+    @property
+    def name(self) -> str:
+        """The operation that a user called."""
+        return self.called
+
+    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
+        """Sort, put, compare. The index and the values are (1, count, 1)."""
+        a, index, values = arrays
+        line, column = (1, index.size), index.shape
+        ranked, order = be.sort(be.reshape(values, line), self.op == "minimum")
+        places = be.gather(index, be.reshape(order, column), self.called)
+        best = be.copy(a)
+        flat = be.reshape(best, (1, a.size, 1))
+        be.put(flat, places, be.reshape(ranked, column), self.called, False)
+        return be.elementwise(self.op, a, best) if self.include_self else best
+
+    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
+        """A share for each that is as large as the result."""
+        a, index, values = self.saved
+        cut = 1, a.size, 1
+        result = be.reshape(self.output, cut)
+        wins = be.elementwise("matches", values, be.gather(result, index, self.called))
+        ones = be.elementwise("cast", wins, dtype=float32)
+        count = be.sum_at(ones, index, a.size, self.called)
+        stays = be.elementwise("matches", be.reshape(a, cut), result)
+        if not self.include_self:
+            stays = be.elementwise("eq", count, 0.0)
+        count = be.elementwise("add", count, be.elementwise("cast", stays, dtype=float32))
+        share = be.elementwise("div", be.reshape(grad, cut), count)
+        into_a = be.reshape(be.elementwise("where", stays, share, 0.0), grad.shape)
+        chosen = be.gather(share, index, self.called)
+        return into_a, None, be.elementwise("where", wins, chosen, 0.0)
