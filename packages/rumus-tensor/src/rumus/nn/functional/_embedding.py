@@ -9,12 +9,11 @@ from rumus._core.base import TensorBase
 from rumus._core.dtypes import int32
 from rumus._core.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from rumus._core.indexing import out_of_range
-from rumus.tensor._creation import tensor
+from rumus.tensor._creation import ones
 from rumus.tensor._indexing import on_device
-from rumus.tensor._joining import cat, where
-from rumus.tensor._ops.indexing import Gather, SumAt
+from rumus.tensor._joining import where
+from rumus.tensor._ops.indexing import Extreme, Gather, SumAt
 from rumus.tensor._ops.movement import Reshape
-from rumus.tensor._spaced import arange
 from rumus.tensor._tensor import Tensor
 
 
@@ -229,14 +228,14 @@ def _reduced_bags(
     if bags < 1 or not count:
         return (rows.sum(0, keepdims=True) * 0.0).expand(max(bags, 0), rows.shape[1])
     bag_of = _bags(starts, bags, count)
-    if mode == "max":
-        return _largest(rows, kept, starts, bags)
-    table = rows if kept is None else where(kept, rows, 0.0)
-    total = _summed(table, bag_of, bags)
     if mode == "sum":
-        return total
-    ones = (rows[:, :1] * 0.0 + 1.0 if kept is None else kept.to(rows.dtype)).detach()
-    return total / _summed(ones, bag_of, bags).clamp(1.0)
+        return _summed(rows if kept is None else where(kept, rows, 0.0), bag_of, bags)
+    counted = ones((count, 1), rows.dtype, rows.device) if kept is None else kept.to(rows.dtype)
+    counts = _summed(counted, bag_of, bags)
+    if mode == "max":
+        return _largest(rows if kept is None else where(kept, rows, -inf), counts, bag_of, bags)
+    total = _summed(rows if kept is None else where(kept, rows, 0.0), bag_of, bags)
+    return total / counts.clamp(1.0)
 
 
 def _bags(starts: Tensor, bags: int, count: int) -> Tensor:
@@ -257,13 +256,13 @@ def _summed(rows: Tensor, bag_of: Tensor, bags: int) -> Tensor:
     return sums.to(rows.dtype)
 
 
-def _largest(rows: Tensor, kept: Tensor | None, starts: Tensor, bags: int) -> Tensor:
-    """The maximum of each bag, by way of bags as long as the longest, which is read back."""
-    count = rows.shape[0]
-    ends = cat([starts[1:], tensor([count], device=starts.device)])[:bags]
-    lengths = ends - starts[:bags]
-    places = arange(int(lengths.max()), device=starts.device)
-    inside = places < lengths.unsqueeze(1)
-    chosen = where(inside, starts[:bags].unsqueeze(1) + places, 0)
-    padded = inside.unsqueeze(-1) if kept is None else inside.unsqueeze(-1) & kept[chosen]
-    return _reduced_rows(rows[chosen], padded, "max")
+def _largest(rows: Tensor, counts: Tensor, bag_of: Tensor, bags: int) -> Tensor:
+    """The maximum of each bag that has rows, else 0."""
+    (count, columns), be = rows.shape, backend_of(rows.device)
+    column = be.reshape(be.iota(columns), (1, columns))
+    start = be.elementwise("mul", be.reshape(bag_of.array, (count, 1)), columns)
+    flat = be.reshape(be.elementwise("add", start, column), (1, count * columns, 1))
+    lowest = rows._wrap(be.full((bags, columns), -inf, rows.dtype), rows.device)
+    largest = Extreme("embedding_bag", "maximum", include_self=True)
+    values = Reshape((1, count * columns, 1))(rows)
+    return where(counts > 0, largest(lowest, rows._wrap(flat, rows.device), values), 0.0)
