@@ -212,6 +212,16 @@ def test_a_bag_layer_gives_what_the_function_gives(device):
     )
 
 
+def test_bags_of_float16_are_rounded_once(device):
+    weight = tensor(np.full((2, 3), 60.0, np.float16), device=device)
+    ids = tensor(np.zeros((2, 3000), np.int32), device=device)
+    for given, offsets in ((ids, None), (ids.reshape(6000), tensor([0, 3000], device=device))):
+        for padding in (None, 1):
+            y = F.embedding_bag(given, weight, offsets, mode="mean", padding_idx=padding)
+            assert y.dtype == float16
+            assert y.tolist() == [[60.0] * 3] * 2
+
+
 def test_one_hot(device):
     ids = np.array([[2, 0], [1, 2]], np.int32)
     expected = np.eye(4, dtype=np.int32)[ids]

@@ -6,7 +6,7 @@ from math import inf
 
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
-from rumus._core.dtypes import int32
+from rumus._core.dtypes import float32, int32
 from rumus._core.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from rumus._core.indexing import out_of_range
 from rumus.tensor._creation import ones
@@ -211,10 +211,12 @@ def _reduced_rows(rows: Tensor, kept: Tensor | None, mode: str) -> Tensor:
         if kept is None:
             return rows.max(1)
         return where(kept.any(1), where(kept, rows, -inf).max(1), 0.0)
-    total = (rows if kept is None else where(kept, rows, 0.0)).sum(1)
-    if mode != "mean":
-        return total
-    return total / (max(length, 1) if kept is None else kept.sum(1).clamp(1))
+    table = rows if kept is None else where(kept, rows, 0.0)
+    if mode == "sum" or not length:
+        return table.sum(1)
+    if kept is None:
+        return table.mean(1)
+    return (table.to(float32).sum(1) / kept.sum(1).clamp(1)).to(rows.dtype)
 
 
 def _reduced_bags(
@@ -229,13 +231,14 @@ def _reduced_bags(
         return (rows.sum(0, keepdims=True) * 0.0).expand(max(bags, 0), rows.shape[1])
     bag_of = _bags(starts, bags, count)
     if mode == "sum":
-        return _summed(rows if kept is None else where(kept, rows, 0.0), bag_of, bags)
-    counted = ones((count, 1), rows.dtype, rows.device) if kept is None else kept.to(rows.dtype)
+        table = rows if kept is None else where(kept, rows, 0.0)
+        return _summed(table, bag_of, bags).to(rows.dtype)
+    counted = ones((count, 1), float32, rows.device) if kept is None else kept.to(float32)
     counts = _summed(counted, bag_of, bags)
     if mode == "max":
         return _largest(rows if kept is None else where(kept, rows, -inf), counts, bag_of, bags)
     total = _summed(rows if kept is None else where(kept, rows, 0.0), bag_of, bags)
-    return total / counts.clamp(1.0)
+    return (total / counts.clamp(1.0)).to(rows.dtype)
 
 
 def _bags(starts: Tensor, bags: int, count: int) -> Tensor:
@@ -250,10 +253,11 @@ def _bags(starts: Tensor, bags: int, count: int) -> Tensor:
 
 
 def _summed(rows: Tensor, bag_of: Tensor, bags: int) -> Tensor:
+    """The float32 sums of the rows of each bag."""
     count, columns = rows.shape
     flat = Reshape((1, count, columns))(rows)
     sums: Tensor = SumAt("embedding_bag", bags, (bags, columns))(flat, bag_of)
-    return sums.to(rows.dtype)
+    return sums
 
 
 def _largest(rows: Tensor, counts: Tensor, bag_of: Tensor, bags: int) -> Tensor:
