@@ -54,6 +54,16 @@ def slices_of_a_result(a):
 
 
 # name: (function of tensors, the same in numpy, shapes of the arguments, whether all are positive)
+LINES = np.array([[1, 0, 1], [3, -1, 0]])
+
+
+def put(a, b):
+    """numpy's writes in place."""
+    result = a.copy()
+    np.put_along_axis(result, LINES, b, 1)
+    return result
+
+
 CASES = {
     "add": (lambda a, b: a + b, lambda a, b: a + b, [(3, 4), (4,)], False),
     "sub": (lambda a, b: a - b, lambda a, b: a - b, [(3, 1), (1, 4)], False),
@@ -195,6 +205,37 @@ CASES = {
         lambda a, b: ((a @ b).tanh().exp().sum(0) * b[0]).mean(),
         lambda a, b: (np.exp(np.tanh(a @ b)).sum(0) * b[0]).mean(),
         [(3, 4), (4, 2)],
+        False,
+    ),
+    "an index": (lambda a: a[[2, 0, 2], 1:] ** 3, lambda a: a[[2, 0, 2], 1:] ** 3, [(3, 4)], False),
+    "positions along an axis": (
+        lambda a, b: a.take_along_axis(LINES, axis=1).exp() * b,
+        lambda a, b: np.exp(np.take_along_axis(a, LINES, 1)) * b,
+        [(2, 4), (2, 3)],
+        False,
+    ),
+    "values put at positions": (
+        lambda a, b: a.put_along_axis(LINES, b, axis=1) ** 3,
+        lambda a, b: put(a, b) ** 3,
+        [(2, 4), (2, 3)],
+        False,
+    ),
+    "values added at positions": (
+        lambda a, b: a.index_add(1, [1, 0, 1], b).sin(),
+        lambda a, b: np.sin(a + b @ np.eye(4)[[1, 0, 1]]),
+        [(2, 4), (2, 3)],
+        False,
+    ),
+    "triangles and diagonals": (
+        lambda a: a.tril().exp() * a.diagonal().diag(),
+        lambda a: np.exp(np.tril(a)) * np.diag(np.diagonal(a)),
+        [(3, 3)],
+        False,
+    ),
+    "rolled, flipped and repeated": (
+        lambda a: a.roll(1, 0).flip(1).repeat(2, 0) ** 2,
+        lambda a: np.repeat(np.roll(a, 1, 0)[:, ::-1], 2, 0) ** 2,
+        [(3, 2)],
         False,
     ),
 }

@@ -12,6 +12,7 @@ no state to carry from element to element, so a kernel computes any element by i
     normal[i]  = r * cos(theta)  (i even),  r * sin(theta)  (i odd)          Box and Muller (1958)
                  r = sqrt(-2 * log(1 - u0)),  theta = 2 * pi * u1
                  u0, u1 = (w0 >> 8) * 2**-24, (w1 >> 8) * 2**-24
+    integer[i] = low + floor(w * span / 2**32)       of span numbers from low on
 
 The cipher, in arithmetic modulo 2**32::
 
@@ -22,8 +23,8 @@ The cipher, in arithmetic modulo 2**32::
         if r % 4 == 3:                                          s = (r + 1) / 4 = 1 .. 5
             x0 = x0 + ks[s % 3];  x1 = x1 + ks[(s + 1) % 3] + s
 
-Every call takes one position, whatever its size. ``uniform`` is the same bit for bit on every
-device; ``normal`` differs by the rounding of ``log``, ``sin`` and ``cos``.
+Every call takes one position, whatever its size. ``uniform`` and ``integer`` are the same bit for
+bit on every device; ``normal`` differs by the rounding of ``log``, ``sin`` and ``cos``.
 
 A stream for a purpose has a key of its own, which the same cipher makes of a path, part by part::
 

@@ -12,6 +12,7 @@ from ._activations import (
     Softmax,
     Tanh,
 )
+from ._embedding import Embedding, EmbeddingBag
 from ._files import load_file, save_file
 from ._layer import Layer, Sequential
 from ._linear import Linear
@@ -28,6 +29,8 @@ from .functional import (
 __all__ = [
     "GELU",
     "Dropout",
+    "Embedding",
+    "EmbeddingBag",
     "Flatten",
     "Layer",
     "LayerNorm",

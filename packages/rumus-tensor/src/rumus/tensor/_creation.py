@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +13,6 @@ from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
 from rumus._core.devices import CPU, Device
 from rumus._core.dtypes import bool_, check_dtype, check_scalar, float32, int32
-from rumus._core.errors import ArgumentError
 from rumus._core.shapes import shape_of
 
 from ._tensor import Tensor
@@ -65,38 +63,6 @@ def zeros(shape: ShapeLike, dtype: npt.DTypeLike = float32, device: Device | str
 def ones(shape: ShapeLike, dtype: npt.DTypeLike = float32, device: Device | str = CPU) -> Tensor:
     """A tensor of ones."""
     return full(shape, 1, dtype, device)
-
-
-def zeros_like(like: TensorBase) -> Tensor:
-    """Zeros of the shape, dtype and device of another tensor."""
-    return full(like.shape, 0, like.dtype, like.device)
-
-
-def ones_like(like: TensorBase) -> Tensor:
-    """Ones of the shape, dtype and device of another tensor."""
-    return full(like.shape, 1, like.dtype, like.device)
-
-
-def arange(
-    start: float,
-    stop: float | None = None,
-    step: float = 1,
-    dtype: npt.DTypeLike | None = None,
-    device: Device | str = CPU,
-) -> Tensor:
-    """Evenly spaced numbers from ``start`` (0 if one number is given) to before ``stop``.
-
-    int32 if all arguments are ints, else float32.
-
-    Raises:
-        ArgumentError: The step is zero, or a number is not finite.
-    """
-    first, end = (0, start) if stop is None else (start, stop)
-    if step == 0 or not all(math.isfinite(number) for number in (first, end, step)):
-        raise ArgumentError(
-            f"arange takes finite numbers and a step that is not zero, not {first}, {end}, {step}"
-        )
-    return Tensor(np.arange(first, end, step), dtype, device)
 
 
 def rand(shape: ShapeLike, device: Device | str = CPU) -> Tensor:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 from rumus._core.base import TensorBase, TensorT
 from rumus._core.dtypes import common_dtype
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus._core.shapes import axis_of
 
+from ._counting import nonzero
 from ._operand import Operand, operand
 from ._ops.elementwise import Elementwise
 from ._ops.movement import Cast, Cat, Reshape
@@ -36,6 +37,15 @@ def cat(tensors: Sequence[TensorBase[TensorT]], axis: int = 0) -> TensorT:
     return joined
 
 
+def concat(tensors: Sequence[TensorBase[TensorT]], axis: int | None = 0) -> TensorT:
+    """The array API's name of :func:`cat`; without an axis the flattened tensors are joined."""
+    if axis is None:
+        given: list[Any] = list(tensors)
+        joined: TensorT = cat([Reshape((t.size,))(t) for t in given])
+        return joined
+    return cat(tensors, axis)
+
+
 def stack(tensors: Sequence[TensorBase[TensorT]], axis: int = 0) -> TensorT:
     """Join tensors of one shape along a new axis.
 
@@ -55,8 +65,26 @@ def stack(tensors: Sequence[TensorBase[TensorT]], axis: int = 0) -> TensorT:
     return joined
 
 
-def where(condition: TensorBase[TensorT], a: Operand, b: Operand) -> TensorT:
-    """``a`` where the condition is true (not zero), else ``b``; all three broadcast."""
+@overload
+def where(condition: TensorBase[TensorT]) -> tuple[TensorT, ...]: ...
+
+
+@overload
+def where(condition: TensorBase[TensorT], a: Operand, b: Operand) -> TensorT: ...
+
+
+def where(condition: Any, a: Operand | None = None, b: Operand | None = None) -> Any:
+    """``a`` where the condition is true (not zero), else ``b``; all three broadcast.
+
+    With the condition alone it is :func:`rumus.tensor.nonzero`.
+
+    Raises:
+        ArgumentError: One of ``a`` and ``b`` is missing.
+    """
+    if a is None and b is None:
+        return nonzero(condition)
+    if a is None or b is None:
+        raise ArgumentError("where takes a and b, or neither of them")
     return Elementwise("where")(condition, operand(condition, a), operand(condition, b))
 
 

@@ -9,10 +9,11 @@ from rumus._core import structure
 from rumus._core.base import TensorBase, TensorT
 from rumus._core.dtypes import check_scalar
 from rumus._core.errors import ArgumentError, AutogradError, DeviceError, ShapeError
-from rumus._core.indexing import Index, resolve
+from rumus._core.indexing import Index, is_basic, resolve
 from rumus._core.mode import is_grad_enabled
 from rumus._core.shapes import broadcast_shape
 
+from ._indexing import write_at
 from ._operand import Operand, operand
 from ._ops.movement import Move
 
@@ -71,6 +72,11 @@ class Mutation(TensorBase[TensorT]):
 
     def __setitem__(self, index: Index, value: Operand) -> None:
         self._check_mutable("item assignment", value)
+        if not is_basic(index):
+            check_writable("item assignment", self.array)
+            write_at(self, index, value)
+            self._changed()
+            return
         slices, shape = resolve(index, self.shape)
         check_writable("item assignment", self.array)
         be = backend_of(self._device)

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from rumus._core.base import TensorBase, TensorT
 from rumus._core.errors import ArgumentError, ShapeError
-from rumus._core.indexing import Index, resolve
-from rumus._core.shapes import axis_of, broadcast_shape, resolved_shape, shape_of, whole_numbers
+from rumus._core.shapes import (
+    Axes,
+    axis_of,
+    broadcast_shape,
+    resolved_shape,
+    shape_of,
+    whole_numbers,
+)
 
+from . import _diagonals as d
+from . import _moving as f
+from . import _splitting as s
+from ._aliases import Aliases, axis_alias
 from ._matrix import transpose
-from ._ops.movement import Copy, Expand, Permute, Reshape, Slice
+from ._ops.movement import Copy, Expand, Permute, Reshape
 
 
 class Shaping(TensorBase[TensorT]):
@@ -42,21 +52,21 @@ class Shaping(TensorBase[TensorT]):
         joined = math.prod(self.shape[first : last + 1])
         return Reshape((*self.shape[:first], joined, *self.shape[last + 1 :]))(self)
 
-    def squeeze(self, axis: int | None = None) -> TensorT:
-        """Without axes of length one; all of them by default.
+    def ravel(self) -> TensorT:
+        """All axes joined into one."""
+        return Reshape((self.size,))(self)
 
-        Raises:
-            ShapeError: The axis is longer.
-        """
-        if axis is None:
-            return Reshape(tuple(n for n in self.shape if n != 1))(self)
-        axis = axis_of("squeeze", axis, self.ndim)
-        if self.shape[axis] != 1:
-            raise ShapeError(f"squeeze: axis {axis} of shape {self.shape} has not length 1")
-        return Reshape(self.shape[:axis] + self.shape[axis + 1 :])(self)
+    def unflatten(self, axis: int, sizes: Sequence[int]) -> TensorT:
+        """See :func:`rumus.tensor.unflatten`."""
+        return f.unflatten(self, axis, sizes)
 
-    def unsqueeze(self, axis: int) -> TensorT:
-        """With a new axis of length one at a position."""
+    def squeeze(self, axis: Axes = None, **aliases: Unpack[Aliases]) -> TensorT:
+        """See :func:`rumus.tensor.squeeze`."""
+        return f.squeeze(self, axis, **aliases)
+
+    def unsqueeze(self, axis: int = 0, **aliases: Unpack[Aliases]) -> TensorT:
+        """With a new axis of length one at a position; also ``dim``."""
+        axis = axis_alias("unsqueeze", aliases, axis, 0) if aliases else axis
         axis = axis_of("unsqueeze", axis, self.ndim + 1)
         return Reshape((*self.shape[:axis], 1, *self.shape[axis:]))(self)
 
@@ -93,14 +103,80 @@ class Shaping(TensorBase[TensorT]):
             raise ShapeError(f"expand: shape {self.shape} does not broadcast to {wanted}")
         return Expand(wanted)(self)
 
+    def broadcast_to(self, *shape: int | Sequence[int]) -> TensorT:
+        """See :func:`rumus.tensor.broadcast_to`."""
+        return f.broadcast_to(self, _unpacked("broadcast_to", shape))
+
+    def movedim(self, source: int | Sequence[int], destination: int | Sequence[int]) -> TensorT:
+        """See :func:`rumus.tensor.movedim`."""
+        return f.movedim(self, source, destination)
+
+    moveaxis = movedim
+
+    def swapaxes(self, axis0: int, axis1: int) -> TensorT:
+        """See :func:`rumus.tensor.swapaxes`."""
+        return f.swapaxes(self, axis0, axis1)
+
+    def split(
+        self,
+        indices_or_sections: int | Sequence[int],
+        axis: int = 0,
+        **aliases: Unpack[Aliases],
+    ) -> tuple[TensorT, ...]:
+        """See :func:`rumus.tensor.split`."""
+        return s.split(self, indices_or_sections, axis, **aliases)
+
+    def chunk(self, chunks: int, axis: int = 0, **aliases: Unpack[Aliases]) -> tuple[TensorT, ...]:
+        """See :func:`rumus.tensor.chunk`."""
+        return s.chunk(self, chunks, axis, **aliases)
+
+    def unbind(self, axis: int = 0, **aliases: Unpack[Aliases]) -> tuple[TensorT, ...]:
+        """See :func:`rumus.tensor.unbind`."""
+        return s.unbind(self, axis, **aliases)
+
+    def flip(self, axis: Axes = None, **aliases: Unpack[Aliases]) -> TensorT:
+        """See :func:`rumus.tensor.flip`."""
+        return f.flip(self, axis, **aliases)
+
+    def roll(
+        self, shift: int | Sequence[int], axis: Axes = None, **aliases: Unpack[Aliases]
+    ) -> TensorT:
+        """See :func:`rumus.tensor.roll`."""
+        return f.roll(self, shift, axis, **aliases)
+
+    def repeat(self, repeats: Any, axis: int | None = None, **aliases: Unpack[Aliases]) -> TensorT:
+        """See :func:`rumus.tensor.repeat`: numpy's, where PyTorch's is :meth:`tile`."""
+        return f.repeat(self, repeats, axis, **aliases)
+
+    repeat_interleave = repeat
+
+    def tile(self, *repetitions: int | Sequence[int]) -> TensorT:
+        """See :func:`rumus.tensor.tile`."""
+        return f.tile(self, _unpacked("tile", repetitions))
+
+    def tril(self, k: int = 0, *, diagonal: int | None = None) -> TensorT:
+        """See :func:`rumus.tensor.tril`."""
+        return d.tril(self, k, diagonal=diagonal)
+
+    def triu(self, k: int = 0, *, diagonal: int | None = None) -> TensorT:
+        """See :func:`rumus.tensor.triu`."""
+        return d.triu(self, k, diagonal=diagonal)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> TensorT:
+        """See :func:`rumus.tensor.diagonal`."""
+        return d.diagonal(self, offset, axis1, axis2)
+
+    def diag(self, k: int = 0, *, diagonal: int | None = None) -> TensorT:
+        """See :func:`rumus.tensor.diag`."""
+        return d.diag(self, k, diagonal=diagonal)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> TensorT:
+        """See :func:`rumus.tensor.trace`."""
+        return d.trace(self, offset, axis1, axis2)
+
     def contiguous(self) -> TensorT:
         """A copy in row-major order without gaps."""
         return Copy()(self)
-
-    def __getitem__(self, index: Index) -> TensorT:
-        slices, shape = resolve(index, self.shape)
-        cut = Slice(slices)(self)
-        return cut if cut.shape == shape else Reshape(shape)(cut)
 
 
 def _unpacked(name: str, values: Sequence[Any]) -> tuple[int, ...]:

@@ -21,14 +21,25 @@ from rumus.autograd._leaf import NO_HOOKS, Leaf, ParamId
 from rumus.autograd._store import GradientStore
 
 from ._arithmetic import Arithmetic
-from ._mutation import Mutation
+from ._choosing import Choosing
+from ._drawing import Drawing
+from ._indexing import Indexing
 from ._ops.movement import Cast, Move
+from ._ordering import Ordering
 from ._recording import Recorder, recorder
 from ._reduction import Reduction
 from ._shaping import Shaping
 
 
-class Tensor(Arithmetic["Tensor"], Reduction["Tensor"], Shaping["Tensor"], Mutation["Tensor"]):
+class Tensor(
+    Arithmetic["Tensor"],
+    Reduction["Tensor"],
+    Shaping["Tensor"],
+    Indexing["Tensor"],
+    Ordering["Tensor"],
+    Drawing["Tensor"],
+    Choosing["Tensor"],
+):
     """Numbers of one dtype in a grid, on one device.
 
     Args:

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from .check import Check
 from .creation import Creation
 from .elementwise import Elementwise
+from .indexing import Indexing
 from .kinds import A
 from .layer_norm import LayerNorm
 from .matmul import MatMul
@@ -24,6 +26,16 @@ from .movement import Movement
 from .random import Random
 from .reduce import Reduce
 from .rows import Rows
+from .scan import Scan
+from .sort import Sort
+
+
+class Forward(Protocol):
+    """An operation: a ``Function``."""
+
+    def forward(self, be: Any, *arrays: Any) -> Any:
+        """The result's array."""
+        ...
 
 
 class Forward(Protocol):
@@ -44,6 +56,10 @@ class Backend(
     Rows[A],
     LayerNorm[A],
     Memory[A],
+    Sort[A],
+    Check[A],
+    Indexing[A],
+    Scan[A],
     Protocol[A],
 ):
     """What a device can do with its arrays."""

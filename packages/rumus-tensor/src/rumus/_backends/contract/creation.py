@@ -17,6 +17,10 @@ class Creation(Protocol[A]):
         """Copy a numpy array of a supported dtype to the device."""
         ...
 
+    def constant(self, array: npt.NDArray[Any]) -> A:
+        """As :meth:`from_host`, of numbers that a captured step has in every replay."""
+        ...
+
     def to_host(self, a: A) -> npt.NDArray[Any]:
         """Copy an array to the host, waiting for the device."""
         ...

@@ -20,3 +20,10 @@ class Random(Protocol[A_co]):
         :mod:`rumus._backends.generator`.
         """
         ...
+
+    def random_integers(self, shape: Shape, low: int, span: int, generator: Generator) -> A_co:
+        """int32 numbers from ``low`` to ``low + span - 1``, with ``span`` from 1 to 2**32.
+
+        As :meth:`random`, and the same bit for bit on every device.
+        """
+        ...

@@ -21,6 +21,9 @@ class Creation:
     def from_host(self, array: Array) -> Array:
         return np.array(array, order="C")
 
+    def constant(self, array: Array) -> Array:
+        return np.array(array, order="C")
+
     def to_host(self, a: Array) -> Array:
         return np.array(a, order="C")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,18 +19,43 @@ _BLOCK = 1 << 14  # pairs of words at a time: what a core's second-level cache h
 
 def random(kind: str, shape: tuple[int, ...], seed: int, position: int) -> Array:
     """Float32 numbers, uniform in [0, 1) or of the standard normal distribution."""
+
+    def convert(w0: Array, w1: Array) -> tuple[Array, Array]:
+        u0, u1 = _unit(w0), _unit(w1)
+        return _box_muller(u0, u1) if kind == "normal" else (u0, u1)
+
+    return _drawn(shape, np.dtype(np.float32), convert, seed, position)
+
+
+def random_integers(shape: tuple[int, ...], low: int, span: int, seed: int, position: int) -> Array:
+    """int32 numbers from ``low`` to ``low + span - 1``."""
+
+    def chosen(words: Array) -> Array:
+        upper = words.astype(np.uint64) * np.uint64(span) >> np.uint64(32)
+        return upper.astype(np.int64) + low
+
+    def convert(w0: Array, w1: Array) -> tuple[Array, Array]:
+        return chosen(w0), chosen(w1)
+
+    return _drawn(shape, np.dtype(np.int32), convert, seed, position)
+
+
+def _drawn(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    convert: Callable[[Array, Array], tuple[Array, Array]],
+    seed: int,
+    position: int,
+) -> Array:
+    """The words of the generator, converted pair by pair in blocks that stay in cache."""
     size = math.prod(shape)
-    out = np.empty(size + size % 2, np.float32)
+    out = np.empty(size + size % 2, dtype)
     for start in range(0, size, 2 * _BLOCK):
         part = out[start : start + 2 * _BLOCK]
         first = start // 2
         pairs = np.arange(first, first + len(part) // 2, dtype=np.int64).astype(np.uint32)
-        w0, w1 = threefry2x32((seed & _MASK, seed >> 32), pairs, position)
-        u0, u1 = _unit(w0), _unit(w1)
-        if kind == "normal":
-            u0, u1 = _box_muller(u0, u1)
-        part[0::2] = u0
-        part[1::2] = u1
+        words = threefry2x32((seed & _MASK, seed >> 32), pairs, position)
+        part[0::2], part[1::2] = convert(*words)
     return out[:size].reshape(shape)
 
 
@@ -49,3 +75,8 @@ class Random:
 
     def random(self, kind: str, shape: tuple[int, ...], generator: Generator) -> Array:
         return random(kind, shape, *generator.next())
+
+    def random_integers(
+        self, shape: tuple[int, ...], low: int, span: int, generator: Generator
+    ) -> Array:
+        return random_integers(shape, low, span, *generator.next())

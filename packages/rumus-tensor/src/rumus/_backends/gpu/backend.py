@@ -4,8 +4,10 @@ from typing import Any
 
 from rumus._backends.contract.backend import Forward
 
+from .check import Check
 from .creation import Creation
 from .elementwise import Elementwise
+from .indexing import Indexing
 from .layer_norm import LayerNorm
 from .matmul import MatMul
 from .memory import Memory
@@ -13,9 +15,25 @@ from .movement import Movement
 from .random import Random
 from .reduce import Reduce
 from .rows import Rows
+from .scan import Scan
+from .sort import Sort
 
 
-class GpuBackend(Creation, Random, Movement, Elementwise, Reduce, MatMul, Rows, LayerNorm, Memory):
+class GpuBackend(
+    Creation,
+    Random,
+    Movement,
+    Elementwise,
+    Reduce,
+    MatMul,
+    Rows,
+    LayerNorm,
+    Memory,
+    Sort,
+    Indexing,
+    Scan,
+    Check,
+):
     """Implements :class:`rumus._backends.contract.Backend` for :class:`rumus.gpu.GpuArray`."""
 
     def apply(self, function: Forward, *arrays: Any) -> Any:

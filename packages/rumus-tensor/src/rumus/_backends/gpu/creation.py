@@ -28,6 +28,10 @@ class Creation:
     def from_host(self, array: npt.NDArray[Any]) -> GpuArray:
         return gpu.from_host(array, self.index)
 
+    def constant(self, array: npt.NDArray[Any]) -> GpuArray:
+        with gpu.outside_capture():
+            return gpu.persist(gpu.from_host(array, self.index))
+
     def to_host(self, a: GpuArray) -> npt.NDArray[Any]:
         return gpu.to_host(contiguous(a))
 

@@ -16,7 +16,7 @@ from .layout import Shape, Strides, broadcast_strides, collapse, reshaped_stride
 
 TILE = 32
 """Edge of the square that a workgroup of ``transpose.wgsl`` turns."""
-_WIDE = {"float16": np.dtype(np.float32), "uint8": np.dtype(np.int32), "bool": np.dtype(np.int32)}
+WIDE = {"float16": np.dtype(np.float32), "uint8": np.dtype(np.int32), "bool": np.dtype(np.int32)}
 
 
 class _Transpose(NamedTuple):
@@ -58,7 +58,7 @@ def assign(target: GpuArray, value: GpuArray) -> None:
         value = elementwise("cast", [value], target.dtype)
     words = -(-target.storage.nbytes // 16) * 16 // target.dtype.itemsize
     everything = GpuArray(target.storage, (words,), (1,), 0, target.dtype)
-    wide = elementwise("cast", [everything], _WIDE[str(target.dtype)])
+    wide = elementwise("cast", [everything], WIDE[str(target.dtype)])
     write(value, GpuArray(wide.storage, target.shape, target.strides, target.offset, wide.dtype))
     write(wide, everything)
 
@@ -76,7 +76,7 @@ def cat(arrays: Sequence[GpuArray], axis: int) -> GpuArray:
         start += a.shape[axis]
     pairs = [(a, view) for a, view in zip(arrays, views, strict=True) if a.size]
     if not all(writes_whole_words(view, a) for a, view in pairs):
-        wide = _WIDE[str(first.dtype)]
+        wide = WIDE[str(first.dtype)]
         return elementwise(
             "cast", [cat([elementwise("cast", [a], wide) for a in arrays], axis)], first.dtype
         )

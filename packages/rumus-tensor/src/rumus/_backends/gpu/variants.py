@@ -10,7 +10,18 @@ from rumus._backends.table import KINDS
 from rumus._core.dtypes import LATTICE
 from rumus.gpu import Pipeline
 
-from . import layer_norm, random, reduce, reduce_arg, rows
+from . import (
+    check,
+    indexing,
+    layer_norm,
+    random,
+    reduce,
+    reduce_arg,
+    rows,
+    scan_source,
+    segments,
+    sort_source,
+)
 from .elementwise import exponents_pipeline
 from .elementwise_source import EXPRESSIONS, Input, Step, build_source
 from .kernels import WORKGROUP, kernel
@@ -34,13 +45,18 @@ def every_variant() -> Iterator[tuple[str, Pipeline]]:
     yield from _elementwise_modes()
     yield "transpose", kernel("transpose").variant()
     yield "check_exponents", exponents_pipeline()
+    yield "check", check.check_pipeline()
     yield "mean_of_kept", kernel("mean_of_kept").variant()
     yield from _reductions()
     yield from _products()
     yield from _row_kernels()
     yield from _layer_norms()
-    for normal in (False, True):
-        yield f"random normal={normal}", random.random_pipeline(normal)
+    yield from _indexing()
+    yield from _sorts()
+    yield from _scans()
+    yield "selected", kernel("selected").variant()
+    for kind in ("uniform", "normal", "integer"):
+        yield f"random {kind}", random.random_pipeline(kind)
 
 
 def arity(op: str) -> int:
@@ -178,3 +194,54 @@ def _layer_norms() -> Iterator[tuple[str, Pipeline]]:
         yield what, layer_norm.sums_pipeline((first, second), vectors)
     for vectors in (False, True):
         yield f"layer_norm_sums of parts {vectors}", layer_norm.parts_pipeline(vectors)
+
+
+def _indexing() -> Iterator[tuple[str, Pipeline]]:
+    for name in ("iota", "last", "put"):
+        yield name, kernel(name).variant()
+    for adds in (False, True):
+        yield f"positions {adds}", kernel("positions").variant(ADDS=adds)
+    for dtype, vectors in product(DTYPES, (False, True)):
+        what = f"{dtype} {vectors}"
+        for each in (1, indexing.MOST_EACH):
+            yield f"gather {what} {each}", indexing.gather_pipeline(dtype, vectors, each)
+        for lanes in (1, 64):
+            sums, joins = segments.sum_pipelines(dtype, vectors, lanes, 8)
+            yield f"segment_sums {what} {lanes}", sums
+            yield f"segment_joins {what} {lanes}", joins
+            places = segments.place_pipeline(dtype, vectors, lanes)
+            yield f"place_sums {what} {lanes}", places
+
+
+def _sorts() -> Iterator[tuple[str, Pipeline]]:
+    for lanes in (1, 32, WORKGROUP):
+        yield f"sort_scan {lanes}", sort_source.scan_pipeline(lanes)
+    plain = (sort_source.Keys("int32", bits, True, False) for bits in (3, 8, 31))
+    ordered = (
+        sort_source.Keys(dtype, sort_source.BITS[dtype], False, descending)
+        for dtype, descending in product(DTYPES, (False, True))
+    )
+    for keys in (*plain, *ordered):
+        for span in (1, sort_source.SHORT):
+            yield f"sort_rows {keys} {span}", sort_source.rows_pipeline(keys, span)
+        width = min(keys.bits, sort_source.DIGIT)
+        for first, last in product((False, True), (False, True)):
+            what = f"{keys} {first} {last}"
+            yield f"sort_count {what}", sort_source.count_pipeline(keys, width, first)
+            yield f"sort_scatter {what}", sort_source.scatter_pipeline(keys, width, first, last)
+    for dtype, right in product(DTYPES, (False, True)):
+        yield f"search {dtype} {right}", sort_source.search_pipeline(dtype, right)
+
+
+def _scans() -> Iterator[tuple[str, Pipeline]]:
+    ways = [
+        (vectors, reverse, totals, carried)
+        for vectors, reverse in product((False, True), (False, True))
+        for totals, carried in ((False, False), (True, False), (False, True))
+    ]
+    some = [(vectors, False, False, False) for vectors in (False, True)]
+    for op, dtype in (*product(("sum", "prod", "max", "min"), DTYPES), ("logaddexp", "float16")):
+        for way in ways if (op, dtype) == ("sum", "float32") else some:
+            what = f"{op} {dtype} {way}"
+            yield f"scan_rows {what}", scan_source.rows_pipeline(op, dtype, WORKGROUP, *way)
+            yield f"scan_columns {what}", scan_source.columns_pipeline(op, dtype, *way)

@@ -1,5 +1,6 @@
 """Functional forms of layers and losses, under PyTorch's names."""
 
+from ._embedding import embedding, embedding_bag, one_hot
 from ._losses import (
     binary_cross_entropy_with_logits,
     cross_entropy_loss,
@@ -10,6 +11,9 @@ from ._losses import (
 __all__ = [
     "binary_cross_entropy_with_logits",
     "cross_entropy_loss",
+    "embedding",
+    "embedding_bag",
     "l1_loss",
     "mse_loss",
+    "one_hot",
 ]

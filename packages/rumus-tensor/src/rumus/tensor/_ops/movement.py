@@ -93,6 +93,22 @@ class Slice(Function):
         be.update("add", be.slice(total, self.index), grad)
 
 
+class Place(Function):
+    """Zeros that hold the input at resolved slices."""
+
+    def __init__(self, shape: Shape, index: Sequence[slice]) -> None:
+        check_axes("place", shape)
+        self.shape, self.index = shape, index
+
+    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
+        """Surround by zeros."""
+        return be.pad(arrays[0], self.shape, self.index)
+
+    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
+        """The part of the gradient."""
+        return (be.slice(grad, self.index),)
+
+
 class Cat(Function):
     """Join along an axis."""
 

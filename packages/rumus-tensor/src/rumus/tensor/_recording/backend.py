@@ -11,6 +11,7 @@ from rumus.autograd._function import Function
 
 from .creation import Creation
 from .elementwise import Elementwise
+from .indexing import Indexing
 from .layer_norm import LayerNorm
 from .matmul import MatMul
 from .movement import Movement
@@ -18,7 +19,7 @@ from .reduce import Reduce
 from .rows import Rows
 
 
-class Recorder(Creation, Movement, Elementwise, Reduce, MatMul, Rows, LayerNorm):
+class Recorder(Creation, Movement, Elementwise, Reduce, MatMul, Rows, LayerNorm, Indexing):
     """The primitives of :class:`rumus._backends.contract.Backend`, over tensors.
 
     Each one applies the function that records it, or is composed of others. Arrays among the

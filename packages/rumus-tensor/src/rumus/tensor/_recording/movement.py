@@ -8,23 +8,8 @@ from typing import Any
 from rumus._backends.contract import Backend, Shape, Slices
 from rumus.autograd._function import Function
 
-from .._ops.movement import Cat, Copy, Expand, Permute, Reshape, Slice
+from .._ops.movement import Cat, Copy, Expand, Permute, Place, Reshape, Slice
 from .base import Recording
-
-
-class Pad(Function):
-    """Zeros around an array: the adjoint of a slice."""
-
-    def __init__(self, shape: Shape, index: Slices) -> None:
-        self.shape, self.index = shape, index
-
-    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
-        """Surround."""
-        return be.pad(arrays[0], self.shape, self.index)
-
-    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
-        """Cut out."""
-        return (be.slice(grad, self.index),)
 
 
 class Contiguous(Function):
@@ -70,7 +55,7 @@ class Movement(Recording):
         return Cat(axis)(*map(self.tensor, arrays))
 
     def pad(self, a: Any, shape: Shape, index: Slices) -> Any:
-        return Pad(shape, index)(self.tensor(a))
+        return Place(shape, index)(self.tensor(a))
 
     def assign(self, target: Any, value: Any) -> None:
         self.refuse("assign (a change in place)", target, value)

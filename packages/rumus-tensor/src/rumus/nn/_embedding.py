@@ -1,0 +1,185 @@
+"""Tables of rows that are looked up by ids."""
+
+from __future__ import annotations
+
+from rumus._core.devices import CPU, Device
+from rumus._core.errors import ArgumentError, ShapeError
+from rumus._core.mode import no_grad
+from rumus.tensor._creation import randn
+from rumus.tensor._tensor import Tensor
+
+from ._layer import Layer
+from ._module import Module
+from ._parameter import Parameter
+from .functional._embedding import (
+    check_max_norm,
+    check_mode,
+    embedding,
+    embedding_bag,
+    padding_row,
+)
+
+
+class Embedding(Layer):
+    """The rows of a learned table at ids.
+
+    The table starts standard normal, and zero in the row of ``padding_idx``. It may be shared:
+    ``head.weight = embedding.weight`` ties it to a :class:`Linear`.
+
+    Args:
+        num_embeddings: Rows; ids are below it.
+        embedding_dim: Columns.
+        padding_idx: An id whose row gets no gradient; a negative one counts from the end.
+        max_norm: Not supported.
+        device: Where the table starts.
+
+    Attributes:
+        weight: The table, of shape (num_embeddings, embedding_dim).
+
+    Raises:
+        ArgumentError: A length is not positive, there is no row ``padding_idx``, or ``max_norm`` is
+            given.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> Embedding(10, 4)(tensor([[1, 2, 3]])).shape
+        (1, 3, 4)
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        max_norm: None = None,
+        device: Device | str = CPU,
+    ) -> None:
+        check_max_norm("Embedding", max_norm)
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.weight = _table("Embedding", num_embeddings, embedding_dim, padding_idx, device)
+        self.padding_idx = padding_row("Embedding", padding_idx, num_embeddings)
+
+    @classmethod
+    def from_pretrained(
+        cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None
+    ) -> Embedding:
+        """A layer with a copy of a table.
+
+        Args:
+            embeddings: The table, of two axes.
+            freeze: Whether it gets no gradient.
+            padding_idx: As of the layer.
+
+        Raises:
+            ShapeError: It has not two axes.
+        """
+        if embeddings.ndim != 2:
+            raise ShapeError(f"from_pretrained takes a table of two axes, not {embeddings.shape}")
+        layer = cls(1, 1)
+        layer.num_embeddings, layer.embedding_dim = embeddings.shape
+        layer.weight = Parameter(embeddings.detach(), requires_grad=not freeze)
+        layer.padding_idx = padding_row("Embedding", padding_idx, embeddings.shape[0])
+        return layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Look rows up.
+
+        Args:
+            x: Ids, int32 or uint8, of any shape.
+
+        Returns:
+            Of the shape of the ids, and the columns.
+
+        Raises:
+            DTypeError: The ids are no integers.
+            IndexRangeError: An id is out of range (on the GPU, raised when results are next read).
+            DeviceError: The ids are on another device than the layer.
+        """
+        return embedding(x, self.weight, self.padding_idx)
+
+    def extra_repr(self) -> str:
+        """The lengths, and the padding."""
+        return _described(self.num_embeddings, self.embedding_dim, self.padding_idx)
+
+
+class EmbeddingBag(Module):
+    """The sum, mean or maximum of the rows of a learned table at the ids of each bag.
+
+    Args:
+        num_embeddings: Rows; ids are below it.
+        embedding_dim: Columns.
+        max_norm: Not supported.
+        mode: ``"sum"``, ``"mean"`` or ``"max"``.
+        include_last_offset: Whether the last of the offsets is the end of the last bag.
+        padding_idx: An id that counts as not there.
+        device: Where the table starts.
+
+    Attributes:
+        weight: The table, of shape (num_embeddings, embedding_dim).
+
+    Raises:
+        ArgumentError: A length is not positive, or an option is none of those above.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> EmbeddingBag(10, 4)(tensor([1, 2, 3, 4]), tensor([0, 3])).shape
+        (2, 4)
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        max_norm: None = None,
+        mode: str = "mean",
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+        device: Device | str = CPU,
+    ) -> None:
+        check_max_norm("EmbeddingBag", max_norm)
+        check_mode(mode)
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.mode, self.include_last_offset = mode, include_last_offset
+        self.weight = _table("EmbeddingBag", num_embeddings, embedding_dim, padding_idx, device)
+        self.padding_idx = padding_row("EmbeddingBag", padding_idx, num_embeddings)
+
+    def forward(
+        self,
+        x: Tensor,
+        offsets: Tensor | None = None,
+        per_sample_weights: Tensor | None = None,
+    ) -> Tensor:
+        """Look rows up, and reduce the bags; see :func:`rumus.nn.functional.embedding_bag`."""
+        return embedding_bag(
+            x,
+            self.weight,
+            offsets,
+            mode=self.mode,
+            per_sample_weights=per_sample_weights,
+            include_last_offset=self.include_last_offset,
+            padding_idx=self.padding_idx,
+        )
+
+    def extra_repr(self) -> str:
+        """The lengths, the padding and the mode."""
+        lengths = _described(self.num_embeddings, self.embedding_dim, self.padding_idx)
+        return f"{lengths}, mode={self.mode!r}"
+
+
+def _table(
+    name: str, rows: int, columns: int, padding_idx: int | None, device: Device | str
+) -> Parameter:
+    if rows < 1 or columns < 1:
+        raise ArgumentError(
+            f"{name}: num_embeddings and embedding_dim are at least 1, not {rows} and {columns}"
+        )
+    padding = padding_row(name, padding_idx, rows)
+    table = randn((rows, columns))
+    if padding is not None:
+        with no_grad():
+            table[padding] = 0.0
+    return Parameter(table.to(Device(device)))
+
+
+def _described(rows: int, columns: int, padding: int | None) -> str:
+    return f"{rows}, {columns}" + ("" if padding is None else f", padding_idx={padding}")

@@ -1,0 +1,102 @@
+"""Methods that put elements in order, or combine them in their order."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+from rumus._core.base import TensorBase, TensorT
+from rumus._core.shapes import Axes
+
+from . import _counting, _scanning, _sorting, _unique
+from ._aliases import Aliases
+from ._sorting import ValuesAndIndices
+
+
+class Ordering(TensorBase[TensorT]):
+    """The functions of :mod:`rumus.tensor` about the order of elements, as methods."""
+
+    __slots__ = ()
+
+    def sort(
+        self,
+        axis: int | None = -1,
+        descending: bool = False,
+        stable: bool = True,
+        **aliases: Unpack[Aliases],
+    ) -> TensorT:
+        """See :func:`rumus.tensor.sort`."""
+        return _sorting.sort(self, axis, descending, stable, **aliases)
+
+    def argsort(
+        self,
+        axis: int | None = -1,
+        descending: bool = False,
+        stable: bool = True,
+        **aliases: Unpack[Aliases],
+    ) -> TensorT:
+        """See :func:`rumus.tensor.argsort`."""
+        return _sorting.argsort(self, axis, descending, stable, **aliases)
+
+    def topk(
+        self,
+        k: int,
+        axis: int = -1,
+        largest: bool = True,
+        sorted: bool = True,
+        **aliases: Unpack[Aliases],
+    ) -> ValuesAndIndices[TensorT]:
+        """See :func:`rumus.tensor.topk`."""
+        return _sorting.topk(self, k, axis, largest, sorted, **aliases)
+
+    def kthvalue(
+        self, k: int, axis: int = -1, keepdims: bool = False, **aliases: Unpack[Aliases]
+    ) -> ValuesAndIndices[TensorT]:
+        """See :func:`rumus.tensor.kthvalue`."""
+        return _sorting.kthvalue(self, k, axis, keepdims, **aliases)
+
+    def median(
+        self, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[Aliases]
+    ) -> TensorT:
+        """See :func:`rumus.tensor.median`."""
+        return _sorting.median(self, axis, keepdims, **aliases)
+
+    def cumsum(self, axis: int | None = None, **aliases: Unpack[Aliases]) -> TensorT:
+        """See :func:`rumus.tensor.cumsum`."""
+        return _scanning.cumsum(self, axis, **aliases)
+
+    def cumprod(self, axis: int | None = None, **aliases: Unpack[Aliases]) -> TensorT:
+        """See :func:`rumus.tensor.cumprod`."""
+        return _scanning.cumprod(self, axis, **aliases)
+
+    def cummax(self, axis: int = -1, **aliases: Unpack[Aliases]) -> ValuesAndIndices[TensorT]:
+        """See :func:`rumus.tensor.cummax`."""
+        return _scanning.cummax(self, axis, **aliases)
+
+    def cummin(self, axis: int = -1, **aliases: Unpack[Aliases]) -> ValuesAndIndices[TensorT]:
+        """See :func:`rumus.tensor.cummin`."""
+        return _scanning.cummin(self, axis, **aliases)
+
+    def logcumsumexp(self, axis: int = -1, **aliases: Unpack[Aliases]) -> TensorT:
+        """See :func:`rumus.tensor.logcumsumexp`."""
+        return _scanning.logcumsumexp(self, axis, **aliases)
+
+    def nonzero(self) -> tuple[TensorT, ...]:
+        """See :func:`rumus.tensor.nonzero`."""
+        return _counting.nonzero(self)
+
+    def unique(
+        self,
+        return_index: bool = False,
+        return_inverse: bool = False,
+        return_counts: bool = False,
+        *,
+        equal_nan: bool = True,
+    ) -> Any:
+        """See :func:`rumus.tensor.unique`."""
+        return _unique.unique(
+            self, return_index, return_inverse, return_counts, equal_nan=equal_nan
+        )
+
+    def bincount(self, weights: TensorBase | None = None, minlength: int = 0) -> TensorT:
+        """See :func:`rumus.tensor.bincount`."""
+        return _counting.bincount(self, weights, minlength)

@@ -1,0 +1,72 @@
+"""Elements reduced with the values that go to their positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rumus._backends.registry import backend_of
+from rumus._core.base import TensorBase, TensorT
+from rumus._core.dtypes import float32, is_float
+from rumus._core.errors import ArgumentError, DTypeError
+
+from ._operand import Operand, apply
+from ._ops.elementwise import Elementwise
+from ._ops.indexing import Extreme, SumAt
+from ._ops.movement import Cast, Reshape
+from ._scattering import flat_index, scattered
+
+_EXTREMES = {"amax": "maximum", "amin": "minimum"}
+
+
+def scatter_reduce(
+    x: TensorBase[TensorT],
+    dim: int,
+    index: Any,
+    src: Operand,
+    reduce: str,
+    *,
+    include_self: bool = True,
+) -> TensorT:
+    """Each element reduced with what :func:`rumus.tensor.scatter` would write there.
+
+    Args:
+        x: Any tensor.
+        dim: The axis, under PyTorch's name.
+        index: Positions, with as many axes as ``x``, and along the others not longer.
+        src: A number, or a tensor that is not shorter than the index.
+        reduce: ``"sum"``, ``"mean"`` (of floats), ``"amax"`` or ``"amin"``.
+        include_self: Whether an element counts where values go to it; elsewhere it stays.
+
+    Raises:
+        ArgumentError: ``reduce`` is none of these.
+        DTypeError: The mean of integers is asked for, or the positions are no integers.
+        ShapeError: The shapes do not fit.
+        IndexRangeError: A position or the axis is out of range.
+
+    Example:
+        >>> from rumus.tensor import tensor, zeros
+        >>> scatter_reduce(zeros(2), 0, [0, 0, 1], tensor([3.0, 1.0, -2.0]), "amax").tolist()
+        [3.0, 0.0]
+    """
+    name = "scatter_reduce"
+    if reduce not in ("sum", "mean", *_EXTREMES):
+        raise ArgumentError(f"{name}: reduce is sum, mean, amax or amin, not {reduce!r}")
+    if reduce == "mean" and not is_float(x.dtype):
+        raise DTypeError(f"{name}: the mean is of floats, not {x.dtype}; convert with .to(float32)")
+    axis, index, values = scattered(name, x, dim, index, src)
+    flat = flat_index(name, x, index, axis)
+    column = Reshape(flat.shape)(values)
+    if reduce in _EXTREMES:
+        extreme: TensorT = Extreme(name, _EXTREMES[reduce], include_self)(x, flat, column)
+        return extreme
+    sums: Any = SumAt(name, x.size, x.shape)(column, flat)
+    ones = x._wrap(backend_of(x.device).full(flat.shape, 1.0, float32), x.device)
+    counts: Any = SumAt(name, x.size, x.shape)(ones, flat)
+    is_touched: Any = apply("gt", counts, 0)
+    if include_self:
+        sums, counts = apply("add", sums, x), apply("add", counts, 1.0)
+    if reduce == "mean":
+        sums = apply("div", sums, apply("maximum", counts, 1.0))
+    mixed: Any = Elementwise("where")(is_touched, sums, x)
+    result: TensorT = mixed if mixed.dtype == x.dtype else Cast(x.dtype)(mixed)
+    return result
