@@ -11,7 +11,7 @@ from rumus._core.dtypes import float32, int32
 from rumus.gpu import GpuArray, empty
 
 from .kernels import WORKGROUP, grid, plane
-from .movement import contiguous
+from .movement import contiguous, view
 from .row_source import as_dtype
 from .sort_source import (
     BITS,
@@ -32,7 +32,7 @@ ENOUGH_BLOCKS = 4096
 
 
 def sort(
-    a: GpuArray, descending: bool = False, bits: int | None = None
+    a: GpuArray, descending: bool = False, bits: int | None = None, first: int | None = None
 ) -> tuple[GpuArray, GpuArray]:
     """See ``Backend.sort``."""
     a = contiguous(a)
@@ -46,6 +46,9 @@ def sort(
         _sort_short(keys, a, values, columns)
     else:
         _sort_long(keys, a, values, columns)
+    if first is not None:
+        wanted = slice(0, a.shape[0], 1), slice(0, first, 1)
+        values, columns = view(values, wanted), view(columns, wanted)
     return as_dtype(values, a.dtype), columns
 
 
