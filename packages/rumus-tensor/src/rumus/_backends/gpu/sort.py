@@ -30,8 +30,8 @@ from .wgsl import dtype_name
 
 FEW = 256
 """First elements of a row that are found without sorting all of it."""
-ENOUGH_BLOCKS = 4096
-"""Blocks that keep a large GPU busy to the end."""
+ENOUGH_BLOCKS = 16384
+"""Blocks that keep a large GPU busy to the end, and that write side by side."""
 
 
 def sort(
