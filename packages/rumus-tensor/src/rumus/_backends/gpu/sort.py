@@ -30,7 +30,7 @@ from .wgsl import dtype_name
 
 FEW = 256
 """First elements of a row that are found without sorting all of it."""
-ENOUGH_BLOCKS = 16384
+ENOUGH_BLOCKS = 32768
 """Blocks that keep a large GPU busy to the end, and that write side by side."""
 
 
