@@ -39,6 +39,7 @@ SORTS = (
     ("float32", (65536, 1024)),
     ("float32", (65536, 100)),
 )
+FIRSTS = ((10, (64, 50257)), (40, (1, 50257)), (10, (8192, 8192)), (100, (65536, 1024)))
 SCANS = (
     ((1 << 26,), 0, 12),
     ((64, 1 << 20), 1, 12),
@@ -49,6 +50,7 @@ SCANS = (
     ((64, 1 << 20), 0, 8),
 )
 SMOKE_SORTS = (("float32", (2, 5000)), ("float16", (3, 100)), ("uint8", (1, 4000)))
+SMOKE_FIRSTS = ((3, (2, 3000)),)
 SMOKE_SCANS = (((9000,), 0, 12), ((40, 30), 0, 8))
 
 Array = np.ndarray[Any, Any]
@@ -124,6 +126,21 @@ def sorts(bench: Bench, cases: tuple[tuple[str, tuple[int, int]], ...]) -> None:
     )
 
 
+def firsts(bench: Bench, cases: tuple[tuple[int, tuple[int, int]], ...]) -> None:
+    """The largest elements of rows, in order."""
+    be = bench.backend
+    for k, shape in cases:
+        host = bench.numbers("float32", shape)
+        x = be.from_host(host)
+        values = be.to_host(be.sort(x, True, first=k)[0])
+        np.testing.assert_array_equal(values[:4], -np.sort(-host[:4], 1)[:, :k])
+        bench.add(
+            f"first {k} of float32 {shape}",
+            seconds(lambda x=x, k=k: be.sort(x, True, first=k), gpu.synchronize),
+            bench.peer(host, lambda t, k=k: t.topk(k, dim=1)),
+        )
+
+
 def scans(bench: Bench, cases: tuple[tuple[tuple[int, ...], int, int], ...]) -> None:
     """Sums of all elements up to each one, and what they move."""
     be = bench.backend
@@ -155,6 +172,7 @@ def main() -> None:
     if options.only != "sorts":
         scans(bench, SMOKE_SCANS if options.smoke else SCANS)
     if options.only != "scans":
+        firsts(bench, SMOKE_FIRSTS if options.smoke else FIRSTS)
         sorts(bench, SMOKE_SORTS if options.smoke else SORTS)
     if options.json:
         options.json.write_text(json.dumps(bench.rows, indent=1))

@@ -1,15 +1,13 @@
 // Short rows in the order of their keys, each sorted in workgroup memory by Batcher's bitonic network
 // ("Sorting networks and their applications", AFIPS 1968). Equal keys keep their order: pairs are
-// compared by key, then by column, so that no two are equal.
+// compared by key, then by column, so that no two are equal. A longer row is cut into chunks, as
+// equally long as can be, of which the first `count` elements in order are wanted.
 //
-// SPAN, a power of two, is the length of a row with its padding. The prelude gives `fetch(e)`, the
-// bits of an element, `key(bits)`, unsigned and in the wanted order, and `word(bits)` to be stored.
+// SPAN, a power of two, is the length of a chunk with its padding. The prelude gives `fetch(e)`, the
+// bits of an element, `key(bits)`, unsigned and in the wanted order, `origin_at(e, column)`, the
+// column that element e came from, and `write(e, bits, origin)`.
 
-struct Params { rows: u32, length: u32, offset: u32 }
-
-@group(0) @binding(1) var<storage, read_write> values: array<u32>;
-@group(0) @binding(2) var<storage, read_write> columns: array<u32>;
-@group(0) @binding(3) var<uniform> params: Params;
+struct Params { rows: u32, length: u32, offset: u32, chunks: u32, count: u32 }
 
 const ELEMENTS = 1024u;
 const NOTHING = 0u;
@@ -52,20 +50,28 @@ fn order(places: vec4<u32>, before: u32) {
   place(places.w, right.zw);
 }
 
+// Where a chunk begins, and its length: 0 behind the last one.
+fn part_of(line: u32) -> vec2<u32> {
+  let chunk = line % params.chunks;
+  let size = params.length / params.chunks;
+  let longer = params.length % params.chunks;
+  let start = line / params.chunks * params.length + chunk * size + min(chunk, longer);
+  let length = size + select(0u, 1u, chunk < longer);
+  return vec2<u32>(start, select(0u, length, line < params.rows * params.chunks));
+}
+
 @compute @workgroup_size(256)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let first = (group.y * groups.x + group.x) * (ELEMENTS / SPAN);
+  let line = (group.y * groups.x + group.x) * (ELEMENTS / SPAN);
   for (var e = local; e < ELEMENTS; e += 256u) {
-    let row = first + e / SPAN;
+    let part = part_of(line + e / SPAN);
     let column = e % SPAN;
     keys[e] = 0xffffffffu;
-    if (row < params.rows && column < params.length) {
-      keys[e] = key(fetch(params.offset + row * params.length + column));
-    }
+    if (column < part.y) { keys[e] = key(fetch(params.offset + part.x + column)); }
     origins[e] = column;
   }
   workgroupBarrier();
@@ -92,12 +98,12 @@ fn main(
     }
   }
   for (var e = local; e < ELEMENTS; e += 256u) {
-    let row = first + e / SPAN;
+    let part = part_of(line + e / SPAN);
     let column = e % SPAN;
-    if (row < params.rows && column < params.length) {
-      let origin = origins[e];
-      values[row * params.length + column] = word(fetch(params.offset + row * params.length + origin));
-      columns[row * params.length + column] = origin;
+    if (column < min(part.y, params.count)) {
+      let at = part.x + origins[e];
+      let origin = origin_at(at, at % params.length);
+      write((line + e / SPAN) * params.count + column, fetch(params.offset + at), origin);
     }
   }
 }

@@ -77,6 +77,19 @@ def test_rows_are_sorted_stably_with_nan_as_the_largest(dtype, shape, device):
         assert values.dtype == a.dtype and columns.dtype == np.int32
 
 
+@pytest.mark.parametrize("first", [0, 10, gpu_sort.FEW, gpu_sort.FEW + 1])
+@pytest.mark.parametrize("length", [700, 5 * SHORT + 3])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+def test_the_first_of_a_row_are_those_of_the_whole_order(dtype, length, first, device):
+    be = backend_of(Device(device))
+    a = numbers(dtype, (3, length))
+    for descending in (False, True):
+        values, columns = map(be.to_host, be.sort(be.from_host(a), descending, first=first))
+        wanted = ordered(a, descending)[:, :first]
+        np.testing.assert_array_equal(columns, wanted)
+        np.testing.assert_array_equal(values, np.take_along_axis(a, wanted, 1))
+
+
 @pytest.mark.parametrize("bits", [1, 4, 5, 13, 17, 31])
 def test_small_whole_numbers_are_sorted_by_their_bits(bits, device):
     be = backend_of(Device(device))

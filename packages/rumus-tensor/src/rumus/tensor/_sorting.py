@@ -115,8 +115,7 @@ def topk(
         raise ArgumentError(
             f"topk: k = {k}, and axis {axis} of shape {x.shape} has {x.shape[axis]} elements"
         )
-    values, indices = sorted_along("topk", x, axis, largest)
-    return ValuesAndIndices(_cut(values, axis, 0, k), _cut(indices, axis, 0, k))
+    return sorted_along("topk", x, axis, largest, k)
 
 
 def kthvalue(
@@ -153,7 +152,7 @@ def kthvalue(
             f"{x.shape[axis]}"
         )
     shape = _reduced(x.shape, (axis,), keepdims)
-    both = sorted_along("kthvalue", x, axis, False)
+    both = sorted_along("kthvalue", x, axis, False, k)
     values, indices = (Reshape(shape)(_cut(t, axis, k - 1, k)) for t in both)
     return ValuesAndIndices(values, indices)
 
@@ -195,18 +194,23 @@ def median(
 
 
 def sorted_along(
-    name: str, x: TensorBase[TensorT], axis: int | None, descending: bool
+    name: str,
+    x: TensorBase[TensorT],
+    axis: int | None,
+    descending: bool,
+    first: int | None = None,
 ) -> ValuesAndIndices[TensorT]:
-    """Elements in order and their positions, along an axis or of all elements."""
+    """Elements in order and their positions, along an axis or of all: all, or the first so many."""
     source: Any = Reshape((x.size,))(x) if axis is None else x
     axis, last = 0 if axis is None else axis_of(name, axis, x.ndim), source.ndim - 1
     moved: Any = source if axis == last else transpose(source, axis, last)
-    function = Sort(descending)
+    function = Sort(descending, first)
     values: Any = function(Reshape((prod(moved.shape[:-1]), moved.shape[-1]))(moved))
     columns = x._wrap(function.columns, x.device)
+    shape = *moved.shape[:-1], values.shape[1]
     both = []
     for rows in (values, columns):
-        whole: Any = Reshape(moved.shape)(rows)
+        whole: Any = Reshape(shape)(rows)
         both.append(whole if axis == last else transpose(whole, axis, last))
     return ValuesAndIndices(*both)
 

@@ -10,11 +10,18 @@ from .kinds import A
 class Sort(Protocol[A]):
     """The order of elements in the rows of a 2-D array."""
 
-    def sort(self, a: A, descending: bool = False, bits: int | None = None) -> tuple[A, A]:
+    def sort(
+        self,
+        a: A,
+        descending: bool = False,
+        bits: int | None = None,
+        first: int | None = None,
+    ) -> tuple[A, A]:
         """Each row in ascending or descending order, and the int32 columns its elements had.
 
         Equal elements keep their order; NaN is above all numbers. ``bits`` says that the elements
-        are int32 numbers in ``[0, 2**bits)``, of which fewer digits have to be looked at.
+        are int32 numbers in ``[0, 2**bits)``, of which fewer digits have to be looked at. With
+        ``first`` there are only so many elements of each row, from the front.
         """
         ...
 

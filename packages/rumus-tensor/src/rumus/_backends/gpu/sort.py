@@ -11,7 +11,8 @@ from rumus._core.dtypes import float32, int32
 from rumus.gpu import GpuArray, empty
 
 from .kernels import WORKGROUP, grid, plane
-from .movement import contiguous
+from .layout import Shape
+from .movement import contiguous, view
 from .row_source import as_dtype
 from .sort_source import (
     BITS,
@@ -27,46 +28,68 @@ from .sort_source import (
 )
 from .wgsl import dtype_name
 
-ENOUGH_BLOCKS = 4096
-"""Blocks that keep a large GPU busy to the end."""
+FEW = 256
+"""First elements of a row that are found without sorting all of it."""
+ENOUGH_BLOCKS = 32768
+"""Blocks that keep a large GPU busy to the end, and that write side by side."""
 
 
 def sort(
-    a: GpuArray, descending: bool = False, bits: int | None = None
+    a: GpuArray, descending: bool = False, bits: int | None = None, first: int | None = None
 ) -> tuple[GpuArray, GpuArray]:
     """See ``Backend.sort``."""
     a = contiguous(a)
+    rows, length = a.shape
     dtype = dtype_name(a.dtype)
-    values = empty(a.shape, float32 if a.dtype.kind == "f" else int32, a.device_index)
-    columns = empty(a.shape, int32, a.device_index)
+    count = length if first is None else min(first, length)
     keys = Keys(dtype, BITS[dtype] if bits is None else max(bits, 1), bits is not None, descending)
-    if not a.size:
-        pass
-    elif a.shape[1] <= SHORT:
-        _sort_short(keys, a, values, columns)
+    if length <= SHORT or count <= FEW:
+        values, columns = _sort_short(keys, a, count)
     else:
-        _sort_long(keys, a, values, columns)
+        values, columns = _sort_long(keys, a)
+        if count < length:
+            wanted = slice(0, rows, 1), slice(0, count, 1)
+            values, columns = view(values, wanted), view(columns, wanted)
     return as_dtype(values, a.dtype), columns
 
 
-def _sort_short(keys: Keys, a: GpuArray, values: GpuArray, columns: GpuArray) -> None:
+def _sort_short(keys: Keys, a: GpuArray, count: int) -> tuple[GpuArray, GpuArray]:
+    """The first elements of rows, by way of those of their chunks."""
     rows, length = a.shape
-    span = 1 << (length - 1).bit_length()
-    groups = plane(-(-rows * span // SHORT), a.device_index)
-    rows_pipeline(keys, span).dispatch([a, values, columns], (rows, length, a.offset), groups)
+    source, origins = a, None
+    while True:
+        chunks = max(1, -(-length // SHORT))
+        pair = _pair(a, (rows, chunks * count))
+        if not pair[0].size:
+            return pair
+        span = 1 << (-(-length // chunks) - 1).bit_length()
+        groups = plane(-(-rows * chunks * span // SHORT), a.device_index)
+        before = [source] if origins is None else [source, origins]
+        pipeline = rows_pipeline(keys, span, origins is None, chunks == 1)
+        words = rows, length, source.offset, chunks, count
+        pipeline.dispatch([*before, *pair], words, groups)
+        if chunks == 1:
+            return pair
+        (source, origins), length = pair, chunks * count
 
 
-def _sort_long(keys: Keys, a: GpuArray, values: GpuArray, columns: GpuArray) -> None:
+def _pair(a: GpuArray, shape: Shape) -> tuple[GpuArray, GpuArray]:
+    """Memory for elements, 4 bytes each, and their columns."""
+    wide = float32 if a.dtype.kind == "f" else int32
+    return empty(shape, wide, a.device_index), empty(shape, int32, a.device_index)
+
+
+def _sort_long(keys: Keys, a: GpuArray) -> tuple[GpuArray, GpuArray]:
     rows, length = a.shape
+    if not rows:
+        return _pair(a, a.shape)
     device = a.device_index
     tiles = -(-length // TILE)
     share = -(-tiles // min(tiles, max(1, ENOUGH_BLOCKS // rows))) * TILE
     blocks = -(-length // share)
     digits = [min(DIGIT, keys.bits - shift) for shift in range(0, keys.bits, DIGIT)]
     passes = len(digits)
-    pairs = [(values, columns)]
-    if passes > 1:
-        pairs.append((empty(a.shape, values.dtype, device), empty(a.shape, int32, device)))
+    pairs = [_pair(a, a.shape) for _ in range(min(passes, 2))]
     source, origins = a, None
     for number, width in enumerate(digits):
         target, target_columns = pairs[(passes - 1 - number) % 2]
@@ -86,6 +109,7 @@ def _sort_long(keys: Keys, a: GpuArray, values: GpuArray, columns: GpuArray) -> 
             [*before, table, totals, target, target_columns], params, groups
         )
         source, origins = target, target_columns
+    return pairs[0]
 
 
 def search(edges: GpuArray, values: GpuArray, right: bool) -> GpuArray:

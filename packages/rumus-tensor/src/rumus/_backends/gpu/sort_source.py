@@ -79,10 +79,26 @@ def _word(keys: Keys, last: bool) -> str:
     return f"fn word(bits: u32) -> u32 {{ return {word}; }}\n"
 
 
+def _places(first: bool, tables: tuple[str, ...]) -> str:
+    """The bindings behind the elements, ``origin_at`` and ``write``."""
+    names = (*(() if first else ("before",)), *tables, "values", "columns")
+    source = ""
+    for binding, name in enumerate(names, 1):
+        access = "read_write" if name in ("values", "columns") else "read"
+        source += f"@group(0) @binding({binding}) var<storage, {access}> {name}: array<u32>;\n"
+    return (
+        f"{source}@group(0) @binding({len(names) + 1}) var<uniform> params: Params;\n"
+        "fn origin_at(e: u32, column: u32) -> u32 "
+        f"{{ return {'column' if first else 'before[e]'}; }}\n"
+        "fn write(e: u32, bits: u32, origin: u32) "
+        "{ values[e] = word(bits); columns[e] = origin; }\n"
+    )
+
+
 @cache
-def rows_pipeline(keys: Keys, span: int) -> Pipeline:
-    """A variant of ``sort_rows.wgsl``."""
-    prelude = _elements(keys, True) + _key(keys) + _word(keys, True)
+def rows_pipeline(keys: Keys, span: int, first: bool, last: bool) -> Pipeline:
+    """A variant of ``sort_rows.wgsl``; in the first round an element's column is its origin."""
+    prelude = _elements(keys, first) + _key(keys) + _word(keys, last) + _places(first, ())
     return kernel("sort_rows").variant(prelude=prelude, SPAN=span)
 
 
@@ -103,21 +119,7 @@ def scan_pipeline(lanes: int) -> Pipeline:
 def scatter_pipeline(keys: Keys, width: int, first: bool, last: bool) -> Pipeline:
     """A variant of ``sort_scatter.wgsl``; in the first pass an element's column is its origin."""
     prelude = _elements(keys, first) + _key(keys) + _word(keys, last)
-    names = ["table", "totals", "values", "columns"]
-    if first:
-        origin = "column"
-    else:
-        names.insert(0, "before")
-        origin = "before[e]"
-    for binding, name in enumerate(names, 1):
-        access = "read_write" if name in ("values", "columns") else "read"
-        prelude += f"@group(0) @binding({binding}) var<storage, {access}> {name}: array<u32>;\n"
-    prelude += (
-        f"@group(0) @binding({len(names) + 1}) var<uniform> params: Params;\n"
-        f"fn origin_at(e: u32, column: u32) -> u32 {{ return {origin}; }}\n"
-        "fn write(e: u32, bits: u32, origin: u32) "
-        "{ values[e] = word(bits); columns[e] = origin; }\n"
-    )
+    prelude += _places(first, ("table", "totals"))
     return _scatter_kernel().variant(prelude=prelude, KEYS=_PER_INVOCATION, BITS=width)
 
 

@@ -222,11 +222,11 @@ def _sorts() -> Iterator[tuple[str, Pipeline]]:
         for dtype, descending in product(DTYPES, (False, True))
     )
     for keys in (*plain, *ordered):
-        for span in (1, sort_source.SHORT):
-            yield f"sort_rows {keys} {span}", sort_source.rows_pipeline(keys, span)
         width = min(keys.bits, sort_source.DIGIT)
         for first, last in product((False, True), (False, True)):
             what = f"{keys} {first} {last}"
+            rows_pipeline = sort_source.rows_pipeline(keys, sort_source.SHORT, first, last)
+            yield f"sort_rows {what}", rows_pipeline
             yield f"sort_count {what}", sort_source.count_pipeline(keys, width, first)
             yield f"sort_scatter {what}", sort_source.scatter_pipeline(keys, width, first, last)
     for dtype, right in product(DTYPES, (False, True)):
