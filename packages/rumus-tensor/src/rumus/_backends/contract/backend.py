@@ -38,14 +38,6 @@ class Forward(Protocol):
         ...
 
 
-class Forward(Protocol):
-    """An operation: a ``Function``."""
-
-    def forward(self, be: Any, *arrays: Any) -> Any:
-        """The result's array."""
-        ...
-
-
 class Backend(
     Creation[A],
     Random[A],

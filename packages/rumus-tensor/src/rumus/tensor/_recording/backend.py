@@ -17,9 +17,10 @@ from .matmul import MatMul
 from .movement import Movement
 from .reduce import Reduce
 from .rows import Rows
+from .scan import Scan
 
 
-class Recorder(Creation, Movement, Elementwise, Reduce, MatMul, Rows, LayerNorm, Indexing):
+class Recorder(Creation, Movement, Elementwise, Reduce, MatMul, Rows, LayerNorm, Indexing, Scan):
     """The primitives of :class:`rumus._backends.contract.Backend`, over tensors.
 
     Each one applies the function that records it, or is composed of others. Arrays among the
