@@ -161,3 +161,29 @@ def _their_transformer(torch: Any) -> tuple[Any, Any]:
             return self.linear(self.norm(x)).flatten(0, 1)
 
     return TheirBlock, TheirHead
+
+
+def lstm(width: int, layers: int, steps: int, batch: int, classes: int) -> Case:
+    """An LSTM over sequences of vectors, and a class for each of their steps."""
+
+    class Ours(nn.Module):
+        def __init__(self) -> None:
+            self.lstm = nn.LSTM(width, width, layers)
+            self.head = nn.Linear(width, classes)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.lstm(x)[0]).reshape(steps * batch, classes)
+
+    def theirs(torch: Any) -> Any:
+        class Theirs(torch.nn.Module):  # type: ignore[misc]
+            def __init__(self) -> None:
+                super().__init__()
+                self.lstm = torch.nn.LSTM(width, width, layers)
+                self.head = torch.nn.Linear(width, classes)
+
+            def forward(self, x: Any) -> Any:
+                return self.head(self.lstm(x)[0]).reshape(steps * batch, classes)
+
+        return Theirs()
+
+    return Case(Ours, theirs, (steps, batch, width), classes)

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from _models import Case, mlp, residual, transformer
+from _models import Case, lstm, mlp, residual, transformer
 from _steps import batch_of, largest_difference, our_step, their_step
 from _timing import cuda_torch, per_call
 
@@ -33,11 +33,13 @@ CASES = {
     "8 residual blocks, 512 wide": residual(512, 8, 256),
     "transformer, 4 blocks, 384 wide, 16 x 256 tokens": transformer(384, 6, 4, 16, 256, 65),
     "transformer, 4 blocks, 768 wide, 8 x 512 tokens": transformer(768, 12, 4, 8, 512, 5000),
+    "LSTM, 2 layers, 512 wide, 64 x 128 steps": lstm(512, 2, 128, 64, 65),
 }
 SMALL_CASES = {
     "MLP": mlp(5, 7, 3),
     "residual": residual(8, 2, 4),
     "transformer": transformer(8, 2, 1, 2, 3, 4),
+    "LSTM": lstm(8, 2, 5, 3, 4),
 }
 ROUNDS = 5
 COMPARED = 4

@@ -12,6 +12,7 @@ from ._activations import (
     Softmax,
     Tanh,
 )
+from ._cells import GRUCell, LSTMCell, RNNCell
 from ._embedding import Embedding, EmbeddingBag
 from ._files import load_file, save_file
 from ._layer import Layer, Sequential
@@ -19,6 +20,7 @@ from ._linear import Linear
 from ._module import Module
 from ._norm import LayerNorm
 from ._parameter import Parameter
+from ._recurrent import GRU, LSTM, RNN
 from .functional import (
     binary_cross_entropy_with_logits,
     cross_entropy_loss,
@@ -28,10 +30,15 @@ from .functional import (
 
 __all__ = [
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "Dropout",
     "Embedding",
     "EmbeddingBag",
     "Flatten",
+    "GRUCell",
+    "LSTMCell",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
@@ -39,6 +46,7 @@ __all__ = [
     "LogSoftmax",
     "Module",
     "Parameter",
+    "RNNCell",
     "ReLU",
     "Sequential",
     "SiLU",

@@ -24,6 +24,7 @@ from .matmul import MatMul
 from .memory import Memory
 from .movement import Movement
 from .random import Random
+from .recurrent import Recurrent
 from .reduce import Reduce
 from .rows import Rows
 from .scan import Scan
@@ -52,6 +53,7 @@ class Backend(
     Check[A],
     Indexing[A],
     Scan[A],
+    Recurrent[A],
     Protocol[A],
 ):
     """What a device can do with its arrays."""

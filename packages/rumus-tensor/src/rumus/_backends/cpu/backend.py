@@ -13,6 +13,7 @@ from .matmul import MatMul
 from .memory import Memory
 from .movement import Movement
 from .random import Random
+from .recurrent import Recurrent
 from .reduce import Reduce
 from .rows import Rows
 from .scan import Scan
@@ -33,6 +34,7 @@ class CpuBackend(
     Indexing,
     Scan,
     Check,
+    Recurrent,
 ):
     """Implements :class:`rumus._backends.contract.Backend` for ``numpy.ndarray``."""
 
