@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from rumus._backends.generator import Generator, default_generator
-from rumus._core.base import TensorBase
 from rumus._core.devices import CPU, Device
 from rumus._core.dtypes import float16, float32, int32
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
@@ -58,7 +57,7 @@ class RecurrentLayer(Module):
         self.num_layers, self.bias, self.batch_first = num_layers, bias, batch_first
         self.dropout, self.bidirectional, self.generator = dropout, bidirectional, generator
         bound, width = 1.0 / math.sqrt(hidden_size), GATES[kind] * hidden_size
-        shapes = {"weight_hh": (width, hidden_size)}
+        shapes: dict[str, tuple[int, ...]] = {"weight_hh": (width, hidden_size)}
         if bias:
             shapes |= {"bias_ih": (width,), "bias_hh": (width,)}
         for layer in range(num_layers):
@@ -136,12 +135,12 @@ class RecurrentLayer(Module):
                 f"{name}({self.input_size}, {self.hidden_size}) takes {wanted} with an input_size "
                 f"of {self.input_size}, or (steps, input_size), not {x.shape}"
             )
-        if x.dtype != self.weight_ih_l0.dtype:
+        dtype = self.parameters()[0].dtype
+        if x.dtype != dtype:
             raise DTypeError(
-                f"{name}: the input is {x.dtype}, the weights {self.weight_ih_l0.dtype}; "
-                "convert one with .to(dtype)"
+                f"{name}: the input is {x.dtype}, the weights {dtype}; convert one with .to(dtype)"
             )
-        if 0 in x.shape[: x.ndim - 1] and x.shape[self.batch_first and x.ndim == 3] == 0:
+        if x.shape[1 if self.batch_first and x.ndim == 3 else 0] == 0:
             raise ShapeError(f"{name} needs at least one step, and the input has shape {x.shape}")
 
     def _start(self, x: Tensor, starts: tuple[Tensor, ...] | None) -> Tensor:
@@ -161,7 +160,7 @@ class RecurrentLayer(Module):
     def _lengths(self, lengths: Any | None, x: Tensor) -> Tensor | None:
         if lengths is None:
             return None
-        ends = lengths if isinstance(lengths, TensorBase) else Tensor(lengths, device=x.device)
+        ends = lengths if isinstance(lengths, Tensor) else Tensor(lengths, device=x.device)
         if ends.dtype.kind not in "iu" or ends.shape != (x.shape[1],):
             raise ShapeError(
                 f"{type(self).__name__}: lengths are {x.shape[1]} whole numbers, one a sequence, "
