@@ -1,23 +1,25 @@
-"""Recurrent layers: each step is a product with the weight and one kernel over the batch."""
+"""Recurrent layers: one kernel a step, which multiplies with the weight and opens the gates."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from math import ceil
 
 from rumus._core.dtypes import float32
-from rumus.gpu import GpuArray, Pipeline, empty, zeros
-from rumus.gpu._array import contiguous_strides
+from rumus.gpu import GpuArray, Kernel, Pipeline, empty, zeros
 
 from .elementwise import elementwise
-from .kernels import WORKGROUP, kernel, plane
 from .matmul import matmul
-from .movement import assign, contiguous
-from .wgsl import math_source
+from .movement import assign, contiguous, copy
+from .unroll import unroll
+from .wgsl import math_source, read_shader
 
 GATES = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}
 _KEPT = 4
 """Arrays of the hidden state's size that an LSTM or a GRU keeps of a step."""
+_BUSY = 64
+"""Workgroups from which on tiles are large."""
 
 
 def recurrent(
@@ -30,28 +32,27 @@ def recurrent(
     reverse: bool,
 ) -> tuple[GpuArray, GpuArray]:
     """See ``Backend.recurrent``."""
-    inputs, lengths = contiguous(inputs), lengths and contiguous(lengths)
+    inputs, weight = contiguous(inputs), contiguous(weight)
+    bias, lengths = bias and contiguous(bias), lengths and contiguous(lengths)
     steps, batch, width = inputs.shape
     hidden, device = weight.shape[1], inputs.device_index
     states = empty((start.shape[0], steps + 1, batch, hidden), float32, device)
-    size = batch * hidden
     assign(_states_at(states, steps if reverse else 0), start)
     keeps = kind in ("lstm", "gru")
     kept = empty((steps, batch, _KEPT * hidden) if keeps else (1,), float32, device)
     if not states.size:
         return states, kept
-    turned = GpuArray(
-        weight.storage, weight.shape[::-1], weight.strides[::-1], weight.offset, float32
-    )
-    sums = empty((batch, width), float32, device)
-    run = step_pipeline("recurrent", kind, lengths is not None)
-    given = [inputs, sums, states, kept, *([] if lengths is None else [lengths])]
-    for t in reversed(range(steps)) if reverse else range(steps):
-        old, new = (t + 1, t) if reverse else (t, t + 1)
-        matmul(_plane(states, old), turned, bias, sums)
-        words = [batch, hidden, t, (steps + 1) * size, old * size, new * size]
-        words += [inputs.offset + t * batch * width, 0, t * size * _KEPT]
-        run.dispatch(given, [*words, lengths.offset if lengths else 0], _groups(size, device))
+    tile, groups = _tiles(batch, hidden, 4 if keeps else 1)
+    vectors = hidden % 4 == 0 and weight.offset % 4 == 0
+    run = forward_pipeline(kind, tile, vectors, bias is not None, lengths is not None)
+    given = [inputs, states, kept]
+    given = [weight, *given, *(extra for extra in (bias, lengths) if extra is not None)]
+    size = batch * hidden
+    fixed = weight.offset, bias.offset if bias else 0, lengths.offset if lengths else 0
+    for t, old, new in _steps(steps, reverse):
+        words = (batch, hidden, t, (steps + 1) * size, old * size, new * size)
+        places = (inputs.offset + t * batch * width, t * size * _KEPT)
+        run.dispatch(given, (*words, *places, *fixed), groups)
     return states, kept
 
 
@@ -69,29 +70,43 @@ def recurrent_backward(
     count, places, batch, hidden = states.shape
     steps, size, device = places - 1, batch * hidden, states.device_index
     width = GATES[kind] * hidden
-    into = empty((steps, batch, width), float32, device)
-    into_sums = empty(into.shape if kind == "gru" else (1,), float32, device)
-    sent = into_sums if kind == "gru" else into
+    sent = empty((steps, batch, width), float32, device)
+    into = empty(sent.shape if kind == "gru" else (1,), float32, device)
     carry = zeros((2, batch, hidden), float32, device)
-    product = zeros((batch, hidden), float32, device)
-    run = step_pipeline("recurrent_backward", kind, lengths is not None)
-    given = [grad, product, kept, states, carry, into, into_sums]
+    if not size:
+        return into if kind == "gru" else sent, sent, carry_at(carry, count)
+    turned = copy(
+        GpuArray(weight.storage, (hidden, width), weight.strides[::-1], weight.offset, float32)
+    )
+    tile, groups = _tiles(batch, hidden, 1)
+    run = backward_pipeline(kind, tile, hidden % 4 == 0, lengths is not None)
+    given = [turned, sent, grad, kept, states, carry, into]
     given += [] if lengths is None else [lengths]
-    for t in range(steps) if reverse else reversed(range(steps)):
-        if not size:
-            break
-        old, new = (t + 1, t) if reverse else (t, t + 1)
-        words = [batch, hidden, t, places * size, old * size, new * size, places * size]
-        words += [grad.offset + new * size, t * batch * width, t * size * _KEPT]
-        run.dispatch(given, [*words, lengths.offset if lengths else 0], _groups(size, device))
-        step = GpuArray(sent.storage, (batch, width), (width, 1), t * batch * width, float32)
-        matmul(step, weight, out=product)
+    behind, vectors = 0, 0
+    for t, old, new in reversed(_steps(steps, reverse)):
+        words = (batch, hidden, t, places * size, old * size, new * size, places * size)
+        at = t * batch * width
+        more = (grad.offset + new * size, at, behind, vectors, t * size * _KEPT)
+        run.dispatch(given, (*words, *more, lengths.offset if lengths else 0), groups)
+        behind, vectors = at, ceil(width / 4)
+    last = GpuArray(sent.storage, (batch, width), (width, 1), behind, float32)
     begun = _states_at(grad, steps if reverse else 0)
-    past = GpuArray(carry.storage, (count, batch, hidden), carry.strides, 0, float32)
-    into_start = elementwise("add", [begun, past])
+    into_start = elementwise("add", [begun, carry_at(carry, count)])
     through = GpuArray(into_start.storage, (batch, hidden), (hidden, 1), 0, float32)
-    assign(through, elementwise("add", [through, product]))
-    return into, sent, into_start
+    assign(through, elementwise("add", [through, matmul(last, weight)]))
+    return into if kind == "gru" else sent, sent, into_start
+
+
+def carry_at(carry: GpuArray, count: int) -> GpuArray:
+    """The part of ``carry`` that a layer with so many states has."""
+    return GpuArray(carry.storage, (count, *carry.shape[1:]), carry.strides, 0, float32)
+
+
+def _steps(steps: int, reverse: bool) -> Sequence[tuple[int, int, int]]:
+    """Each step in time: its number, the place of the state before it and of that after it."""
+    if reverse:
+        return [(t, t + 1, t) for t in reversed(range(steps))]
+    return [(t, t, t + 1) for t in range(steps)]
 
 
 def _states_at(states: GpuArray, place: int) -> GpuArray:
@@ -102,30 +117,77 @@ def _states_at(states: GpuArray, place: int) -> GpuArray:
     return GpuArray(states.storage, (count, batch, hidden), (step[0], *step[2:]), offset, float32)
 
 
-def _plane(states: GpuArray, place: int) -> GpuArray:
-    """The hidden state of one time, ``(batch, hidden)``."""
-    shape = states.shape[2:]
-    offset = states.offset + place * shape[0] * shape[1]
-    return GpuArray(states.storage, shape, contiguous_strides(shape), offset, float32)
-
-
-def _groups(size: int, device_index: int) -> tuple[int, int]:
-    return plane(ceil(size / WORKGROUP), device_index)
+def _tiles(batch: int, hidden: int, gates: int) -> tuple[int, tuple[int, int]]:
+    """The side of a tile, and the workgroups: tiles of gates of units by rows of the batch."""
+    for tile in (32, 16):
+        groups = ceil(hidden * gates / tile), ceil(batch / tile)
+        if groups[0] * groups[1] >= _BUSY:
+            break
+    return tile, groups
 
 
 @cache
-def step_pipeline(name: str, kind: str, ends: bool) -> Pipeline:
-    """A variant of ``recurrent.wgsl`` or its backward, for sequences that end or do not."""
-    first = 4 if name == "recurrent" else 7
+def forward_pipeline(kind: str, tile: int, vectors: bool, bias: bool, ends: bool) -> Pipeline:
+    """A variant of ``recurrent.wgsl``."""
+    prelude = _walked(0, "weight", vectors, "params.hidden")
+    prelude += _walked(2, "state", vectors, "params.hidden", written=True)
+    added = "return 0.0;"
+    if bias:
+        prelude += "@group(0) @binding(4) var<storage, read> bias: array<f32>;\n"
+        added = "return bias[params.bias_offset + column];"
+    prelude += f"fn bias_of(column: u32) -> f32 {{ {added} }}\n"
+    return _variant("recurrent", kind, tile, prelude, 4 + bias, ends)
+
+
+@cache
+def backward_pipeline(kind: str, tile: int, vectors: bool, ends: bool) -> Pipeline:
+    """A variant of ``recurrent_backward.wgsl``."""
+    width = f"{GATES[kind]}u * params.hidden"
+    prelude = _walked(0, "weight", vectors, width)
+    prelude += _walked(1, "sent", vectors, width, written=True)
+    return _variant("recurrent_backward", kind, tile, prelude, 7, ends)
+
+
+def _variant(name: str, kind: str, tile: int, prelude: str, first: int, ends: bool) -> Pipeline:
     idle = "return false;"
-    bindings = f"@group(0) @binding({first + ends}) var<uniform> params: Params;\n"
     if ends:
+        prelude += f"@group(0) @binding({first}) var<storage, read> lengths: array<i32>;\n"
         idle = "return lengths[params.lengths_offset + row] <= i32(params.time);"
-        bindings += f"@group(0) @binding({first}) var<storage, read> lengths: array<i32>;\n"
-    prelude = math_source("math", "exponential") + bindings
+    prelude += f"@group(0) @binding({first + ends}) var<uniform> params: Params;\n"
     prelude += f"fn idle(row: u32) -> bool {{ {idle} }}\n"
     kinds = {"LSTM": kind == "lstm", "GRU": kind == "gru", "RELU": kind == "relu"}
-    return kernel(name).variant(prelude=prelude, **kinds)
+    prelude = math_source("math", "exponential") + prelude
+    return step_kernel(name, tile).variant(prelude=prelude, TILE=tile, **kinds)
+
+
+@cache
+def step_kernel(name: str, tile: int) -> Kernel:
+    """The kernel of ``shaders/NAME.wgsl`` behind its product, with the product's loops written out."""
+    text = read_shader("recurrent_product.wgsl") + read_shader(f"{name}.wgsl")
+    return Kernel(unroll(text, {"SLICE": tile // 8}), name=name, trusted=True)
+
+
+def _walked(binding: int, name: str, vectors: bool, length: str, written: bool = False) -> str:
+    """``NAME_vector(base, k)``, 0 beyond the line's length; elements too of what is written."""
+    words, access = f"{name}_words", "read_write" if written else "read"
+    if vectors:
+        kind, vector, element = "vec4<f32>", f"{words}[base / 4u + k]", f"{words}[e / 4u][e % 4u]"
+    else:
+        kind, element = "f32", f"{words}[e]"
+        each = (
+            f"select(0.0, {words}[base + min(4u * k + {j}u, {length} - 1u)], "
+            f"4u * k + {j}u < {length})"
+            for j in range(4)
+        )
+        vector = f"vec4<f32>({', '.join(each)})"
+    text = (
+        f"@group(0) @binding({binding}) var<storage, {access}> {words}: array<{kind}>;\n"
+        f"fn {name}_vector(base: u32, k: u32) -> vec4<f32> {{ return {vector}; }}\n"
+    )
+    if written:
+        text += f"fn {name}(e: u32) -> f32 {{ return {element}; }}\n"
+        text += f"fn set_{name}(e: u32, value: f32) {{ {element} = value; }}\n"
+    return text
 
 
 class Recurrent:
