@@ -184,15 +184,37 @@ def test_a_captured_step_is_the_same():
     x, _ = arrays("lstm", 2)
 
     def step(x, lengths):
-        return (model(x, None, lengths)[0] ** 2).sum().backward()
+        grads = (model(x, None, lengths)[0] ** 2).sum().backward()
+        return [grads.get(p.id) for p in model.parameters()]
 
     batch = tensor(x, device="gpu"), tensor(LENGTHS, device="gpu")
     wanted = step(*batch)
     captured = gpu.capture(step)
     for _ in range(3):
-        grads = captured(*batch)
-    for p in model.parameters():
-        np.testing.assert_array_equal(grads.get(p.id).numpy(), wanted.get(p.id).numpy())
+        results = captured(*batch)
+    for got, want in zip(results, wanted, strict=True):
+        np.testing.assert_array_equal(got.numpy(), want.numpy())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sizes", [(33, 70), (70, 128), (3, 200)])
+@pytest.mark.gpu
+def test_tiles_end_where_the_batch_and_the_state_do(kind, sizes):
+    batch, hidden = sizes
+    manual_seed(3)
+    model = KINDS[kind][0](4, hidden, **KINDS[kind][2])
+    x = tensor(np.random.default_rng(0).standard_normal((3, batch, 4)).astype(np.float32))
+    weight = tensor(np.random.default_rng(1).standard_normal((3, batch, hidden)).astype("f4"))
+    results = []
+    for place in ("cpu", "gpu"):
+        model.to(place)
+        given = nn.Parameter(x.to(place))
+        output, _ = model(given * 1.0)
+        grads = (output * weight.to(place)).sum().backward()
+        found = [output, *(grads.get(p.id) for p in (given, *model.parameters()))]
+        results.append([a.numpy() for a in found])
+    for want, got in zip(*results, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
 
 
 def test_nothing_in_a_batch_is_nothing(device):

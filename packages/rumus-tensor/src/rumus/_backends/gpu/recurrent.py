@@ -162,7 +162,7 @@ def _variant(name: str, kind: str, tile: int, prelude: str, first: int, ends: bo
 
 @cache
 def step_kernel(name: str, tile: int) -> Kernel:
-    """The kernel of ``shaders/NAME.wgsl`` behind its product, with the product's loops written out."""
+    """The kernel of ``shaders/NAME.wgsl`` behind its product, whose loops are written out."""
     text = read_shader("recurrent_product.wgsl") + read_shader(f"{name}.wgsl")
     return Kernel(unroll(text, {"SLICE": tile // 8}), name=name, trusted=True)
 
