@@ -21,6 +21,9 @@ from rumus._core.frames import Claim, FrameLock
 
 from ._leaf import Leaf, ParamId
 
+Key = ParamId | TensorBase
+"""A parameter or another leaf, or its id."""
+
 
 class GradientStore(Generic[TensorT]):
     """The result of a backward pass: a gradient for each parameter that the loss depends on.
@@ -49,7 +52,7 @@ class GradientStore(Generic[TensorT]):
         self._lock = FrameLock()
         self._borrowed: Claim | None = None
 
-    def __getitem__(self, id: ParamId | Leaf) -> TensorT:
+    def __getitem__(self, id: Key) -> TensorT:
         """The gradient of a parameter.
 
         Raises:
@@ -64,13 +67,13 @@ class GradientStore(Generic[TensorT]):
             )
         return grad
 
-    def get(self, id: ParamId | Leaf) -> TensorT | None:
+    def get(self, id: Key) -> TensorT | None:
         """The gradient of a parameter, or None."""
         with self._lock:
             self._open()
             return self._seen(_checked_id(id))
 
-    def pop(self, id: ParamId | Leaf) -> TensorT | None:
+    def pop(self, id: Key) -> TensorT | None:
         """Take a gradient out of the store; None if there is none."""
         with self._lock:
             key = _checked_id(id)
@@ -79,7 +82,7 @@ class GradientStore(Generic[TensorT]):
             self._forget([key])
             return grad
 
-    def replace(self, id: ParamId | Leaf, grad: TensorT) -> None:
+    def replace(self, id: Key, grad: TensorT) -> None:
         """Set the gradient of a parameter, whatever was there."""
         with self._lock:
             key = _checked_id(id)
@@ -87,7 +90,7 @@ class GradientStore(Generic[TensorT]):
             self._forget([key])
             grads[key] = given
 
-    def accumulate(self, id: ParamId | Leaf, grad: TensorT) -> None:
+    def accumulate(self, id: Key, grad: TensorT) -> None:
         """Add to the gradient of a parameter; the first one is kept as it is.
 
         Sums of float16 are float32, and rounded when they are looked at.
@@ -114,7 +117,7 @@ class GradientStore(Generic[TensorT]):
             self._open()
             self._take({id: self._plus(id, grad) for id, grad in theirs})
 
-    def scale_by(self, ids: Iterable[ParamId | Leaf], scale: Any) -> None:
+    def scale_by(self, ids: Iterable[Key], scale: Any) -> None:
         """Multiply gradients by a number that may still be on its way.
 
         The product is formed when a gradient is next looked at; an optimizer step takes the
@@ -152,7 +155,7 @@ class GradientStore(Generic[TensorT]):
     def __len__(self) -> int:
         return len(self._open())
 
-    def __contains__(self, id: ParamId | Leaf) -> bool:
+    def __contains__(self, id: Key) -> bool:
         return _checked_id(id) in self._open()
 
     def __repr__(self) -> str:
@@ -240,7 +243,7 @@ class GradientStore(Generic[TensorT]):
                 known.pop(id, None)
 
 
-def _checked_id(id: ParamId | Leaf) -> ParamId:
+def _checked_id(id: Key) -> ParamId:
     if isinstance(id, ParamId):
         return id
     if isinstance(id, Leaf):

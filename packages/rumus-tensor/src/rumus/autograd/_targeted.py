@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 from rumus._core.base import TensorBase, TensorT
 from rumus._core.errors import ArgumentError, AutogradError, DTypeError
@@ -13,6 +13,30 @@ from ._engine import Pass, reachable
 from ._leaf import Leaf
 from ._node import Node, Operation
 from ._recorded import RecordedPass
+
+
+@overload
+def grad(
+    outputs: TensorBase[TensorT] | Sequence[TensorBase[TensorT]],
+    inputs: TensorBase[TensorT] | Sequence[TensorBase[TensorT]],
+    grad: TensorBase | Sequence[TensorBase | None] | None = None,
+    *,
+    create_graph: bool = False,
+    retain_graph: bool = False,
+    allow_unused: Literal[False] = False,
+) -> tuple[TensorT, ...]: ...
+
+
+@overload
+def grad(
+    outputs: TensorBase[TensorT] | Sequence[TensorBase[TensorT]],
+    inputs: TensorBase[TensorT] | Sequence[TensorBase[TensorT]],
+    grad: TensorBase | Sequence[TensorBase | None] | None = None,
+    *,
+    create_graph: bool = False,
+    retain_graph: bool = False,
+    allow_unused: bool,
+) -> tuple[TensorT | None, ...]: ...
 
 
 def grad(
