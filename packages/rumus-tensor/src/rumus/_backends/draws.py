@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from rumus._core.errors import AutogradError
+from rumus._core.frames import Scoped
 
 Draw = tuple[int, int]
 
@@ -18,6 +18,21 @@ class Source(Protocol):
     def next(self) -> Draw:
         """The seed and the position of the call."""
         ...
+
+
+class _Notes(Protocol):
+    """What this thread's draws go through."""
+
+    def source(self, owner: object, fresh: Source) -> Source: ...
+
+
+_notes: Scoped[_Notes] = Scoped()
+
+
+def source_of(generator: object, fresh: Source) -> Source:
+    """Where a draw of a generator comes from: ``fresh``, unless a function's draws are noted."""
+    notes = _notes.get()
+    return fresh if notes is None else notes.source(generator, fresh)
 
 
 class _Taken:
@@ -49,43 +64,52 @@ class Draws:
 
     def __init__(self) -> None:
         self._taken: list[_Taken] = []
-        self._position: int | None = None
-        self._outer: Draws | None = None
+        self._outer: _Notes | None = None
 
-    @contextmanager
-    def taken(self) -> Iterator[None]:
+    def taken(self) -> AbstractContextManager[None]:
         """Take down what this thread draws meanwhile."""
-        yield from self._during(None)
+        self._outer = _notes.get()
+        return _notes.during(self, sys._getframe(1))
 
-    @contextmanager
-    def repeated(self) -> Iterator[None]:
-        """Draw the same again, which moves no generator.
+    def source(self, owner: object, fresh: Source) -> Source:
+        """Where the function's next draw comes from."""
+        outer = fresh if self._outer is None else self._outer.source(owner, fresh)
+        self._taken.append(_Taken(owner, outer))
+        return self._taken[-1]
+
+    def repetition(self) -> Repetition:
+        """The same draws, for one more run."""
+        return Repetition(self._taken)
+
+
+class Repetition:
+    """Draws that are made again, which moves no generator."""
+
+    def __init__(self, taken: list[_Taken]) -> None:
+        self._rest = list(reversed(taken))
+
+    def running(self) -> AbstractContextManager[None]:
+        """Have what this thread draws meanwhile come from here."""
+        return _notes.during(self, sys._getframe(1))
+
+    def source(self, owner: object, fresh: Source) -> Source:
+        """Where the function's next draw comes from.
 
         Raises:
-            AutogradError: There are more draws, fewer, or from other generators.
+            AutogradError: The first run had no such draw.
         """
-        yield from self._during(0)
-        if self._position != len(self._taken):
+        if not self._rest or self._rest[-1].owner is not owner:
             raise _changed()
+        return _Repeated(self._rest.pop())
 
-    def source(self, owner: object, source: Source) -> Source:
-        """Where the next draw of a generator comes from."""
-        if self._position is None:
-            outer = source if self._outer is None else self._outer.source(owner, source)
-            self._taken.append(_Taken(owner, outer))
-            return self._taken[-1]
-        if self._position == len(self._taken) or self._taken[self._position].owner is not owner:
+    def check_complete(self) -> None:
+        """Raise if there were fewer draws.
+
+        Raises:
+            AutogradError: There were.
+        """
+        if self._rest:
             raise _changed()
-        self._position += 1
-        return _Repeated(self._taken[self._position - 1])
-
-    def _during(self, position: int | None) -> Iterator[None]:
-        self._position, self._outer = position, _active.draws
-        _active.draws = self
-        try:
-            yield
-        finally:
-            _active.draws, self._outer = self._outer, None
 
 
 def _changed() -> AutogradError:
@@ -93,16 +117,3 @@ def _changed() -> AutogradError:
         "a checkpointed function drew other random numbers when it was run again; what it does "
         "may depend on its inputs alone"
     )
-
-
-class _Active(threading.local):
-    draws: Draws | None = None
-
-
-_active = _Active()
-
-
-def source_of(generator: Source, fresh: Source) -> Source:
-    """Where a draw of a generator comes from: ``fresh``, unless a function's draws are noted."""
-    draws = _active.draws
-    return fresh if draws is None else draws.source(generator, fresh)

@@ -26,8 +26,9 @@ def is_grad_enabled() -> bool:
 @contextmanager
 def grad_enabled() -> Iterator[None]:
     """This thread records operations meanwhile, whatever it does around."""
-    off, _mode.off = _mode.off, threading.RLock()
+    off = _mode.off
     try:
+        _mode.off = threading.RLock()
         yield
     finally:
         _mode.off = off

@@ -14,6 +14,7 @@ from rumus._core.base import TensorBase
 from rumus._core.devices import Device
 from rumus._core.dtypes import is_float
 from rumus._core.errors import AutogradError
+from rumus._core.frames import Claim, caller
 
 from . import _engine, _function
 from ._function import Function
@@ -43,19 +44,24 @@ class detect_anomaly(ContextDecorator):  # noqa: N801  a context manager, named 
 
     def __enter__(self) -> None:
         self._thread = threading.get_ident()
+        self._claim = Claim(caller(sys._getframe(1)))
         _function.observers.append(self._forward)
         _engine.observers.append(self._backward)
 
     def __exit__(self, *_: object) -> None:
+        self._claim.end()
         _function.observers.remove(self._forward)
         _engine.observers.remove(self._backward)
 
     def _recreate_cm(self) -> detect_anomaly:
         return detect_anomaly()
 
+    def _is_meant(self) -> bool:
+        return threading.get_ident() == self._thread and not self._claim.is_over()
+
     def _forward(self, function: Function, inputs: Sequence[Any], result: TensorBase) -> None:
         """Look at what an operation made, and note where it was called."""
-        if threading.get_ident() != self._thread:
+        if not self._is_meant():
             return
         line = _user_line()
         if line is None:
@@ -74,7 +80,7 @@ class detect_anomaly(ContextDecorator):  # noqa: N801  a context manager, named 
         self, function: Operation, device: Device, grad: Any, grads: Sequence[Any]
     ) -> None:
         """Look at what an operation gave for its inputs."""
-        if threading.get_ident() != self._thread:
+        if not self._is_meant():
             return
         be = backend_of(device)
         for i, given in enumerate(grads):

@@ -127,9 +127,10 @@ class _Run(_Step):
 
     def again(self) -> dict[int, Node]:
         """Where the graph of each result begins, after another run."""
-        start = now()
-        with grad_enabled(), self._draws.repeated():
+        start, draws = now(), self._draws.repetition()
+        with grad_enabled(), draws.running():
             parts, _ = tree.flatten(self._f())
+        draws.check_complete()
         for i, shape in self._shapes.items():
             if i >= len(parts) or not _is_made(parts[i], start) or parts[i].shape != shape:
                 raise AutogradError(
