@@ -8,7 +8,7 @@ import pytest
 
 from rumus import gpu, nn
 from rumus._backends.table import KINDS
-from rumus.autograd import Function, grad, leaf
+from rumus.autograd import Function, grad, gradcheck, gradgradcheck, leaf
 from rumus.nn import Parameter
 from rumus.nn.functional import cross_entropy_loss
 from rumus.tensor import (
@@ -441,3 +441,27 @@ def test_what_is_flat_has_gradients_of_zeros_and_costs_nothing(device):
     assert (grads[w].tolist(), grads[b].tolist(), other in grads) == ([1.0, 0.0], [0.0, 0.0], False)
     assert [g.tolist() for g in grad(slope.sum(), [middle, b, x])] == [[0.0, 0.0]] * 3
     assert ran == []
+
+
+DATA = np.random.default_rng(1).permutation(np.linspace(-2, 2, 24)).reshape(4, 6) + 0.03
+
+SCANS = {
+    "cumsum": lambda a: a.cumsum(0),
+    "cumprod": lambda a: a.cumprod(1),
+    "logcumsumexp": lambda a: a.logcumsumexp(1),
+    "cummax": lambda a: a.cummax(1)[0],
+    "sort": lambda a: a.sort(1),
+    "topk": lambda a: a.topk(2)[0],
+    "median": lambda a: a.median(1),
+}
+
+
+@pytest.mark.parametrize("name", SCANS)
+def test_second_derivatives_of_scans_and_sorting(name, device):
+    x = tensor(DATA.astype(np.float32), device=device)
+
+    def f(a):
+        return SCANS[name](a + a.tanh()).sin()
+
+    assert gradcheck(f, x, step=2.0**-8, rtol=2e-3)
+    assert gradgradcheck(f, x, step=2.0**-8, rtol=5e-3)
