@@ -17,6 +17,28 @@ from ._embedding import Embedding, EmbeddingBag
 from ._files import load_file, save_file
 from ._layer import Layer, Sequential
 from ._linear import Linear
+from ._losses import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CTCLoss,
+    CosineEmbeddingLoss,
+    CrossEntropyLoss,
+    GaussianNLLLoss,
+    HingeEmbeddingLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    MarginRankingLoss,
+    MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss,
+    MultiMarginLoss,
+    NLLLoss,
+    PoissonNLLLoss,
+    SmoothL1Loss,
+    SoftMarginLoss,
+    TripletMarginLoss,
+)
 from ._module import Module
 from ._norm import LayerNorm
 from ._parameter import Parameter
@@ -29,6 +51,26 @@ from .functional import (
 )
 
 __all__ = [
+    "CTCLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiLabelMarginLoss",
+    "MultiMarginLoss",
+    "TripletMarginLoss",
+    "MarginRankingLoss",
+    "CosineEmbeddingLoss",
+    "SoftMarginLoss",
+    "HingeEmbeddingLoss",
+    "PoissonNLLLoss",
+    "GaussianNLLLoss",
+    "KLDivLoss",
+    "HuberLoss",
+    "SmoothL1Loss",
+    "L1Loss",
+    "MSELoss",
+    "BCEWithLogitsLoss",
+    "BCELoss",
+    "NLLLoss",
+    "CrossEntropyLoss",
     "GELU",
     "GRU",
     "LSTM",

@@ -1,14 +1,56 @@
 """Functional forms of layers and losses, under PyTorch's names."""
 
 from ._embedding import embedding, embedding_bag, one_hot
-from ._losses import (
-    binary_cross_entropy_with_logits,
+from ._class_losses import (
+    cross_entropy,
     cross_entropy_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    nll_loss,
+)
+from ._ctc import ctc_loss
+from ._margin_losses import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    pairwise_distance,
+    soft_margin_loss,
+    triplet_margin_loss,
+)
+from ._probability_losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    multilabel_soft_margin_loss,
+)
+from ._regression_losses import (
+    gaussian_nll_loss,
+    huber_loss,
+    kl_div,
     l1_loss,
     mse_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
 )
 
 __all__ = [
+    "smooth_l1_loss",
+    "poisson_nll_loss",
+    "kl_div",
+    "huber_loss",
+    "gaussian_nll_loss",
+    "multilabel_soft_margin_loss",
+    "binary_cross_entropy",
+    "triplet_margin_loss",
+    "soft_margin_loss",
+    "pairwise_distance",
+    "margin_ranking_loss",
+    "hinge_embedding_loss",
+    "cosine_embedding_loss",
+    "ctc_loss",
+    "nll_loss",
+    "multilabel_margin_loss",
+    "multi_margin_loss",
+    "cross_entropy",
     "binary_cross_entropy_with_logits",
     "cross_entropy_loss",
     "embedding",
