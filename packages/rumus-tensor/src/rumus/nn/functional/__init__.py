@@ -31,6 +31,7 @@ from ._regression_losses import (
     poisson_nll_loss,
     smooth_l1_loss,
 )
+from ._similarity import cosine_similarity, normalize
 
 __all__ = [
     "smooth_l1_loss",
@@ -52,10 +53,12 @@ __all__ = [
     "multi_margin_loss",
     "cross_entropy",
     "binary_cross_entropy_with_logits",
+    "cosine_similarity",
     "cross_entropy_loss",
     "embedding",
     "embedding_bag",
     "l1_loss",
     "mse_loss",
+    "normalize",
     "one_hot",
 ]
