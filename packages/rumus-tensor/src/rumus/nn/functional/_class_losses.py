@@ -198,9 +198,7 @@ def multilabel_margin_loss(scores: Tensor, target: Tensor, reduction: str = "mea
     return reduced(name, losses.reshape(batch), reduction, dtype)
 
 
-def _batched(
-    name: str, logits: Tensor, target: Tensor
-) -> tuple[Tensor, Tensor, tuple[int, ...]]:
+def _batched(name: str, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, tuple[int, ...]]:
     """Logits of shape (N, C, …), their target, and the shape of the losses."""
     if not is_float(logits.dtype):
         raise DTypeError(f"{name} takes float logits, not {logits.dtype}")

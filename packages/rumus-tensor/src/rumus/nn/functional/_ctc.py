@@ -68,7 +68,7 @@ def ctc_loss(
         )
     if targets.dtype.kind not in "iu":
         raise DTypeError(f"{name} takes class ids of int32 or uint8, not {targets.dtype}")
-    steps, batch, classes = log_probs.shape
+    batch, classes = log_probs.shape[1:]
     if not 0 <= blank < classes:
         raise ArgumentError(f"{name}: the blank is a class from 0 to {classes - 1}, not {blank}")
     inputs = _lengths(name, "input_lengths", input_lengths, batch, log_probs)
