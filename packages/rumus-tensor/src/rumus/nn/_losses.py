@@ -40,7 +40,10 @@ class Loss(Module):
             )
         self._names = tuple(given | options)
         for name, value in (given | options).items():
-            setattr(self, name, value)
+            if isinstance(value, Tensor):
+                self.register_buffer(name, value)
+            else:
+                setattr(self, name, value)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """The loss of a prediction, or of several tensors, against a target."""
