@@ -304,7 +304,12 @@ def test_the_cpu_says_which_class_id_is_wrong():
 @pytest.mark.parametrize(
     ("x", "target", "error", "message"),
     [
-        (zeros((2, 3)), tensor([0, 1, 2]), ShapeError, r"\(2, 3\) need .*\(2,\).*not int32 of shape \(3,\)"),
+        (
+            zeros((2, 3)),
+            tensor([0, 1, 2]),
+            ShapeError,
+            r"\(2, 3\) need .*\(2,\).*int32 of shape \(3,\)",
+        ),
         (zeros((2, 3)), zeros((2, 4)), ShapeError, r"not float32 of shape \(2, 4\)"),
         (zeros(()), tensor([0]), ShapeError, r"\(N, C, …\) or \(C,\), not \(\)"),
         (zeros(3), tensor([0]), ShapeError, r"\(3,\) of one sample need .*, not \(1,\)"),

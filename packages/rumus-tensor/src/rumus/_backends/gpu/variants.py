@@ -15,6 +15,7 @@ from . import (
     indexing,
     layer_norm,
     random,
+    recurrent,
     reduce,
     reduce_arg,
     rows,
@@ -51,6 +52,7 @@ def every_variant() -> Iterator[tuple[str, Pipeline]]:
     yield from _products()
     yield from _row_kernels()
     yield from _layer_norms()
+    yield from _recurrent_layers()
     yield from _indexing()
     yield from _sorts()
     yield from _scans()
@@ -245,3 +247,14 @@ def _scans() -> Iterator[tuple[str, Pipeline]]:
             what = f"{op} {dtype} {way}"
             yield f"scan_rows {what}", scan_source.rows_pipeline(op, dtype, WORKGROUP, *way)
             yield f"scan_columns {what}", scan_source.columns_pipeline(op, dtype, *way)
+
+
+def _recurrent_layers() -> Iterator[tuple[str, Pipeline]]:
+    for kind, tile, vectors, ends in product(
+        recurrent.GATES, (16, 32), (False, True), (False, True)
+    ):
+        what = f"recurrent {kind}, tiles of {tile}{', vectors' * vectors}{', lengths' * ends}"
+        for bias in (False, True):
+            pipeline = recurrent.forward_pipeline(kind, tile, vectors, bias, ends)
+            yield f"{what}{', bias' * bias}", pipeline
+        yield f"{what}, backward", recurrent.backward_pipeline(kind, tile, vectors, ends)
