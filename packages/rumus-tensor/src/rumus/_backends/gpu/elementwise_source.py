@@ -25,7 +25,7 @@ from .wgsl import (
 )
 
 EXPRESSIONS: dict[str, str] = {
-    # The arguments are a, b, c, d: vectors of 4. `V` is their type and `_T` its element's type.
+    # The arguments are a, b, c, d, e: vectors of 4. `V` is their type and `_T` its element's type.
     "add": "a + b",
     "sub": "a - b",
     "mul": "a * b",
@@ -97,12 +97,36 @@ EXPRESSIONS: dict[str, str] = {
     "squared_difference_backward": "2.0 * a * (b - c)",
     "binary_cross_entropy_backward": "a * binary_cross_entropy_slope(b, c)",
     "binary_cross_entropy_target_backward": "-a * b",
+    # Layers and their backward rows
+    "elu": "elu(a, b, c, d)",
+    "elu_backward": "a * elu_slope(b, c, d, e)",
+    "mish": "mish(a)",
+    "mish_backward": "a * mish_slope(b)",
+    "hardswish": "a * (minimum_f32(maximum_f32(a + 3.0, V(0.0)), V(6.0)) * 0.16666667)",
+    "hardswish_backward": (
+        "select(select(a * (b * 0.33333334 + 0.5), a, b >= V(3.0)), V(0.0), b <= V(-3.0))"
+    ),
+    "hardsigmoid": "minimum_f32(maximum_f32(a + 3.0, V(0.0)), V(6.0)) * 0.16666667",
+    "hardsigmoid_backward": "select(a * 0.16666667, V(0.0), at_most_f32(V(3.0), abs(b)))",
+    "hardtanh": "minimum_T(maximum_T(a, b), c)",
+    "hardtanh_backward": "select(a, V(0.0), at_most_f32(b, c) | at_most_f32(d, b))",
+    "glu": "a * sigmoid(b)",
+    "glu_backward": "a * b * (sigmoid(c) * sigmoid(-c))",
+    "swiglu": "a * sigmoid(a) * b",
+    "swiglu_backward": "a * c * sigmoid(b) * (1.0 + b * sigmoid(-b))",
+    "logsigmoid": "-softplus(-a)",
+    "logsigmoid_backward": "a * sigmoid(-b)",
+    "softsign": "a / (1.0 + abs(a))",
+    "softsign_backward": "a * softsign_slope(b)",
+    "prelu_backward": "select(a * b, V(0.0), less_f32(V(0.0), b))",
+    "normalize": "(a - b) * c * d + e",
 }
 
 
 EXACT = frozenset(
-    "abs cast clamp clamp_backward eq floor ge gt isfinite isnan le logical_and logical_not "
-    "logical_or lt matches maximum minimum ne neg relu relu_backward sign where".split()
+    "abs cast clamp clamp_backward eq floor ge gt hardtanh hardtanh_backward isfinite isnan le "
+    "logical_and logical_not logical_or lt matches maximum minimum ne neg relu relu_backward sign "
+    "where".split()
 )
 """Operations that only choose among values, or round them as a store does."""
 
@@ -258,7 +282,7 @@ def _compute(inputs: Sequence[Input], steps: Sequence[Step]) -> str:
             for operand, register in zip(step.operands, wanted, strict=True)
         )
         parameters = ", ".join(
-            f"{letter}: vec4<{register}>" for letter, register in zip("abcd", wanted, strict=False)
+            f"{letter}: vec4<{register}>" for letter, register in zip("abcde", wanted, strict=False)
         )
         expression = EXPRESSIONS[step.op].replace("V(", f"vec4<{wanted[-1]}>(")
         expression = expression.replace("_T(", f"_{wanted[-1]}(")

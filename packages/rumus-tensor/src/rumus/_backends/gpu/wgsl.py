@@ -55,7 +55,7 @@ def read_shader(name: str) -> str:
     return (files("rumus._backends") / "shaders" / name).read_text(encoding="utf-8")
 
 
-MATH = ("math", "exponential", "power", "normal", "trigonometry")
+MATH = ("math", "exponential", "power", "normal", "trigonometry", "activation")
 """Files of functions of 4 numbers, each after those that it needs."""
 
 
