@@ -1,6 +1,8 @@
 // Each row centred and scaled to variance 1, times a weight, plus a bias:
 //   y[c] = (x[c] - mean) * scale * weight[c] + bias[c],
 //   scale = 1 / sqrt(mean((x - mean)^2) + eps),   moments[row] = (mean, scale)
+// Unless CENTRED, the mean is taken for 0, as in an RMS norm. The prelude gives the inputs, the params,
+// and 1 and 0 for weight and bias where there are none.
 //
 // CACHED: CACHE vectors of a row stay in the registers of each of its LANES invocations. Rows that
 // do not fit are read three times.
@@ -9,8 +11,7 @@ struct Params {
   rows: u32, columns: u32, x_offset: u32, weight_offset: u32, bias_offset: u32, eps: f32,
 }
 
-@group(0) @binding(3) var<storage, read_write> moments: array<vec2<f32>>;
-@group(0) @binding(5) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> moments: array<vec2<f32>>;
 
 fn fetch(base: u32, i: u32) -> vec4<f32> {
   return select(vec4<f32>(0.0), fetch_x(base, i), in_row(i));
@@ -46,10 +47,11 @@ fn main(
       if (i < vectors) { cached[c] = fetch(base, i); }
       sums += cached[c];
     }
-  } else {
+  } else if (CENTRED) {
     for (var i = lane; i < vectors; i += LANES) { sums += fetch(base, i); }
   }
-  let mean = spread_sum(local, sum4(sums)) / count;
+  var mean = 0.0;
+  if (CENTRED) { mean = spread_sum(local, sum4(sums)) / count; }
 
   var squares = vec4<f32>(0.0);
   if (CACHED) {

@@ -1,5 +1,6 @@
 // Gradient of a layer norm for its input x, of the gradient g of its result:
 //   dx = scale * (w - mean(w) - n * mean(w * n)),   w = g * weight,   n = (x - mean) * scale
+// without mean(w) unless CENTRED. The prelude gives the inputs and the params.
 //
 // CACHED: CACHE vectors of w and n stay in the registers of each of a row's LANES invocations.
 
@@ -7,8 +8,7 @@ struct Params {
   rows: u32, columns: u32, x_offset: u32, g_offset: u32, weight_offset: u32,
 }
 
-@group(0) @binding(3) var<storage, read> moments: array<vec2<f32>>;
-@group(0) @binding(5) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> moments: array<vec2<f32>>;
 
 fn weighted(base: u32, i: u32) -> vec4<f32> {
   let w = fetch_g(base, i) * fetch_weight(params.weight_offset, i);
@@ -55,7 +55,8 @@ fn main(
     }
   }
   let count = f32(params.columns);
-  let mean = spread_sum(local, sum4(sums)) / count;
+  var mean = 0.0;
+  if (CENTRED) { mean = spread_sum(local, sum4(sums)) / count; }
   let along = spread_sum(local, sum4(dots)) / count;
 
   if (CACHED) {

@@ -1,7 +1,7 @@
 // Gradients of a layer norm's weight and bias, sums down the columns of two matrices at once:
 //   output[weight_offset + split * 2 * columns + c] = sum over r of terms(r, c).weight
 //   output[bias_offset + split * 2 * columns + c] = sum over r of terms(r, c).bias
-// where split is a part of `share` rows, in a fixed tree.
+// where split is a part of `share` rows, in a fixed tree. Unless BIAS, only the first is written.
 //
 // A workgroup takes a strip of 32 columns: 8 invocations side by side, 32 rows at a time. The prelude
 // gives the bindings and `terms` of 4 columns, which are neighbours (VECTORS) or 8 apart.
@@ -58,7 +58,7 @@ fn main(
     for (var j = 0u; j < 4u; j++) {
       if (columns[j] < params.columns) {
         output[params.weight_offset + at + columns[j]] = total.weight[j];
-        output[params.bias_offset + at + columns[j]] = total.bias[j];
+        if (BIAS) { output[params.bias_offset + at + columns[j]] = total.bias[j]; }
       }
     }
   }

@@ -1,5 +1,4 @@
-// Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror and Shaw, SC'11): two random words for the
-// counter (i / 2, position) under the key; elements i and i + 1 (i even) take one each.
+// Random numbers of threefry.wgsl, which is put in front:
 //   uniform = (w >> 8) * 2**-24
 //   normal  = r * cos(theta), r * sin(theta)   r = sqrt(-2 log(1 - u0)), theta = 2 pi u1
 //   integer = low + floor(w * span / 2**32)    (a span of 0 stands for 2**32)
@@ -11,23 +10,7 @@ struct Params { size: u32, state_offset: u32, low: i32, span: u32 }
 @group(0) @binding(1) var<storage, read_write> output: array<vec4<u32>>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-const ROTATIONS = array<u32, 8>(13u, 15u, 26u, 6u, 17u, 29u, 16u, 24u);
-const TO_UNIT = 5.9604644775390625e-8;  // 2**-24
 const TWO_PI = 6.283185307179586;
-
-fn threefry(counter: vec2<u32>, key: vec2<u32>) -> vec2<u32> {
-  var ks = array<u32, 3>(key.x, key.y, 0x1bd11bdau ^ key.x ^ key.y);
-  var x = counter + key;
-  for (var r = 0u; r < 20u; r++) {  // unroll
-    x.x += x.y;
-    x.y = ((x.y << ROTATIONS[r % 8u]) | (x.y >> (32u - ROTATIONS[r % 8u]))) ^ x.x;
-    if (r % 4u == 3u) {
-      x.x += ks[((r + 1u) / 4u) % 3u];
-      x.y += ks[((r + 1u) / 4u + 1u) % 3u] + (r + 1u) / 4u;
-    }
-  }
-  return x;
-}
 
 // The upper half of the product of two words, from products of halves.
 fn upper_product(w: vec4<u32>, span: u32) -> vec4<u32> {
@@ -45,10 +28,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let key = vec2<u32>(state[at], state[at + 1u]);
   let position = state[at + 2u];
   for (var i = id.x; i < (params.size + 3u) / 4u; i += groups.x * 256u) {
-    let first = threefry(vec2<u32>(2u * i, position), key);
-    let second = threefry(vec2<u32>(2u * i + 1u, position), key);
-    let words = vec4<u32>(first, second);
-    let u = vec4<f32>(words >> vec4<u32>(8u)) * TO_UNIT;
+    let words = random_words(i, position, key);
+    let u = unit(words);
     if (KIND == 2u) {
       let chosen = select(upper_product(words, params.span), words, params.span == 0u);
       output[i] = chosen + vec4<u32>(bitcast<u32>(params.low));

@@ -122,6 +122,21 @@ def check_slots(model: nn.Layer, x: Tensor) -> None:
         np.testing.assert_array_equal(grad.numpy(), values)
 
 
+@pytest.mark.parametrize("shape", [(50, 4), (3, 4, 5, 5)])
+def test_norms_of_channels_write_both_gradients_into_their_slots(
+    shape: tuple[int, ...], device: str
+) -> None:
+    values = np.random.default_rng(0).standard_normal(shape)
+    x = tensor(values, dtype=float32, device=device)
+    check_slots((nn.BatchNorm2d if len(shape) == 4 else nn.BatchNorm1d)(4).to(device), x)
+    check_slots(nn.GroupNorm(2, 4).to(device), x)
+
+
+def test_an_rms_norm_writes_its_gradient_into_its_slot(device: str) -> None:
+    values = np.random.default_rng(0).standard_normal((50, 4))
+    check_slots(nn.RMSNorm(4).to(device), tensor(values, dtype=float32, device=device))
+
+
 def test_a_layer_norm_of_a_gradient_does_not_write_where_it_reads(device: str) -> None:
     source, layer = parameter(device, (4, 8)), nn.LayerNorm(8).to(device)
     (arena,) = pack([source, *layer.parameters()])

@@ -153,6 +153,28 @@ ORACLE = {
     "binary_cross_entropy": lambda a, t: t * np.logaddexp(-a, 0) + (1 - t) * np.logaddexp(a, 0),
     "binary_cross_entropy_backward": lambda g, a, t: g * (sigmoid(a) - t),
     "binary_cross_entropy_target_backward": lambda g, a: -g * a,
+    "elu": lambda a, n, p, i: np.where(a > 0, p * a, n * np.expm1(np.minimum(i * a, 0))),
+    "elu_backward": lambda g, a, n, p, i: g * np.where(a > 0, p, n * i * np.exp(i * a)),
+    "mish": lambda a: a * np.tanh(np.logaddexp(a, 0)),
+    "mish_backward": lambda g, a: (
+        g * (np.tanh(np.logaddexp(a, 0)) + a * sigmoid(a) / np.cosh(np.logaddexp(a, 0)) ** 2)
+    ),
+    "hardswish": lambda a: a * np.clip(a + 3, 0, 6) / 6,
+    "hardswish_backward": lambda g, a: g * np.where(a <= -3, 0, np.where(a >= 3, 1, a / 3 + 0.5)),
+    "hardsigmoid": lambda a: np.clip(a + 3, 0, 6) / 6,
+    "hardsigmoid_backward": lambda g, a: np.where(np.abs(a) < 3, g / 6, 0),
+    "hardtanh": lambda a, low, high: np.clip(a, low, high),
+    "hardtanh_backward": lambda g, a, low, high: np.where((a > low) & (a < high), g, 0),
+    "glu": lambda a, b: a * sigmoid(b),
+    "glu_backward": lambda g, a, b: g * a * sigmoid(b) * sigmoid(-b),
+    "swiglu": lambda a, b: a * sigmoid(a) * b,
+    "swiglu_backward": lambda g, a, b: g * b * sigmoid(a) * (1 + a * sigmoid(-a)),
+    "logsigmoid": lambda a: -np.logaddexp(-a, 0),
+    "logsigmoid_backward": lambda g, a: g * sigmoid(-a),
+    "softsign": lambda a: a / (1 + np.abs(a)),
+    "softsign_backward": lambda g, a: g / (1 + np.abs(a)) ** 2,
+    "prelu_backward": lambda g, a: np.where(a > 0, 0, g * a),
+    "normalize": lambda a, mean, scale, weight, bias: (a - mean) * scale * weight + bias,
 }
 BITS = [op for op in KINDS if op.startswith("bitwise") or op.endswith("_shift")]
 ROWS = [op for op in KINDS if op != "cast" and op not in BITS]
@@ -164,6 +186,10 @@ SCALARS = {
     "clamp": (-1.0, 1.5),
     "clamp_backward": (-1.0, 1.5),
     "dropout": (0.5, 2.0),
+    "elu": (1.5, 2.0, 0.5),
+    "elu_backward": (1.5, 2.0, 0.5),
+    "hardtanh": (-1.0, 1.5),
+    "hardtanh_backward": (-1.0, 1.5),
 }
 POSITIVE = {"log", "sqrt", "rsqrt", "sqrt_backward", "rsqrt_backward", "pow", "pow_backward"}
 POSITIVE |= {"pow_exponent_backward", "div_backward", "reciprocal"}

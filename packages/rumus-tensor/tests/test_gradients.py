@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rumus import nn
 from rumus.autograd import Function
 from rumus.nn import Parameter
+from rumus.nn import functional as F  # noqa: N812
 from rumus.tensor import (
     Tensor,
     cat,
@@ -24,7 +25,7 @@ from rumus.tensor import (
     tensordot,
     where,
 )
-from rumus.tensor._ops.rows import LayerNorm
+from rumus.tensor._ops.layer_norm import LayerNorm
 
 ERF = np.vectorize(math.erf, otypes=[float])
 
@@ -44,6 +45,19 @@ def log_softmax(a, axis):
 def layer_norm(a, weight, bias):
     mean, variance = (f(a, (1, 2), keepdims=True) for f in (np.mean, np.var))
     return (a - mean) / np.sqrt(variance + 1e-2) * weight + bias
+
+
+def channel_norm(a, groups, weight, bias):
+    """Channels by the statistics of a batch, or of groups where there are any."""
+    rows = a.reshape(a.shape[0], groups, -1) if groups else a
+    axes = 2 if groups else (0, 2)
+    mean, variance = (f(rows, axes, keepdims=True) for f in (np.mean, np.var))
+    n = ((rows - mean) / np.sqrt(variance + 1e-2)).reshape(a.shape)
+    return n * weight[:, None] + bias[:, None]
+
+
+def softplus(a):
+    return np.maximum(a, 0) + np.log1p(np.exp(-np.abs(a)))
 
 
 def twice(a):
@@ -231,8 +245,79 @@ CASES = {
         [(2, 3, 4)],
         False,
     ),
+    "rms norm": (
+        lambda a, w: F.rms_norm(a, 5, w, 1e-2),
+        lambda a, w: a / np.sqrt((a**2).mean(-1, keepdims=True) + 1e-2) * w,
+        [(3, 5), (5,)],
+        False,
+    ),
+    "layer norm without weight": (
+        lambda a: F.layer_norm(a, (2, 5), eps=1e-2),
+        lambda a: layer_norm(a, 1, 0),
+        [(3, 2, 5)],
+        False,
+    ),
+    "batch norm": (
+        lambda a, w, b: F.batch_norm(a, None, None, w, b, training=True, eps=1e-2),
+        lambda a, w, b: channel_norm(a, 0, w, b),
+        [(4, 2, 3), (2,), (2,)],
+        False,
+    ),
+    "batch norm by averages": (
+        lambda a, w, b: F.batch_norm(
+            a, *(tensor(c, float32, a.device) for c in ([0.5, -1.0], [2.0, 0.5])), w, b, eps=0.0
+        ),
+        lambda a, w, b: (
+            (a - np.array([[0.5], [-1]])) / np.sqrt([[2], [0.5]]) * w[:, None] + b[:, None]
+        ),
+        [(4, 2, 3), (2,), (2,)],
+        False,
+    ),
+    "group norm": (
+        lambda a, w, b: F.group_norm(a, 2, w, b, 1e-2),
+        lambda a, w, b: channel_norm(a, 2, w, b),
+        [(2, 4, 3), (4,), (4,)],
+        False,
+    ),
+    "instance norm": (
+        lambda a: F.instance_norm(a, eps=1e-2),
+        lambda a: channel_norm(a, 2, np.ones(2), np.zeros(2)),
+        [(2, 2, 4)],
+        False,
+    ),
+    "elu": (
+        lambda a: F.elu(a, 0.7),
+        lambda a: np.where(a > 0, a, 0.7 * np.expm1(a)),
+        [(9,)],
+        False,
+    ),
+    "celu": (
+        lambda a: F.celu(a, 2.0),
+        lambda a: np.where(a > 0, a, 2 * np.expm1(a / 2)),
+        [(9,)],
+        False,
+    ),
+    "mish": (F.mish, lambda a: a * np.tanh(softplus(a)), [(5,)], False),
+    "hardswish": (F.hardswish, lambda a: a * np.clip(a + 3, 0, 6) / 6, [(9,)], False),
+    "hardsigmoid": (F.hardsigmoid, lambda a: np.clip(a + 3, 0, 6) / 6, [(9,)], False),
+    "hardtanh": (
+        lambda a: F.hardtanh(a, -0.5, 0.5),
+        lambda a: np.clip(a, -0.5, 0.5),
+        [(9,)],
+        False,
+    ),
+    "glu": (F.glu, lambda a: a[:, :3] * sigmoid(a[:, 3:]), [(2, 6)], False),
+    "swiglu": (F.swiglu, lambda a: a[:, :3] * sigmoid(a[:, :3]) * a[:, 3:], [(2, 6)], False),
+    "logsigmoid": (F.logsigmoid, lambda a: -softplus(-a), [(5,)], False),
+    "softsign": (F.softsign, lambda a: a / (1 + np.abs(a)), [(5,)], False),
+    "prelu": (
+        F.prelu,
+        lambda a, w: np.where(a > 0, a, a * w[:, None]),
+        [(2, 3, 2), (3,)],
+        False,
+    ),
     "layer norm": (
-        lambda a, w, b: LayerNorm(1e-2)(a, w, b),
+        lambda a, w, b: LayerNorm((2, 5), 1e-2, (True, True))(a, w, b),
         layer_norm,
         [(3, 2, 5), (2, 5), (2, 5)],
         False,

@@ -113,8 +113,8 @@ def test_a_layer_without_parameters_equals_its_formula(layer, formula, device):
 def test_options_of_layers_are_checked():
     with pytest.raises(ArgumentError, match="'none' or 'tanh'"):
         nn.GELU("exact")
-    for p in (-0.1, 1.0, float("nan")):
-        with pytest.raises(ArgumentError, match="below 1"):
+    for p in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ArgumentError, match="from 0 to 1"):
             nn.Dropout(p)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rumus import nn
-from rumus.tensor import StateDictError, Tensor
+from rumus.tensor import StateDictError, Tensor, ones, zeros
 
 
 def written(path, dtype, shape, data):
@@ -43,6 +43,57 @@ def test_what_is_no_file_is_refused_at_once(tmp_path):
         os.mkfifo(tmp_path / "fifo")
         with pytest.raises(StateDictError, match="no file"):
             nn.load_file(tmp_path / "fifo")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "numbers"),
+    [
+        ("F8_E4M3", {0x00: 0.0, 0x01: 2**-9, 0x08: 2**-6, 0x38: 1.0, 0x7E: 448.0, 0xB8: -1.0}),
+        ("F8_E5M2", {0x00: 0.0, 0x01: 2**-16, 0x3C: 1.0, 0x7B: 57344.0, 0x7C: np.inf, 0xBC: -1.0}),
+    ],
+)
+def test_floats_of_one_byte_become_float32(tmp_path, dtype, numbers):
+    state = nn.load_file(written(tmp_path / "x", dtype, [len(numbers)], bytes(numbers)))
+    assert state["a"].dtype == np.float32
+    assert state["a"].tolist() == list(numbers.values())
+    wrong = nn.load_file(written(tmp_path / "x", dtype, [2], b"\x7f\xff"))
+    assert np.isnan(wrong["a"].numpy()).all()
+
+
+def test_the_parts_of_a_model_are_read_through_their_index(tmp_path, device):
+    nn.save_file({"a": ones(2), "other": zeros(1)}, tmp_path / "m-1-of-2.safetensors")
+    nn.save_file({"b": zeros(3)}, tmp_path / "m-2-of-2.safetensors")
+    places = {"b": "m-2-of-2.safetensors", "a": "m-1-of-2.safetensors"}
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {"total_size": 20}, "weight_map": places}))
+    state = nn.load_file(index, device)
+    assert sorted(state) == ["a", "b"] and state["a"].device.kind == device
+    assert state["a"].tolist() == [1, 1] and state["b"].shape == (3,)
+    index.write_text(json.dumps({"weight_map": {"c": "m-1-of-2.safetensors"}}))
+    with pytest.raises(StateDictError, match=r"m-1-of-2\.safetensors does not hold c"):
+        nn.load_file(index)
+    index.write_text(json.dumps({"weight_map": {"c": "m-3-of-2.safetensors"}}))
+    with pytest.raises(FileNotFoundError):
+        nn.load_file(index)
+    for text in ("no json", "[]", "{}", '{"weight_map": []}'):
+        index.write_text(text)
+        with pytest.raises(StateDictError, match="is no index of weights"):
+            nn.load_file(index)
+
+
+def test_a_pickled_checkpoint_is_refused_with_how_to_convert_it(tmp_path):
+    import pickle
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "model.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", b"")
+    (tmp_path / "model.bin").write_bytes(pickle.dumps({"a": 1}, protocol=2))
+    for name in ("model.pt", "model.bin"):
+        with pytest.raises(StateDictError, match=r"pickled checkpoint.*torch\.load"):
+            nn.load_file(tmp_path / name)
+    (tmp_path / "model.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    with pytest.raises(StateDictError, match="HDF5 file"):
+        nn.load_file(tmp_path / "model.h5")
 
 
 LIMITED = """

@@ -167,6 +167,30 @@ KINDS: dict[str, str] = {
     # (g, a, t): g * ((1 - t) * sigmoid(a) - t * sigmoid(-a)), with respect to a
     "binary_cross_entropy_backward": "float",
     "binary_cross_entropy_target_backward": "float",  # (g, a): -g * a, with respect to t
+    # Layers and their backward rows
+    # (a, below, above, inner): above * a where a > 0, else below * (exp(inner * a) - 1)
+    "elu": "float",
+    "elu_backward": "float",  # (g, a, below, above, inner)
+    "mish": "float",  # a * tanh(log(1 + exp(a)))
+    "mish_backward": "float",  # (g, a)
+    "hardswish": "float",  # a * clamp(a + 3, 0, 6) / 6
+    # (g, a): 0 where a <= -3, g where a >= 3, else g * (a / 3 + 1 / 2)
+    "hardswish_backward": "float",
+    "hardsigmoid": "float",  # clamp(a / 6 + 1 / 2, 0, 1)
+    "hardsigmoid_backward": "float",  # (g, a): g / 6 where -3 < a < 3, else 0
+    "hardtanh": "same",  # (a, low, high): as clamp
+    "hardtanh_backward": "float",  # (g, a, low, high): g where low < a < high or a is NaN, else 0
+    "glu": "float",  # (a, b): a * sigmoid(b)
+    # (g, a, b): g * a * s * (1 - s) with s = sigmoid(b), with respect to b
+    "glu_backward": "float",
+    "swiglu": "float",  # (a, b): a * sigmoid(a) * b
+    "swiglu_backward": "float",  # (g, a, b): silu_backward(g * b, a), with respect to a
+    "logsigmoid": "float",  # -softplus(-a)
+    "logsigmoid_backward": "float",  # (g, a): g * sigmoid(-a)
+    "softsign": "float",  # a / (1 + |a|)
+    "softsign_backward": "float",  # (g, a): g / (1 + |a|)**2
+    "prelu_backward": "float",  # (g, a): 0 where a > 0, else g * a: of leaky_relu, for the slope
+    "normalize": "float",  # (a, mean, scale, weight, bias): (a - mean) * scale * weight + bias
 }
 
 

@@ -1,22 +1,32 @@
 """Modules, parameters, layers and losses."""
 
+from . import functional, init
 from ._activations import (
+    CELU,
+    ELU,
     GELU,
-    Dropout,
-    Flatten,
+    GLU,
+    Hardshrink,
+    Hardtanh,
     LeakyReLU,
     LogSoftmax,
-    ReLU,
-    Sigmoid,
-    SiLU,
+    PReLU,
     Softmax,
-    Tanh,
+    Softmin,
+    Softplus,
+    Softshrink,
+    SwiGLU,
+    Threshold,
 )
 from ._cells import GRUCell, LSTMCell, RNNCell
+from ._channel_norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm1d, InstanceNorm2d
+from ._containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from ._dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
 from ._embedding import Embedding, EmbeddingBag
 from ._files import load_file, save_file
-from ._layer import Layer, Sequential
-from ._linear import Linear
+from ._hooks import RemovableHandle
+from ._layer import Layer
+from ._linear import Bilinear, Linear
 from ._losses import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -40,34 +50,64 @@ from ._losses import (
     TripletMarginLoss,
 )
 from ._module import Module
-from ._norm import LayerNorm
+from ._norm import LayerNorm, RMSNorm
 from ._parameter import Parameter
-from ._recurrent import GRU, LSTM, RNN
-from .functional import (
-    binary_cross_entropy_with_logits,
-    cross_entropy_loss,
-    l1_loss,
-    mse_loss,
+from ._plain_activations import (
+    SELU,
+    Hardsigmoid,
+    Hardswish,
+    LogSigmoid,
+    Mish,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softsign,
+    Tanh,
+    Tanhshrink,
 )
+from ._recurrent import GRU, LSTM, RNN
+from ._shape import Flatten, Identity, Unflatten
+from ._state import LoadReport
+from ._summary import Summary, SummaryRow, summary
+from .functional import binary_cross_entropy_with_logits, cross_entropy_loss, l1_loss, mse_loss
 
 __all__ = [
+    "CELU",
+    "ELU",
     "GELU",
+    "GLU",
     "GRU",
     "LSTM",
     "RNN",
+    "SELU",
+    "AlphaDropout",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Bilinear",
     "CTCLoss",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
     "Embedding",
     "EmbeddingBag",
     "Flatten",
     "GRUCell",
     "GaussianNLLLoss",
+    "GroupNorm",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
     "HingeEmbeddingLoss",
     "HuberLoss",
+    "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
     "KLDivLoss",
     "L1Loss",
     "LSTMCell",
@@ -75,30 +115,54 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LoadReport",
+    "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
     "MarginRankingLoss",
+    "Mish",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
     "NLLLoss",
+    "PReLU",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "PoissonNLLLoss",
+    "RMSNorm",
     "RNNCell",
     "ReLU",
+    "ReLU6",
+    "RemovableHandle",
     "Sequential",
     "SiLU",
     "Sigmoid",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
+    "Softmin",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
+    "Summary",
+    "SummaryRow",
+    "SwiGLU",
     "Tanh",
+    "Tanhshrink",
+    "Threshold",
     "TripletMarginLoss",
+    "Unflatten",
     "binary_cross_entropy_with_logits",
     "cross_entropy_loss",
+    "functional",
+    "init",
     "l1_loss",
     "load_file",
     "mse_loss",
     "save_file",
+    "summary",
 ]

@@ -1,21 +1,18 @@
-"""Layers without parameters."""
+"""Activations as layers; what they compute is said in :mod:`rumus.nn.functional`."""
 
 from __future__ import annotations
 
-from rumus._backends.generator import Generator, default_generator
+from typing import Unpack
+
+from rumus._core.devices import CPU, Device
 from rumus._core.errors import ArgumentError
-from rumus.tensor._ops.random import Dropout as DropoutFunction
+from rumus.tensor._aliases import Aliases, axis_alias
+from rumus.tensor._creation import full
 from rumus.tensor._tensor import Tensor
 
+from . import functional
 from ._layer import Layer
-
-
-class ReLU(Layer):
-    """``max(x, 0)``."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply to each element."""
-        return x.relu()
+from ._parameter import Parameter
 
 
 class LeakyReLU(Layer):
@@ -26,27 +23,80 @@ class LeakyReLU(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to each element."""
-        return x.leaky_relu(self.negative_slope)
+        return functional.leaky_relu(x, self.negative_slope)
 
     def extra_repr(self) -> str:
         """The slope."""
-        return f"{self.negative_slope}"
+        return f"negative_slope={self.negative_slope}"
 
 
-class Tanh(Layer):
-    """The hyperbolic tangent."""
+class PReLU(Layer):
+    """``x`` where it is positive, else ``weight * x`` (He et al., arXiv:1502.01852).
+
+    Args:
+        num_parameters: 1 for one weight, or the channels of inputs of shape (N, C, …).
+        init: What the weight is at first.
+        device: Where it starts.
+
+    Attributes:
+        weight: Of shape (num_parameters,).
+
+    Raises:
+        ArgumentError: ``num_parameters`` is not positive.
+    """
+
+    def __init__(
+        self, num_parameters: int = 1, init: float = 0.25, device: Device | str = CPU
+    ) -> None:
+        if num_parameters < 1:
+            raise ArgumentError(f"PReLU: num_parameters is at least 1, not {num_parameters}")
+        self.num_parameters = num_parameters
+        self.weight = Parameter(full((num_parameters,), float(init), device=device))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply to each element.
+
+        Raises:
+            ShapeError: x has other channels.
+        """
+        return functional.prelu(x, self.weight)
+
+    def extra_repr(self) -> str:
+        """The number of weights."""
+        return f"num_parameters={self.num_parameters}"
+
+
+class ELU(Layer):
+    """``x`` where it is positive, else ``alpha * (exp(x) - 1)``.
+
+    Clevert et al., arXiv:1511.07289.
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to each element."""
-        return x.tanh()
+        return functional.elu(x, self.alpha)
+
+    def extra_repr(self) -> str:
+        """The factor."""
+        return f"alpha={self.alpha}"
 
 
-class Sigmoid(Layer):
-    """``1 / (1 + exp(-x))``."""
+class CELU(Layer):
+    """``x`` where it is positive, else ``alpha * (exp(x / alpha) - 1)``."""
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to each element."""
-        return x.sigmoid()
+        return functional.celu(x, self.alpha)
+
+    def extra_repr(self) -> str:
+        """The factor."""
+        return f"alpha={self.alpha}"
 
 
 class GELU(Layer):
@@ -54,6 +104,9 @@ class GELU(Layer):
 
     Args:
         approximate: ``"none"`` or ``"tanh"``.
+
+    Raises:
+        ArgumentError: It is something else.
     """
 
     def __init__(self, approximate: str = "none") -> None:
@@ -63,83 +116,142 @@ class GELU(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to each element."""
-        return x.gelu(self.approximate)
+        return functional.gelu(x, self.approximate)
 
     def extra_repr(self) -> str:
-        """The approximation, where there is one."""
-        return "" if self.approximate == "none" else f"approximate={self.approximate!r}"
+        """The approximation."""
+        return f"approximate={self.approximate!r}"
 
 
-class SiLU(Layer):
-    """``x * sigmoid(x)``."""
+class Hardtanh(Layer):
+    """``min(max(x, min_val), max_val)``, without a gradient at either bound."""
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+        self.min_val, self.max_val = min_val, max_val
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to each element."""
-        return x.silu()
-
-
-class Softmax(Layer):
-    """``exp(x)`` over its sum along an axis."""
-
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise along the axis."""
-        return x.softmax(self.axis)
-
-
-class LogSoftmax(Layer):
-    """The logarithm of :class:`Softmax`."""
-
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise along the axis."""
-        return x.log_softmax(self.axis)
-
-
-class Flatten(Layer):
-    """Join neighbouring axes into one; by default all but the first, the batch.
-
-    Args:
-        start_axis: The first axis to join.
-        end_axis: The last axis to join.
-    """
-
-    def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
-        self.start_axis, self.end_axis = start_axis, end_axis
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Join the axes."""
-        return x.flatten(self.start_axis, self.end_axis)
-
-
-class Dropout(Layer):
-    """In training, zero elements with probability p and scale the others by 1 / (1 - p).
-
-    In evaluation it does nothing (Srivastava et al., JMLR 15, 2014, in its inverted form).
-
-    Args:
-        p: Probability of zero, from 0 to below 1.
-        generator: Where the mask is drawn from; by default the one of ``manual_seed``.
-
-    Raises:
-        ArgumentError: p is out of range.
-    """
-
-    def __init__(self, p: float = 0.5, generator: Generator = default_generator) -> None:
-        if not 0.0 <= p < 1.0:
-            raise ArgumentError(f"Dropout: p is from 0 to below 1, not {p}")
-        self.p, self.generator = p, generator
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Drop elements in training."""
-        if not self.training or self.p == 0.0:
-            return x
-        return DropoutFunction(self.p, self.generator)(x)
+        return functional.hardtanh(x, self.min_val, self.max_val)
 
     def extra_repr(self) -> str:
-        """The probability."""
-        return f"p={self.p}"
+        """The bounds."""
+        return f"min_val={self.min_val}, max_val={self.max_val}"
+
+
+class Softplus(Layer):
+    """``log(1 + exp(beta * x)) / beta``, and x itself where ``beta * x > threshold``."""
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        self.beta, self.threshold = beta, threshold
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply to each element."""
+        return functional.softplus(x, self.beta, self.threshold)
+
+    def extra_repr(self) -> str:
+        """The numbers."""
+        return f"beta={self.beta}, threshold={self.threshold}"
+
+
+class Softshrink(Layer):
+    """x moved towards 0 by ``lambd``, and 0 where that is further than it is."""
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        self.lambd = lambd
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply to each element."""
+        return functional.softshrink(x, self.lambd)
+
+    def extra_repr(self) -> str:
+        """The distance."""
+        return f"{self.lambd}"
+
+
+class Hardshrink(Layer):
+    """x, and 0 where it is from ``-lambd`` to ``lambd``."""
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        self.lambd = lambd
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply to each element."""
+        return functional.hardshrink(x, self.lambd)
+
+    def extra_repr(self) -> str:
+        """The bound."""
+        return f"{self.lambd}"
+
+
+class Threshold(Layer):
+    """x where it is above the threshold, else ``value``."""
+
+    def __init__(self, threshold: float, value: float) -> None:
+        self.threshold, self.value = threshold, value
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply to each element."""
+        return functional.threshold(x, self.threshold, self.value)
+
+    def extra_repr(self) -> str:
+        """The numbers."""
+        return f"threshold={self.threshold}, value={self.value}"
+
+
+class _AlongAxis(Layer):
+    """What works along an axis, which may be called ``dim``."""
+
+    def __init__(self, axis: int = -1, **aliases: Unpack[Aliases]) -> None:
+        self.axis = axis_alias(type(self).__name__, aliases, axis, -1) if aliases else axis
+
+    def extra_repr(self) -> str:
+        """The axis."""
+        return f"axis={self.axis}"
+
+
+class Softmax(_AlongAxis):
+    """``exp(x)`` over its sum along an axis, which may be called ``dim``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise along the axis."""
+        return functional.softmax(x, self.axis)
+
+
+class Softmin(_AlongAxis):
+    """``exp(-x)`` over its sum along an axis, which may be called ``dim``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise along the axis."""
+        return functional.softmin(x, self.axis)
+
+
+class LogSoftmax(_AlongAxis):
+    """The logarithm of :class:`Softmax`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise along the axis."""
+        return functional.log_softmax(x, self.axis)
+
+
+class GLU(_AlongAxis):
+    """``a * sigmoid(b)`` of the halves a and b of an axis (Dauphin et al., arXiv:1612.08083)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Halve the axis.
+
+        Raises:
+            ShapeError: It has an odd length.
+        """
+        return functional.glu(x, self.axis)
+
+
+class SwiGLU(_AlongAxis):
+    """``silu(a) * b`` of the halves a and b of an axis (Shazeer, arXiv:2002.05202)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Halve the axis.
+
+        Raises:
+            ShapeError: It has an odd length.
+        """
+        return functional.swiglu(x, self.axis)

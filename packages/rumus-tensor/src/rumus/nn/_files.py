@@ -16,7 +16,8 @@ from rumus.tensor._tensor import Tensor
 from ._module import Module
 from ._whole_file import replaced_whole
 
-# The format's names of dtypes, and numpy's; bfloat16 is the upper half of a float32.
+# The format's names of dtypes, and numpy's; bfloat16 is the upper half of a float32, the floats of
+# one byte are the upper half of a float16, or in a table.
 _CODES = {
     "F64": "<f8",
     "F32": "<f4",
@@ -31,7 +32,15 @@ _CODES = {
     "U8": "<u1",
     "BOOL": "?",
     "BF16": "<u2",
+    "F8_E5M2": "u1",
+    "F8_E4M3": "u1",
 }
+_INDEX = ".index.json"
+_CONVERT = (
+    "convert it where PyTorch is installed: import torch; from safetensors.torch import save_file; "
+    "state = torch.load('model.pt', weights_only=True); save_file({name: value.clone() for name, "
+    "value in state.items()}, 'model.safetensors')"
+)
 
 
 def save_file(weights: Module | Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
@@ -93,20 +102,53 @@ def _write(file: BinaryIO, state: Mapping[str, Tensor]) -> None:
 def load_file(path: str | os.PathLike[str], device: Device | str = CPU) -> dict[str, Tensor]:
     """Read weights by name, for :meth:`Module.load_state_dict`.
 
-    float64 and bfloat16 become float32, other integers than uint8 become int32.
+    float64, bfloat16 and floats of one byte become float32, other integers than uint8 become int32.
 
     Args:
-        path: A file in the safetensors format.
+        path: A file in the safetensors format, or the index of several that are parts of one model,
+            ``….safetensors.index.json`` beside them.
         device: Where the tensors go.
 
     Raises:
         FileNotFoundError: There is no such file.
         OSError: The system cannot open it, for want of descriptors for example.
         StateDictError: The file is not in the format, is cut short, or holds other dtypes or shapes
-            than arrays can have.
+            than arrays can have; or the index names what is not there. For one that PyTorch
+            pickled (``.pt``, ``.pth``, ``.bin``) the message says how to convert it.
         ArgumentError: An integer does not fit int32.
     """
     device = Device(device)
+    if os.fspath(path).endswith(_INDEX) and os.path.isfile(path):
+        return _load_parts(path, device)
+    return _load_one(path, device)
+
+
+def _load_parts(path: str | os.PathLike[str], device: Device) -> dict[str, Tensor]:
+    """The weights of an index, each from the file beside it that the index names."""
+    import json
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            places = json.load(file)["weight_map"]
+        files = {name: os.path.basename(str(place)) for name, place in places.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StateDictError(
+            f"{os.fspath(path)} is no index of weights, which names their files under "
+            f"'weight_map': {type(error).__name__} {error}"
+        ) from None
+    folder = os.path.dirname(os.path.abspath(path))
+    state: dict[str, Tensor] = {}
+    for part in dict.fromkeys(files.values()):
+        inside = _load_one(os.path.join(folder, part), device)
+        wanted = [name for name, place in files.items() if place == part]
+        missing = [name for name in wanted if name not in inside]
+        if missing:
+            raise StateDictError(f"{os.fspath(path)}: {part} does not hold {', '.join(missing)}")
+        state.update((name, inside[name]) for name in wanted)
+    return state
+
+
+def _load_one(path: str | os.PathLike[str], device: Device) -> dict[str, Tensor]:
     header, start = _header(path)
     state = {}
     with open(path, "rb") as file:
@@ -134,9 +176,22 @@ def _array(data: bytes, dtype: str, shape: list[int]) -> npt.NDArray[Any]:
     array: npt.NDArray[Any] = np.frombuffer(data, _CODES[dtype]).reshape(shape)
     if dtype == "BF16":
         return (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    if dtype == "F8_E5M2":
+        return (array.astype(np.uint16) << np.uint16(8)).view(np.float16).astype(np.float32)
+    if dtype == "F8_E4M3":
+        return np.asarray(_e4m3()[array])
     if dtype == "BOOL" and array.size and (wrong := array.view(np.uint8).max()) > 1:
         raise ValueError(f"a byte of it is {wrong}, and a bool is 0 or 1")
     return array
+
+
+def _e4m3() -> npt.NDArray[np.float32]:
+    """The 256 floats with 4 bits of exponent and 3 of mantissa (Micikevicius et al., 2022)."""
+    byte = np.arange(256)
+    exponent, mantissa = byte >> 3 & 15, byte & 7
+    size = np.where(exponent == 0, mantissa * 2.0**-9, (8 + mantissa) * 2.0 ** (exponent - 10.0))
+    size[(byte & 127) == 127] = np.nan
+    return np.where(byte < 128, size, -size).astype(np.float32)
 
 
 def _header(path: str | os.PathLike[str]) -> tuple[dict[str, dict[str, Any]], int]:
@@ -154,8 +209,21 @@ def _header(path: str | os.PathLike[str]) -> tuple[dict[str, dict[str, Any]], in
         with open(path, "rb"):
             raise
     except SafetensorError as error:
-        raise StateDictError(f"{os.fspath(path)} is no safetensors file: {error}") from None
+        raise StateDictError(
+            f"{os.fspath(path)} is no safetensors file: {_what_it_is(path) or error}"
+        ) from None
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
     return {name: header[name] for name in names}, 8 + length
+
+
+def _what_it_is(path: str | os.PathLike[str]) -> str | None:
+    """What is said of a file of another known format."""
+    with open(path, "rb") as file:
+        start = file.read(8)
+    if start.startswith(b"PK\x03\x04") or (start[:1] == b"\x80" and start[1:2] <= b"\x05"):
+        return f"it is a pickled checkpoint, which could run any program; {_CONVERT}"
+    if start.startswith(b"\x89HDF"):
+        return "it is an HDF5 file; read it with h5py, and save its arrays with save_file"
+    return None

@@ -1,17 +1,17 @@
-"""The fully connected layer."""
+"""Layers that multiply with weights."""
 
 from __future__ import annotations
 
 import math
 
 from rumus._core.devices import CPU, Device
-from rumus._core.errors import ArgumentError, DTypeError, ShapeError
+from rumus._core.errors import ArgumentError, ShapeError
 from rumus.tensor import rand
-from rumus.tensor._ops.matmul import Linear as LinearFunction
-from rumus.tensor._ops.movement import Reshape
 from rumus.tensor._tensor import Tensor
 
+from . import functional
 from ._layer import Layer
+from ._module import Module
 from ._parameter import Parameter
 
 
@@ -73,19 +73,76 @@ class Linear(Layer):
                 f"Linear({self.in_features}, {self.out_features}) takes (…, {self.in_features}), "
                 f"not {x.shape}"
             )
-        if x.dtype != self.weight.dtype:
-            raise DTypeError(
-                f"Linear: the input is {x.dtype}, the weight {self.weight.dtype}; "
-                "convert one with .to(dtype)"
-            )
-        rows = x if x.ndim == 2 else Reshape((math.prod(x.shape[:-1]), self.in_features))(x)
-        inputs = (rows, self.weight) if self.bias is None else (rows, self.weight, self.bias)
-        y: Tensor = LinearFunction()(*inputs)
-        return y if x.ndim == 2 else Reshape((*x.shape[:-1], self.out_features))(y)
+        return functional.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """The lengths."""
-        return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class Bilinear(Module):
+    """``y[k] = sum over i and j of x1[i] * weight[k, i, j] * x2[j] + bias[k]``.
+
+    Both start uniform in ``(-1 / sqrt(in1_features), 1 / sqrt(in1_features))``.
+
+    Args:
+        in1_features: Length of the last axis of the first input.
+        in2_features: Length of the last axis of the second input.
+        out_features: Length of the last axis of the result.
+        bias: Whether to add a learned bias.
+        device: Where the parameters start.
+
+    Attributes:
+        weight: Of shape (out_features, in1_features, in2_features).
+        bias: Of shape (out_features,), or None.
+
+    Raises:
+        ArgumentError: A length is not positive.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> Bilinear(2, 3, 4)(ones((5, 2)), ones((5, 3))).shape
+        (5, 4)
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Device | str = CPU,
+    ) -> None:
+        shape = out_features, in1_features, in2_features
+        if min(shape) < 1:
+            raise ArgumentError(f"Bilinear: lengths are at least 1, not {shape}")
+        self.in1_features, self.in2_features = in1_features, in2_features
+        self.out_features = out_features
+        bound = 1.0 / math.sqrt(in1_features)
+        self.weight = Parameter(_uniform(shape, bound, device))
+        self.bias = Parameter(_uniform((out_features,), bound, device)) if bias else None
+
+    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
+        """Apply the layer to the last axes.
+
+        Raises:
+            ShapeError: The shapes do not fit.
+        """
+        return functional.bilinear(x1, x2, self.weight, self.bias)
+
+    def multiply_adds(self, inputs: tuple[Tensor, ...], result: Tensor) -> int:
+        """What :func:`summary` counts."""
+        return result.size * self.in2_features * (self.in1_features + 1)
+
+    def extra_repr(self) -> str:
+        """The lengths."""
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
+        )
 
 
 def _uniform(shape: tuple[int, ...], bound: float, device: Device | str) -> Tensor:

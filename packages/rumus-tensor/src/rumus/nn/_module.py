@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -10,18 +10,18 @@ import numpy.typing as npt
 
 from rumus._backends.generator import Generator
 from rumus._core import structure, usage
-from rumus._core.base import TensorBase
 from rumus._core.devices import CPU, Device
 from rumus._core.dtypes import is_float
-from rumus._core.errors import ArgumentError, DTypeError, StateDictError
-from rumus._core.mode import no_grad
-from rumus.tensor._mutation import check_writable
+from rumus._core.errors import ArgumentError, DTypeError
 from rumus.tensor._tensor import Tensor, device_or_dtype
 
+from . import _hooks
 from ._parameter import Parameter, keep
+from ._paths import flat, join
+from ._state import LoadReport, load
 
 
-class Module:
+class Module(_hooks.Hooking):
     """A part of a model: parameters, buffers, other modules, and a ``forward``.
 
     Parameters and modules are found in the attributes, also inside lists, tuples and dicts; there
@@ -45,13 +45,17 @@ class Module:
 
     training: bool = True
     _buffers: tuple[str, ...] = ()
+    _transient: tuple[str, ...] = ()
+    """The buffers that are not saved."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; a subclass writes it."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The result of :meth:`forward`."""
+        """The result of :meth:`forward`, with the hooks that were registered around it."""
+        if self._hooks:
+            return _hooks.call(self, args, kwargs)
         return self.forward(*args, **kwargs)
 
     if not TYPE_CHECKING:  # else type checkers would let any name be assigned
@@ -96,12 +100,40 @@ class Module:
                 continue
             seen.add(id(module))
             yield path, module
-            inside = [(_join(path, name), child) for name, child in module.named_children()]
+            inside = [(join(path, name), child) for name, child in module.named_children()]
             stack.extend(reversed(inside))
 
     def modules(self) -> Iterator[Module]:
         """This module and all inside it, each once."""
         return (module for _, module in self.named_modules())
+
+    def get_submodule(self, path: str) -> Module:
+        """The module at a path such as ``"layers.0"``; this one for ``""``.
+
+        Raises:
+            ArgumentError: There is none; the message lists those that are there.
+        """
+        inside = self._paths()
+        for name, module in inside:
+            if name == path:
+                return module
+        names = ", ".join(name for name, _ in inside if name)
+        raise ArgumentError(f"{type(self).__name__} has no module {path!r}, but {names or 'none'}")
+
+    def apply(self, function: Callable[[Module], object]) -> Self:
+        """Call a function with all modules inside and then with this one, each once.
+
+        Example:
+            >>> from rumus.nn import Linear, Sequential, init
+            >>> def zeroed(module: Module) -> None:
+            ...     if isinstance(module, Linear):
+            ...         init.zeros_(module.weight)
+            >>> Sequential(Linear(2, 1, bias=False)).apply(zeroed)[0].weight.tolist()
+            [[0.0, 0.0]]
+        """
+        for module in reversed(list(self.modules())):
+            function(module)
+        return self
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """All parameters by path; one that is shared comes once, under its first path.
@@ -113,29 +145,40 @@ class Module:
             for name, value in module._attributes():
                 if isinstance(value, Parameter) and id(value) not in seen:
                     seen.add(id(value))
-                    value._found_at(_join(path, name))
-                    yield _join(path, name), value
+                    value._found_at(join(path, name))
+                    yield join(path, name), value
 
     def parameters(self) -> list[Parameter]:
         """All parameters, each once, in the order of the attributes."""
         return [parameter for _, parameter in self.named_parameters()]
 
+    def count_parameters(self, trainable: bool = False) -> int:
+        """How many numbers the parameters have, each parameter once.
+
+        Args:
+            trainable: Whether to leave out those that are frozen.
+        """
+        return sum(p.size for p in self.parameters() if p.requires_grad or not trainable)
+
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
         """All buffers by path."""
         for path, module in self.named_modules():
             for name in module._buffers:
-                yield _join(path, name), getattr(module, name)
+                yield join(path, name), getattr(module, name)
 
     def buffers(self) -> list[Tensor]:
         """All buffers."""
         return [buffer for _, buffer in self.named_buffers()]
 
-    def register_buffer(self, name: str, value: Tensor) -> None:
+    def register_buffer(self, name: str, value: Tensor, persistent: bool = True) -> None:
         """Set an attribute that is saved and moved with the module, but not trained.
+
+        A plain tensor attribute is neither saved nor moved.
 
         Args:
             name: A Python name; declare it in the class (``mean: Tensor``) for type checkers.
             value: The tensor.
+            persistent: Whether it is part of :meth:`state_dict`.
 
         Raises:
             ArgumentError: The name is no Python name, or that of a parameter.
@@ -148,6 +191,8 @@ class Module:
         _check_kind(name, self.__dict__.get(name), value)
         if name not in self._buffers:
             self._buffers = (*self._buffers, name)
+        others = tuple(other for other in self._transient if other != name)
+        self._transient = others if persistent else (*others, name)
         setattr(self, name, value)
 
     # Mode and place
@@ -194,7 +239,7 @@ class Module:
                 parameter._rebind(tensor.array, tensor.device)
         for module, name, tensor in buffers:
             if tensor.array is not getattr(module, name).array:
-                module.register_buffer(name, tensor)
+                setattr(module, name, tensor)
         return self
 
     def to_gpu(self) -> Self:
@@ -212,79 +257,71 @@ class Module:
     # Weights by name
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All parameters and buffers by path; they share the module's memory.
+        """All parameters and persistent buffers by path; they share the module's memory.
 
-        A parameter that several modules hold comes under each of its paths; a module that several
-        modules hold, under its first one alone.
+        What several modules hold comes under each of its paths, as in PyTorch.
         """
         state: dict[str, Tensor] = {}
-        for path, module in self.named_modules():
+        for path, module in self._paths():
             for name, value in module._attributes():
                 if isinstance(value, Parameter):
-                    state[_join(path, name)] = value.detach()
+                    state[join(path, name)] = value.detach()
             for name in module._buffers:
-                state[_join(path, name)] = getattr(module, name)
+                if name not in module._transient:
+                    state[join(path, name)] = getattr(module, name)
         return state
 
-    def load_state_dict(self, state: Mapping[str, Tensor], strict: bool = True) -> None:
-        """Copy weights into the module; all of them or, on any mismatch, none.
+    def load_state_dict(self, state: Mapping[str, Tensor], strict: bool = True) -> LoadReport:
+        """Copy weights into the module: all of them, or, on any mismatch, none.
+
+        Floats become the module's own, float32 or float16.
 
         Args:
             state: Tensors by path, on any device.
-            strict: Whether keys that are missing or unexpected are an error. Otherwise they are
-                left out; shapes and dtypes must match in any case.
+            strict: Whether names that are missing or unexpected, and other shapes, are an error.
+                Otherwise these are left out, as the head of a model for other classes is.
+
+        Returns:
+            What was left out. Weights that are tied need but one of their names in the state.
 
         Raises:
-            StateDictError: Keys, shapes or dtypes do not match, or a value is no tensor; the
-                message lists all of them.
+            StateDictError: Names, shapes or kinds of numbers do not match, or a value is no tensor;
+                the message lists all of them.
             ArgumentError: A buffer is an expanded view or read-only, and cannot be written to.
         """
-        own = self.state_dict()
-        problems = [f"missing {key!r}" for key in own if key not in state] if strict else []
-        problems += [f"unexpected {key!r}" for key in state if key not in own] if strict else []
-        for key, mine in own.items():
-            if key in state and not isinstance(state[key], TensorBase):
-                problems.append(f"{key!r} is a {type(state[key]).__name__} and no tensor")
-            elif key in state and (state[key].shape, state[key].dtype) != (mine.shape, mine.dtype):
-                theirs = state[key]
-                problems.append(
-                    f"{key!r} is {mine.dtype} of shape {mine.shape} in the module, "
-                    f"{theirs.dtype} of shape {theirs.shape} in the state"
-                )
-        if problems:
-            raise StateDictError(
-                f"the state does not fit {type(self).__name__}: " + "; ".join(problems)
-            )
-        taken = {key: mine for key, mine in own.items() if key in state}
-        own_memory = {mine._version for mine in own.values()}
-        sources = []
-        for key, mine in taken.items():
-            check_writable(f"load_state_dict, {key!r}", mine.array)
-            theirs = state[key].detach().to(mine.device)
-            # One that another key's weights are written to first would be lost
-            shared = theirs._version in own_memory
-            sources.append(Tensor(theirs, None, mine.device) if shared else theirs)
-        with no_grad():
-            for mine, theirs in zip(taken.values(), sources, strict=True):
-                mine.copy_(theirs)
+        return load(type(self).__name__, self.state_dict(), state, strict)
 
     # Inside
 
     def _attributes(self) -> Iterator[tuple[str, Any]]:
         """Every attribute, and every element of lists, tuples and dicts, by path."""
         for name, value in vars(self).items():
-            yield from _flat(name, value)
+            if name != "_hooks":
+                yield from flat(name, value)
+
+    def _paths(self, prefix: str = "", above: tuple[Module, ...] = ()) -> list[tuple[str, Module]]:
+        """As :meth:`named_modules`, with a module that several hold under each of its paths."""
+        found = [(prefix, self)]
+        above = (*above, self)
+        for name, child in self.named_children():
+            if all(child is not outer for outer in above):
+                found += child._paths(join(prefix, name), above)
+        return found
 
     def extra_repr(self) -> str:
         """What ``repr`` shows between the brackets; a subclass may write it."""
         return ""
 
     def __repr__(self) -> str:
-        lines = [f"({name}): {child!r}" for name, child in self.named_children()]
-        if not lines:
-            return f"{type(self).__name__}({self.extra_repr()})"
-        inside = "\n".join(lines).replace("\n", "\n  ")
-        return f"{type(self).__name__}({self.extra_repr()}\n  {inside}\n)"
+        inside = self._shown_children()
+        extra = self.extra_repr()
+        if not inside:
+            return f"{type(self).__name__}({extra})"
+        lines = "\n".join([*([extra] if extra else []), *inside]).replace("\n", "\n  ")
+        return f"{type(self).__name__}(\n  {lines}\n)"
+
+    def _shown_children(self) -> list[str]:
+        return [f"({name}): {child!r}" for name, child in self.named_children()]
 
 
 def _check_kind(name: str, before: object, after: Tensor) -> None:
@@ -340,21 +377,6 @@ def _observe(noting: bool) -> None:
 
 
 usage.observers.append(_observe)
-
-
-def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, (list, tuple)):
-        for i, item in enumerate(value):
-            yield from _flat(f"{name}.{i}", item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _flat(f"{name}.{key}", item)
-    else:
-        yield name, value
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
 
 
 _NOTHING = object()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from .channel_norm import ChannelNorm
 from .check import Check
 from .creation import Creation
 from .elementwise import Elementwise
@@ -49,6 +50,7 @@ class Backend(
     Rows[A],
     LayerNorm[A],
     Memory[A],
+    ChannelNorm[A],
     Sort[A],
     Check[A],
     Indexing[A],

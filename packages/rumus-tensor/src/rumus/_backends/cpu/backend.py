@@ -4,6 +4,7 @@ from typing import Any
 
 from rumus._backends.contract.backend import Forward
 
+from .channel_norm import ChannelNorm
 from .check import Check
 from .creation import Creation
 from .elementwise import Elementwise
@@ -30,6 +31,7 @@ class CpuBackend(
     Rows,
     LayerNorm,
     Memory,
+    ChannelNorm,
     Sort,
     Indexing,
     Scan,

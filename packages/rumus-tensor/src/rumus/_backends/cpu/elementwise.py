@@ -212,6 +212,56 @@ def _share(worse: Array, equal: Array, g: Array) -> Array:
     return _keep(~worse, _choose(equal, _HALF_ONE * g, g))
 
 
+_THREE, _SIXTH = np.float32(3), np.float32(1 / 6)
+
+
+def _elu(a: Array, below: Any, above: Any, inner: Any) -> Array:
+    return np.asarray(np.where(a > 0, above * a, below * np.expm1(np.minimum(inner * a, 0))))
+
+
+def _elu_backward(g: Array, a: Array, below: Any, above: Any, inner: Any) -> Array:
+    slope = below * inner * np.exp(np.minimum(inner * a, 0))
+    return np.asarray(g * np.where(a > 0, above, slope))
+
+
+def _mish_parts(a: Array) -> tuple[Array, Array]:
+    """``tanh(softplus(a))``, and 1 less its square; beyond 20 they are 1 and 0."""
+    w = np.exp(np.minimum(a, _FLAT))
+    n = w * (w + _TWO)
+    return n / (n + _TWO), np.float32(4) * (n + _ONE) / np.square(n + _TWO)
+
+
+def _mish_backward(g: Array, a: Array) -> Array:
+    t, rest = _mish_parts(a)
+    near = np.minimum(np.maximum(a, np.float32(-100)), _FLAT)
+    return np.asarray(g * (t + near * rest * _sigmoid(near)))
+
+
+def _hardsigmoid(a: Array) -> Array:
+    return np.asarray(np.minimum(np.maximum(a + _THREE, np.float32(0)), np.float32(6)) * _SIXTH)
+
+
+def _hardswish_backward(g: Array, a: Array) -> Array:
+    slope = np.where(a >= _THREE, _ONE, a / _THREE + _HALF_ONE)
+    return _keep(~(a <= -_THREE), np.asarray(g * slope, np.float32))
+
+
+def _normalize(a: Array, mean: Array, scale: Array, weight: Array, bias: Array) -> Array:
+    """``a`` has the shape of the result, and goes block by block along its first axis."""
+    result = np.empty(a.shape, np.float32)
+    lines = [np.asarray(line) for line in (mean, scale * weight, bias)]
+    each = max(a.size // max(len(a), 1), 1)
+    for start in range(0, len(a), max(1, 2 * _BLOCK // each)):
+        part = slice(start, start + max(1, 2 * _BLOCK // each))
+        shift, by, more = (
+            line[part] if line.ndim == a.ndim and len(line) == len(a) else line for line in lines
+        )
+        block = np.subtract(a[part], shift, out=result[part])
+        np.multiply(block, by, out=block)
+        np.add(block, more, out=block)
+    return result
+
+
 ROWS: dict[str, Callable[..., Any]] = {
     "add": np.add,
     "sub": np.subtract,
@@ -334,6 +384,27 @@ ROWS: dict[str, Callable[..., Any]] = {
     "squared_difference_backward": lambda g, a, b: np.float32(2) * g * (a - b),
     "binary_cross_entropy_backward": _binary_cross_entropy_backward,
     "binary_cross_entropy_target_backward": lambda g, a: -g * a,
+    # Layers and their backward rows
+    "elu": _elu,
+    "elu_backward": _elu_backward,
+    "mish": lambda a: a * _mish_parts(a)[0],
+    "mish_backward": _mish_backward,
+    "hardswish": lambda a: a * _hardsigmoid(a),
+    "hardswish_backward": _hardswish_backward,
+    "hardsigmoid": lambda a: _hardsigmoid(a),
+    "hardsigmoid_backward": lambda g, a: _keep(~(np.abs(a) >= _THREE), g * _SIXTH),
+    "hardtanh": lambda a, low, high: np.minimum(np.maximum(a, low), high),
+    "hardtanh_backward": lambda g, a, low, high: _keep(~((a <= low) | (a >= high)), g),
+    "glu": lambda a, b: a * _sigmoid(b),
+    "glu_backward": lambda g, a, b: g * a * (_sigmoid(b) * _sigmoid(-b)),
+    "swiglu": lambda a, b: a * _sigmoid(a) * b,
+    "swiglu_backward": lambda g, a, b: g * b * _sigmoid(a) * (_ONE + a * _sigmoid(-a)),
+    "logsigmoid": lambda a: np.minimum(a, np.float32(0)) - np.log1p(np.exp(-np.abs(a))),
+    "logsigmoid_backward": lambda g, a: g * _sigmoid(-a),
+    "softsign": lambda a: a / (_ONE + np.abs(a)),
+    "softsign_backward": lambda g, a: g / np.square(_ONE + np.abs(a)),
+    "prelu_backward": lambda g, a: _keep(~(a > 0), g * a),
+    "normalize": _normalize,
 }
 
 

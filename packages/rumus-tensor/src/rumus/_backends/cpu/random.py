@@ -80,3 +80,16 @@ class Random:
         self, shape: tuple[int, ...], low: int, span: int, generator: Generator
     ) -> Array:
         return random_integers(shape, low, span, *generator.next())
+
+    def dropout(
+        self, a: Array, p: float, scale: float, generator: Generator
+    ) -> tuple[Array, Array]:
+        kept = self.random("uniform", a.shape, generator) >= np.float32(p)
+        return self.dropout_again(a, kept, p, scale), kept
+
+    def dropout_again(self, a: Array, draw: Array, p: float, scale: float) -> Array:
+        with np.errstate(all="ignore"):
+            wide = np.multiply(a, np.float32(scale), dtype=np.float32, order="C")
+        # Bits, so that what is dropped is 0 whatever it was, without a branch an element
+        wide.view(np.int32)[...] &= -draw.astype(np.int32)
+        return wide.astype(a.dtype, copy=False)

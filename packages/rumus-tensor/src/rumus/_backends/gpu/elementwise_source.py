@@ -26,7 +26,7 @@ from .wgsl import (
 )
 
 EXPRESSIONS: dict[str, str] = {
-    # The arguments are a, b, c, d: vectors of 4. `V` is their type and `_T` its element's type.
+    # The arguments are a, b, c, d, e: vectors of 4. `V` is their type and `_T` its element's type.
     "add": "a + b",
     "sub": "a - b",
     "mul": "a * b",
@@ -153,13 +153,37 @@ EXPRESSIONS: dict[str, str] = {
     "squared_difference_backward": "2.0 * a * (b - c)",
     "binary_cross_entropy_backward": "a * binary_cross_entropy_slope(b, c)",
     "binary_cross_entropy_target_backward": "-a * b",
+    # Layers and their backward rows
+    "elu": "elu(a, b, c, d)",
+    "elu_backward": "a * elu_slope(b, c, d, e)",
+    "mish": "mish(a)",
+    "mish_backward": "a * mish_slope(b)",
+    "hardswish": "a * (minimum_f32(maximum_f32(a + 3.0, V(0.0)), V(6.0)) * 0.16666667)",
+    "hardswish_backward": (
+        "select(select(a * (b * 0.33333334 + 0.5), a, b >= V(3.0)), V(0.0), b <= V(-3.0))"
+    ),
+    "hardsigmoid": "minimum_f32(maximum_f32(a + 3.0, V(0.0)), V(6.0)) * 0.16666667",
+    "hardsigmoid_backward": "select(a * 0.16666667, V(0.0), at_most_f32(V(3.0), abs(b)))",
+    "hardtanh": "minimum_T(maximum_T(a, b), c)",
+    "hardtanh_backward": "select(a, V(0.0), at_most_f32(b, c) | at_most_f32(d, b))",
+    "glu": "a * sigmoid(b)",
+    "glu_backward": "a * b * (sigmoid(c) * sigmoid(-c))",
+    "swiglu": "a * sigmoid(a) * b",
+    "swiglu_backward": "a * c * sigmoid(b) * (1.0 + b * sigmoid(-b))",
+    "logsigmoid": "-softplus(-a)",
+    "logsigmoid_backward": "a * sigmoid(-b)",
+    "softsign": "a / (1.0 + abs(a))",
+    "softsign_backward": "a * softsign_slope(b)",
+    "prelu_backward": "select(a * b, V(0.0), less_f32(V(0.0), b))",
+    "normalize": "(a - b) * c * d + e",
 }
 
 
 EXACT = frozenset(
     "abs bitwise_and bitwise_not bitwise_or bitwise_xor cast ceil clamp clamp_backward copysign eq "
-    "floor ge gt isfinite isinf isnan le logical_and logical_not logical_or logical_xor lt matches "
-    "maximum minimum nan_to_num ne neg relu relu_backward round sign signbit trunc where".split()
+    "floor ge gt hardtanh hardtanh_backward isfinite isinf isnan le logical_and logical_not "
+    "logical_or logical_xor lt matches maximum minimum nan_to_num ne neg relu relu_backward round "
+    "sign signbit trunc where".split()
 )
 """Operations that only choose among values, or round them as a store does."""
 
@@ -170,6 +194,7 @@ _FILES: dict[str, str] = {
     "arcs": "tan asin acos atan atan2 hypot atan2_backward asinh_backward",
     "error_function": "erf erfc erf_backward",
     "remainder": "floor_divide remainder fmod",
+    "activation": "elu elu_backward mish mish_backward softsign_backward",
 }
 """Files of functions that few operations need, and these: others compile without them."""
 
@@ -333,7 +358,7 @@ def _compute(inputs: Sequence[Input], steps: Sequence[Step]) -> str:
             for operand, register in zip(step.operands, wanted, strict=True)
         )
         parameters = ", ".join(
-            f"{letter}: vec4<{register}>" for letter, register in zip("abcd", wanted, strict=False)
+            f"{letter}: vec4<{register}>" for letter, register in zip("abcde", wanted, strict=False)
         )
         expression = EXPRESSIONS[step.op].replace("V(", f"vec4<{wanted[-1]}>(")
         expression = expression.replace("_T(", f"_{wanted[-1]}(")

@@ -11,6 +11,7 @@ from rumus._core.dtypes import LATTICE
 from rumus.gpu import Pipeline
 
 from . import (
+    channel_norm_source,
     check,
     indexing,
     layer_norm,
@@ -53,17 +54,20 @@ def every_variant() -> Iterator[tuple[str, Pipeline]]:
     yield from _row_kernels()
     yield from _layer_norms()
     yield from _recurrent_layers()
+    yield from _channel_norms()
     yield from _indexing()
     yield from _sorts()
     yield from _scans()
     yield "selected", kernel("selected").variant()
     for kind in ("uniform", "normal", "integer"):
         yield f"random {kind}", random.random_pipeline(kind)
+    for dtype in ("float32", "float16"):
+        yield f"dropout {dtype}", random.dropout_pipeline(dtype)
 
 
 def arity(op: str) -> int:
     """The number of arguments of an elementwise row: the letters of its expression."""
-    return len(set(re.findall(r"\b[abcd]\b", EXPRESSIONS[op])))
+    return len(set(re.findall(r"\b[abcde]\b", EXPRESSIONS[op])))
 
 
 def _elementwise_rows() -> Iterator[tuple[str, Pipeline]]:
@@ -182,20 +186,58 @@ def _row_kernels() -> Iterator[tuple[str, Pipeline]]:
 def _layer_norms() -> Iterator[tuple[str, Pipeline]]:
     floats = "float32", "float16"
     for vectors, lanes, cached in product((False, True), (1, 32, WORKGROUP), (0, 3, MOST_CACHED)):
-        for name, dtype in product(("layer_norm", "layer_norm_backward"), floats):
-            what = f"{name} {dtype} {vectors} {lanes} {cached}"
+        for dtype, centred in product(floats, (False, True)):
+            what = f"{dtype} {centred} {vectors} {lanes} {cached}"
             dtypes = dtype, dtype, dtype
-            yield what, layer_norm.norm_pipeline(name, dtypes, vectors, lanes, cached)
-    for name, first, second, third, vectors in product(
-        ("layer_norm", "layer_norm_backward"), floats, floats, floats, (False, True)
-    ):
-        pipeline = layer_norm.norm_pipeline(name, (first, second, third), vectors, 32, 2)
-        yield f"{name} {first} {second} {third} {vectors}", pipeline
-    for first, second, vectors in product(floats, floats, (False, True)):
-        what = f"layer_norm_sums {first} {second} {vectors}"
-        yield what, layer_norm.sums_pipeline((first, second), vectors)
-    for vectors in (False, True):
-        yield f"layer_norm_sums of parts {vectors}", layer_norm.parts_pipeline(vectors)
+            pipeline = layer_norm.norm_pipeline(dtypes, centred, vectors, lanes, cached)
+            yield f"layer_norm {what}", pipeline
+            pipeline = layer_norm.backward_pipeline(dtypes, centred, vectors, lanes, cached)
+            yield f"layer_norm_backward {what}", pipeline
+    lines = None, *floats
+    for first, second, third, vectors in product(floats, lines, lines, (False, True)):
+        what = f"{first} {second} {third} {vectors}"
+        pipeline = layer_norm.norm_pipeline((first, second, third), True, vectors, 32, 2)
+        yield f"layer_norm {what}", pipeline
+        if second is not None:
+            dtypes_backward = first, second, third
+            pipeline = layer_norm.backward_pipeline(dtypes_backward, True, vectors, 32, 2)
+            yield f"layer_norm_backward {what}", pipeline
+    for first, second, vectors, bias in product(floats, floats, (False, True), (False, True)):
+        what = f"layer_norm_sums {first} {second} {vectors} {bias}"
+        yield what, layer_norm.sums_pipeline((first, second), vectors, bias)
+    for vectors, bias in product((False, True), (False, True)):
+        yield f"layer_norm_sums of parts {vectors} {bias}", layer_norm.parts_pipeline(vectors, bias)
+
+
+def _channel_norms() -> Iterator[tuple[str, Pipeline]]:
+    floats, both = ("float32", "float16"), (False, True)
+    for dtype, vectors in product(floats, both):
+        what = f"{dtype} {vectors}"
+        for lanes, final in product((1, 32, WORKGROUP), both):
+            pipeline = channel_norm_source.row_moments_pipeline(dtype, vectors, lanes, final)
+            yield f"channel_moments_rows {what} {lanes} {final}", pipeline
+        pipeline = channel_norm_source.column_moments_pipeline(dtype, vectors)
+        yield f"channel_moments_columns {what}", pipeline
+    for running, tracked in ((False, False), (True, False), (True, True)):
+        what = f"channel_moments_join {running} {tracked}"
+        yield what, channel_norm_source.join_moments_pipeline(running, tracked)
+    for first, second, vectors, batch in product(floats, floats, both, both):
+        what = f"{first} {second} {vectors} {batch}"
+        for lanes in (1, 64):
+            pipeline = channel_norm_source.row_sums_pipeline((first, second), vectors, lanes, batch)
+            yield f"channel_sums {what} {lanes}", pipeline
+        for weight in (None, *floats):
+            pipeline = channel_norm_source.backward_pipeline(
+                (first, second), weight, batch, vectors, False
+            )
+            yield f"channel_norm_backward {what} {weight}", pipeline
+        pipeline = channel_norm_source.backward_pipeline((first, second), None, batch, False, True)
+        yield f"channel_norm_backward {what} short", pipeline
+        if batch:
+            pipeline = channel_norm_source.column_sums_pipeline((first, second), vectors, 3)
+            yield f"channel sums of columns {what}", pipeline
+    for weight in (None, *floats):
+        yield f"channel_sums_join {weight}", channel_norm_source.join_sums_pipeline(weight)
 
 
 def _indexing() -> Iterator[tuple[str, Pipeline]]:

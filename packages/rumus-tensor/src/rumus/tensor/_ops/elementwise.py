@@ -11,7 +11,7 @@ from rumus._core.shapes import Shape, broadcast_shape
 from rumus.autograd._function import Function
 from rumus.autograd._node import zero
 
-from .rule import INPUTS, NEGATED, SAME, ZERO, Rule
+from .rule import INPUTS, NEGATED, SAME, ZERO, Rule, product
 from .second import SECOND
 from .transcendental import TRANSCENDENTAL
 
@@ -109,7 +109,7 @@ DERIVATIVES: dict[str, tuple[Rule, ...]] = {
     "tanh": (Rule("tanh_backward", "g", "y"),),
     "sigmoid": (Rule("sigmoid_backward", "g", "y"),),
     "relu": (Rule("relu_backward", "g", "y"),),
-    "leaky_relu": (Rule("leaky_relu_backward", "g", "a", "b"),),
+    "leaky_relu": (Rule("leaky_relu_backward", "g", "a", "b"), Rule("prelu_backward", "g", "a")),
     "gelu": (Rule("gelu_backward", "g", "a"),),
     "gelu_tanh": (Rule("gelu_tanh_backward", "g", "a"),),
     "silu": (Rule("silu_backward", "g", "a"),),
@@ -125,6 +125,23 @@ DERIVATIVES: dict[str, tuple[Rule, ...]] = {
     "binary_cross_entropy": (
         Rule("binary_cross_entropy_backward", "g", "a", "b"),
         Rule("binary_cross_entropy_target_backward", "g", "a"),
+    ),
+    # Layers
+    "elu": (Rule("elu_backward", "g", "a", "b", "c", "d"),),
+    "mish": (Rule("mish_backward", "g", "a"),),
+    "hardswish": (Rule("hardswish_backward", "g", "a"),),
+    "hardsigmoid": (Rule("hardsigmoid_backward", "g", "a"),),
+    "hardtanh": (Rule("hardtanh_backward", "g", "a", "b", "c"),),
+    "glu": (Rule("glu", "g", "b"), Rule("glu_backward", "g", "a", "b")),
+    "swiglu": (Rule("swiglu_backward", "g", "a", "b"), Rule("swiglu", "a", "g")),
+    "logsigmoid": (Rule("logsigmoid_backward", "g", "a"),),
+    "softsign": (Rule("softsign_backward", "g", "a"),),
+    "normalize": (
+        product("g", "c", "d"),
+        Rule("neg", product("g", "c", "d")),
+        product("g", "d", Rule("sub", "a", "b")),
+        product("g", "c", Rule("sub", "a", "b")),
+        SAME,
     ),
     "dropout": (Rule("dropout", "g", "b", "c", "d"),),
     **TRANSCENDENTAL,

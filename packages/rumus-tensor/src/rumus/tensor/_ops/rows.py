@@ -1,12 +1,10 @@
-"""Softmax, layer normalisation and cross-entropy over the rows of a matrix."""
+"""Softmax and cross-entropy over the rows of a matrix."""
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
 from rumus._backends.contract import Backend
-from rumus._core.shapes import Shape
 from rumus.autograd._function import Function
 
 
@@ -25,59 +23,6 @@ class Softmax(Function):
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
         """From the result alone."""
         return (be.softmax_backward(self.output, grad, self.log),)
-
-
-class LayerNorm(Function):
-    """The last axes of x normalised, times weight plus bias, which have the shape of these axes."""
-
-    def __init__(self, eps: float) -> None:
-        self.eps = eps
-
-    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
-        """Normalise."""
-        x, weight, bias = arrays
-        self.shapes: tuple[Shape, Shape] = x.shape, weight.shape
-        if self.needs:
-            for_x, for_weight, _ = self.needs
-            self.saves = (0,) * (for_x or for_weight) + (1,) * for_x
-        y, self.moments = be.layer_norm(
-            self._rows(be, x), self._line(be, weight), self._line(be, bias), self.eps
-        )
-        return be.reshape(y, x.shape)
-
-    def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
-        """One pass for x, one for weight and bias."""
-        for_x, for_weight, for_bias = self.wanted
-        grads = self._rows(be, grad)
-        into_x = into_weight = into_bias = None
-        if for_x:
-            x, weight = self.saved
-            into_x = be.layer_norm_backward(
-                self._rows(be, x), self.moments, self._line(be, weight), grads
-            )
-            into_x = be.reshape(into_x, grad.shape)
-        if for_weight:
-            into_weight, into_bias = self._sums(be, self._rows(be, self.saved[0]), grads)
-        elif for_bias:
-            into_bias = be.reshape(be.reduce("sum", grads, (0,), False), self.shapes[1])
-        return into_x, into_weight, into_bias if for_bias else None
-
-    def _sums(self, be: Backend[Any], rows: Any, grads: Any) -> tuple[Any, Any]:
-        slots = [self.slot(1), self.slot(2)]
-        places = [slot if slot is None else self._line(be, slot) for slot in slots]
-        sums = be.layer_norm_sums(rows, self.moments, grads, *places)
-        into_weight, into_bias = (
-            slot if given is place and slot is not None else be.reshape(given, self.shapes[1])
-            for slot, place, given in zip(slots, places, sums, strict=True)
-        )
-        return into_weight, into_bias
-
-    def _rows(self, be: Backend[Any], a: Any) -> Any:
-        columns = prod(self.shapes[1])
-        return be.reshape(a, (prod(self.shapes[0]) // columns, columns))
-
-    def _line(self, be: Backend[Any], a: Any) -> Any:
-        return be.reshape(a, (prod(self.shapes[1]),))
 
 
 class MeanCrossEntropy(Function):

@@ -8,7 +8,7 @@ from typing import Any
 
 from rumus._backends.contract import Backend
 
-INPUTS = ("a", "b", "c", "d")
+INPUTS = ("a", "b", "c", "d", "e")
 
 _OF_NUMBERS: dict[str, Callable[..., Any]] = {
     "sub": operator.sub,
@@ -23,7 +23,7 @@ class Rule:
     Args:
         op: A row of the table; ``"same"`` for the gradient of the result as it is, ``"zero"``, or
             ``"nothing"`` for zeros that nobody computes with.
-        args: ``"g"`` is the gradient of the result, ``"y"`` the result, ``"a"`` to ``"d"`` the
+        args: ``"g"`` is the gradient of the result, ``"y"`` the result, ``"a"`` to ``"e"`` the
             inputs, a float itself, and a rule what it comes to.
     """
 

@@ -49,6 +49,30 @@ _POWERS = Rule(
     Rule("pow_exponent_backward", Rule("mul", _GA, "c"), "b", Rule("sub", "c", 1.0)),
 )
 
+# With t = tanh(softplus(a)) and s = sigmoid(a): (1 - t**2) s (2 + a ((1 - s) - 2 t s))
+_T = Rule("tanh", Rule("softplus", _NEAR))
+_NEAR_SIGMOID = Rule("sigmoid", _NEAR)
+_MISH = product(
+    Rule("sub", 1.0, Rule("square", _T)),
+    _NEAR_SIGMOID,
+    Rule(
+        "add",
+        Rule(
+            "mul",
+            _NEAR,
+            Rule(
+                "sub",
+                Rule("sigmoid", Rule("neg", _NEAR)),
+                Rule("mul", Rule("mul", _T, _NEAR_SIGMOID), 2.0),
+            ),
+        ),
+        2.0,
+    ),
+)
+
+# The gradient where b is not positive
+_BELOW = Rule("sub", _GA, Rule("leaky_relu_backward", _GA, "b", 0.0))
+
 SECOND: dict[str, tuple[Rule, ...]] = {
     "div_backward": (
         Rule("div_backward", "g", "b", "c"),
@@ -97,7 +121,8 @@ SECOND: dict[str, tuple[Rule, ...]] = {
         Rule("mul", _GA, Rule("sub", 1.0, Rule("mul", "b", 2.0))),
     ),
     "relu_backward": (Rule("relu_backward", "g", "b"), NOTHING),
-    "leaky_relu_backward": (Rule("leaky_relu_backward", "g", "b", "c"), NOTHING),
+    "leaky_relu_backward": (Rule("leaky_relu_backward", "g", "b", "c"), NOTHING, _BELOW),
+    "prelu_backward": (Rule("prelu_backward", "g", "b"), _BELOW),
     "gelu_backward": (Rule("gelu_backward", "g", "b"), Rule("mul", _GA, _GELU)),
     "gelu_tanh_backward": (Rule("gelu_tanh_backward", "g", "b"), Rule("mul", _GA, _GELU_TANH)),
     "silu_backward": (Rule("silu_backward", "g", "b"), Rule("mul", _GA, _SILU)),
@@ -117,6 +142,45 @@ SECOND: dict[str, tuple[Rule, ...]] = {
         Rule("binary_cross_entropy_backward", "g", "b", "c"),
         Rule("sigmoid_backward", _GA, _SIGMOID),
         Rule("neg", _GA),
+    ),
+    "elu_backward": (
+        Rule("elu_backward", "g", "b", "c", "d", "e"),
+        Rule("elu_backward", _GA, "b", Rule("mul", "c", "e"), 0.0, "e"),
+    ),
+    "mish_backward": (Rule("mish_backward", "g", "b"), Rule("mul", _GA, _MISH)),
+    "hardswish_backward": (
+        Rule("hardswish_backward", "g", "b"),
+        Rule("hardtanh_backward", Rule("mul", _GA, 1.0 / 3.0), "b", -3.0, 3.0),
+    ),
+    "hardsigmoid_backward": (Rule("hardsigmoid_backward", "g", "b"), NOTHING),
+    "hardtanh_backward": (Rule("hardtanh_backward", "g", "b", "c", "d"), NOTHING, NOTHING, NOTHING),
+    "glu_backward": (
+        Rule("glu_backward", "g", "b", "c"),
+        Rule("glu_backward", "g", "a", "c"),
+        # sigmoid'' = -sigmoid' * tanh(c / 2)
+        Rule(
+            "glu_backward",
+            _GA,
+            Rule("neg", Rule("mul", "b", Rule("tanh", Rule("mul", "c", 0.5)))),
+            "c",
+        ),
+    ),
+    "swiglu_backward": (
+        Rule("swiglu_backward", "g", "b", "c"),
+        product(_GA, "c", _SILU),
+        Rule("swiglu_backward", "g", "b", "a"),
+    ),
+    "logsigmoid_backward": (
+        Rule("logsigmoid_backward", "g", "b"),
+        Rule("neg", Rule("sigmoid_backward", _GA, _SIGMOID)),
+    ),
+    "softsign_backward": (
+        Rule("softsign_backward", "g", "b"),
+        Rule(
+            "mul",
+            Rule("softsign_backward", _GA, "b"),
+            Rule("mul", Rule("div", Rule("sign", "b"), Rule("add", Rule("abs", "b"), 1.0)), -2.0),
+        ),
     ),
     "binary_cross_entropy_target_backward": (
         Rule("binary_cross_entropy_target_backward", "g", "b"),

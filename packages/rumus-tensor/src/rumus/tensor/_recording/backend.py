@@ -9,18 +9,32 @@ from typing import Any
 from rumus._core.devices import Device
 from rumus.autograd._function import Function
 
+from .channel_norm import ChannelNorm
 from .creation import Creation
 from .elementwise import Elementwise
 from .indexing import Indexing
 from .layer_norm import LayerNorm
 from .matmul import MatMul
 from .movement import Movement
+from .random import Random
 from .reduce import Reduce
 from .rows import Rows
 from .scan import Scan
 
 
-class Recorder(Creation, Movement, Elementwise, Reduce, MatMul, Rows, LayerNorm, Indexing, Scan):
+class Recorder(
+    Creation,
+    Movement,
+    Elementwise,
+    Reduce,
+    MatMul,
+    Rows,
+    LayerNorm,
+    ChannelNorm,
+    Random,
+    Indexing,
+    Scan,
+):
     """The primitives of :class:`rumus._backends.contract.Backend`, over tensors.
 
     Each one applies the function that records it, or is composed of others. Arrays among the

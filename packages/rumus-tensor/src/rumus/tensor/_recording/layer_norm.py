@@ -12,13 +12,18 @@ from .base import Recording
 
 
 class Moments(Function):
-    """Known ``(mean, 1 / sqrt(variance + eps))`` of each row, as what they are of the rows."""
+    """Known ``(mean, 1 / sqrt(variance + eps))`` of each row, as what they are of the rows.
+
+    Args:
+        moments: The numbers.
+        centred: Whether the mean is that of the row, and not 0.
+    """
 
     saves = (0,)
     saves_output = True
 
-    def __init__(self, moments: Any) -> None:
-        self.moments = moments
+    def __init__(self, moments: Any, centred: bool) -> None:
+        self.moments, self.centred = moments, centred
 
     def forward(self, be: Backend[Any], *arrays: Any) -> Any:
         """The moments as they are."""
@@ -29,37 +34,52 @@ class Moments(Function):
         a = be.elementwise("cast", self.saved[0], dtype=float32)
         (mean, scale), (for_mean, for_scale) = _columns(be, self.output), _columns(be, grad)
         cube = be.elementwise("pow", scale, 3)
-        bend = be.elementwise("mul", be.elementwise("mul", for_scale, cube), 1.0 / a.shape[1])
+        bend = be.elementwise("mul", be.elementwise("mul", for_scale, cube), -1.0 / a.shape[1])
+        if not self.centred:
+            return (be.elementwise("mul", a, bend),)
         from_scale = be.elementwise("mul", be.elementwise("sub", a, mean), bend)
         from_mean = be.elementwise("mul", for_mean, 1.0 / a.shape[1])
-        return (be.elementwise("sub", from_mean, from_scale),)
+        return (be.elementwise("add", from_mean, from_scale),)
 
 
 class LayerNorm(Recording):
     """The family's part of the recorder."""
 
-    def layer_norm(self, a: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any]:
-        a, weight, bias = self.tensor(a), self.tensor(weight), self.tensor(bias)
-        arrays = a.array, weight.array, bias.array
-        moments = self.primitives.layer_norm(*arrays, eps)[1]
-        n, _, moments = self._normalised(a, moments)
-        return n * weight + bias, moments
+    def layer_norm(
+        self, a: Any, weight: Any, bias: Any, eps: float, centred: bool = True
+    ) -> tuple[Any, Any]:
+        moments = self.primitives.layer_norm(self.array(a), None, None, eps, centred)[1]
+        y, _, moments = self._normalised(self.tensor(a), moments, centred)
+        y = y if weight is None else y * self.tensor(weight)
+        return y if bias is None else y + self.tensor(bias), moments
 
-    def layer_norm_backward(self, a: Any, moments: Any, weight: Any, grad: Any) -> Any:
-        n, scale, _ = self._normalised(self.tensor(a), moments)
-        w = self.tensor(grad).to(float32) * self.tensor(weight)
-        return (w - w.mean(1, keepdims=True) - n * (w * n).mean(1, keepdims=True)) * scale
+    def layer_norm_backward(
+        self, a: Any, moments: Any, weight: Any, grad: Any, eps: float, centred: bool = True
+    ) -> Any:
+        n, scale, _ = self._normalised(self.tensor(a), moments, centred)
+        w = self.tensor(grad).to(float32)
+        w = w if weight is None else w * self.tensor(weight)
+        along = n * (w * n).mean(1, keepdims=True)
+        return (w - w.mean(1, keepdims=True) - along if centred else w - along) * scale
 
     def layer_norm_sums(
-        self, a: Any, moments: Any, grad: Any, out: None, bias_out: None
+        self,
+        a: Any,
+        moments: Any,
+        grad: Any,
+        eps: float,
+        centred: bool = True,
+        out: None = None,
+        bias_out: None = None,
+        bias: bool = True,
     ) -> tuple[Any, Any]:
-        n, _, _ = self._normalised(self.tensor(a), moments)
+        n, _, _ = self._normalised(self.tensor(a), moments, centred)
         wide = self.tensor(grad).to(float32)
-        return (wide * n).sum(0), wide.sum(0)
+        return (wide * n).sum(0), wide.sum(0) if bias else None
 
-    def _normalised(self, a: Any, moments: Any) -> tuple[Any, Any, Any]:
+    def _normalised(self, a: Any, moments: Any, centred: bool) -> tuple[Any, Any, Any]:
         """The normalised rows, their scale, and the moments, which depend on the rows."""
-        known = Moments(self.array(moments))(a)
+        known = Moments(self.array(moments), centred)(a)
         mean, scale = known[:, :1], known[:, 1:]
         return (a.to(float32) - mean) * scale, scale, known
 
