@@ -17,22 +17,26 @@ fn scaled(p: vec4<f32>, n: vec4<u32>) -> vec4<f32> {
   return p * first * bitcast<vec4<f32>>((rest + vec4<i32>(127)) << vec4<u32>(23u));
 }
 
-// exp(a) for |a| up to ln(2) / 2: the polynomial of Cephes' expf.
-fn exp_near_0(a: vec4<f32>) -> vec4<f32> {
+// exp(a) - 1 for |a| up to ln(2) / 2: the polynomial of Cephes' expf.
+fn exp_less_1_near_0(a: vec4<f32>) -> vec4<f32> {
   var p = fma(vec4<f32>(1.9875691500e-4), a, vec4<f32>(1.3981999507e-3));
   p = fma(p, a, vec4<f32>(8.3334519073e-3));
   p = fma(p, a, vec4<f32>(4.1665795894e-2));
   p = fma(p, a, vec4<f32>(1.6666665459e-1));
   p = fma(p, a, vec4<f32>(5.0000001201e-1));
-  return fma(p, a * a, a) + 1.0;
+  return fma(p, a * a, a);
 }
 
-// exp(a - n * ln(2)), of n = whole_bits(a / ln(2)).
-fn exp_of_rest(a: vec4<f32>, n: vec4<u32>) -> vec4<f32> {
+fn exp_near_0(a: vec4<f32>) -> vec4<f32> { return exp_less_1_near_0(a) + 1.0; }
+
+// a - n * ln(2), of n = whole_bits(a / ln(2)).
+fn rest_of(a: vec4<f32>, n: vec4<u32>) -> vec4<f32> {
   let number = whole_number(n);
   let near = settled(fma(number, vec4<f32>(-0.693359375), a));
-  return exp_near_0(fma(number, vec4<f32>(2.12194440e-4), near));
+  return fma(number, vec4<f32>(2.12194440e-4), near);
 }
+
+fn exp_of_rest(a: vec4<f32>, n: vec4<u32>) -> vec4<f32> { return exp_near_0(rest_of(a, n)); }
 
 fn exponential(a: vec4<f32>) -> vec4<f32> {
   let inside = clamp(a, vec4<f32>(-104.0), vec4<f32>(89.0));
@@ -57,9 +61,12 @@ fn sigmoid(a: vec4<f32>) -> vec4<f32> {
   return select(large, small * large, a < vec4<f32>(0.0));
 }
 
+// log(a) = e * ln(2) + f + cube - f * f / 2, of a positive and finite number.
+struct Logarithm { e: vec4<f32>, f: vec4<f32>, cube: vec4<f32> }
+
 // Polynomial of Cephes' logf; drivers' log is coarse near 1, where it may be off by 2**-21.
 // Subnormal numbers, which a driver may take for 0, are read as integers, 2**149 times as large.
-fn logarithm(a: vec4<f32>) -> vec4<f32> {
+fn log_in_parts(a: vec4<f32>) -> Logarithm {
   let given = bitcast<vec4<u32>>(a);
   let tiny = given < vec4<u32>(0x00800000u);
   let bits = select(given, bitcast<vec4<u32>>(vec4<f32>(given)), tiny);
@@ -77,14 +84,24 @@ fn logarithm(a: vec4<f32>) -> vec4<f32> {
   p = fma(p, f, vec4<f32>(2.0000714765e-1));
   p = fma(p, f, vec4<f32>(-2.4999993993e-1));
   p = fma(p, f, vec4<f32>(3.3333331174e-1));
-  let rest = fma(e, vec4<f32>(-2.12194440e-4), p * f * z) - 0.5 * z;
-  let normal = fma(e, vec4<f32>(0.693359375), f + rest);
-  let positive = select(normal, a, given >= vec4<u32>(0x7f800000u));
+  return Logarithm(e, f, p * f * z);
+}
+
+// Infinity and NaN as they are, NaN of negative numbers, -infinity of 0; else what was found.
+fn log_or_special(a: vec4<f32>, found: vec4<f32>) -> vec4<f32> {
+  let given = bitcast<vec4<u32>>(a);
+  let positive = select(found, a, given >= vec4<u32>(0x7f800000u));
   let not_negative = select(positive, nan_from(a), given > vec4<u32>(0x80000000u));
   return select(not_negative, -infinity_like(abs(a)), (given & vec4<u32>(0x7fffffffu)) == vec4<u32>(0u));
 }
 
-// log(1 + a) for 0 <= a <= 1, as 2 * atanh(a / (2 + a)): 1 + a would drop digits of a.
+fn logarithm(a: vec4<f32>) -> vec4<f32> {
+  let part = log_in_parts(a);
+  let rest = fma(part.e, vec4<f32>(-2.12194440e-4), part.cube) - 0.5 * part.f * part.f;
+  return log_or_special(a, fma(part.e, vec4<f32>(0.693359375), part.f + rest));
+}
+
+// log(1 + a) for -0.5 <= a <= 1, as 2 * atanh(a / (2 + a)): 1 + a would drop digits of a.
 fn log_1p(a: vec4<f32>) -> vec4<f32> {
   let inverse = 1.0 / (2.0 + a);
   let s = a * inverse;

@@ -30,6 +30,25 @@ fn is_finite_f32(a: vec4<f32>) -> vec4<bool> {
 
 fn is_finite_i32(a: vec4<i32>) -> vec4<bool> { return vec4<bool>(true); }
 
+fn is_infinite_f32(a: vec4<f32>) -> vec4<bool> {
+  return (bitcast<vec4<u32>>(a) & vec4<u32>(0x7fffffffu)) == vec4<u32>(0x7f800000u);
+}
+
+fn is_infinite_i32(a: vec4<i32>) -> vec4<bool> { return vec4<bool>(false); }
+
+fn sign_bit_f32(a: vec4<f32>) -> vec4<bool> { return bitcast<vec4<i32>>(a) < vec4<i32>(0); }
+
+fn sign_bit_i32(a: vec4<i32>) -> vec4<bool> { return a < vec4<i32>(0); }
+
+fn with_sign_of(size: vec4<f32>, a: vec4<f32>) -> vec4<f32> {
+  let sign = bitcast<vec4<u32>>(a) & vec4<u32>(0x80000000u);
+  return bitcast<vec4<f32>>((bitcast<vec4<u32>>(size) & vec4<u32>(0x7fffffffu)) | sign);
+}
+
+// A number of this size or less is returned as it is by functions with the slope 1 at 0: so they keep
+// the sign of 0, and subnormal numbers, which a GPU may take for 0.
+const TINY = 1.0e-8;
+
 fn truth_f32(a: vec4<f32>) -> vec4<bool> {
   return (bitcast<vec4<u32>>(a) & vec4<u32>(0x7fffffffu)) != vec4<u32>(0u);
 }
@@ -79,6 +98,18 @@ fn sign_i32(a: vec4<i32>) -> vec4<i32> { return sign(a); }
 fn floor_f32(a: vec4<f32>) -> vec4<f32> { return floor(a); }
 
 fn floor_i32(a: vec4<i32>) -> vec4<i32> { return a; }
+
+fn ceil_f32(a: vec4<f32>) -> vec4<f32> { return ceil(a); }
+
+fn ceil_i32(a: vec4<i32>) -> vec4<i32> { return a; }
+
+fn trunc_f32(a: vec4<f32>) -> vec4<f32> { return trunc(a); }
+
+fn trunc_i32(a: vec4<i32>) -> vec4<i32> { return a; }
+
+fn round_f32(a: vec4<f32>) -> vec4<f32> { return round(a); }
+
+fn round_i32(a: vec4<i32>) -> vec4<i32> { return a; }
 
 // a / b. Drivers multiply by 1 / b, which underflows for |b| above 2**126.
 fn divide(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {

@@ -11,6 +11,7 @@ from rumus._core.dtypes import LATTICE, common_dtype
 from rumus.tensor import Tensor, bool_, float16, float32, int32, tensor, uint8
 
 ERF = np.vectorize(math.erf, otypes=[float])
+ERFC = np.vectorize(math.erfc, otypes=[float])
 
 
 def sigmoid(a):
@@ -47,13 +48,41 @@ ORACLE = {
     "sign": np.sign,
     "square": np.square,
     "floor": np.floor,
+    "ceil": np.ceil,
+    "trunc": np.trunc,
+    "round": np.rint,
+    "floor_divide": np.floor_divide,
+    "remainder": np.remainder,
+    "fmod": np.fmod,
     "sqrt": np.sqrt,
     "rsqrt": lambda a: 1 / np.sqrt(a),
     "reciprocal": lambda a: 1 / a,
     "exp": np.exp,
     "log": np.log,
+    "exp2": np.exp2,
+    "expm1": np.expm1,
+    "log1p": np.log1p,
+    "log2": np.log2,
+    "log10": np.log10,
+    "logaddexp": np.logaddexp,
+    "erf": ERF,
+    "erfc": ERFC,
     "sin": np.sin,
     "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "atan2": np.arctan2,
+    "hypot": np.hypot,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "copysign": np.copysign,
+    "nan_to_num": lambda a, x, y, z: np.nan_to_num(a, nan=x, posinf=y, neginf=z),
+    "lerp": lambda a, b, w: a + w * (b - a),
     "tanh": np.tanh,
     "sigmoid": sigmoid,
     "relu": lambda a: np.maximum(a, 0),
@@ -72,11 +101,15 @@ ORACLE = {
     "le": np.less_equal,
     "gt": np.greater,
     "ge": np.greater_equal,
+    "isclose": lambda a, b, r, t: np.isclose(a, b, r, t),
     "isnan": np.isnan,
+    "isinf": np.isinf,
+    "signbit": np.signbit,
     "isfinite": np.isfinite,
     "logical_not": np.logical_not,
     "logical_and": np.logical_and,
     "logical_or": np.logical_or,
+    "logical_xor": np.logical_xor,
     "squared_difference": lambda a, b: (a - b) ** 2,
     "dropout": lambda a, u, p, scale: np.where(u >= p, a * scale, 0),
     "div_backward": lambda g, a, b: -g * a / (b * b),
@@ -89,6 +122,19 @@ ORACLE = {
     "sqrt_backward": lambda g, y: g / (2 * y),
     "rsqrt_backward": lambda g, y: -g / 2 * y**3,
     "reciprocal_backward": lambda g, y: -g * y * y,
+    "exp2_backward": lambda g, y: g * y * math.log(2),
+    "expm1_backward": lambda g, a: g * np.exp(a),
+    "log1p_backward": lambda g, a: g / (1 + a),
+    "log2_backward": lambda g, a: g / (a * math.log(2)),
+    "log10_backward": lambda g, a: g / (a * math.log(10)),
+    "erf_backward": lambda g, a: g * 2 / math.sqrt(math.pi) * np.exp(-a * a),
+    "tan_backward": lambda g, y: g * (1 + y * y),
+    "asin_backward": lambda g, a: g / np.sqrt(1 - a * a),
+    "atan_backward": lambda g, a: g / (1 + a * a),
+    "atan2_backward": lambda g, a, b: g * b / (a * a + b * b),
+    "asinh_backward": lambda g, a: g / np.sqrt(a * a + 1),
+    "acosh_backward": lambda g, a: g / np.sqrt(a * a - 1),
+    "atanh_backward": lambda g, a: g / (1 - a * a),
     "sin_backward": lambda g, a: g * np.cos(a),
     "cos_backward": lambda g, a: -g * np.sin(a),
     "tanh_backward": lambda g, y: g * (1 - y * y),
@@ -108,8 +154,11 @@ ORACLE = {
     "binary_cross_entropy_backward": lambda g, a, t: g * (sigmoid(a) - t),
     "binary_cross_entropy_target_backward": lambda g, a: -g * a,
 }
-ROWS = [op for op in KINDS if op != "cast"]
+BITS = [op for op in KINDS if op.startswith("bitwise") or op.endswith("_shift")]
+ROWS = [op for op in KINDS if op != "cast" and op not in BITS]
 SCALARS = {
+    "isclose": (0.1, 0.2),
+    "nan_to_num": (1.0, 2.0, 3.0),
     "leaky_relu": (0.25,),
     "leaky_relu_backward": (0.25,),
     "clamp": (-1.0, 1.5),
@@ -120,7 +169,13 @@ POSITIVE = {"log", "sqrt", "rsqrt", "sqrt_backward", "rsqrt_backward", "pow", "p
 POSITIVE |= {"pow_exponent_backward", "div_backward", "reciprocal"}
 
 
+INSIDE = {"asin", "acos", "atanh", "asin_backward", "atanh_backward"}  # of -1 to 1
+BEYOND = {"acosh", "acosh_backward"}  # 1
+
+
 def arity(op):
+    if isinstance(ORACLE[op], np.vectorize):
+        return 1
     return ORACLE[op].nin if isinstance(ORACLE[op], np.ufunc) else ORACLE[op].__code__.co_argcount
 
 
@@ -136,6 +191,10 @@ def arguments(op, shape, seed=0):
         or "logical" in op
     ):
         arrays = [np.round(a / 2) for a in arrays]
+    if op in INSIDE:
+        arrays = [np.tanh(a) * np.float32(0.99) for a in arrays]
+    if op in BEYOND:
+        arrays = [np.abs(a) + np.float32(1.1) for a in arrays]
     if op == "dropout":
         arrays[1] = rng.random(shape, np.float32)
     return [np.asarray(a, np.float32) for a in arrays], SCALARS.get(op, ())
@@ -252,6 +311,7 @@ def test_a_negative_base_is_taken_to_whole_exponents(device):
 
 
 INTEGERS = ["add", "sub", "mul", "neg", "abs", "sign", "square", "maximum", "minimum", "floor"]
+INTEGERS += ["ceil", "trunc", "round", "floor_divide", "remainder", "fmod"]
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.uint8])
@@ -266,6 +326,33 @@ def test_integer_rows_wrap_around_as_numpy_does(op, dtype, device):
     actual = run(op, device, *arrays)
     assert actual.dtype == dtype
     np.testing.assert_array_equal(actual, wanted)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint8])
+@pytest.mark.parametrize("op", BITS)
+def test_rows_of_bits_equal_numpys(op, dtype, device):
+    rng = np.random.default_rng(0)
+    info = np.iinfo(dtype)
+    a, b = (rng.integers(info.min, info.max, 67, dtype, endpoint=True) for _ in range(2))
+    b = b % dtype(40) if op.endswith("shift") else b
+    arrays = [a] if op == "bitwise_not" else [a, b]
+    actual = run(op, device, *arrays)
+    assert actual.dtype == dtype
+    np.testing.assert_array_equal(actual, getattr(np, op)(*arrays))
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint8])
+@pytest.mark.parametrize("op", ["floor_divide", "remainder", "fmod"])
+def test_dividing_integers_by_zero_gives_zero(op, dtype, device):
+    a = np.array([0, 1, 200], dtype)
+    np.testing.assert_array_equal(run(op, device, a, np.zeros(3, dtype)), [0, 0, 0])
+    np.testing.assert_array_equal(run(op, device, a, 0), [0, 0, 0])
+
+
+def test_dividing_the_lowest_integer_by_minus_one_wraps_around(device):
+    lowest = np.array([-(2**31)], np.int32)
+    assert run("floor_divide", device, lowest, -1) == lowest
+    assert run("remainder", device, lowest, -1) == 0
 
 
 @pytest.mark.parametrize("op", ["eq", "ne", "lt", "le", "gt", "ge"])

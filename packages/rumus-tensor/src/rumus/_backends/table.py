@@ -22,7 +22,16 @@ import math
 from collections.abc import Sequence
 from functools import cache
 
-from rumus._core.dtypes import DType, bool_, common_dtype, extremes, float32, int32, is_float
+from rumus._core.dtypes import (
+    NO_DOUBLE,
+    DType,
+    bool_,
+    common_dtype,
+    extremes,
+    float32,
+    int32,
+    is_float,
+)
 
 KINDS: dict[str, str] = {
     # Arithmetic
@@ -36,13 +45,48 @@ KINDS: dict[str, str] = {
     "sign": "number",  # -1, 0 or 1; NaN of NaN
     "square": "number",  # a * a
     "floor": "same",  # the largest whole number that is not above a
+    "ceil": "same",  # the smallest whole number that is not below a
+    "trunc": "same",  # the whole number next to a on the side of 0
+    "round": "same",  # the whole number next to a, the even one of two
+    "floor_divide": "number",  # floor(a / b); of integers 0 where b == 0
+    "remainder": "number",  # a - b * floor(a / b), exactly; of integers 0 where b == 0
+    "fmod": "number",  # a - b * trunc(a / b), exactly; of integers 0 where b == 0
     "sqrt": "float",
     "rsqrt": "float",  # 1 / sqrt(a)
     "reciprocal": "float",  # 1 / a
     "exp": "float",
     "log": "float",  # -inf of 0, NaN of negative numbers
+    "exp2": "float",  # 2**a
+    "expm1": "float",  # exp(a) - 1
+    "log1p": "float",  # log(1 + a)
+    "log2": "float",
+    "log10": "float",
+    "logaddexp": "float",  # log(exp(a) + exp(b))
+    "erf": "float",  # 2 / sqrt(pi) times the integral of exp(-x**2) from 0 to a
+    "erfc": "float",  # 1 - erf(a)
     "sin": "float",
     "cos": "float",
+    "tan": "float",
+    "asin": "float",
+    "acos": "float",
+    "atan": "float",
+    "atan2": "float",  # (a, b): the angle of the point (b, a)
+    "hypot": "float",  # sqrt(a * a + b * b), without overflow
+    "sinh": "float",
+    "cosh": "float",
+    "asinh": "float",
+    "acosh": "float",
+    "atanh": "float",
+    "copysign": "float",  # |a| with the sign of b, that of 0 and NaN too
+    "nan_to_num": "float",  # (a, x, y, z): x for NaN, y for infinity, z for -infinity
+    "lerp": "float",  # (a, b, w): a + w * (b - a)
+    # Bits of integers; a shift by 32 or more leaves nothing but the sign
+    "bitwise_and": "same",
+    "bitwise_or": "same",
+    "bitwise_xor": "same",
+    "bitwise_not": "same",
+    "left_shift": "same",
+    "right_shift": "same",
     # Activations
     "tanh": "float",
     "sigmoid": "float",  # 1 / (1 + exp(-a)), without overflow
@@ -65,11 +109,15 @@ KINDS: dict[str, str] = {
     "gt": "compare",
     "ge": "compare",
     "matches": "compare",  # a == b, or both are NaN
+    "isclose": "compare",  # (a, b, r, t): a == b, or both are finite and |a - b| <= t + r * |b|
     "isnan": "test",
+    "isinf": "test",
+    "signbit": "test",  # whether the sign is negative, of 0 and NaN too
     "isfinite": "test",  # neither NaN nor infinite
     "logical_not": "logical",
     "logical_and": "logical",
     "logical_or": "logical",
+    "logical_xor": "logical",
     # To integers: towards zero, from floats to the nearest that the dtype has and 0 of NaN;
     # to bool: a != 0
     "cast": "cast",
@@ -87,6 +135,19 @@ KINDS: dict[str, str] = {
     "sqrt_backward": "float",  # (g, y): g / (2 * y)
     "rsqrt_backward": "float",  # (g, y): -g / 2 * y**3
     "reciprocal_backward": "float",  # (g, y): -g * y * y
+    "exp2_backward": "float",  # (g, y): g * y * log(2)
+    "expm1_backward": "float",  # (g, a): g * exp(a)
+    "log1p_backward": "float",  # (g, a): g / (1 + a)
+    "log2_backward": "float",  # (g, a): g / (a * log(2))
+    "log10_backward": "float",  # (g, a): g / (a * log(10))
+    "erf_backward": "float",  # (g, a): g * 2 / sqrt(pi) * exp(-a * a)
+    "tan_backward": "float",  # (g, y): g * (1 + y * y)
+    "asin_backward": "float",  # (g, a): g / sqrt(1 - a * a)
+    "atan_backward": "float",  # (g, a): g / (1 + a * a)
+    "atan2_backward": "float",  # (g, a, b): g * b / (a * a + b * b), with respect to a
+    "asinh_backward": "float",  # (g, a): g / sqrt(a * a + 1)
+    "acosh_backward": "float",  # (g, a): g / sqrt(a * a - 1)
+    "atanh_backward": "float",  # (g, a): g / (1 - a * a)
     "sin_backward": "float",  # (g, a): g * cos(a)
     "cos_backward": "float",  # (g, a): -g * sin(a)
     "tanh_backward": "float",  # (g, y): g * (1 - y * y)
@@ -133,9 +194,6 @@ def _dtypes_of(op: str, kinds: tuple[DType | type, ...]) -> tuple[DType, DType]:
     return common, (bool_ if kind in ("compare", "test", "logical") else common)
 
 
-_NO_DOUBLE = (1 << 1024) - (1 << 970)
-
-
 def comparison(op: str, dtype: DType, number: float) -> tuple[str, float]:
     """The comparison of a tensor with a number as one with a number that its dtype can hold.
 
@@ -149,7 +207,7 @@ def comparison(op: str, dtype: DType, number: float) -> tuple[str, float]:
         integer beyond their range becomes infinite.
     """
     if is_float(dtype):
-        if isinstance(number, int) and abs(number) >= _NO_DOUBLE:
+        if isinstance(number, int) and abs(number) >= NO_DOUBLE:
             number = math.inf if number > 0 else -math.inf
         return op, number
     lowest, highest = extremes(int32 if dtype == bool_ else dtype)

@@ -16,6 +16,9 @@ from .errors import ArgumentError, DTypeError
 
 DType = np.dtype[Any]
 
+NO_DOUBLE = (1 << 1024) - (1 << 970)
+"""The smallest integer that is too large for Python's floats."""
+
 float32: DType = np.dtype(np.float32)
 float16: DType = np.dtype(np.float16)
 int32: DType = np.dtype(np.int32)
@@ -64,7 +67,7 @@ def check_scalar(op: str, value: float, dtype: DType) -> None:
     """Refuse a Python integer that the dtype cannot hold.
 
     Raises:
-        ArgumentError: The value is outside the range of an integer dtype.
+        ArgumentError: The value is outside the range of an integer dtype, or of Python's floats.
     """
     if dtype.kind in "iu":
         info = np.iinfo(dtype)
@@ -73,6 +76,9 @@ def check_scalar(op: str, value: float, dtype: DType) -> None:
                 f"{op}: {value} does not fit {dtype} ({info.min} to {info.max}); "
                 "cast the tensor to a wider dtype first"
             )
+    elif isinstance(value, int) and not -NO_DOUBLE < value < NO_DOUBLE:
+        digits = len(str(abs(value) >> 1000)) + 301
+        raise ArgumentError(f"{op}: an integer of about {digits} digits does not fit {dtype}")
 
 
 def extremes(dtype: DType) -> tuple[Any, Any]:

@@ -12,12 +12,12 @@ class Reduce(Protocol[A]):
     """Reductions over axes."""
 
     def reduce(self, op: str, a: A, axes: Sequence[int], keepdims: bool, out: A | None = None) -> A:
-        """``"sum"``, ``"mean"``, ``"max"`` or ``"min"`` over axes (sorted, not negative).
+        """``"sum"``, ``"mean"``, ``"prod"``, ``"max"`` or ``"min"`` over axes (sorted, from 0 on).
 
-        Sums of integers and bools are int32; float16 is accumulated in float32. A mean is a float32
-        or float16 sum divided by the number of elements. NaN wins in ``max`` and ``min``. With
-        ``out``, contiguous and of the result's shape and dtype, the result is written there and
-        ``out`` returned.
+        Sums and products of integers and bools are int32, which wraps around; float16 is
+        accumulated in float32. A mean is a float32 or float16 sum divided by the number of
+        elements. NaN wins in ``max`` and ``min``. With ``out``, contiguous and of the result's
+        shape and dtype, the result is written there and ``out`` returned.
         """
         ...
 

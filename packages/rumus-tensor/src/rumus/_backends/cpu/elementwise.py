@@ -14,7 +14,13 @@ from rumus._backends.table import KINDS, dtypes_of, negative_exponent
 from rumus._core.dtypes import check_scalar
 from rumus._core.errors import ArgumentError
 
-from .normal import distribution, slope_of_gelu
+from .normal import (
+    complementary_error_function,
+    distribution,
+    error_function,
+    gaussian,
+    slope_of_gelu,
+)
 
 Array = npt.NDArray[Any]
 _HALF = np.dtype(np.float16)
@@ -108,6 +114,8 @@ def _keep(mask: Array, a: Array) -> Array:
 
 
 _ONE, _TWO, _HALF_ONE, _FLAT = (np.float32(n) for n in (1, 2, 0.5, 20))
+_LN_2, _LN_10 = np.float32(math.log(2)), np.float32(math.log(10))
+_ERF_SLOPE = np.float32(2 / math.sqrt(math.pi))
 _TANH_SCALE, _TANH_CUBE = np.float32(math.sqrt(2 / math.pi)), np.float32(0.044715)
 
 
@@ -183,6 +191,22 @@ def _pow_exponent_backward(g: Array, a: Array, b: Array) -> Array:
     return _keep(~((a == 0) & (b >= 0)), g * np.power(a, b) * np.log(a))
 
 
+def _nan_to_num(a: Array, nan: Any, positive: Any, negative: Any) -> Array:
+    finite = np.where(np.isinf(a), np.where(a > 0, positive, negative), a)
+    return np.asarray(np.where(np.isnan(a), nan, finite))
+
+
+def _lerp(a: Array, b: Array, w: Array) -> Array:
+    """From the nearer end, so that both ends are exact."""
+    way = b - a
+    return np.asarray(np.where(np.abs(w) < _HALF_ONE, a + w * way, b - (_ONE - w) * way))
+
+
+def _atan2_backward(g: Array, a: Array, b: Array) -> Array:
+    distance = np.hypot(a, b)
+    return np.asarray(g * (b / distance) / distance)
+
+
 def _share(worse: Array, equal: Array, g: Array) -> Array:
     """What flows to one of two: all of NaN too, which is neither worse nor equal."""
     return _keep(~worse, _choose(equal, _HALF_ONE * g, g))
@@ -199,13 +223,47 @@ ROWS: dict[str, Callable[..., Any]] = {
     "sign": np.sign,
     "square": np.square,
     "floor": lambda a: np.floor(a) if a.dtype.kind == "f" else a,
+    "ceil": lambda a: np.ceil(a) if a.dtype.kind == "f" else a,
+    "trunc": lambda a: np.trunc(a) if a.dtype.kind == "f" else a,
+    "round": lambda a: np.rint(a) if a.dtype.kind == "f" else a,
+    "floor_divide": np.floor_divide,
+    "remainder": np.remainder,
+    "fmod": np.fmod,
     "sqrt": np.sqrt,
     "rsqrt": lambda a: _ONE / np.sqrt(a),
     "reciprocal": lambda a: _ONE / a,
     "exp": np.exp,
     "log": np.log,
+    "exp2": np.exp2,
+    "expm1": np.expm1,
+    "log1p": np.log1p,
+    "log2": np.log2,
+    "log10": np.log10,
+    "logaddexp": np.logaddexp,
+    "erf": error_function,
+    "erfc": complementary_error_function,
     "sin": np.sin,
     "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "atan2": np.arctan2,
+    "hypot": np.hypot,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "copysign": np.copysign,
+    "nan_to_num": _nan_to_num,
+    "lerp": _lerp,
+    "bitwise_and": np.bitwise_and,
+    "bitwise_or": np.bitwise_or,
+    "bitwise_xor": np.bitwise_xor,
+    "bitwise_not": np.bitwise_not,
+    "left_shift": np.left_shift,
+    "right_shift": np.right_shift,
     "tanh": np.tanh,
     "sigmoid": _sigmoid,
     "relu": lambda a: np.maximum(a, a.dtype.type(0)),
@@ -225,11 +283,17 @@ ROWS: dict[str, Callable[..., Any]] = {
     "gt": np.greater,
     "ge": np.greater_equal,
     "matches": lambda a, b: (a == b) | ((a != a) & (b != b)),
+    "isclose": lambda a, b, r, t: (
+        (a == b) | (np.isfinite(a) & np.isfinite(b) & (np.abs(a - b) <= t + r * np.abs(b)))
+    ),
     "isnan": np.isnan,
+    "isinf": np.isinf,
+    "signbit": np.signbit,
     "isfinite": np.isfinite,
     "logical_not": np.logical_not,
     "logical_and": np.logical_and,
     "logical_or": np.logical_or,
+    "logical_xor": np.logical_xor,
     "squared_difference": lambda a, b: np.square(a - b),
     "dropout": lambda a, u, p, scale: _keep(u >= p, a * scale),
     "binary_cross_entropy": _binary_cross_entropy,
@@ -241,6 +305,19 @@ ROWS: dict[str, Callable[..., Any]] = {
     "sqrt_backward": lambda g, y: g / (np.float32(2) * y),
     "rsqrt_backward": lambda g, y: np.float32(-0.5) * g * y * y * y,
     "reciprocal_backward": lambda g, y: -g * y * y,
+    "exp2_backward": lambda g, y: g * y * _LN_2,
+    "expm1_backward": lambda g, a: g * np.exp(a),
+    "log1p_backward": lambda g, a: g / (_ONE + a),
+    "log2_backward": lambda g, a: g / a / _LN_2,
+    "log10_backward": lambda g, a: g / a / _LN_10,
+    "erf_backward": lambda g, a: g * _ERF_SLOPE * gaussian(a),
+    "tan_backward": lambda g, y: g * (_ONE + y * y),
+    "asin_backward": lambda g, a: g / np.sqrt((_ONE - a) * (_ONE + a)),
+    "atan_backward": lambda g, a: g / (_ONE + a * a),
+    "atan2_backward": _atan2_backward,
+    "asinh_backward": lambda g, a: g / np.hypot(a, _ONE),
+    "acosh_backward": lambda g, a: g / (np.sqrt(a - _ONE) * np.sqrt(a + _ONE)),
+    "atanh_backward": lambda g, a: g / ((_ONE - a) * (_ONE + a)),
     "sin_backward": lambda g, a: g * np.cos(a),
     "cos_backward": lambda g, a: -g * np.sin(a),
     "tanh_backward": lambda g, y: g * (_ONE - y * y),

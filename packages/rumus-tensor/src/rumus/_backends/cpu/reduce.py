@@ -16,12 +16,16 @@ Array = npt.NDArray[Any]
 
 
 def reduce(op: str, a: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
-    """Sum, mean, maximum or minimum over axes."""
+    """Sum, mean, product, maximum or minimum over axes."""
     with np.errstate(all="ignore"):
         if op == "max":
             return np.asarray(np.max(a, axis=axes, keepdims=keepdims))
         if op == "min":
             return np.asarray(np.min(a, axis=axes, keepdims=keepdims))
+        if op == "prod":
+            wide = np.float64 if a.dtype.kind == "f" else np.int32
+            product = np.prod(a, axis=axes, keepdims=keepdims, dtype=wide)
+            return np.asarray(product, a.dtype if a.dtype.kind == "f" else np.int32)
         if a.dtype.kind != "f":
             return np.asarray(np.sum(a, axis=axes, keepdims=keepdims, dtype=np.int32))
         result = total(a, axes, keepdims)

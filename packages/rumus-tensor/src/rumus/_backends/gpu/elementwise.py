@@ -34,6 +34,7 @@ class _Plan(NamedTuple):
     step: Step
     shape: Shape
     dtype: DType
+    computes: DType
     groups: int
     packing: struct.Struct
     words: tuple[int, ...]
@@ -138,13 +139,9 @@ def _run(
         if mode is not Mode.PARAM:
             words[position] = argument.offset
         else:
-            words[position] = as_f32(argument) if kind == "float32" else _whole(plan, argument)
+            check_scalar(plan.step.op, argument, plan.computes)
+            words[position] = as_f32(argument) if kind == "float32" else int(argument)
     plan.pipeline.dispatch([*arrays, output], plan.packing.pack(*words), plan.groups, chain)
-
-
-def _whole(plan: _Plan, argument: Any) -> int:
-    check_scalar(plan.step.op, argument, np.dtype(plan.step.compute))
-    return int(argument)
 
 
 def _key(argument: Argument) -> Any:
@@ -178,6 +175,7 @@ def _make_plan(
         step,
         shape,
         answer,
+        np.dtype(compute),
         grid(-(-size // 4), WORKGROUP, arrays[0].device_index),
         *params_of(size, dims, [*inputs, Input(str(answer), stores)], walks),
     )

@@ -6,13 +6,14 @@ the inputs first, then one a step. A plain operation is a chain of one step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rumus._backends.table import KINDS
 
 from .layout import Mode
 from .wgsl import (
+    MATH,
     REGISTER,
     convert,
     declare_element_output,
@@ -36,13 +37,49 @@ EXPRESSIONS: dict[str, str] = {
     "sign": "sign_T(a)",
     "square": "a * a",
     "floor": "floor_T(a)",
+    "ceil": "ceil_T(a)",
+    "trunc": "trunc_T(a)",
+    "round": "round_T(a)",
+    "floor_divide": "floor_divide_T(a, b)",
+    "remainder": "remainder_T(a, b)",
+    "fmod": "fmod_T(a, b)",
     "sqrt": "sqrt(a)",
     "rsqrt": "inverseSqrt(a)",
     "reciprocal": "divide(V(1.0), a)",
     "exp": "exponential(a)",
     "log": "logarithm(a)",
+    "exp2": "exponential_2(a)",
+    "expm1": "exponential_less_1(a)",
+    "log1p": "logarithm_1p(a)",
+    "log2": "logarithm_2(a)",
+    "log10": "logarithm_10(a)",
+    "logaddexp": "log_add_exp(a, b)",
+    "erf": "error_function(a)",
+    "erfc": "complementary_error_function(a)",
     "sin": "sine(a)",
     "cos": "cosine(a)",
+    "tan": "tangent(a)",
+    "asin": "arc_sine(a)",
+    "acos": "arc_cosine(a)",
+    "atan": "arc_tangent(a)",
+    "atan2": "arc_tangent_2(a, b)",
+    "hypot": "hypotenuse(a, b)",
+    "sinh": "hyperbolic_sine(a)",
+    "cosh": "hyperbolic_cosine(a)",
+    "asinh": "inverse_hyperbolic_sine(a)",
+    "acosh": "inverse_hyperbolic_cosine(a)",
+    "atanh": "inverse_hyperbolic_tangent(a)",
+    "copysign": "with_sign_of(a, b)",
+    "nan_to_num": (
+        "select(select(a, select(c, d, a < V(0.0)), is_infinite_f32(a)), b, is_nan_f32(a))"
+    ),
+    "lerp": "select(a + c * (b - a), b - (1.0 - c) * (b - a), abs(c) >= V(0.5))",
+    "bitwise_and": "a & b",
+    "bitwise_or": "a | b",
+    "bitwise_xor": "a ^ b",
+    "bitwise_not": "~a",
+    "left_shift": "select(a << bitcast<vec4<u32>>(b & V(31)), V(0), b > V(31))",
+    "right_shift": "a >> bitcast<vec4<u32>>(min(b, V(31)))",
     "tanh": "tanh_safe(a)",
     "sigmoid": "sigmoid(a)",
     "relu": "relu_T(a)",
@@ -62,11 +99,17 @@ EXPRESSIONS: dict[str, str] = {
     "gt": "less_T(b, a)",
     "ge": "at_most_T(b, a)",
     "matches": "equal_T(a, b) | (is_nan_T(a) & is_nan_T(b))",
+    "isclose": (
+        "equal_T(a, b) | (is_finite_f32(a) & is_finite_f32(b) & (abs(a - b) <= d + c * abs(b)))"
+    ),
     "isnan": "is_nan_T(a)",
+    "isinf": "is_infinite_T(a)",
+    "signbit": "sign_bit_T(a)",
     "isfinite": "is_finite_T(a)",
     "logical_not": "!a",
     "logical_and": "a & b",
     "logical_or": "a | b",
+    "logical_xor": "a != b",
     "cast": "a",
     "squared_difference": "(a - b) * (a - b)",
     "dropout": "select(V(0.0), a * d, b >= c)",
@@ -81,6 +124,19 @@ EXPRESSIONS: dict[str, str] = {
     "sqrt_backward": "a / (2.0 * b)",
     "rsqrt_backward": "-0.5 * a * b * b * b",
     "reciprocal_backward": "-a * b * b",
+    "exp2_backward": "0.69314718055994531 * a * b",
+    "expm1_backward": "a * exponential(b)",
+    "log1p_backward": "divide(a, 1.0 + b)",
+    "log2_backward": "divide(1.4426950408889634 * a, b)",
+    "log10_backward": "divide(0.43429448190325183 * a, b)",
+    "erf_backward": "a * error_function_slope(b)",
+    "tan_backward": "a * (1.0 + b * b)",
+    "asin_backward": "a / sqrt((1.0 - b) * (1.0 + b))",
+    "atan_backward": "divide(a, 1.0 + b * b)",
+    "atan2_backward": "divide(a * divide(c, hypotenuse(b, c)), hypotenuse(b, c))",
+    "asinh_backward": "divide(a, hypotenuse(b, V(1.0)))",
+    "acosh_backward": "divide(a, sqrt(b - 1.0) * sqrt(b + 1.0))",
+    "atanh_backward": "divide(a, (1.0 - b) * (1.0 + b))",
     "sin_backward": "a * cosine(b)",
     "cos_backward": "-a * sine(b)",
     "tanh_backward": "a * (1.0 - b * b)",
@@ -101,10 +157,21 @@ EXPRESSIONS: dict[str, str] = {
 
 
 EXACT = frozenset(
-    "abs cast clamp clamp_backward eq floor ge gt isfinite isnan le logical_and logical_not "
-    "logical_or lt matches maximum minimum ne neg relu relu_backward sign where".split()
+    "abs bitwise_and bitwise_not bitwise_or bitwise_xor cast ceil clamp clamp_backward copysign eq "
+    "floor ge gt isfinite isinf isnan le logical_and logical_not logical_or logical_xor lt matches "
+    "maximum minimum nan_to_num ne neg relu relu_backward round sign signbit trunc where".split()
 )
 """Operations that only choose among values, or round them as a store does."""
+
+
+_FILES: dict[str, str] = {
+    "logarithm": "exp2 expm1 log1p log2 log10 logaddexp",
+    "hyperbolic": "sinh cosh asinh acosh atanh",
+    "arcs": "tan asin acos atan atan2 hypot atan2_backward asinh_backward",
+    "error_function": "erf erfc erf_backward",
+    "remainder": "floor_divide remainder fmod",
+}
+"""Files of functions that few operations need, and these: others compile without them."""
 
 
 class Input(NamedTuple):
@@ -169,7 +236,7 @@ def compute_source(inputs: Sequence[Input], steps: Sequence[Step], rank: int, bi
 
     An input of the mode ``GIVEN``, of which there is one at most, is a second argument.
     """
-    parts = [math_source()]
+    parts = [math_source(*_files(step.op for step in steps))]
     for k, (dtype, mode) in enumerate(inputs):
         if mode.bound:
             declare = declare_vectors if mode.vectors else declare_elements
@@ -181,6 +248,14 @@ def compute_source(inputs: Sequence[Input], steps: Sequence[Step], rank: int, bi
             parts.append(_load(k, f"input{k}", dtype, mode, rank))
     parts.append(_compute(inputs, steps))
     return "\n".join(parts)
+
+
+def _files(ops: Iterable[str]) -> list[str]:
+    needed = set(ops)
+    found = [name for name, users in _FILES.items() if needed.intersection(users.split())]
+    if "hyperbolic" in found and "logarithm" not in found:
+        found.insert(0, "logarithm")
+    return [*MATH, *found]
 
 
 def param_fields(values: Sequence[Input], rank: int) -> list[str]:

@@ -34,12 +34,15 @@ from .wgsl import REGISTER, declare_loads, math_source
 
 _COMBINE = {
     "sum": "a + b",
+    "prod": "a * b",
     "max": "maximum_{0}(a, b)",
     "min": "minimum_{0}(a, b)",
 }
 _IDENTITY: dict[tuple[str, str], float] = {
     ("sum", "f32"): 0.0,
     ("sum", "i32"): 0,
+    ("prod", "f32"): 1.0,
+    ("prod", "i32"): 1,
     ("max", "f32"): -inf,
     ("max", "i32"): -(2**31),
     ("min", "f32"): inf,
@@ -76,7 +79,8 @@ def reduce(
     key = op, a.shape, a.strides, tuple(axes), a.offset & 3, a.dtype.num, keepdims
     plan = _plans.get(key) or remember(_plans, key, _make_plan(op, a, axes, keepdims))
     if not plan.stages:
-        result = full(plan.shape, nan if op == "mean" else 0, plan.dtype, a.device_index)
+        nothing = nan if op == "mean" else int(op == "prod")
+        result = full(plan.shape, nothing, plan.dtype, a.device_index)
         return _delivered(result, out)
     current = copy(a) if plan.copies else a
     last = plan.stages[-1]
@@ -112,7 +116,7 @@ def _make_plan(op: str, a: GpuArray, axes: Sequence[int], keepdims: bool) -> _Pl
     )
     register = REGISTER[str(a.dtype)]
     wide = float32 if register == "f32" else int32
-    answer = wide if op == "sum" and a.dtype.kind != "f" else a.dtype
+    answer = wide if op in ("sum", "prod") and a.dtype.kind != "f" else a.dtype
     if a.size == 0:
         return _Plan(False, (), answer, shape)
     layouts, copies = [], False

@@ -13,6 +13,7 @@ from rumus.autograd._node import zero
 
 from .rule import INPUTS, NEGATED, SAME, ZERO, Rule
 from .second import SECOND
+from .transcendental import TRANSCENDENTAL
 
 
 class Elementwise(Function):
@@ -126,5 +127,6 @@ DERIVATIVES: dict[str, tuple[Rule, ...]] = {
         Rule("binary_cross_entropy_target_backward", "g", "a"),
     ),
     "dropout": (Rule("dropout", "g", "b", "c", "d"),),
+    **TRANSCENDENTAL,
     **SECOND,
 }
