@@ -1,9 +1,10 @@
 """Every example in a docstring runs and prints what it says.
 
 An example may use the public names of its package (rumus.tensor, for the floors below), and numpy
-as ``np``.
+as ``np``. Those of its module and Python's own go before them: ``abs`` is Python's.
 """
 
+import builtins
 import doctest
 from importlib import import_module
 from pathlib import Path
@@ -31,7 +32,11 @@ def test_examples_of(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     home = "rumus.tensor" if name.startswith("rumus._") else name.split("._")[0]
     package = import_module(home)
-    at_hand = {public: getattr(package, public) for public in package.__all__}
-    result = doctest.testmod(import_module(name), extraglobs={"np": np, **at_hand})
+    module = import_module(name)
+    known = {*vars(module), *vars(builtins)}
+    at_hand = {
+        public: getattr(package, public) for public in package.__all__ if public not in known
+    }
+    result = doctest.testmod(module, extraglobs={"np": np, **at_hand})
     assert result.attempted > 0
     assert result.failed == 0

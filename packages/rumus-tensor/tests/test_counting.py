@@ -153,7 +153,7 @@ def test_histogram_takes_edges_and_leaves_out_nan(device):
 )
 def test_mistakes_are_named(call, error, message, device):
     with pytest.raises(error, match=message):
-        call(zeros((3,), "int32", device))
+        call(zeros(3, dtype="int32", device=device))
 
 
 @pytest.mark.gpu
@@ -179,7 +179,7 @@ def test_positions_of_a_long_mask_are_found(n, device):
 
 @pytest.mark.gpu
 def test_tensors_of_two_devices_are_refused():
-    here, there = zeros((3,), "int32"), zeros((3,), "int32", "gpu")
+    here, there = (zeros(3, dtype="int32", device=place) for place in ("cpu", "gpu"))
     for call in (searchsorted, bincount, histogram, lambda a, b: histogram(a, 2, weights=b)):
         with pytest.raises(DeviceError, match="move one"):
             call(here, there)

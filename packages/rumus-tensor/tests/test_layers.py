@@ -77,7 +77,7 @@ def test_linear_says_what_it_takes():
     with pytest.raises(ShapeError, match=r"Linear\(4, 3\) takes \(…, 4\), not \(2, 5\)"):
         nn.Linear(4, 3)(zeros((2, 5)))
     with pytest.raises(DTypeError, match="input is uint8, the weight float32"):
-        nn.Linear(4, 3)(zeros((2, 4), uint8))
+        nn.Linear(4, 3)(zeros(2, 4, dtype=uint8))
     with pytest.raises(ArgumentError, match="at least 1, not 0 and 3"):
         nn.Linear(0, 3)
 
@@ -147,7 +147,7 @@ def test_dropout_does_nothing_in_evaluation_and_at_zero():
 
 
 def test_dropout_keeps_the_dtype(device):
-    p = nn.Parameter(ones(50, float16, device))
+    p = nn.Parameter(ones(50, dtype=float16, device=device))
     y = nn.Dropout(0.5)(p)
     assert y.dtype == float16 and y.sum().backward().get(p.id).dtype == float16
 

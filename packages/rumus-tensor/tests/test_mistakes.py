@@ -118,12 +118,12 @@ MISTAKES: dict[str, tuple[Mistake, type[RumusError], str]] = {
         "does not fit int32",
     ),
     "filling with what does not fit": (
-        lambda x: zeros(2, uint8, x.device).fill_(256),
+        lambda x: zeros(2, dtype=uint8, device=x.device).fill_(256),
         ArgumentError,
         "fill_: 256 does not fit uint8",
     ),
     "NaN among integers": (
-        lambda x: zeros(2, int32, x.device).__setitem__(0, float("nan")),
+        lambda x: zeros(2, dtype=int32, device=x.device).__setitem__(0, float("nan")),
         ArgumentError,
         "nan does not fit int32",
     ),
@@ -186,7 +186,10 @@ def test_a_seed_is_a_whole_number() -> None:
 
 
 def test_probabilities_as_targets_give_float32_as_class_ids_do(device: str) -> None:
-    logits, q = ones((2, 4), float16, device), tensor(np.full((2, 4), 0.25), float16, device)
+    logits, q = (
+        ones(2, 4, dtype=float16, device=device),
+        tensor(np.full((2, 4), 0.25), float16, device),
+    )
     loss = nn.cross_entropy_loss(logits, q)
     assert loss.dtype == np.float32
     assert loss.item() == pytest.approx(np.log(4), rel=1e-6)

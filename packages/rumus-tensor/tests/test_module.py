@@ -135,7 +135,7 @@ def test_floats_become_another_float(device):
     assert block.to(float16) is block and [p.id for p in block.parameters()] == ids
     assert all(p.dtype == float16 for p in block.parameters())
     assert block.steps.dtype == float16 and block.count.dtype == np.int32
-    assert block(ones((2, 2), float16, device)).dtype == float16
+    assert block(ones(2, 2, dtype=float16, device=device)).dtype == float16
     version = structure_version()
     assert block.to("float16").to(device) is block and structure_version() == version
     with pytest.raises(DTypeError, match="not int32"):
@@ -188,7 +188,7 @@ def test_a_state_that_does_not_fit_is_listed_whole_and_changes_nothing():
     state = {
         "0.weight": zeros((3, 2)),
         "0.bias": zeros(4),
-        "1.weight": zeros((1, 3), float16),
+        "1.weight": zeros(1, 3, dtype=float16),
         "2.bias": zeros(1),
     }
     with pytest.raises(StateDictError) as caught:

@@ -147,13 +147,16 @@ def test_floats_outside_of_an_integers_range_become_its_nearest_and_nan_becomes_
     assert t.to(target).tolist() == exact
     assert t[::2].to(target).tolist() == exact[::2]
     assert [t[k].to(target).item() for k in range(3)] == exact[:3]
-    into = zeros(len(a), target, device)
+    into = zeros(len(a), dtype=target, device=device)
     assert into.copy_(t).tolist() == exact
     into[...] = 0
     into[::-1] = t
     assert into.tolist() == exact[::-1]
     truth = [bool(v != 0) for v in a]
-    assert t.to(bool_).tolist() == truth and zeros(len(a), bool_, device).copy_(t).tolist() == truth
+    assert (
+        t.to(bool_).tolist() == truth
+        and zeros(len(a), dtype=bool_, device=device).copy_(t).tolist() == truth
+    )
 
 
 def test_integers_wrap_around_when_cast_to_smaller_ones(device):

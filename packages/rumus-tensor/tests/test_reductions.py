@@ -1,11 +1,27 @@
 """Reductions, softmax and matrix products against numpy in float64."""
 
+import math
+
 import numpy as np
 import pytest
 
 from rumus._backends.registry import backend_of
-from rumus.tensor import ArgumentError, DTypeError, ShapeError, float16, int32, tensor, zeros
+from rumus.nn import Parameter
+from rumus.tensor import (
+    ArgumentError,
+    DTypeError,
+    ShapeError,
+    float16,
+    float32,
+    int32,
+    tensor,
+    uint8,
+    zeros,
+)
 
+inf = math.inf
+
+KINDS = {"any": np.bool_, "all": np.bool_, "argmax": np.int32}
 AXES = [None, 0, 1, 2, -1, (0, 2), (0, 1), (1, 2), (), (0, 1, 2)]
 
 
@@ -15,12 +31,16 @@ def normal(*shape, seed=0):
 
 @pytest.mark.parametrize("keepdims", [False, True])
 @pytest.mark.parametrize("axis", AXES, ids=str)
-@pytest.mark.parametrize("op", ["sum", "mean", "max", "min", "var"])
+@pytest.mark.parametrize(
+    "op", ["sum", "mean", "max", "min", "var", "std", "prod", "any", "all", "argmax"]
+)
 def test_reduction_equals_numpys(op, axis, keepdims, device):
     a = normal(3, 4, 5)
+    if op == "argmax" and isinstance(axis, tuple):
+        axis = axis[0] if axis else None
     actual = getattr(tensor(a, device=device), op)(axis, keepdims).numpy()
     wanted = getattr(a.astype(np.float64), op)(axis=axis, keepdims=keepdims)
-    assert actual.dtype == np.float32 and actual.shape == wanted.shape
+    assert actual.dtype == KINDS.get(op, np.float32) and actual.shape == wanted.shape
     np.testing.assert_allclose(actual, wanted, rtol=2e-6, atol=1e-6)
 
 
@@ -210,3 +230,126 @@ def test_an_axis_that_does_not_exist_is_refused():
         zeros((2, 3)).sum(2)
     with pytest.raises(ArgumentError, match="twice"):
         zeros((2, 3)).sum((0, -2))
+
+
+ORDERS = [2, 1, 3, 0.5, 0, math.inf, -math.inf]
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1], ids=str)
+@pytest.mark.parametrize("order", ORDERS)
+def test_norms_equal_numpys(order, axis, device):
+    a = normal(3, 4, 5)
+    a[0, 0, :2] = 0
+    t = tensor(a, device=device)
+    wanted = np.linalg.norm(a.astype(np.float64), order, axis)
+    np.testing.assert_allclose(t.norm(order, axis).numpy(), wanted, rtol=3e-6)
+    wanted = np.linalg.norm(a.astype(np.float64).ravel(), order)
+    np.testing.assert_allclose(t.norm(order).item(), wanted, rtol=3e-6)
+    assert t.norm(order, (0, 2), keepdims=True).shape == (1, 4, 1)
+
+
+@pytest.mark.parametrize("order", [2, 3, 1, math.inf])
+def test_where_a_norm_is_zero_its_gradient_is(order, device):
+    p = Parameter(zeros(3, device=device))
+    assert p.norm(order).backward().get(p.id).tolist() == [0, 0, 0]
+
+
+def test_logsumexp_does_not_overflow_and_knows_infinities(device):
+    a = np.array([[1000.0, 1000.0], [-1000.0, -1001.0], [-inf, -inf], [inf, 0.0]], np.float32)
+    with np.errstate(all="ignore"):
+        wanted = np.logaddexp(a[:, 0].astype(float), a[:, 1])
+    p = Parameter(tensor(a, device=device))
+    result = p.logsumexp(1)
+    np.testing.assert_allclose(result.numpy(), wanted, rtol=1e-6)
+    grad = result[:3].sum().backward().get(p.id).numpy()
+    parts = np.exp([0, -1]) / np.exp([0, -1]).sum()
+    np.testing.assert_allclose(grad[:3], [[0.5, 0.5], parts, [0, 0]], rtol=1e-6)
+    assert zeros(0, device=device).logsumexp().item() == -inf
+    assert zeros(0, 2, device=device).logsumexp(0).tolist() == [-inf, -inf]
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ([2.0, 3.0, 4.0], [12, 8, 6]),
+        ([2.0, 0.0, 4.0], [0, 8, 0]),
+        ([0.0, 0.0, 4.0], [0, 0, 0]),
+    ],
+)
+def test_the_gradient_of_a_product_is_the_product_of_the_others(values, wanted, device):
+    p = Parameter(tensor(values, device=device))
+    assert p.prod().backward().get(p.id).tolist() == wanted
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool"])
+def test_products_of_integers_wrap_around(dtype, device):
+    a = np.arange(1, 31).reshape(2, 15).astype(dtype)
+    t = tensor(a, device=device).prod(1)
+    assert t.dtype == int32
+    np.testing.assert_array_equal(t.numpy(), a.prod(1, dtype=np.int32))
+
+
+@pytest.mark.parametrize("shape", [(1000, 3), (3, 70_001), (4_200_000,)])
+def test_long_products_are_accurate(shape, device):
+    a = np.exp(np.random.default_rng(0).normal(0, 1e-2, shape)).astype(np.float32)
+    wanted = np.prod(a.astype(np.float64), 0)
+    np.testing.assert_allclose(tensor(a, device=device).prod(0).numpy(), wanted, rtol=3e-4)
+
+
+def test_nothing_has_the_product_one_and_is_counted_as_none(device):
+    t = zeros(0, 2, device=device)
+    assert (t.prod().item(), t.prod(0).tolist(), t.sum().item()) == (1, [1, 1], 0)
+    assert (t.all().item(), t.any().item(), t.count_nonzero().item()) == (True, False, 0)
+    assert np.isnan(t.std().item()) and (t.norm().item(), t.norm(1, 0).tolist()) == (0, [0, 0])
+    with pytest.raises(ArgumentError, match=r"norm: shape \(0, 2\) has no elements"):
+        t.norm(inf)
+
+
+def test_float16_is_rounded_once_at_the_end(device):
+    a = (normal(400) * 60).astype(np.float16)
+    t, exact = tensor(a, device=device), a.astype(np.float64)
+    for result, wanted in [
+        (t.std(), exact.std()),
+        (t.norm(), np.linalg.norm(exact)),
+        (t.logsumexp(), np.log(np.exp(exact).sum())),
+        (t.var_mean()[0], exact.var()),
+    ]:
+        assert result.dtype == float16 and result.item() == np.float16(wanted)
+
+
+def test_sums_take_the_dtype_in_which_they_add(device):
+    t = tensor([250, 10], uint8, device)
+    assert (t.sum().item(), t.sum(dtype=uint8).item(), t.sum().dtype) == (260, 4, int32)
+    assert t.sum(dtype=float32).dtype == float32
+    half = tensor([60000.0, 60000.0], float16, device)
+    assert half.sum(dtype=float32).item() == 120_000
+    assert half.prod(dtype=float32).item() == 3_600_000_000
+
+
+def test_var_mean_counts_and_aliases(device):
+    a = normal(3, 4)
+    t = tensor(a, device=device)
+    variance, mean = t.var_mean(0, correction=1)
+    np.testing.assert_allclose(variance.numpy(), a.var(0, ddof=1), rtol=1e-5)
+    np.testing.assert_allclose(mean.numpy(), a.mean(0), rtol=1e-5)
+    assert (t > 0).count_nonzero(1).tolist() == (a > 0).sum(1).tolist()
+    for op in ("sum", "mean", "prod", "std", "amax", "amin", "any", "all", "argmax", "logsumexp"):
+        ours = getattr(t, op)(axis=1, keepdims=True)
+        np.testing.assert_array_equal(getattr(t, op)(dim=1, keepdim=True).numpy(), ours.numpy())
+    np.testing.assert_array_equal(t.softmax(dim=0).numpy(), t.softmax(0).numpy())
+
+
+def test_what_pytorch_means_otherwise_is_refused(device):
+    t = tensor([[1.0, 2.0]], device=device)
+    with pytest.raises(ArgumentError, match=r"max\(dim=\) .* argmax\(axis=\) the positions"):
+        t.max(dim=1)
+    with pytest.raises(ArgumentError, match=r"min\(keepdim=\)"):
+        t.min(keepdim=True)
+    with pytest.raises(ArgumentError, match="sum: axis and dim are one argument"):
+        t.sum(0, dim=1)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'axes'"):
+        t.sum(axes=1)
+    with pytest.raises(ArgumentError, match="mean: dtype is not taken; cast with"):
+        t.mean(dtype=float16)
+    with pytest.raises(ArgumentError, match="the order is a number"):
+        t.norm("fro")

@@ -70,7 +70,7 @@ def test_likes_take_another_dtype_or_device(device):
         (lambda: linspace(0, 1, -1), ArgumentError, "unlike -1"),
         (lambda: linspace(0, np.inf), ArgumentError, "finite"),
         (lambda: eye(-1), ShapeError, "negative"),
-        (lambda: full_like(zeros((1,), "int32"), 2**31), ArgumentError, "does not fit int32"),
+        (lambda: full_like(zeros(1, dtype="int32"), 2**31), ArgumentError, "does not fit int32"),
     ],
 )
 def test_mistakes_are_named(call, error, message):

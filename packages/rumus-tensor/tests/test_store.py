@@ -50,7 +50,7 @@ def test_gradients_of_different_dtypes_do_not_add_up():
     store, id = GradientStore(), ParamId()
     store.accumulate(id, ones(2))
     with pytest.raises(DTypeError, match="float32 is there, float16 was added"):
-        store.accumulate(id, ones(2, float16))
+        store.accumulate(id, ones(2, dtype=float16))
 
 
 def test_ids_are_unique_across_threads():
@@ -98,7 +98,7 @@ def test_a_pending_scale_is_dropped_with_its_gradient():
 
 def test_a_pending_scale_keeps_the_dtype(device):
     store, id = GradientStore(), ParamId()
-    store.accumulate(id, ones(2, float16, device))
+    store.accumulate(id, ones(2, dtype=float16, device=device))
     store.scale_by([id], tensor([0.5], device=device).array)
     assert store.get(id).dtype == float16
 
@@ -150,7 +150,11 @@ def test_a_step_gets_contiguous_arrays(device):
     [
         (lambda s, p: s.pop(p.id), MissingGradError, r"'p1' of shape \(3,\) has no gradient"),
         (lambda s, p: s.replace(p.id, ones(4)), ShapeError, r"'p1' has shape \(3,\).*\(4,\)"),
-        (lambda s, p: s.replace(p.id, ones(3, float16)), DTypeError, "'p1' is float32.*float16"),
+        (
+            lambda s, p: s.replace(p.id, ones(3, dtype=float16)),
+            DTypeError,
+            "'p1' is float32.*float16",
+        ),
         pytest.param(
             lambda s, p: s.replace(p.id, ones(3, device="gpu")),
             DeviceError,

@@ -14,9 +14,11 @@ from rumus.tensor import (
     Device,
     DeviceError,
     DTypeError,
+    Generator,
     ShapeError,
     Tensor,
     arange,
+    empty,
     float16,
     float32,
     from_numpy,
@@ -24,6 +26,8 @@ from rumus.tensor import (
     int32,
     ones,
     ones_like,
+    rand,
+    randn,
     tensor,
     uint8,
     where,
@@ -79,7 +83,7 @@ def test_what_is_no_grid_of_numbers_is_refused(data):
 @pytest.mark.parametrize("dtype", ["float64", "int64", "complex64", "int8"])
 def test_an_unsupported_dtype_is_refused_by_name(dtype):
     with pytest.raises(DTypeError, match=dtype):
-        zeros(2, dtype)
+        zeros(2, dtype=dtype)
     with pytest.raises(DTypeError, match=dtype):
         zeros(2).to(dtype)
 
@@ -133,7 +137,7 @@ def test_a_device_is_equal_to_its_names():
 def test_creation_functions_equal_numpys(device):
     for t, wanted in [
         (zeros((2, 3), device=device), np.zeros((2, 3))),
-        (ones(3, int32, device), np.ones(3)),
+        (ones(3, dtype=int32, device=device), np.ones(3)),
         (full((2,), 7, device=device), np.full(2, 7)),
         (full((), 0.5, float16, device), np.array(0.5)),
         (full(2, True, device=device), np.array([True, True])),
@@ -234,16 +238,16 @@ def test_reflected_operators_and_comparisons(device):
         t - object()
 
 
-def test_logical_operators_take_bools_alone():
-    t = arange(3)
-    for use in (lambda: t & 1, lambda: ~t, lambda: (t > 1) | t, lambda: 1 & (t > 1)):
-        with pytest.raises(DTypeError, match="takes bools, not int"):
+def test_logical_operators_take_no_floats():
+    t = arange(3.0)
+    for use in (lambda: t & 1, lambda: ~t, lambda: (t > 1) | t, lambda: 1.5 & (t > 1)):
+        with pytest.raises(DTypeError, match="takes bools or integers, not float"):
             use()
 
 
 def test_an_integer_that_does_not_fit_the_tensor_is_refused():
     with pytest.raises(ArgumentError, match="add: 300 does not fit uint8"):
-        zeros(2, uint8) + 300
+        zeros(2, dtype=uint8) + 300
 
 
 def test_tensors_are_hashed_by_identity():
@@ -334,3 +338,37 @@ def test_options_out_of_range_are_refused():
         t.clamp(2, 1)
     with pytest.raises(ArgumentError, match="min, max or both"):
         t.clamp()
+
+
+@pytest.mark.parametrize("make", [zeros, ones, empty, rand, randn])
+def test_a_shape_is_one_argument_or_several_numbers(make, device):
+    for lengths in [(2, 3), ((2, 3),), ([2, 3],), (np.int64(2), 3), (tensor(2), 3)]:
+        assert make(*lengths, device=device).shape == (2, 3)
+    assert make(device=device).shape == make((), device=device).shape == ()
+    assert make(4, device=device).shape == (4,)
+    with pytest.raises(ArgumentError, match="no length; dtype and device are given by name"):
+        make(2, float32)
+    with pytest.raises(ShapeError, match="a length is negative"):
+        make(2, -1)
+
+
+def test_random_numbers_come_from_a_given_generator(device):
+    first = rand(5, generator=Generator(7), device=device).tolist()
+    assert rand(5, generator=Generator(7), device=device).tolist() == first
+    assert randn(5, generator=Generator(8), device=device).tolist() != first
+
+
+def test_functions_are_methods_and_operators_of_a_tensor(device):
+    import rumus.tensor as rt
+
+    x = tensor([[1.0, -2.0], [3.0, 0.5]], device=device)
+    assert rt.exp(x).tolist() == x.exp().tolist() and rt.abs(x).tolist() == abs(x).tolist()
+    assert rt.sum(x, axis=1).tolist() == [-1, 3.5] and rt.max(x, 0).tolist() == [3, 0.5]
+    assert rt.subtract(1, x).tolist() == [[0, 3], [-2, 0.5]]
+    assert rt.maximum(0.0, x).tolist() == [[1, 0], [3, 0.5]]
+    assert rt.less(0, x).tolist() == [[True, False], [True, True]]
+    assert rt.logical_and(np.array([True, False]), x).tolist() == [[True, False], [True, False]]
+    assert rt.floor_divide(7, x).tolist() == [[7, -4], [2, 14]]
+    for function, arguments in ((rt.exp, (1.0,)), (rt.add, (1, 2)), (rt.sum, ([1, 2],))):
+        with pytest.raises(DTypeError, match=f"{function.__name__} takes a tensor"):
+            function(*arguments)

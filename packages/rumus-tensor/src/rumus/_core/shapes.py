@@ -52,8 +52,13 @@ def whole_numbers(name: str, values: object) -> Shape:
     Raises:
         ArgumentError: One is something else.
     """
-    listed = values if isinstance(values, Iterable) else (values,)
+    listed = values if isinstance(values, Iterable) and not _is_scalar(values) else (values,)
     return tuple([whole_number(name, value) for value in listed])
+
+
+def _is_scalar(value: object) -> bool:
+    """Whether it is a tensor or an array without axes."""
+    return getattr(value, "shape", None) == ()
 
 
 def shape_of(name: str, lengths: object) -> Shape:

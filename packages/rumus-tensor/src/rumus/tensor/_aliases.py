@@ -25,13 +25,20 @@ class Aliases(TypedDict, total=False):
     """PyTorch's name of ``axis``."""
     keepdim: bool
     """PyTorch's name of ``keepdims``."""
-    dtype: None
-    """None, as ``numpy.mean(t)`` passes it."""
     out: None
     """None, as ``numpy.sum(t)`` passes it: results are always new tensors."""
 
 
-_OURS = {"dim": "axis", "keepdim": "keepdims"}
+class MomentAliases(Aliases, total=False):
+    """The same for means and variances."""
+
+    dtype: None
+    """None, as ``numpy.mean(t)`` passes it."""
+    ddof: int
+    """numpy's name of ``correction``."""
+
+
+_OURS = {"dim": "axis", "keepdim": "keepdims", "ddof": "correction"}
 
 
 def axis_alias(name: str, aliases: Mapping[str, Any], axis: Any, default: Any = None) -> Any:
@@ -62,6 +69,18 @@ def reduction_aliases(
     )
 
 
+def moment_aliases(
+    name: str, aliases: Mapping[str, Any], axis: Any, keepdims: bool, correction: float
+) -> tuple[Any, bool, float]:
+    """As :func:`reduction_aliases`, and ``correction`` under numpy's name."""
+    _check_names(name, aliases, ("dim", "keepdim", "ddof"))
+    return (
+        _chosen(name, aliases, "dim", axis, None),
+        _chosen(name, aliases, "keepdim", keepdims, False),
+        _chosen(name, aliases, "ddof", correction, 0),
+    )
+
+
 def refuse_dim(name: str, aliases: Mapping[str, Any], instead: str) -> None:
     """Refuse ``dim`` where PyTorch's function gives values and positions, and ours values.
 
@@ -83,6 +102,16 @@ def refuse_dim(name: str, aliases: Mapping[str, Any], instead: str) -> None:
     _check_names(name, aliases, ())
 
 
+def check_out(name: str, out: object) -> None:
+    """Refuse to write a result to a given place.
+
+    Raises:
+        ArgumentError: ``out`` is not None.
+    """
+    if out is not None:
+        raise ArgumentError(f"{name}: out is not taken; the result is a new tensor")
+
+
 def _chosen(name: str, aliases: Mapping[str, Any], theirs: str, ours: T, default: T) -> T:
     if theirs not in aliases:
         return ours
@@ -94,8 +123,8 @@ def _chosen(name: str, aliases: Mapping[str, Any], theirs: str, ours: T, default
 
 def _check_names(name: str, aliases: Mapping[str, Any], known: tuple[str, ...]) -> None:
     for given, value in aliases.items():
-        if given == "out" and value is not None:
-            raise ArgumentError(f"{name}: out is not taken; the result is a new tensor")
+        if given == "out":
+            check_out(name, value)
         if given == "dtype" and value is not None:
             raise ArgumentError(f"{name}: dtype is not taken; cast with .to({value}) instead")
         if given not in (*known, "out", "dtype"):

@@ -8,7 +8,7 @@ import numpy as np
 
 from rumus._backends.table import comparison, dtypes_of
 from rumus._core.base import TensorBase, TensorT
-from rumus._core.dtypes import bool_, extremes, is_float
+from rumus._core.dtypes import extremes, is_float
 from rumus._core.errors import ArgumentError, DTypeError
 
 from ._matrix import matmul
@@ -63,6 +63,24 @@ class Arithmetic(TensorBase[TensorT]):
     def __rpow__(self, other: Operand) -> TensorT:
         return self._reflected("pow", other)
 
+    def __floordiv__(self, other: Operand) -> TensorT:
+        return self._binary("floor_divide", other)
+
+    def __rfloordiv__(self, other: Operand) -> TensorT:
+        return self._reflected("floor_divide", other)
+
+    def __mod__(self, other: Operand) -> TensorT:
+        return self._binary("remainder", other)
+
+    def __rmod__(self, other: Operand) -> TensorT:
+        return self._reflected("remainder", other)
+
+    def __divmod__(self, other: Operand) -> tuple[TensorT, TensorT]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Operand) -> tuple[TensorT, TensorT]:
+        return other // self, other % self
+
     def __matmul__(self, other: Operand) -> TensorT:
         return matmul(self, operand(self, other))
 
@@ -71,6 +89,9 @@ class Arithmetic(TensorBase[TensorT]):
 
     def __neg__(self) -> TensorT:
         return apply("neg", self)
+
+    def __pos__(self) -> TensorT:
+        return self  # type: ignore[return-value]
 
     def __abs__(self) -> TensorT:
         return apply("abs", self)
@@ -94,19 +115,37 @@ class Arithmetic(TensorBase[TensorT]):
         return self._compared("ge", other)
 
     def __invert__(self) -> TensorT:
-        return self._logical("logical_not", "~")
+        return self._bits("not", "~")
 
     def __and__(self, other: Operand) -> TensorT:
-        return self._logical("logical_and", "&", other)
+        return self._bits("and", "&", other)
 
     def __rand__(self, other: Operand) -> TensorT:
-        return self._logical("logical_and", "&", other)
+        return self._bits("and", "&", other)
 
     def __or__(self, other: Operand) -> TensorT:
-        return self._logical("logical_or", "|", other)
+        return self._bits("or", "|", other)
 
     def __ror__(self, other: Operand) -> TensorT:
-        return self._logical("logical_or", "|", other)
+        return self._bits("or", "|", other)
+
+    def __xor__(self, other: Operand) -> TensorT:
+        return self._bits("xor", "^", other)
+
+    def __rxor__(self, other: Operand) -> TensorT:
+        return self._bits("xor", "^", other)
+
+    def __lshift__(self, other: Operand) -> TensorT:
+        return self._shifted("left_shift", "<<", self, other)
+
+    def __rlshift__(self, other: Operand) -> TensorT:
+        return self._shifted("left_shift", "<<", other, self)
+
+    def __rshift__(self, other: Operand) -> TensorT:
+        return self._shifted("right_shift", ">>", self, other)
+
+    def __rrshift__(self, other: Operand) -> TensorT:
+        return self._shifted("right_shift", ">>", other, self)
 
     __hash__ = object.__hash__
 
@@ -123,13 +162,29 @@ class Arithmetic(TensorBase[TensorT]):
             op, value = comparison(op, self.dtype, value)
         return apply(op, self, value)
 
-    def _logical(self, op: str, sign: str, *others: Operand) -> TensorT:
-        operands = [self, *(operand(self, other) for other in others)]
-        for x in operands:
-            dtype = x.dtype if isinstance(x, TensorBase) else type(x).__name__
-            if dtype != bool_ and not isinstance(x, bool):
-                raise DTypeError(f"{sign} takes bools, not {dtype}; compare first, as in a != 0")
+    def _bits(self, op: str, sign: str, *others: Operand) -> TensorT:
+        """Of bools a logical row, of integers one of their bits."""
+        operands, integers = self._whole(sign, self, *others)
+        return Elementwise(f"{'bitwise' if integers else 'logical'}_{op}")(*operands)
+
+    def _shifted(self, op: str, sign: str, a: Operand, b: Operand) -> TensorT:
+        operands, integers = self._whole(sign, a, b)
+        if not integers:
+            raise DTypeError(f"{sign} takes integers, not bools")
         return Elementwise(op)(*operands)
+
+    def _whole(self, sign: str, *given: Operand) -> tuple[list[TensorBase[TensorT] | float], bool]:
+        """Operands without floats, and whether one is an integer."""
+        operands = [operand(self, x) for x in given]
+        integers = False
+        for x in operands:
+            dtype = x.dtype if isinstance(x, TensorBase) else np.dtype(type(x))
+            if dtype.kind == "f":
+                raise DTypeError(
+                    f"{sign} takes bools or integers, not {dtype}; compare first, as in a != 0"
+                )
+            integers = integers or dtype.kind != "b"
+        return operands, integers
 
     def _reflected(self, op: str, other: Any) -> TensorT:
         if not is_operand(other):
@@ -230,20 +285,24 @@ class Arithmetic(TensorBase[TensorT]):
         """``log(1 + exp(a))``, without overflow."""
         return apply("softplus", self)
 
-    def clamp(self, min: float | None = None, max: float | None = None) -> TensorT:
-        """Each element moved into ``[min, max]``; NaN stays NaN.
+    def clamp(self, min: Operand | None = None, max: Operand | None = None) -> TensorT:
+        """Each element moved into ``[min, max]``, numbers or tensors; NaN stays NaN.
 
         The whole gradient flows where an element was not moved, at the bounds and for NaN too.
 
         Raises:
-            ArgumentError: Both bounds are missing, or ``min`` is above ``max``.
+            ArgumentError: Both bounds are missing, or the number ``min`` is above ``max``.
         """
         if min is None and max is None:
             raise ArgumentError("clamp needs min, max or both")
-        if min is not None and max is not None and min > max:
+        numbers = isinstance(min, (int, float)) and isinstance(max, (int, float))
+        if numbers and min > max:  # type: ignore[operator]
             raise ArgumentError(f"clamp: min {min} is above max {max}")
         given = [operand(self, bound) for bound in (min, max) if bound is not None]
         kinds = [bound.dtype if isinstance(bound, TensorBase) else type(bound) for bound in given]
+        if any(isinstance(bound, TensorBase) for bound in given):
+            above = self if min is None else apply("maximum", self, min)
+            return above if max is None else apply("minimum", above, max)  # type: ignore[return-value]
         lowest, highest = extremes(dtypes_of("clamp", [self.dtype, *kinds])[0])
         return apply("clamp", self, lowest if min is None else min, highest if max is None else max)
 

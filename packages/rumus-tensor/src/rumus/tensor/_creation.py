@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rumus._backends.generator import default_generator
+from rumus._backends.generator import Generator, default_generator
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
 from rumus._core.devices import CPU, Device
 from rumus._core.dtypes import bool_, check_dtype, check_scalar, float32, int32
-from rumus._core.shapes import shape_of
+from rumus._core.errors import ArgumentError
+from rumus._core.shapes import Shape, shape_of
 
 from ._tensor import Tensor
 
@@ -36,7 +37,7 @@ def from_numpy(array: npt.NDArray[Any], device: Device | str = CPU) -> Tensor:
 
 def full(
     shape: ShapeLike,
-    value: float | int | bool,
+    fill_value: float | int | bool,
     dtype: npt.DTypeLike | None = None,
     device: Device | str = CPU,
 ) -> Tensor:
@@ -47,35 +48,78 @@ def full(
         ArgumentError: The value does not fit the dtype.
     """
     if dtype is None:
-        dtype = bool_ if isinstance(value, bool) else int32 if isinstance(value, int) else float32
-    checked = check_dtype(np.dtype(dtype))
-    check_scalar("full", value, checked)
+        dtype = float32
+        if isinstance(fill_value, int):
+            dtype = bool_ if isinstance(fill_value, bool) else int32
+    return _filled("full", shape_of("full", shape), fill_value, dtype, device)
+
+
+def zeros(
+    *shape: ShapeLike, dtype: npt.DTypeLike | None = None, device: Device | str = CPU
+) -> Tensor:
+    """A tensor of zeros, float32 by default: ``zeros(2, 3)`` or ``zeros((2, 3))``."""
+    return _filled("zeros", _lengths("zeros", shape), 0, dtype, device)
+
+
+def ones(
+    *shape: ShapeLike, dtype: npt.DTypeLike | None = None, device: Device | str = CPU
+) -> Tensor:
+    """A tensor of ones, float32 by default: ``ones(2, 3)`` or ``ones((2, 3))``."""
+    return _filled("ones", _lengths("ones", shape), 1, dtype, device)
+
+
+def empty(
+    *shape: ShapeLike, dtype: npt.DTypeLike | None = None, device: Device | str = CPU
+) -> Tensor:
+    """A tensor to be written to; zeros, as memory of others is never shown."""
+    return _filled("empty", _lengths("empty", shape), 0, dtype, device)
+
+
+def rand(
+    *shape: ShapeLike, device: Device | str = CPU, generator: Generator | None = None
+) -> Tensor:
+    """Uniform numbers in [0, 1), float32: ``rand(2, 3)`` or ``rand((2, 3))``.
+
+    The same on every device after ``manual_seed``.
+    """
+    return _drawn("uniform", _lengths("rand", shape), device, generator)
+
+
+def randn(
+    *shape: ShapeLike, device: Device | str = CPU, generator: Generator | None = None
+) -> Tensor:
+    """Numbers of the standard normal distribution, float32; as :func:`rand`."""
+    return _drawn("normal", _lengths("randn", shape), device, generator)
+
+
+def _drawn(kind: str, shape: Shape, device: Device | str, generator: Generator | None) -> Tensor:
     device = Device(device)
-    lengths = shape_of("a new tensor", shape)
-    return Tensor._wrap(backend_of(device).full(lengths, value, checked), device)
+    return Tensor._wrap(
+        backend_of(device).random(kind, shape, generator or default_generator), device
+    )
 
 
-def zeros(shape: ShapeLike, dtype: npt.DTypeLike = float32, device: Device | str = CPU) -> Tensor:
-    """A tensor of zeros."""
-    return full(shape, 0, dtype, device)
-
-
-def ones(shape: ShapeLike, dtype: npt.DTypeLike = float32, device: Device | str = CPU) -> Tensor:
-    """A tensor of ones."""
-    return full(shape, 1, dtype, device)
-
-
-def rand(shape: ShapeLike, device: Device | str = CPU) -> Tensor:
-    """Uniform numbers in [0, 1), float32; the same on every device after ``manual_seed``."""
-    return _drawn("uniform", shape, device)
-
-
-def randn(shape: ShapeLike, device: Device | str = CPU) -> Tensor:
-    """Numbers of the standard normal distribution, float32."""
-    return _drawn("normal", shape, device)
-
-
-def _drawn(kind: str, shape: ShapeLike, device: Device | str) -> Tensor:
+def _filled(
+    name: str,
+    shape: Shape,
+    value: float | int | bool,
+    dtype: npt.DTypeLike | None,
+    device: Device | str,
+) -> Tensor:
+    checked = check_dtype(float32 if dtype is None else np.dtype(dtype))
+    check_scalar(name, value, checked)
     device = Device(device)
-    lengths = shape_of("a new tensor", shape)
-    return Tensor._wrap(backend_of(device).random(kind, lengths, default_generator), device)
+    return Tensor._wrap(backend_of(device).full(shape, value, checked), device)
+
+
+def _lengths(name: str, shape: Sequence[Any]) -> Shape:
+    """The shape of ``f(2, 3)`` and of ``f((2, 3))``."""
+    if len(shape) == 1:
+        return shape_of(name, shape[0])
+    for value in shape:
+        if isinstance(value, (np.dtype, type, str, Device)):
+            raise ArgumentError(
+                f"{name}: {value!r} is no length; dtype and device are given by name, as in "
+                f"{name}(2, 3, dtype=float32, device='cpu')"
+            )
+    return shape_of(name, shape)

@@ -88,22 +88,6 @@ def where(condition: Any, a: Operand | None = None, b: Operand | None = None) ->
     return Elementwise("where")(condition, operand(condition, a), operand(condition, b))
 
 
-def maximum(a: TensorBase[TensorT], b: Operand) -> TensorT:
-    """The larger of two elements, NaN if one is.
-
-    Equal ones share the gradient; where one is NaN, both get it whole.
-    """
-    return Elementwise("maximum")(a, operand(a, b))
-
-
-def minimum(a: TensorBase[TensorT], b: Operand) -> TensorT:
-    """The smaller of two elements, NaN if one is.
-
-    Equal ones share the gradient; where one is NaN, both get it whole.
-    """
-    return Elementwise("minimum")(a, operand(a, b))
-
-
 def _check_tensors(name: str, tensors: Sequence[TensorBase]) -> None:
     if not tensors:
         raise ArgumentError(f"{name} needs at least one tensor")

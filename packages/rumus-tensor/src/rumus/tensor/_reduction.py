@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+import numpy as np
+import numpy.typing as npt
 
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase, TensorT
-from rumus._core.dtypes import float16, float32, is_float
+from rumus._core.dtypes import check_dtype, float32, is_float
 from rumus._core.errors import ArgumentError
 from rumus._core.shapes import Axes, axes_of, axis_of
 
+from ._aliases import (
+    Aliases,
+    MomentAliases,
+    axis_alias,
+    moment_aliases,
+    reduction_aliases,
+    refuse_dim,
+)
 from ._matrix import transpose
 from ._operand import apply
 from ._ops.movement import Cast, Reshape
@@ -23,64 +35,106 @@ class Reduction(TensorBase[TensorT]):
 
     __slots__ = ()
 
-    def sum(self, axis: Axes = None, keepdims: bool = False) -> TensorT:
-        """The sum over axes; all of them by default. Integers and bools add up to int32."""
-        return Reduce("sum", axes_of("sum", axis, self.ndim), keepdims)(self)
+    def sum(
+        self,
+        axis: Axes = None,
+        keepdims: bool = False,
+        dtype: npt.DTypeLike | None = None,
+        **aliases: Unpack[Aliases],
+    ) -> TensorT:
+        """The sum over axes; all of them by default. Integers and bools add up to int32.
 
-    def mean(self, axis: Axes = None, keepdims: bool = False) -> TensorT:
+        Args:
+            axis: One axis or several, ``dim`` too.
+            keepdims: Keep the axes with length 1, ``keepdim`` too.
+            dtype: The dtype of the result, in which the elements are added.
+        """
+        if aliases:
+            axis, keepdims = reduction_aliases("sum", aliases, axis, keepdims)
+        reduction = Reduce("sum", axes_of("sum", axis, self.ndim), keepdims)
+        return reduction(self) if dtype is None else self._reduced_in(dtype, reduction)
+
+    def prod(
+        self,
+        axis: Axes = None,
+        keepdims: bool = False,
+        dtype: npt.DTypeLike | None = None,
+        **aliases: Unpack[Aliases],
+    ) -> TensorT:
+        """The product over axes, as :meth:`sum`; of integers int32, which wraps around."""
+        if aliases:
+            axis, keepdims = reduction_aliases("prod", aliases, axis, keepdims)
+        reduction = Reduce("prod", axes_of("prod", axis, self.ndim), keepdims)
+        return reduction(self) if dtype is None else self._reduced_in(dtype, reduction)
+
+    def mean(
+        self, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[MomentAliases]
+    ) -> TensorT:
         """The mean over axes, in floats; all of them by default. NaN where there is nothing."""
+        if aliases:
+            axis, keepdims, _ = moment_aliases("mean", aliases, axis, keepdims, 0)
         axes = axes_of("mean", axis, self.ndim)
         return Reduce("mean", axes, keepdims)(self._in_floats())
 
-    def var(self, axis: Axes = None, keepdims: bool = False, correction: int = 0) -> TensorT:
-        """The variance over axes: squared distances from the mean over ``n - correction``.
-
-        Computed in float32; of float16 it is rounded once, at the end.
-        """
-        axes = axes_of("var", axis, self.ndim)
-        values = self if self.dtype == float32 else Cast(float32)(self)
-        distances = apply("squared_difference", values, Reduce("mean", axes, True)(values))
-        n = math.prod(self.shape[k] for k in axes)
-        result: Any
-        if correction == 0:
-            result = Reduce("mean", axes, keepdims)(distances)
-        else:
-            scale = 1.0 / (n - correction) if n > correction else math.nan
-            result = Reduce("sum", axes, keepdims)(distances) * scale
-        if self.dtype == float16:
-            result = Cast(float16)(result)
-        variance: TensorT = result
-        return variance
-
-    def max(self, axis: Axes = None, keepdims: bool = False) -> TensorT:
+    def max(self, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[Aliases]) -> TensorT:
         """The largest element over axes; NaN wins. Equal ones, or the NaNs, share the gradient.
 
         Raises:
-            ArgumentError: There are no elements to choose from.
+            ArgumentError: There are no elements to choose from, or ``dim`` is given: PyTorch's
+                function would give positions too.
         """
+        if aliases:
+            refuse_dim("max", aliases, "argmax")
         return self._extreme("max", axis, keepdims)
 
-    def min(self, axis: Axes = None, keepdims: bool = False) -> TensorT:
-        """The smallest element over axes; NaN wins. Equal ones, or the NaNs, share the gradient.
-
-        Raises:
-            ArgumentError: There are no elements to choose from.
-        """
+    def min(self, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[Aliases]) -> TensorT:
+        """The smallest element over axes; as :meth:`max`."""
+        if aliases:
+            refuse_dim("min", aliases, "argmin")
         return self._extreme("min", axis, keepdims)
 
-    def all(self, axis: Axes = None, keepdims: bool = False) -> TensorT:
+    def amax(
+        self, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[Aliases]
+    ) -> TensorT:
+        """The largest element over axes, as :meth:`max`; ``dim`` is taken."""
+        if aliases:
+            axis, keepdims = reduction_aliases("amax", aliases, axis, keepdims)
+        return self._extreme("max", axis, keepdims)
+
+    def amin(
+        self, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[Aliases]
+    ) -> TensorT:
+        """The smallest element over axes, as :meth:`min`; ``dim`` is taken."""
+        if aliases:
+            axis, keepdims = reduction_aliases("amin", aliases, axis, keepdims)
+        return self._extreme("min", axis, keepdims)
+
+    def all(self, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[Aliases]) -> TensorT:
         """Whether every element over axes is true (not zero)."""
-        zeros = Reduce("sum", axes_of("all", axis, self.ndim), keepdims)(apply("eq", self, 0))
-        answer: TensorT = apply("eq", zeros, 0)
+        if aliases:
+            axis, keepdims = reduction_aliases("all", aliases, axis, keepdims)
+        answer: TensorT = apply("eq", self._counted("all", "eq", axis, keepdims), 0)
         return answer
 
-    def any(self, axis: Axes = None, keepdims: bool = False) -> TensorT:
+    def any(self, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[Aliases]) -> TensorT:
         """Whether an element over axes is true (not zero)."""
-        others = Reduce("sum", axes_of("any", axis, self.ndim), keepdims)(apply("ne", self, 0))
-        answer: TensorT = apply("gt", others, 0)
+        if aliases:
+            axis, keepdims = reduction_aliases("any", aliases, axis, keepdims)
+        answer: TensorT = apply("ne", self._counted("any", "ne", axis, keepdims), 0)
         return answer
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> TensorT:
+    def count_nonzero(
+        self, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[Aliases]
+    ) -> TensorT:
+        """How many elements over axes are not zero, int32."""
+        if aliases:
+            axis, keepdims = reduction_aliases("count_nonzero", aliases, axis, keepdims)
+        number: TensorT = self._counted("count_nonzero", "ne", axis, keepdims)
+        return number
+
+    def argmax(
+        self, axis: int | None = None, keepdims: bool = False, **aliases: Unpack[Aliases]
+    ) -> TensorT:
         """The position of the first largest element along an axis, int32.
 
         Without an axis, among all elements in row-major order.
@@ -88,31 +142,46 @@ class Reduction(TensorBase[TensorT]):
         Raises:
             ArgumentError: There are no elements to choose from.
         """
-        return self._position("argmax", axis, keepdims)
+        return self._position("argmax", axis, keepdims, aliases)
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> TensorT:
+    def argmin(
+        self, axis: int | None = None, keepdims: bool = False, **aliases: Unpack[Aliases]
+    ) -> TensorT:
         """The position of the first smallest element; as :meth:`argmax`."""
-        return self._position("argmin", axis, keepdims)
+        return self._position("argmin", axis, keepdims, aliases)
 
-    def softmax(self, axis: int = -1) -> TensorT:
+    def softmax(self, axis: int = -1, **aliases: Unpack[Aliases]) -> TensorT:
         """``exp(a)`` over its sum along an axis."""
-        return self._softmax("softmax", axis, log=False)
+        return self._softmax("softmax", axis, aliases, log=False)
 
-    def log_softmax(self, axis: int = -1) -> TensorT:
+    def log_softmax(self, axis: int = -1, **aliases: Unpack[Aliases]) -> TensorT:
         """The logarithm of :meth:`softmax`, without overflow or loss of precision."""
-        return self._softmax("log_softmax", axis, log=True)
+        return self._softmax("log_softmax", axis, aliases, log=True)
 
     def _in_floats(self) -> TensorBase[TensorT]:
         if is_float(self.dtype):
             return self
         return Cast(float32)(self)
 
+    def _reduced_in(self, dtype: npt.DTypeLike, reduction: Reduce) -> TensorT:
+        target = check_dtype(np.dtype(dtype))
+        result: TensorT = reduction(self if target == self.dtype else Cast(target)(self))
+        return result if result.dtype == target else Cast(target)(result)
+
+    def _counted(self, name: str, test: str, axis: Axes, keepdims: bool) -> Any:
+        axes = axes_of(name, axis, self.ndim)
+        return Reduce("sum", axes, keepdims)(apply(test, self, 0))
+
     def _extreme(self, op: str, axis: Axes, keepdims: bool) -> TensorT:
         axes = axes_of(op, axis, self.ndim)
         _check_choice(op, self.shape, axes)
         return Reduce(op, axes, keepdims)(self)
 
-    def _position(self, op: str, axis: int | None, keepdims: bool) -> TensorT:
+    def _position(
+        self, op: str, axis: int | None, keepdims: bool, aliases: Mapping[str, Any]
+    ) -> TensorT:
+        if aliases:
+            axis, keepdims = reduction_aliases(op, aliases, axis, keepdims)
         flat = self.detach() if axis is not None else Reshape((self.size,))(self).detach()
         chosen = 0 if axis is None else axis_of(op, axis, self.ndim)
         _check_choice(op, flat.shape, (chosen,))
@@ -125,7 +194,9 @@ class Reduction(TensorBase[TensorT]):
         whole: TensorT = Reshape(tuple(kept))(result)
         return whole
 
-    def _softmax(self, name: str, axis: int, log: bool) -> TensorT:
+    def _softmax(self, name: str, axis: int, aliases: Mapping[str, Any], log: bool) -> TensorT:
+        if aliases:
+            axis = axis_alias(name, aliases, axis, -1)
         axis = axis_of(name, axis, self.ndim)
         last = self.ndim - 1
         values = self._in_floats()

@@ -92,6 +92,11 @@ class Shaping(TensorBase[TensorT]):
         """All axes in reverse order."""
         return Permute(tuple(reversed(range(self.ndim))))(self)
 
+    @property
+    def mT(self) -> TensorT:  # noqa: N802  as in numpy
+        """The last two axes swapped."""
+        return self.transpose()
+
     def expand(self, *shape: int | Sequence[int]) -> TensorT:
         """Broadcast to a shape by numpy's rules.
 

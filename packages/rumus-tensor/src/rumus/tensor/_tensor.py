@@ -12,7 +12,6 @@ from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
 from rumus._core.devices import CPU, Device
 from rumus._core.dtypes import check_dtype
-from rumus._core.errors import ArgumentError
 from rumus._core.host import as_host_array
 from rumus._core.versions import Version
 from rumus.autograd._backward import backward
@@ -23,17 +22,25 @@ from rumus.autograd._store import GradientStore
 from ._arithmetic import Arithmetic
 from ._choosing import Choosing
 from ._drawing import Drawing
+from ._exchange import Exchange
+from ._functions import Functions
 from ._indexing import Indexing
+from ._numbers import Numbers
 from ._ops.movement import Cast, Move
 from ._ordering import Ordering
 from ._recording import Recorder, recorder
 from ._reduction import Reduction
 from ._shaping import Shaping
+from ._statistics import Statistics
 
 
 class Tensor(
     Arithmetic["Tensor"],
+    Functions["Tensor"],
+    Numbers["Tensor"],
+    Exchange["Tensor"],
     Reduction["Tensor"],
+    Statistics["Tensor"],
     Shaping["Tensor"],
     Indexing["Tensor"],
     Ordering["Tensor"],
@@ -119,16 +126,6 @@ class Tensor(
         """
         return backend_of(self._device).to_host(self.array)
 
-    def item(self) -> Any:
-        """The number of a tensor of one element, as a Python float, int or bool.
-
-        Raises:
-            ArgumentError: There are several elements, or none.
-        """
-        if self.size != 1:
-            raise ArgumentError(f"item() needs one element; this tensor has shape {self.shape}")
-        return self.numpy().item()
-
     def tolist(self) -> Any:
         """The numbers as nested lists."""
         return self.numpy().tolist()
@@ -146,20 +143,6 @@ class Tensor(
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.numpy(), None, str(self._device))
-
-    def __bool__(self) -> bool:
-        if self.size != 1:
-            raise ArgumentError(
-                f"a tensor of shape {self.shape} is neither true nor false; "
-                "reduce it first, as in (a == b).all()"
-            )
-        return bool(self.item())
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
 
     def __len__(self) -> int:
         if not self.shape:

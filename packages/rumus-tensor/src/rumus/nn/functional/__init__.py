@@ -7,13 +7,16 @@ from ._losses import (
     l1_loss,
     mse_loss,
 )
+from ._similarity import cosine_similarity, normalize
 
 __all__ = [
     "binary_cross_entropy_with_logits",
+    "cosine_similarity",
     "cross_entropy_loss",
     "embedding",
     "embedding_bag",
     "l1_loss",
     "mse_loss",
+    "normalize",
     "one_hot",
 ]

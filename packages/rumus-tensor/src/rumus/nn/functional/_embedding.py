@@ -233,7 +233,7 @@ def _reduced_bags(
     if mode == "sum":
         table = rows if kept is None else where(kept, rows, 0.0)
         return _summed(table, bag_of, bags).to(rows.dtype)
-    counted = ones((count, 1), float32, rows.device) if kept is None else kept.to(float32)
+    counted = ones(count, 1, device=rows.device) if kept is None else kept.to(float32)
     counts = _summed(counted, bag_of, bags)
     if mode == "max":
         return _largest(rows if kept is None else where(kept, rows, -inf), counts, bag_of, bags)

@@ -1,0 +1,52 @@
+"""Lengths and angles of vectors."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from rumus.tensor._aliases import Aliases, axis_alias
+from rumus.tensor._tensor import Tensor
+
+
+def normalize(
+    x: Tensor, p: float = 2.0, axis: int = 1, eps: float = 1e-12, **aliases: Unpack[Aliases]
+) -> Tensor:
+    """Vectors along an axis over their length, or over ``eps`` where they are shorter.
+
+    Args:
+        x: A tensor of any shape.
+        p: The order of the norm.
+        axis: Along which the vectors lie, ``dim`` too.
+        eps: The least length.
+
+    Returns:
+        A tensor of the shape of ``x``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> normalize(tensor([[3.0, 4.0], [0.0, 0.0]])).norm(axis=1).tolist()
+        [1.0, 0.0]
+    """
+    if aliases:
+        axis = axis_alias("normalize", aliases, axis, 1)
+    return x / x.norm(p, axis, keepdims=True).clamp(min=eps)
+
+
+def cosine_similarity(
+    x1: Tensor, x2: Tensor, axis: int = 1, eps: float = 1e-8, **aliases: Unpack[Aliases]
+) -> Tensor:
+    """The cosines of the angles between vectors along an axis.
+
+    Args:
+        x1: A tensor of any shape.
+        x2: A tensor whose shape broadcasts with that of ``x1``.
+        axis: Along which the vectors lie, ``dim`` too.
+        eps: The length that shorter vectors are taken to have.
+
+    Returns:
+        ``sum(x1 * x2) / (max(|x1|, eps) * max(|x2|, eps))``, without the axis.
+    """
+    if aliases:
+        axis = axis_alias("cosine_similarity", aliases, axis, 1)
+    lengths = [x.norm(2, axis, keepdims=True).clamp(min=eps) for x in (x1, x2)]
+    return ((x1 / lengths[0]) * (x2 / lengths[1])).sum(axis)
