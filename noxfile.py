@@ -42,6 +42,7 @@ OLDEST, NEWEST = SERVING[0], SERVING[-1]
 EDITABLE_TOOLS = ("hatchling>=1.27", "editables")
 BUILD_TOOLS = ("hatchling>=1.27", "build", "twine")
 TEST_TOOLS = ("pytest>=8", "hypothesis>=6.100", "google-crc32c>=1.7")  # a second checksum
+ARRAY_API_TOOLS = ("pytest>=8", "hypothesis>=6.151", "ndindex>=1.8", "pytest-json-report")
 MYPY = "mypy==2.4.*"
 RUFF = "ruff==0.17.*"
 LINTER = "import-linter==2.17.*"  # holds the floors that .importlinter draws
@@ -129,6 +130,15 @@ def parity(session: nox.Session) -> None:
     """Compare losses, gradients and optimizer trajectories with PyTorch (a large download)."""
     install_tree(session, *TEST_TOOLS, "torch==2.13.0")
     run_pytest(session, "tests/parity")
+
+
+@nox.session(name="array-api", python=OLDEST)
+def array_api(session: nox.Session) -> None:
+    """Run the array API's own tests, from a checkout with its submodule: `-- FOLDER [options]`."""
+    if not session.posargs:
+        session.error("where are they? `nox -s array-api -- FOLDER`, of data-apis/array-api-tests")
+    install_tree(session, *ARRAY_API_TOOLS)
+    session.run("python", "tests/array_api/run.py", *session.posargs)
 
 
 # Sessions for a release
