@@ -51,7 +51,7 @@ class RecurrentCell(Module):
         return [sums[:, k * size : (k + 1) * size] for k in range(self.gates)]
 
     def _zeros(self, x: Tensor) -> Tensor:
-        return zeros((x.shape[0], self.hidden_size), x.dtype, x.device)
+        return zeros(x.shape[0], self.hidden_size, dtype=x.dtype, device=x.device)
 
     def extra_repr(self) -> str:
         """The sizes."""

@@ -190,6 +190,7 @@ from ._products import (
     vdot,
     vecdot,
 )
+from ._quantiles import quantile
 from ._random import bernoulli, exponential, normal, randint, randperm, trunc_normal, uniform
 from ._scanning import cummax, cummin, cumprod, cumsum, logcumsumexp
 from ._scatter_reduce import scatter_reduce
@@ -381,6 +382,7 @@ __all__ = [
     "pow",
     "prod",
     "put_along_axis",
+    "quantile",
     "rand",
     "rand_like",
     "randint",
