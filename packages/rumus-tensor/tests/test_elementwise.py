@@ -154,7 +154,7 @@ ORACLE = {
     "binary_cross_entropy_backward": lambda g, a, t: g * (sigmoid(a) - t),
     "binary_cross_entropy_target_backward": lambda g, a: -g * a,
 }
-BITS = [op for op in KINDS if op.startswith("bitwise") or op.endswith("_shift")]
+BITS = [op for op, kind in KINDS.items() if kind == "bits"]
 ROWS = [op for op in KINDS if op != "cast" and op not in BITS]
 SCALARS = {
     "isclose": (0.1, 0.2),
