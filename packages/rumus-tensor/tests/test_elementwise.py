@@ -176,7 +176,7 @@ ORACLE = {
     "prelu_backward": lambda g, a: np.where(a > 0, 0, g * a),
     "normalize": lambda a, mean, scale, weight, bias: (a - mean) * scale * weight + bias,
 }
-BITS = [op for op in KINDS if op.startswith("bitwise") or op.endswith("_shift")]
+BITS = [op for op, kind in KINDS.items() if kind == "bits"]
 ROWS = [op for op in KINDS if op != "cast" and op not in BITS]
 SCALARS = {
     "isclose": (0.1, 0.2),

@@ -14,12 +14,13 @@ from rumus.tensor import (
     float16,
     float32,
     int32,
+    quantile,
     tensor,
     uint8,
     zeros,
 )
 
-inf = math.inf
+inf, nan = math.inf, math.nan
 
 KINDS = {"any": np.bool_, "all": np.bool_, "argmax": np.int32}
 AXES = [None, 0, 1, 2, -1, (0, 2), (0, 1), (1, 2), (), (0, 1, 2)]
@@ -353,3 +354,27 @@ def test_what_pytorch_means_otherwise_is_refused(device):
         t.mean(dtype=float16)
     with pytest.raises(ArgumentError, match="the order is a number"):
         t.norm("fro")
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, (0, 2)], ids=str)
+@pytest.mark.parametrize("q", [0.0, 0.3, 0.5, 1.0, (0.25, 0.9)], ids=str)
+def test_quantiles_equal_numpys(q, axis, device):
+    a = normal(3, 4, 5)
+    t = tensor(a, device=device)
+    for keepdims in (False, True):
+        wanted = np.quantile(a.astype(np.float64), q, axis, keepdims=keepdims)
+        actual = quantile(t, q, axis, keepdims)
+        assert actual.shape == wanted.shape
+        np.testing.assert_allclose(actual.numpy(), wanted, rtol=1e-6, atol=1e-7)
+
+
+def test_quantiles_know_nan_infinities_and_integers(device):
+    t = tensor([[1.0, nan, 2.0], [-inf, 3.0, inf]], device=device)
+    np.testing.assert_array_equal(t.quantile(0.5, dim=1).numpy(), [nan, 3])
+    assert quantile(tensor([1, 2], device=device), 0.5).item() == 1.5
+    p = Parameter(tensor([3.0, 1.0, 2.0], device=device))
+    assert quantile(p, 0.25).backward().get(p.id).tolist() == [0, 0.5, 0.5]
+    with pytest.raises(ArgumentError, match="is no number from 0 to 1"):
+        quantile(t, 1.5)
+    with pytest.raises(ArgumentError, match="leaves nothing to choose from"):
+        quantile(zeros(0, device=device), 0.5)

@@ -5,6 +5,7 @@ one expression a row. The kinds say in which dtype a row computes and in which i
 
 ``number``   the common dtype of the arguments, bool lifted to int32; the answer has the same
 ``same``     the common dtype, bool kept
+``bits``     as ``number``, of integers and bools alone
 ``float``    the common dtype, lifted to float32 unless it is a float already
 ``compare``  computed in the common dtype, the answer is bool
 ``test``     the same with one argument (NaN and infinity exist in floats alone)
@@ -81,12 +82,12 @@ KINDS: dict[str, str] = {
     "nan_to_num": "float",  # (a, x, y, z): x for NaN, y for infinity, z for -infinity
     "lerp": "float",  # (a, b, w): a + w * (b - a)
     # Bits of integers; a shift by 32 or more leaves nothing but the sign
-    "bitwise_and": "same",
-    "bitwise_or": "same",
-    "bitwise_xor": "same",
-    "bitwise_not": "same",
-    "left_shift": "same",
-    "right_shift": "same",
+    "bitwise_and": "bits",
+    "bitwise_or": "bits",
+    "bitwise_xor": "bits",
+    "bitwise_not": "bits",
+    "left_shift": "bits",
+    "right_shift": "bits",
     # Activations
     "tanh": "float",
     "sigmoid": "float",  # 1 / (1 + exp(-a)), without overflow
@@ -211,7 +212,7 @@ def dtypes_of(op: str, kinds: Sequence[DType | type]) -> tuple[DType, DType]:
 def _dtypes_of(op: str, kinds: tuple[DType | type, ...]) -> tuple[DType, DType]:
     kind = KINDS[op]
     common = common_dtype(kinds[1:] if kind == "where" else kinds)
-    if kind == "number" and common == bool_:
+    if kind in ("number", "bits") and common == bool_:
         common = int32
     elif kind == "float" and not is_float(common):
         common = float32

@@ -105,7 +105,7 @@ class _Averaging(Layer):
         if track_running_stats:
             self.register_buffer("running_mean", zeros((num_features,), device=device))
             self.register_buffer("running_var", ones((num_features,), device=device))
-            self.register_buffer("num_batches_tracked", zeros((), int32, device=device))
+            self.register_buffer("num_batches_tracked", zeros((), dtype=int32, device=device))
 
     def _check(self, x: Tensor) -> None:
         _check_channels(self, x, self.num_features)

@@ -32,32 +32,11 @@ from rumus.autograd._arena import Arena, Slot, pack
 
 from .__about__ import __version__
 from ._counting import bincount, bucketize, histogram, nonzero, searchsorted
-from ._creation import (
-    empty,
-    from_numpy,
-    full,
-    ones,
-    rand,
-    randn,
-    tensor,
-    zeros,
-)
-from ._diagonals import (
-    diag,
-    diagonal,
-    trace,
-    tril,
-    triu,
-)
+from ._creation import empty, from_numpy, full, ones, rand, randn, tensor, zeros
+from ._diagonals import diag, diagonal, trace, tril, triu
 from ._dlpack import from_dlpack
 from ._einsum import einsum
-from ._gathering import (
-    gather,
-    index_select,
-    masked_select,
-    take,
-    take_along_axis,
-)
+from ._gathering import gather, index_select, masked_select, take, take_along_axis
 from ._joining import cat, concat, stack, where
 from ._likes import empty_like, full_like, ones_like, rand_like, randn_like, zeros_like
 from ._matrix import matmul
@@ -176,20 +155,8 @@ from ._named import (
     var,
     var_mean,
 )
-from ._products import (
-    addmm,
-    baddbmm,
-    bmm,
-    dot,
-    inner,
-    kron,
-    mm,
-    mv,
-    outer,
-    tensordot,
-    vdot,
-    vecdot,
-)
+from ._products import addmm, baddbmm, bmm, dot, inner, kron, mm, mv, outer, tensordot, vdot, vecdot
+from ._quantiles import quantile
 from ._random import bernoulli, exponential, normal, randint, randperm, trunc_normal, uniform
 from ._scanning import cummax, cummin, cumprod, cumsum, logcumsumexp
 from ._scatter_reduce import scatter_reduce
@@ -205,12 +172,7 @@ from ._scattering import (
 )
 from ._sorting import ValuesAndIndices, argsort, kthvalue, median, sort, topk
 from ._spaced import arange, eye, linspace, logspace, tri
-from ._splitting import (
-    chunk,
-    split,
-    unbind,
-    unstack,
-)
+from ._splitting import chunk, split, unbind, unstack
 from ._tensor import Tensor
 from ._unique import unique, unique_all, unique_counts, unique_inverse, unique_values
 
@@ -381,6 +343,7 @@ __all__ = [
     "pow",
     "prod",
     "put_along_axis",
+    "quantile",
     "rand",
     "rand_like",
     "randint",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Unpack
 
 from rumus._core.base import TensorBase, TensorT
@@ -14,6 +15,7 @@ from ._aliases import Aliases, MomentAliases, moment_aliases, reduction_aliases
 from ._operand import apply
 from ._ops.movement import Cast, Reshape
 from ._ops.reduce import LogSumExp, Norm, Reduce
+from ._quantiles import quantile
 
 
 class Statistics(TensorBase[TensorT]):
@@ -106,6 +108,16 @@ class Statistics(TensorBase[TensorT]):
         if math.isinf(ord) and not all(self.shape[k] for k in axes):
             raise ArgumentError(f"norm: shape {self.shape} has no elements to choose from")
         return self._rounded(Norm(float(ord), axes, keepdims)(self._single()))
+
+    def quantile(
+        self,
+        q: float | Sequence[float],
+        axis: Axes = None,
+        keepdims: bool = False,
+        **aliases: Unpack[Aliases],
+    ) -> TensorT:
+        """See :func:`rumus.tensor.quantile`."""
+        return quantile(self, q, axis, keepdims, **aliases)
 
     def _moments(self, name: str, axis: Axes, keepdims: bool, correction: float) -> tuple[Any, Any]:
         """The variance, and the mean with all axes kept, in float32."""

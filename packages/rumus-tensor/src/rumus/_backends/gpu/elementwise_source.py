@@ -100,7 +100,7 @@ EXPRESSIONS: dict[str, str] = {
     "ge": "at_most_T(b, a)",
     "matches": "equal_T(a, b) | (is_nan_T(a) & is_nan_T(b))",
     "isclose": (
-        "equal_T(a, b) | (is_finite_f32(a) & is_finite_f32(b) & (abs(a - b) <= d + c * abs(b)))"
+        "equal_T(a, b) | (is_finite_T(a) & is_finite_T(b) & (abs(a - b) <= d + c * abs(b)))"
     ),
     "isnan": "is_nan_T(a)",
     "isinf": "is_infinite_T(a)",

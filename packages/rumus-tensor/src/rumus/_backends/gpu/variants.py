@@ -70,12 +70,13 @@ def arity(op: str) -> int:
     return len(set(re.findall(r"\b[abcde]\b", EXPRESSIONS[op])))
 
 
+_COMPUTED = {"float": ("float32",), "number": ("float32", "int32"), "bits": ("int32",)}
+"""The dtypes in which rows of a kind compute, where these are not all."""
+
+
 def _elementwise_rows() -> Iterator[tuple[str, Pipeline]]:
     for op, kind in KINDS.items():
-        floats_alone = kind == "float"
-        for dtype in ("float32",) if floats_alone else ("float32", "int32", "bool"):
-            if kind == "number" and dtype == "bool":
-                continue
+        for dtype in _COMPUTED.get(kind, ("float32", "int32", "bool")):
             count = arity(op)
             inputs = [Input(dtype, Mode.VECTOR)] * count
             answer = "bool" if kind in ("compare", "test", "logical") else dtype
