@@ -24,7 +24,7 @@ from .wgsl import (
     read_shader,
 )
 
-MANY = 1 << 19
+MANY = 1 << 22
 """Vectors that keep a large GPU busy although an invocation makes several."""
 MOST_EACH = 4
 
