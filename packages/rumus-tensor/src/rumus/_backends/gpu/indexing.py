@@ -13,7 +13,15 @@ from .elementwise import elementwise
 from .kernels import WORKGROUP, grid, kernel, plane
 from .movement import WIDE, assign, contiguous
 from .scan import selected
-from .segments import iota, is_few, line_sums, place_sums, segment_sums
+from .segments import (
+    iota,
+    is_few,
+    is_short,
+    line_sums,
+    place_sums,
+    segment_sums,
+    short_line_sums,
+)
 from .unroll import unroll
 from .wgsl import (
     REGISTER,
@@ -119,8 +127,12 @@ def sum_at(
         segment_sums(values, positions(index, length, name), length, out, skipped)
         return out
     steps = broadcast_steps(index)
-    whole = contiguous(GpuArray(index.storage, values.shape, steps, index.offset, int32))
+    whole = GpuArray(index.storage, values.shape, steps, index.offset, int32)
     column = as_column(contiguous(values))
+    if inner == 1 and is_short(length, count):
+        short_line_sums(column, whole, length, out, fault_code(name))
+        return out
+    whole = contiguous(whole)
     if inner == 1:
         keys = positions(as_column(whole), length, name)
         line_sums(column, as_rows(keys, outer, count), length, as_column(out))
