@@ -291,6 +291,23 @@ def test_scatter_reduce_of_integers_and_what_it_refuses(device):
         t.scatter_reduce(0, [0], 4, "prod")
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int32])
+@pytest.mark.parametrize(
+    ("lines", "count", "length"), [(300, 1, 9), (70, 33, 5), (3, 1000, 4000), (2, 3000, 7)]
+)
+def test_sums_along_lines_of_any_length(lines, count, length, dtype, device):
+    rng = np.random.default_rng(3)
+    index = np.minimum(rng.integers(-length, length, (lines, count)), 1)
+    source = rng.integers(-8, 8, (lines, count)).astype(dtype)
+    expected = np.zeros((lines, length))
+    np.add.at(expected, (np.arange(lines)[:, None], index), source.astype(np.float64))
+    target = zeros((lines, length), dtype, device)
+    sums = target.scatter_add(1, index, tensor(source, device=device))
+    np.testing.assert_array_equal(sums.numpy(), expected)
+    with pytest.raises(IndexRangeError, match=f"scatter_add: index {length} "):
+        target.scatter_add(1, np.maximum(index, length), 1).numpy()
+
+
 def test_nan_stays_with_its_position(device):
     source = tensor([np.nan, 1.0, np.inf], device=device)
     sums = zeros(4, device=device).index_add(0, [0, 1, 3], source)

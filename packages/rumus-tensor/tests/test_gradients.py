@@ -81,6 +81,13 @@ def put(a, b):
     return result
 
 
+def largest(a, b):
+    """Of each element and what goes to it."""
+    result = a.copy()
+    np.maximum.at(result, (np.arange(2)[:, None], LINES), b)
+    return result
+
+
 CASES = {
     "add": (lambda a, b: a + b, lambda a, b: a + b, [(3, 4), (4,)], False),
     "sub": (lambda a, b: a - b, lambda a, b: a - b, [(3, 1), (1, 4)], False),
@@ -420,6 +427,12 @@ CASES = {
     "values added at positions": (
         lambda a, b: a.index_add(1, [1, 0, 1], b).sin(),
         lambda a, b: np.sin(a + b @ np.eye(4)[[1, 0, 1]]),
+        [(2, 4), (2, 3)],
+        False,
+    ),
+    "the largest of positions": (
+        lambda a, b: a.scatter_reduce(1, LINES, b, "amax") ** 3,
+        lambda a, b: largest(a, b) ** 3,
         [(2, 4), (2, 3)],
         False,
     ),

@@ -13,7 +13,15 @@ from .elementwise import elementwise
 from .kernels import WORKGROUP, grid, kernel, plane
 from .movement import WIDE, assign, contiguous
 from .scan import selected
-from .segments import iota, is_few, line_sums, place_sums, segment_sums
+from .segments import (
+    iota,
+    is_few,
+    is_short,
+    line_sums,
+    place_sums,
+    segment_sums,
+    short_line_sums,
+)
 from .unroll import unroll
 from .wgsl import (
     REGISTER,
@@ -24,7 +32,7 @@ from .wgsl import (
     read_shader,
 )
 
-MANY = 1 << 19
+MANY = 1 << 22
 """Vectors that keep a large GPU busy although an invocation makes several."""
 MOST_EACH = 4
 
@@ -105,29 +113,36 @@ def sum_at(
     """See ``Backend.sum_at``."""
     outer, count, inner = values.shape
     dtype = float32 if is_float(values.dtype) else int32
-    if out is None or out.dtype != dtype:
-        out = empty((outer, length, inner), dtype, values.device_index)
+    place = out if out is not None and out.dtype == dtype else None
     skipped, is_line = -1 if skip is None else skip, index.shape[0] == index.shape[2] == 1
     if values.size and is_line and is_few(length, count):
-        place_sums(values, index, length, out, skipped, fault_code(name))
-        return out
-    zero = zeros((1,), dtype, out.device_index)
-    assign(out, GpuArray(zero.storage, out.shape, (0, 0, 0), 0, dtype))
-    if not values.size:
-        return out
-    if is_line:
-        segment_sums(values, positions(index, length, name), length, out, skipped)
-        return out
-    steps = broadcast_steps(index)
-    whole = contiguous(GpuArray(index.storage, values.shape, steps, index.offset, int32))
+        sums = place or empty((outer, length, inner), dtype, values.device_index)
+        place_sums(values, index, length, sums, skipped, fault_code(name))
+        return sums
+    sums = zeros((outer, length, inner), dtype, values.device_index) if place is None else place
+    if place is not None:
+        zero = zeros((1,), dtype, place.device_index)
+        assign(place, GpuArray(zero.storage, place.shape, (0, 0, 0), 0, dtype))
+    if values.size and is_line:
+        segment_sums(values, positions(index, length, name), length, sums, skipped)
+    elif values.size:
+        add_along(values, index, length, sums, name)
+    return sums
+
+
+def add_along(values: GpuArray, index: GpuArray, length: int, sums: GpuArray, name: str) -> None:
+    """Add values (outer, count, inner) into zeros, at positions that differ from line to line."""
+    outer, count, inner = values.shape
+    whole = GpuArray(index.storage, values.shape, broadcast_steps(index), index.offset, int32)
     column = as_column(contiguous(values))
-    if inner == 1:
-        keys = positions(as_column(whole), length, name)
-        line_sums(column, as_rows(keys, outer, count), length, as_column(out))
+    if inner == 1 and is_short(length, count):
+        short_line_sums(column, whole, length, sums, fault_code(name))
+    elif inner == 1:
+        keys = positions(as_column(contiguous(whole)), length, name)
+        line_sums(column, as_rows(keys, outer, count), length, as_column(sums))
     else:
-        keys = positions(whole, length, name)
-        segment_sums(column, keys, out.size, as_column(out), -1)
-    return out
+        keys = positions(contiguous(whole), length, name)
+        segment_sums(column, keys, sums.size, as_column(sums), -1)
 
 
 def as_column(a: GpuArray) -> GpuArray:

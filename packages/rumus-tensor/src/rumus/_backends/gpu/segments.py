@@ -21,7 +21,7 @@ BUSY = 1 << 18
 FEW = 1 << 22
 """Comparisons of a place with an index that cost less than to sort."""
 SPLIT = 1024
-"""Rows that a workgroup of ``place_sums.wgsl`` looks at."""
+"""Rows that a workgroup of ``place_sums.wgsl`` looks at, or ``line_sums.wgsl`` sorts."""
 
 
 def iota(length: int, device_index: int) -> GpuArray:
@@ -106,6 +106,33 @@ def line_sums(values: GpuArray, keys: GpuArray, length: int, out: GpuArray) -> N
     sorted_sums(values, names, order, lines * length, out, -1)
 
 
+def short_line_sums(
+    values: GpuArray, index: GpuArray, length: int, out: GpuArray, code: int
+) -> None:
+    """As :func:`line_sums`, for lines that :func:`is_short` takes.
+
+    Args:
+        values: Line after line, contiguous.
+        index: int32, (lines, count, 1): the place of each value in its own line.
+        length: Of a line of ``out``.
+        out: Zeros of 4-byte elements, contiguous.
+        code: Of the fault that a place outside is.
+    """
+    lines, count, _ = index.shape
+    span = 1 << (count - 1).bit_length()
+    words = (
+        *(lines, count, length, index.offset, *index.strides[:2]),
+        *(values.offset, out.offset, code),
+    )
+    groups = plane(-(-lines * span // SPLIT), values.device_index)
+    line_pipeline(dtype_name(values.dtype), span).dispatch([index, values, out], words, groups)
+
+
+def is_short(length: int, count: int) -> bool:
+    """Whether a workgroup can sort a line, a place and a position being one number."""
+    return count <= SPLIT and length < (1 << 32) // SPLIT
+
+
 def sorted_sums(
     values: GpuArray, names: GpuArray, order: GpuArray, length: int, out: GpuArray, skip: int
 ) -> None:
@@ -181,6 +208,13 @@ def sum_pipelines(dtype: str, vectors: bool, lanes: int, rows: int) -> tuple[Pip
 def place_pipeline(dtype: str, vectors: bool, lanes: int) -> Pipeline:
     """A variant of ``place_sums.wgsl``."""
     return kernel("place_sums").variant(prelude=loads_of(1, dtype, vectors)[1], LANES=lanes)
+
+
+@cache
+def line_pipeline(dtype: str, span: int) -> Pipeline:
+    """A variant of ``line_sums.wgsl``."""
+    prelude = f"alias T = {REGISTER[dtype]};\n" + declare_loads(1, "values", dtype, False)
+    return kernel("line_sums").variant(prelude=prelude, SPAN=span)
 
 
 def loads_of(binding: int, dtype: str, vectors: bool) -> tuple[str, str]:

@@ -256,6 +256,8 @@ def _indexing() -> Iterator[tuple[str, Pipeline]]:
             yield f"segment_joins {what} {lanes}", joins
             places = segments.place_pipeline(dtype, vectors, lanes)
             yield f"place_sums {what} {lanes}", places
+    for dtype, span in product(DTYPES, (1, 32, segments.SPLIT)):
+        yield f"line_sums {dtype} {span}", segments.line_pipeline(dtype, span)
 
 
 def _sorts() -> Iterator[tuple[str, Pipeline]]:
