@@ -15,10 +15,11 @@ A formula is made of functions of one vector of four elements, or of one paramet
         -> vec4<f32>                                    the same in the pass that measures
 
 ``Row`` holds the numbers of a parameter group, ``t`` is the number of the update among the
-parameter's own, from 1, ``c`` is what ``prepare`` gave, and ``State`` has a field for every state
-array, and one for what ``combine`` gave. A tile is its first vector of four, its elements, its slot
-and its group. States and masters begin with the arena's vector ``params.begin``. The frames here
-read and write the arenas; each is one dispatch.
+parameter's own, from 1, ``c`` is what ``prepare`` gave, which may have another type than
+``vec2<f32>``, and ``State`` has a field for every state array, and one for what ``combine`` gave. A
+tile is its first vector of four, its elements, its slot and its group. States and masters begin
+with the arena's vector ``params.begin``. The frames here read and write the arenas; each is one
+dispatch.
 """
 
 from __future__ import annotations
