@@ -7,15 +7,14 @@ fn prepare(h: Row, t: f32) -> vec2<f32> {
 fn measure(
     h: Row, c: vec2<f32>, p: vec4<f32>, g: vec4<f32>, s: ptr<function, State>
 ) -> mat2x4<f32> {
-    return mat2x4<f32>(p * p, g * g);
+    return mat2x4<f32>(p, g);
 }
 
 // The ratio of the parameter's norm and the step's.
-fn combine(h: Row, c: vec2<f32>, sums: vec2<f32>, size: f32) -> f32 {
-    if (sums.x == 0.0 || sums.y == 0.0) {
+fn combine_norms(h: Row, c: vec2<f32>, norms: vec2<f32>, size: f32) -> f32 {
+    if (norms.x == 0.0 || norms.y == 0.0) {
         return 1.0;
     }
-    let norms = sqrt(sums);
     return h.trust * norms.x / (norms.y + h.weight_decay * norms.x + h.eps);
 }
 

@@ -139,7 +139,10 @@ class GpuStep(Protocol):
         ...
 
     def combine(self, sums: Any, extras: Sequence[Any] = ()) -> Any:
-        """One number a parameter from what :meth:`measure` summed: the file's ``combine``."""
+        """One number a parameter from what :meth:`measure` summed: the file's ``combine``.
+
+        With ``combine_norms`` in its place the two quantities' norms come in the sums' place.
+        """
         ...
 
 

@@ -40,9 +40,8 @@ class LARS(Optimizer):
         b ← μ b + g,  d = b, or g + μ b with Nesterov
         p ← p - lr d
 
-    The learning rate stands outside of the momentum, as in :class:`SGD`. On a GPU norms beyond
-    1.8e19 are infinite. You, Gitman & Ginsburg, "Large Batch Training of Convolutional Networks",
-    2017.
+    The learning rate stands outside of the momentum, as in :class:`SGD`. You, Gitman & Ginsburg,
+    "Large Batch Training of Convolutional Networks", 2017.
 
     Args:
         params: parameters, ``(name, parameter)`` pairs or groups.
