@@ -14,6 +14,7 @@ from rumus.optim._errors import (
     ParameterListError,
 )
 from rumus.optim._groups import no_decay_groups
+from rumus.optim._lbfgs import LBFGS
 from rumus.optim._optimizer import Optimizer
 from rumus.optim._rules.adadelta import Adadelta
 from rumus.optim._rules.adafactor import Adafactor
@@ -37,6 +38,7 @@ __all__ = [
     "ASGD",
     "LAMB",
     "LARS",
+    "LBFGS",
     "SGD",
     "Adadelta",
     "Adafactor",
