@@ -15,6 +15,12 @@ fn prepare(h: Row, t: f32) -> vec3<f32> {
         if (product < 1e-9) {
             break;
         }
+        if (half < 1e-8) {
+            let left = (t - i - 1.0) * h.log_beta1;
+            rest += product * one_minus_exp(left);
+            product *= exp(left);
+            break;
+        }
     }
     let now = 0.5 * exp(t * h.log_q);
     let next = now * q;

@@ -318,6 +318,29 @@ def test_nan_infinity_and_overflow_take_the_formula_s_way(
         np.testing.assert_allclose(p.numpy(), wanted.astype(np.float32), rtol=2e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("decay", [0.0, 4e-3, 0.5, 500.0])
+@pytest.mark.parametrize("beta1", [0.0, 0.9, 0.9999])
+@pytest.mark.parametrize("step", [1, 2, 40, 20_000])
+def test_nadam_s_momentum_is_right_at_any_step(
+    step: int, beta1: float, decay: float, device: str
+) -> None:
+    weight = Parameter(tensor(np.array([1.0, -2.0], np.float32)).to(device), name="w")
+    optimizer = optim.NAdam([weight], 0.25, (beta1, 0.0), momentum_decay=decay)
+    state = optimizer.state_dict()
+    moments = {"m": np.array([0.5, 0.25], np.float32), "v": np.ones(2, np.float32)}
+    optimizer.load_state_dict(
+        {**state, "step": step - 1, "steps": {"w": step - 1}, "state": {"w": moments}}
+    )
+    store = GradientStore()
+    store.accumulate(weight.id, tensor(np.ones(2, np.float32)).to(device))
+    optimizer.step(store)
+    mu = beta1 * (1 - 0.5 * 0.96 ** (np.arange(1, step + 2) * decay))
+    product = np.prod(mu[:-1])
+    m = beta1 * moments["m"].astype(np.float64) + (1 - beta1)
+    moved = (1 - mu[-2]) / (1 - product) + mu[-1] / (1 - product * mu[-1]) * m
+    np.testing.assert_allclose(weight.numpy(), [1.0, -2.0] - 0.25 * moved, rtol=2e-6, atol=1e-6)
+
+
 MATRICES = [
     (1, 1),
     (5, 1),

@@ -130,4 +130,7 @@ def _shares(beta1: float, log_q: float, step: int) -> tuple[float, float]:
         product *= beta1 * (1 - exp(i * log_q) / 2)
         if product < 1e-20:
             break
+        if i * log_q < -40:  # from here on a factor is β₁
+            product *= beta1 ** (step - i)
+            break
     return (1 - mu[0]) / (1 - product), mu[1] / (1 - product * mu[1])
