@@ -212,6 +212,13 @@ def others() -> dict[str, tuple[Callable[[Any], optim.Optimizer], float]]:
         "Lion": (lambda p: optim.Lion(p), 20),
         "LAMB": (lambda p: optim.LAMB(p), 40),
         "Adafactor": (lambda p: optim.Adafactor(p), 24),
+        "NAdam": (lambda p: optim.NAdam(p), 28),
+        "RAdam": (lambda p: optim.RAdam(p), 28),
+        "Adamax": (lambda p: optim.Adamax(p), 28),
+        "Adadelta": (lambda p: optim.Adadelta(p), 28),
+        "ASGD": (lambda p: optim.ASGD(p), 20),
+        "Rprop": (lambda p: optim.Rprop(p), 28),
+        "LARS": (lambda p: optim.LARS(p), 28),
     }
 
 

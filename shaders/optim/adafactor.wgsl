@@ -91,7 +91,7 @@ fn measure(
     h: Row, c: vec2<f32>, p: vec4<f32>, g: vec4<f32>, s: ptr<function, State>
 ) -> mat2x4<f32> {
     let u = direction(h, g, (*s).gathered);
-    return mat2x4<f32>(p * p, u * u);
+    return mat2x4<f32>(p, u);
 }
 
 // x, but at least a number, which also takes the place of NaN: as PyTorch has it, one element
@@ -101,9 +101,9 @@ fn at_least(x: f32, least: f32) -> f32 {
 }
 
 // α / max(1, RMS(U) / d)
-fn combine(h: Row, c: vec2<f32>, sums: vec2<f32>, size: f32) -> f32 {
-    let alpha = at_least(sqrt(sums.x / size), h.eps2) * c.x;
-    return alpha / at_least(sqrt(sums.y / size) / h.d, 1.0);
+fn combine_norms(h: Row, c: vec2<f32>, norms: vec2<f32>, size: f32) -> f32 {
+    let means = norms / sqrt(size);
+    return at_least(means.x, h.eps2) * c.x / at_least(means.y / h.d, 1.0);
 }
 
 fn update(

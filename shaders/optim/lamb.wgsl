@@ -17,15 +17,15 @@ fn measure(
     (*s).m = h.beta1 * (*s).m + h.c1 * g;
     (*s).v = add_square(h.beta2 * (*s).v, h.c2, g);
     let u = direction(h, c, p, (*s).m, (*s).v);
-    return mat2x4<f32>(p * p, u * u);
+    return mat2x4<f32>(p, u);
 }
 
 // The trust ratio ‖p‖ / ‖u‖.
-fn combine(h: Row, c: vec2<f32>, sums: vec2<f32>, size: f32) -> f32 {
-    if (sums.x == 0.0 || sums.y == 0.0) {
+fn combine_norms(h: Row, c: vec2<f32>, norms: vec2<f32>, size: f32) -> f32 {
+    if (norms.x == 0.0 || norms.y == 0.0) {
         return 1.0;
     }
-    return sqrt(sums.x / sums.y);
+    return norms.x / norms.y;
 }
 
 fn update(

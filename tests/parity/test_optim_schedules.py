@@ -57,6 +57,35 @@ PAIRS = {
         lambda: ours.LambdaLR(0.3, lambda t: 1 / (1 + t)),
         lambda o: theirs.LambdaLR(o, lambda t: 1 / (1 + t)),
     ),
+    "ConstantLR": (
+        lambda: ours.ConstantLR(0.3, 0.2, 9),
+        lambda o: theirs.ConstantLR(o, 0.2, 9),
+    ),
+    "MultiplicativeLR": (
+        lambda: ours.MultiplicativeLR(0.3, lambda t: 1 - 1 / (1 + t)),
+        lambda o: theirs.MultiplicativeLR(o, lambda t: 1 - 1 / (1 + t)),
+    ),
+    "CyclicLR": (
+        lambda: ours.CyclicLR(0.1, 0.3, 7, 11),
+        lambda o: theirs.CyclicLR(o, 0.1, 0.3, 7, 11, cycle_momentum=False),
+    ),
+    "CyclicLR, halved": (
+        lambda: ours.CyclicLR(0.1, 0.3, 7, mode="triangular2"),
+        lambda o: theirs.CyclicLR(o, 0.1, 0.3, 7, mode="triangular2", cycle_momentum=False),
+    ),
+    "CyclicLR, exponential": (
+        lambda: ours.CyclicLR(0.1, 0.3, 7, 4, "exp_range", 0.98),
+        lambda o: theirs.CyclicLR(o, 0.1, 0.3, 7, 4, "exp_range", 0.98, cycle_momentum=False),
+    ),
+    "CyclicLR, a function of steps": (
+        lambda: ours.CyclicLR(
+            0.1, 0.3, 7, scale_fn=lambda x: 1 / (1 + x), scale_mode="iterations"
+        ),
+        lambda o: theirs.CyclicLR(
+            o, 0.1, 0.3, 7, scale_fn=lambda x: 1 / (1 + x), scale_mode="iterations",
+            cycle_momentum=False,
+        ),
+    ),
     "ChainedScheduler": (
         lambda: ours.ChainedScheduler(
             [ours.LinearLR(0.3, 0.1, 1.0, 10), ours.ExponentialLR(0.3, 0.9)]

@@ -33,6 +33,20 @@ CASES: list[tuple[str, Options]] = [
     ("RMSprop", {"lr": 1e-3, "momentum": 0.9, "centered": True}),
     ("Adagrad", {"lr": 0.1}),
     ("Adagrad", {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1}),
+    ("NAdam", {"lr": 1e-2}),
+    ("NAdam", {"betas": (0.5, 0.9), "weight_decay": 0.1, "momentum_decay": 0.1}),
+    ("NAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
+    ("RAdam", {"lr": 1e-2}),
+    ("RAdam", {"lr": 1e-2, "betas": (0.5, 0.9), "eps": 1e-4, "weight_decay": 0.1}),
+    ("RAdam", {"lr": 1e-2, "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("Adamax", {"lr": 1e-2}),
+    ("Adamax", {"lr": 1e-2, "betas": (0.5, 0.9), "weight_decay": 0.1, "maximize": True}),
+    ("Adadelta", {}),
+    ("Adadelta", {"lr": 0.1, "rho": 0.5, "eps": 1e-4, "weight_decay": 0.1}),
+    ("ASGD", {"lr": 0.1}),
+    ("ASGD", {"lr": 0.1, "lambd": 0.1, "alpha": 0.5, "t0": 20, "weight_decay": 0.1}),
+    ("Rprop", {}),
+    ("Rprop", {"lr": 0.1, "etas": (0.3, 1.5), "step_sizes": (1e-4, 1.0), "maximize": True}),
     ("Adafactor", {"lr": 1e-2}),
     ("Adafactor", {"lr": 0.1, "weight_decay": 0.1, "d": 2.0}),
 ]
@@ -54,7 +68,8 @@ def walk(name: str, options: Options, shapes: list[tuple[int, ...]], device: str
         mine.step(store)
         reference.step()
     for p, q in zip(ours, theirs, strict=True):
-        tolerance = TOLERANCE[device]
+        # After 200 steps PyTorch's NAdam is 4.8e-6 off its own float64, ours 3.5e-6.
+        tolerance = 1e-5 if name == "NAdam" else TOLERANCE[device]
         np.testing.assert_allclose(
             p.numpy(), q.detach().numpy(), rtol=tolerance, atol=tolerance, err_msg=str(p.shape)
         )

@@ -112,7 +112,7 @@ def test_a_part_without_a_readable_sample_is_none_and_keeps_its_place() -> None:
             return DataItem(np.zeros(1, np.float32), index)
 
     failed: list[int] = []
-    given = DataLoader(Broken(), 4, on_error=lambda i, _: failed.append(i)).sharded(2)  # type: ignore[arg-type]
+    given = DataLoader(Broken(), 4, on_error=lambda i, _: failed.append(i)).sharded(2)
     assert epoch_of(given) == [[[0, 1], []], [[4], [5]]]
     assert failed == [2, 3]
     assert given.state_dict("stay")["skipped"] == 2

@@ -24,6 +24,13 @@ MAKERS: dict[str, Callable[..., optim.Optimizer]] = {
     "Lion": lambda p, **o: optim.Lion(p, 0.01, weight_decay=0.1, **o),
     "LAMB": lambda p, **o: optim.LAMB(p, 0.01, **o),
     "Adafactor": lambda p, **o: optim.Adafactor(p, 0.05, **o),
+    "NAdam": lambda p, **o: optim.NAdam(p, 0.01, weight_decay=0.1, **o),
+    "RAdam": lambda p, **o: optim.RAdam(p, 0.01, (0.9, 0.9), weight_decay=0.1, **o),
+    "Adamax": lambda p, **o: optim.Adamax(p, 0.01, weight_decay=0.1, **o),
+    "Adadelta": lambda p, **o: optim.Adadelta(p, 0.5, weight_decay=0.1, **o),
+    "ASGD": lambda p, **o: optim.ASGD(p, 0.05, 0.1, t0=2, **o),
+    "Rprop": lambda p, **o: optim.Rprop(p, 0.01, **o),
+    "LARS": lambda p, **o: optim.LARS(p, 5.0, weight_decay=0.1, **o),
     "Muon": lambda p, **o: optim.Muon(p, 0.02, **o),
 }
 

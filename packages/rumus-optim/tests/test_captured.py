@@ -185,6 +185,25 @@ def test_a_state_loaded_between_captured_passes_goes_on() -> None:
     assert means[1].tolist() == [5.0, 4.0]
 
 
+def test_an_accumulator_of_captured_passes_goes_on_where_its_parameters_go() -> None:
+    from rumus.nn import Parameter
+
+    weight = Parameter(tensor([1.0, 2.0]).to("gpu"))
+    accumulator = optim.GradientAccumulator(2)
+
+    def one_pass(x: Tensor) -> None:
+        accumulator.add((weight * x).sum().backward())
+
+    call = gpu.capture(one_pass)
+    for _ in range(2):
+        call(tensor([3.0, 1.0]).to("gpu"))
+    weight._rebind(weight.to("cpu").array, weight.to("cpu").device)
+    for slope in (2.0, 4.0):
+        window = accumulator.add((weight * slope).sum().backward())
+    assert window is not None
+    assert window.get(weight.id).tolist() == [3.0, 3.0]
+
+
 def test_a_step_that_cannot_be_captured_leaves_the_window_as_it_was() -> None:
     from rumus.nn import Parameter
 

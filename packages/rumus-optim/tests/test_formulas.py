@@ -145,6 +145,76 @@ def muon(p: Array, g: Array, s: State, t: int) -> Array:
     return p * (1 - 0.02 * 0.1) - 0.02 * math.sqrt(max(1, p.shape[0] / p.shape[1])) * x
 
 
+def nadam(p: Array, g: Array, s: State, t: int) -> Array:
+    _, root = moments(g + 0.1 * p, s, t, 0.8, 0.95)
+    mu, following = (0.8 * (1 - 0.5 * 0.96 ** (i * 0.02)) for i in (t, t + 1))
+    s["product"] = s.get("product", 1.0) * mu
+    n = (1 - mu) / (1 - s["product"]) * (g + 0.1 * p)
+    n = n + following / (1 - s["product"] * following) * s["m"]
+    return p - 0.01 * n / (root + 1e-6)
+
+
+def nadam_decoupled(p: Array, g: Array, s: State, t: int) -> Array:
+    _, root = moments(g, s, t, 0.999, 0.999)
+    mu, following = (0.999 * (1 - 0.5 * 0.96 ** (i * 50)) for i in (t, t + 1))
+    s["product"] = s.get("product", 1.0) * mu
+    n = (1 - mu) / (1 - s["product"]) * g + following / (1 - s["product"] * following) * s["m"]
+    return p * (1 - 0.01 * 0.1) - 0.01 * n / (root + 1e-8)
+
+
+def radam(p: Array, g: Array, s: State, t: int, decay: float = 0.1, beta2: float = 0.999) -> Array:
+    m, _ = moments(g + decay * p if decay else g, s, t, 0.9, beta2)
+    most = 2 / (1 - beta2) - 1
+    rho = most - 2 * t * beta2**t / (1 - beta2**t)
+    if rho <= 5:
+        return p - 0.01 * m
+    rect = math.sqrt((rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho))
+    return p - 0.01 * rect * m * math.sqrt(1 - beta2**t) / (np.sqrt(s["v"]) + 1e-8)
+
+
+def radam_decoupled(p: Array, g: Array, s: State, t: int) -> Array:
+    return radam(p * (1 - 0.01 * 0.1), g, s, t, 0.0, 0.9)
+
+
+def adamax(p: Array, g: Array, s: State, t: int) -> Array:
+    g = g + 0.1 * p
+    s["m"] = 0.9 * s.get("m", 0.0) + (1 - 0.9) * g
+    s["u"] = np.maximum(0.99 * s.get("u", 0.0), np.abs(g) + 1e-8)
+    return p - 0.01 / (1 - 0.9**t) * (s["m"] / s["u"])
+
+
+def adadelta(p: Array, g: Array, s: State, t: int) -> Array:
+    g = g + 0.1 * p
+    s["v"] = 0.8 * s.get("v", 0.0) + (1 - 0.8) * g * g
+    d = g / np.sqrt(s["v"] + 1e-6) * np.sqrt(s.get("u", 0.0) + 1e-6)
+    s["u"] = 0.8 * s.get("u", 0.0) + (1 - 0.8) * d * d
+    return p - 0.5 * d
+
+
+def asgd(p: Array, g: Array, s: State, t: int) -> Array:
+    eta = 0.05 / (1 + 0.1 * 0.05 * (t - 1)) ** 0.75
+    p = p * (1 - 0.1 * eta) - eta * (g + 0.01 * p)
+    s["ax"] = s.get("ax", 0.0) + (p - s.get("ax", 0.0)) / max(1, t - 1 - 5)
+    return p
+
+
+def rprop(p: Array, g: Array, s: State, t: int) -> Array:
+    same = np.sign(g) * np.sign(s.get("prev", np.zeros_like(p)))
+    size = s.get("size", np.full_like(p, 0.01))
+    size = np.where(same > 0, size * 1.3, np.where(same < 0, size * 0.4, size))
+    s["size"] = np.clip(size, 1e-3, 0.1)
+    s["prev"] = np.where(same < 0, 0, g)
+    return p - s["size"] * np.sign(s["prev"])
+
+
+def lars(p: Array, g: Array, s: State, t: int) -> Array:
+    p_norm, g_norm = (float(np.linalg.norm(x)) for x in (p, g))
+    ratio = 0.01 * p_norm / (g_norm + 0.1 * p_norm + 1e-8) if p_norm and g_norm else 1.0
+    d = ratio * (g + 0.1 * p)
+    s["b"] = 0.9 * s.get("b", 0.0) + d
+    return p - 0.5 * (d + 0.9 * s["b"])
+
+
 CASES: dict[str, tuple[Callable[[Any], optim.Optimizer], Rule]] = {
     "SGD": (lambda p: optim.SGD(p, 0.05, 0.9, 0.1, 0.01), sgd),
     "SGD, Nesterov": (lambda p: optim.SGD(p, 0.05, 0.8, nesterov=True), nesterov),
@@ -166,6 +236,21 @@ CASES: dict[str, tuple[Callable[[Any], optim.Optimizer], Rule]] = {
     "LAMB": (lambda p: optim.LAMB(p, 0.01), lamb),
     "Adafactor": (lambda p: optim.Adafactor(p, 0.05, weight_decay=0.1), adafactor),
     "Muon": (lambda p: optim.Muon(p, 0.02), muon),
+    "NAdam": (lambda p: optim.NAdam(p, 0.01, (0.8, 0.95), 1e-6, 0.1, 0.02), nadam),
+    "NAdam, decoupled": (
+        lambda p: optim.NAdam(p, 0.01, (0.999, 0.999), 1e-8, 0.1, 50, True),
+        nadam_decoupled,
+    ),
+    "RAdam": (lambda p: optim.RAdam(p, 0.01, weight_decay=0.1), radam),
+    "RAdam, decoupled": (
+        lambda p: optim.RAdam(p, 0.01, (0.9, 0.9), 1e-8, 0.1, True),
+        radam_decoupled,
+    ),
+    "Adamax": (lambda p: optim.Adamax(p, 0.01, (0.9, 0.99), weight_decay=0.1), adamax),
+    "Adadelta": (lambda p: optim.Adadelta(p, 0.5, 0.8, weight_decay=0.1), adadelta),
+    "ASGD": (lambda p: optim.ASGD(p, 0.05, 0.1, t0=5, weight_decay=0.01), asgd),
+    "Rprop": (lambda p: optim.Rprop(p, 0.01, (0.4, 1.3), (1e-3, 0.1)), rprop),
+    "LARS": (lambda p: optim.LARS(p, 0.5, 0.9, 0.1, 0.01, nesterov=True), lars),
 }
 
 
@@ -214,8 +299,8 @@ def test_nan_infinity_and_overflow_take_the_formula_s_way(
     shapes = [(4, 7), (12, 5)] if name == "Muon" else [(), (6,), (4, 7), (2, 3, 5)]
     starts = [np.asarray(rng.standard_normal(shape), np.float32) for shape in shapes]
     params = [Parameter(tensor(start).to(device)) for start in starts]
-    # Muon's norm does not overflow here, and its matrix products spread NaN to all elements.
-    kind = np.float64 if name == "Muon" else np.float32
+    # Muon's norm and LARS's do not overflow here, and Muon's products spread NaN to all elements.
+    kind = np.float64 if name in ("Muon", "LARS") else np.float32
     expected: list[Any] = [start.astype(kind) for start in starts]
     states: list[State] = [{} for _ in shapes]
     optimizer = make(params)
@@ -231,6 +316,29 @@ def test_nan_infinity_and_overflow_take_the_formula_s_way(
         optimizer.step(store)
     for p, wanted in zip(params, expected, strict=True):
         np.testing.assert_allclose(p.numpy(), wanted.astype(np.float32), rtol=2e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("decay", [0.0, 4e-3, 0.5, 500.0])
+@pytest.mark.parametrize("beta1", [0.0, 0.9, 0.9999])
+@pytest.mark.parametrize("step", [1, 2, 40, 20_000])
+def test_nadam_s_momentum_is_right_at_any_step(
+    step: int, beta1: float, decay: float, device: str
+) -> None:
+    weight = Parameter(tensor(np.array([1.0, -2.0], np.float32)).to(device), name="w")
+    optimizer = optim.NAdam([weight], 0.25, (beta1, 0.0), momentum_decay=decay)
+    state = optimizer.state_dict()
+    moments = {"m": np.array([0.5, 0.25], np.float32), "v": np.ones(2, np.float32)}
+    optimizer.load_state_dict(
+        {**state, "step": step - 1, "steps": {"w": step - 1}, "state": {"w": moments}}
+    )
+    store = GradientStore()
+    store.accumulate(weight.id, tensor(np.ones(2, np.float32)).to(device))
+    optimizer.step(store)
+    mu = beta1 * (1 - 0.5 * 0.96 ** (np.arange(1, step + 2) * decay))
+    product = np.prod(mu[:-1])
+    m = beta1 * moments["m"].astype(np.float64) + (1 - beta1)
+    moved = (1 - mu[-2]) / (1 - product) + mu[-1] / (1 - product * mu[-1]) * m
+    np.testing.assert_allclose(weight.numpy(), [1.0, -2.0] - 0.25 * moved, rtol=2e-6, atol=1e-6)
 
 
 MATRICES = [

@@ -25,6 +25,9 @@ EXAMPLES = [
     schedules.WarmupCosine(0.1, 5, 50, 1e-3),
     schedules.OneCycleLR(0.1, 60),
     schedules.LambdaLR(0.1, lambda t: 0.9**t),
+    schedules.ConstantLR(0.1, 0.5, 4),
+    schedules.MultiplicativeLR(0.1, lambda t: 0.9),
+    schedules.CyclicLR(0.1, 0.5, 5, mode="triangular2"),
     schedules.SequentialLR([schedules.LinearLR(0.1), schedules.ExponentialLR(0.1, 0.9)], [5]),
     schedules.ChainedScheduler([schedules.LinearLR(0.1), schedules.ExponentialLR(0.1, 0.9)]),
 ]
@@ -71,6 +74,28 @@ def test_warmup_cosine_rises_along_a_line_then_falls_to_eta_min() -> None:
     assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert rates[8] == pytest.approx(0.55)
     assert rates[12:] == [0.1, 0.1]
+
+
+def test_a_constant_rate_is_smaller_at_first() -> None:
+    assert walk(schedules.ConstantLR(0.4, 0.25, 3), 5) == [0.1, 0.1, 0.1, 0.4, 0.4]
+
+
+def test_a_cycle_s_height_is_halved_each_time_and_rescaled_with_its_lowest_rate() -> None:
+    schedule = schedules.CyclicLR(1.0, 3.0, 1, 2, mode="triangular2")
+    expected = [1.0, 3.0, 2.0, 1.0, 2.0, 1.5, 1.0, 1.5, 1.25]
+    assert walk(schedule, 9) == expected
+    schedule.set_initial_lr(0.5)
+    assert [schedule.lr_at(t) for t in range(9)] == [rate / 2 for rate in expected]
+    other = schedules.CyclicLR(1.0, 3.0, 1, 2, mode="triangular2")
+    other.load_state_dict(schedule.state_dict())
+    assert other.lr_at(1) == 1.5
+    with pytest.raises(HyperparameterError, match="cannot be rescaled"):
+        schedules.CyclicLR(0.0, 1.0).set_initial_lr(0.1)
+
+
+def test_factors_are_multiplied_whichever_step_is_asked_for() -> None:
+    schedule = schedules.MultiplicativeLR(2.0, lambda t: t / 2)
+    assert [schedule.lr_at(t) for t in (4, 0, 1, 3, 2)] == [3.0, 2.0, 1.0, 1.5, 1.0]
 
 
 def test_a_warmup_of_no_steps_starts_at_the_top() -> None:
@@ -129,6 +154,7 @@ def test_a_rate_that_has_room_is_given_though_its_power_has_none() -> None:
 def test_what_a_schedule_counts_can_be_read_and_set() -> None:
     units = {type(s).__name__: s.unit for s in EXAMPLES}
     assert {name for name, unit in units.items() if unit == "step"} == {
+        "CyclicLR",
         "OneCycleLR",
         "WarmupCosine",
     }

@@ -139,3 +139,19 @@ def test_an_average_follows_what_is_not_finite(special: float, device: str) -> N
     average.update()
     values = average.state_dict()["averages"]["0"]
     np.testing.assert_array_equal(values, [special, 1.0])
+
+
+@pytest.mark.parametrize("size", [1e24, 1e-3])
+@pytest.mark.parametrize("make", [optim.LAMB, optim.Adafactor, optim.LARS])
+def test_a_trust_ratio_s_norms_reach_beyond_float32_s_squares(
+    make: Callable[..., optim.Optimizer], size: float, device: str
+) -> None:
+    rng = np.random.default_rng(0)
+    start = rng.standard_normal((70, 50)) * size
+    weight = weight_of(start, device)
+    grad = np.sign(rng.standard_normal((70, 50)))
+    options = {"betas": (0.0, 0.0), "weight_decay": 0.0} if make is optim.LAMB else {}
+    moved = (stepped(make([weight], lr=0.5, **options), weight, [grad]) - start) / size
+    rms = float(np.sqrt(np.mean((start / size) ** 2)))
+    step = {optim.LAMB: 0.5, optim.LARS: 0.5 * 1e-3, optim.Adafactor: 0.5}[make] * rms
+    np.testing.assert_allclose(moved, -step * grad, rtol=1e-3, atol=1e-6)

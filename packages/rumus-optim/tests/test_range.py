@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rumus import optim
+from rumus import gpu, optim
 from rumus.autograd import GradientStore
 from rumus.nn import Parameter
 from rumus.optim import OptimizerStateError, ParameterListError
-from rumus.tensor import no_grad, pack, tensor
+from rumus.tensor import Tensor, no_grad, pack, tensor
 
 SHAPES = ((6, 5), (70, 33), (3,), (0, 4), (), (40, 50), (9, 9))
 MAKERS: dict[str, Callable[..., optim.Optimizer]] = {
@@ -275,3 +275,42 @@ def test_sums_of_squares_reach_beyond_float32(device: str) -> None:
         grads.accumulate(weight.id, tensor([scale, 0.0]).to(device))
         (total,) = optimizer.block_squares(grads)
         assert total == pytest.approx(float(np.float32(scale)) ** 2, rel=1e-6)
+
+
+def test_masters_of_a_range_follow_weights_that_were_changed(device: str) -> None:
+    whole, part = (Replica(MAKERS["AdamW"], device, ("float16",)) for _ in range(2))
+    edges = whole.edges(True)
+    first, last = edges[2], edges[-3]
+    part.optimizer.own_range(first, last)
+    for step in range(3):
+        for replica in (whole, part):
+            if step == 1:
+                with no_grad():
+                    replica.params[1][3] = 4.0
+            replica.optimizer.step(replica.grads(step))
+    start = Replica(MAKERS["AdamW"], device, ("float16",))
+    with no_grad():
+        start.params[1][3] = 4.0
+    cut = [(0, first), (first, last), (last, edges[-1])]
+    compare(part.arrays(), merged([start, whole, start], cut))
+
+
+@pytest.mark.gpu
+def test_a_captured_step_of_a_range_follows_the_eager_one() -> None:
+    eager, captured = (Replica(MAKERS["AdamW"], "gpu", ("float16", "float32")) for _ in range(2))
+    edges = eager.edges(True)
+    for replica in (eager, captured):
+        replica.optimizer.own_range(edges[1], edges[-2])
+
+    def step(replica: Replica, x: Tensor) -> None:
+        losses = [(p * p).to("float32").sum() * x for p in replica.params]
+        replica.optimizer.step(sum(losses[1:], start=losses[0]).backward())
+
+    replay = gpu.capture(lambda x: step(captured, x))
+    for k in range(4):
+        x = tensor(np.float32(0.5 + k)).to("gpu")
+        step(eager, x)
+        replay(x)
+    compare(eager.arrays(), captured.arrays())
+    assert len(replay.dispatches) == 1
+    assert captured.optimizer.steps == 4

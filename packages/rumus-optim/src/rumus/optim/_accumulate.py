@@ -86,7 +86,7 @@ class GradientAccumulator:
         on_gpu = any(grad.device.kind == "gpu" for grad in given.values())
         window = self._opened() if on_gpu else self._window
         check_dtypes(window, given)
-        if self._kept is None:
+        if self._kept is None or not on_gpu:
             window.add(given)
         else:
             check_places(window, given)
@@ -101,13 +101,14 @@ class GradientAccumulator:
 
     def flush(self) -> GradientStore | None:
         """The averaged gradients of a window that may be incomplete; None if it is empty."""
-        on_gpu = any(total.device.kind == "gpu" for _, total in self._window.sums.items())
-        window = self._opened() if on_gpu or self._traced is not None else self._window
+        sums = self._window.sums.items()
+        on_gpu = self._traced is not None or any(total.device.kind == "gpu" for _, total in sums)
+        window = self._opened() if on_gpu else self._window
         if window.added != self.steps:
             self._count.get()
         if not window.added:
             return None
-        if self._kept is None:
+        if self._kept is None or not on_gpu:
             self._window = Window()
             return window.means()
         means = self._kept.means(window.sums, window.dtypes, window.added)

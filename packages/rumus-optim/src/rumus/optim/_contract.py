@@ -134,12 +134,20 @@ class GpuStep(Protocol):
         """
         ...
 
-    def measure(self, extras: Sequence[Any] = ()) -> Any:
-        """Change the states and sum two quantities: the file's ``measure``; a pair a tile."""
+    def measure(self, extras: Sequence[Any] = (), *, stored: bool = True) -> Any:
+        """Change the states and sum two quantities: the file's ``measure``; a pair a tile.
+
+        Args:
+            extras: what the formula's ``advance`` reads (default nothing).
+            stored: whether states are read and written (default True).
+        """
         ...
 
     def combine(self, sums: Any, extras: Sequence[Any] = ()) -> Any:
-        """One number a parameter from what :meth:`measure` summed: the file's ``combine``."""
+        """One number a parameter from what :meth:`measure` summed: the file's ``combine``.
+
+        With ``combine_norms`` in its place the two quantities' norms come in the sums' place.
+        """
         ...
 
 

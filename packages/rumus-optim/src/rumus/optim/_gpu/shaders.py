@@ -9,16 +9,19 @@ A formula is made of functions of one vector of four elements, or of one paramet
         -> mat2x4<f32>                                  two quantities to be summed, optional
     fn combine(h: Row, c: vec2<f32>, sums: vec2<f32>, size: f32)
         -> f32                                          from those sums, optional
+    fn combine_norms(h: Row, c: vec2<f32>, norms: vec2<f32>, size: f32)
+        -> f32                                          instead: from the quantities' norms
     fn gather(h: Row, tile: vec4<u32>, i: u32)
         -> vec4<f32>                                    State's field ``gathered``, optional
     fn advance(h: Row, c: vec2<f32>, tile: vec4<u32>, i: u32, g: vec4<f32>)
         -> vec4<f32>                                    the same in the pass that measures
 
 ``Row`` holds the numbers of a parameter group, ``t`` is the number of the update among the
-parameter's own, from 1, ``c`` is what ``prepare`` gave, and ``State`` has a field for every state
-array, and one for what ``combine`` gave. A tile is its first vector of four, its elements, its slot
-and its group. States and masters begin with the arena's vector ``params.begin``. The frames here
-read and write the arenas; each is one dispatch.
+parameter's own, from 1, ``c`` is what ``prepare`` gave, which may have another type than
+``vec2<f32>``, and ``State`` has a field for every state array, and one for what ``combine`` gave. A
+tile is its first vector of four, its elements, its slot and its group. States and masters begin
+with the arena's vector ``params.begin``. The frames here read and write the arenas; each is one
+dispatch.
 """
 
 from __future__ import annotations
@@ -148,26 +151,18 @@ def measure_pass(formula: Formula) -> Pipeline:
     """
     read = [*_inputs(formula, True, False), ("values", "vec4<f32>"), *_shapes(formula)]
     written = [*_factors(formula), ("sums", "vec2<f32>"), *_kept(formula)]
+    zeros, sums = _sums(formula)
     body = [
         "let both = measure(h, c, p, g, &s);",
-        "total[0] += select(vec4<f32>(), both[0], inside);",
-        "total[1] += select(vec4<f32>(), both[1], inside);",
+        "let a = select(vec4<f32>(), both[0], inside);",
+        "let b = select(vec4<f32>(), both[1], inside);",
+        "add_squares(&total, a, b);" if takes_norms(formula) else "total += mat2x4<f32>(a, b);",
         *_stores(formula, True),
     ]
-    after = [
-        "let sum = sum_workgroup(vec2<f32>(sum4(total[0]), sum4(total[1])), thread);",
-        "if (thread == 0u) { sums[k] = sum; }",
-    ]
-    loop = _tile_loop(
-        formula,
-        True,
-        "values[j]" if formula.half else "values[i]",
-        body,
-        ["var total = mat2x4<f32>();"],
-        after,
-    )
-    shared = text("sum_workgroup.wgsl")
-    lines = [*header(formula), *rows(formula), shared, *bindings(read, written), *loop]
+    after = [f"let sum = {sums};", "if (thread == 0u) { sums[k] = sum; }"]
+    values = "values[j]" if formula.half else "values[i]"
+    loop = _tile_loop(formula, True, values, body, [zeros], after)
+    lines = [*header(formula), *rows(formula), _shared(formula), *bindings(read, written), *loop]
     return _build(formula, lines)
 
 
@@ -177,12 +172,16 @@ def combine_pass(formula: Formula) -> Pipeline:
 
     Bindings: slots, table, sums, control (if any), extras, combined.
     """
+    zeros, sums = _sums(formula)
+    norms = takes_norms(formula)
+    add = "add_squares(&total, four[0], four[1]);" if norms else "total += four;"
+    combine = "combine_norms" if norms else "combine"
     read = [("slots", "vec4<u32>"), TABLE, ("sums", "vec2<f32>")]
     read += [*control(formula), *_shapes(formula)]
     lines = [
         *header(formula),
         *rows(formula),
-        text("sum_workgroup.wgsl"),
+        _shared(formula),
         *bindings(read, [*_factors(formula), ("combined", "f32")]),
         "fn sum_at(i: u32, end: u32) -> vec2<f32> {",
         "    return select(vec2<f32>(), sums[min(i, end - 1u)], i < end);",
@@ -191,16 +190,17 @@ def combine_pass(formula: Formula) -> Pipeline:
         "    for (var k = params.first + group.x; k < params.last; k += groups.x) {",
         "        let slot = slots[k];",
         "        let h = row_of(slot.w, k);",
-        "        var mine = mat4x2<f32>();",
+        f"        {zeros}",
         "        for (var i = slot.x + thread; i < slot.y; i += 1024u) {",
-        "            mine += mat4x2<f32>(",
+        "            let four = transpose(mat4x2<f32>(",
         "                sum_at(i, slot.y), sum_at(i + 256u, slot.y),",
         "                sum_at(i + 512u, slot.y), sum_at(i + 768u, slot.y)",
-        "            );",
+        "            ));",
+        f"            {add}",
         "        }",
-        "        let sum = sum_workgroup(mine * vec4<f32>(1.0, 1.0, 1.0, 1.0), thread);",
+        f"        let sum = {sums};",
         "        let c = prepare(h, h.step);",
-        "        if (thread == 0u) { combined[k] = combine(h, c, sum, f32(slot.z)); }",
+        f"        if (thread == 0u) {{ combined[k] = {combine}(h, c, sum, f32(slot.z)); }}",
         "    }",
         "}",
     ]
@@ -210,6 +210,23 @@ def combine_pass(formula: Formula) -> Pipeline:
 def reads_combined(formula: Formula) -> bool:
     """Whether the formula's update takes a number for the whole parameter."""
     return "(*s).combined" in _text_of(formula.source)
+
+
+def takes_norms(formula: Formula) -> bool:
+    """Whether the two quantities that the formula measures are to become norms."""
+    return "fn combine_norms(" in _text_of(formula.source)
+
+
+def _sums(formula: Formula) -> tuple[str, str]:
+    """A thread's sums before it adds, and what they are of a whole workgroup."""
+    if takes_norms(formula):
+        return "var total = Squares();", "norms_of_workgroup(total, thread)"
+    sums = "vec2<f32>(sum4(total[0]), sum4(total[1]))"
+    return "var total = mat2x4<f32>();", f"sum_workgroup({sums}, thread)"
+
+
+def _shared(formula: Formula) -> str:
+    return text("norms.wgsl" if takes_norms(formula) else "sum_workgroup.wgsl")
 
 
 def _gathers(formula: Formula) -> bool:

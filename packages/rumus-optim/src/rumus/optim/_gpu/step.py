@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -190,14 +190,16 @@ class ArenaStep:
         if not at_once:
             room.round_masters()
 
-    def measure(self, extras: Sequence[GpuArray] = ()) -> GpuArray:
+    def measure(self, extras: Sequence[GpuArray] = (), *, stored: bool = True) -> GpuArray:
         """Change the states and sum two quantities, in one pass: a pair for each tile."""
-        pipeline = shaders.measure_pass(self.formula)
+        formula = self.formula if stored else replace(self.formula, kept=())
+        pipeline = shaders.measure_pass(formula)
         room = self.room
         sums = gpu.empty((max(self._measured.total, 1), 2), np.float32, room.device_index)
         values = room.states[MASTER] if room.half else room.arena.data
         for run in self.runs:
-            arrays = [run.grads, *self.controls(), values, *extras, sums, *self._states()]
+            states = self._states() if stored else []
+            arrays = [run.grads, *self.controls(), values, *extras, sums, *states]
             self._over(self._measured, pipeline, arrays, run)
         return sums
 

@@ -77,9 +77,10 @@ class KeptSums:
         return total
 
     def _place(self, id: ParamId, like: Tensor) -> Tensor:
-        if id not in self._places:
-            self._places[id] = _room(like.shape, like.device.index)
-        return self._places[id]
+        place = self._places.get(id)
+        if place is None or place.device is not like.device:
+            place = self._places[id] = _room(like.shape, like.device.index)
+        return place
 
 
 def _add(total: Tensor, grad: Tensor, known: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import expm1, log, sqrt
-from typing import ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class Row(NamedTuple):
 class MomentOptimizer(Optimizer):
     """The hyperparameters and state of Adam's family."""
 
-    decoupled: ClassVar[bool] = False
+    decoupled: bool = False
     """Whether weights decay by themselves (``shrink``) instead of through the direction."""
 
     def check(self, options: Options) -> Options:
@@ -44,7 +44,7 @@ class MomentOptimizer(Optimizer):
             "weight_decay": _checks.non_negative("weight_decay", options["weight_decay"]),
         }
 
-    def row(self, options: Options) -> Row:
+    def row(self, options: Options) -> tuple[float, ...]:
         """The numbers of one group."""
         beta1, beta2 = options["betas"]
         lr, decay = options["lr"], options["weight_decay"]
@@ -54,8 +54,8 @@ class MomentOptimizer(Optimizer):
             beta2=beta2,
             c1=1 - beta1,
             c2=1 - beta2,
-            log_beta1=_log(beta1),
-            log_beta2=_log(beta2),
+            log_beta1=log_of(beta1),
+            log_beta2=log_of(beta2),
             eps=options["eps"],
             weight_decay=0.0 if self.decoupled else decay,
             shrink=1 - lr * decay if self.decoupled else 1.0,
@@ -67,7 +67,7 @@ class MomentOptimizer(Optimizer):
         return ("m", "v")
 
 
-def advance(h: Row, g: F32, m: F32, v: F32, scratch: F32) -> None:
+def advance(h: Any, g: F32, m: F32, v: F32, scratch: F32) -> None:
     """``m ← β₁ m + (1 - β₁) g`` and ``v ← β₂ v + (1 - β₂) g²``."""
     blend(m, g, h.beta1, h.c1, scratch)
     blend_squares(v, g, h.beta2, h.c2, scratch)
@@ -82,6 +82,6 @@ def divide(h: Row, step: int, m: F32, v: F32, size: float, out: F32) -> None:
     np.multiply(out, size * root / -expm1(step * h.log_beta1), out=out)
 
 
-def _log(beta: float) -> float:
+def log_of(beta: float) -> float:
     """``log β``, or a number whose powers are 0 for ``β = 0``, where float32 has room for it."""
     return log(beta) if beta > 0 else -1e4

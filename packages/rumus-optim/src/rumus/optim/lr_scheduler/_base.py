@@ -77,8 +77,8 @@ class Counting:
     def unit(self) -> Unit:
         """What a step is: an ``"epoch"``, or a ``"step"`` of an optimizer; may be set.
 
-        It says where ``step`` is called, and changes no rate. :class:`OneCycleLR` and
-        :class:`WarmupCosine` count steps, all others epochs.
+        It says where ``step`` is called, and changes no rate. :class:`CyclicLR`,
+        :class:`OneCycleLR` and :class:`WarmupCosine` count steps, all others epochs.
 
         Raises:
             HyperparameterError: set to something else.
