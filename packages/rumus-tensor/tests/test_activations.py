@@ -316,7 +316,11 @@ def test_mistakes_say_what_was_expected():
     x = zeros((2, 3))
     for call, error, text in [
         (lambda: functional.glu(x), ShapeError, "has an odd length"),
-        (lambda: functional.mish(zeros(3, int32)), DTypeError, "mish takes floats, not int32"),
+        (
+            lambda: functional.mish(zeros(3, dtype=int32)),
+            DTypeError,
+            "mish takes floats, not int32",
+        ),
         (lambda: functional.selu(1.0), DTypeError, "takes tensors, not a float"),
         (lambda: functional.hardtanh(x, 2.0, 1.0), ArgumentError, "min_val is at most"),
         (lambda: functional.softplus(x, 0.0), ArgumentError, "beta is not 0"),

@@ -255,4 +255,4 @@ def test_floats_become_those_of_the_module_when_loaded(device):
     model.to(np.float16).load_state_dict({"weight": tensor([[1e6, 0.1]])})
     np.testing.assert_array_equal(model.weight.numpy(), np.array([[np.inf, 0.1]], np.float16))
     with no_grad(), pytest.raises(StateDictError, match="int32 of shape"):
-        model.load_state_dict({"weight": zeros((1, 2), np.int32)})
+        model.load_state_dict({"weight": zeros((1, 2), dtype=np.int32)})

@@ -301,7 +301,7 @@ def test_sums_along_lines_of_any_length(lines, count, length, dtype, device):
     source = rng.integers(-8, 8, (lines, count)).astype(dtype)
     expected = np.zeros((lines, length))
     np.add.at(expected, (np.arange(lines)[:, None], index), source.astype(np.float64))
-    target = zeros((lines, length), dtype, device)
+    target = zeros((lines, length), dtype=dtype, device=device)
     sums = target.scatter_add(1, index, tensor(source, device=device))
     np.testing.assert_array_equal(sums.numpy(), expected)
     with pytest.raises(IndexRangeError, match=f"scatter_add: index {length} "):

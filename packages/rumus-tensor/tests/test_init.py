@@ -78,7 +78,7 @@ def test_values_without_chance(device):
     assert (init.constant_(t, 2.5).numpy() == 2.5).all() and (init.ones_(t).numpy() == 1).all()
     assert not init.zeros_(t).numpy().any()
     np.testing.assert_array_equal(init.eye_(t).numpy(), np.eye(3, 4))
-    half = init.dirac_(zeros((4, 2, 3, 3), float16, device), groups=2).numpy()
+    half = init.dirac_(zeros((4, 2, 3, 3), dtype=float16, device=device), groups=2).numpy()
     wanted = np.zeros((4, 2, 3, 3))
     for i, j in ((0, 0), (1, 1), (2, 0), (3, 1)):
         wanted[i, j, 1, 1] = 1

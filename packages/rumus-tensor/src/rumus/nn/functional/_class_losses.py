@@ -57,24 +57,9 @@ def cross_entropy(
         >>> cross_entropy(tensor([[0.0, 0.0], [0.0, 50.0]]), tensor([0, 1])).item() * 2
         0.6931471824645996
     """
-    name = "cross_entropy"
-    check_reduction(name, reduction)
-    check_tensors(name, logits, target, weight)
-    if not 0.0 <= label_smoothing <= 1.0:
-        raise ArgumentError(f"{name}: label_smoothing is from 0 to 1, not {label_smoothing}")
-    logits, target, batch = _batched(name, logits, target)
-    check_classes(name, weight, logits.shape[1])
-    if is_float(target.dtype) and target.shape == logits.shape:
-        losses = _of_probabilities(logits, target, weight, label_smoothing)
-        return reduced(name, losses if batch else losses.reshape(()), reduction)
-    rows, ids = _rows(name, logits, target, batch)
-    if weight is not None:
-        logs = rows.to(float32).log_softmax(1)
-        return _weighted(name, logs, ids, weight, ignore_index, reduction, batch, label_smoothing)
-    if reduction == "mean":
-        return MeanCrossEntropy(ignore_index, float(label_smoothing))(rows, ids)
-    losses = CrossEntropy(ignore_index, float(label_smoothing))(rows, ids)
-    return losses.sum() if reduction == "sum" else losses.reshape(batch)
+    return _cross_entropy(
+        "cross_entropy", logits, target, weight, ignore_index, reduction, label_smoothing
+    )
 
 
 def cross_entropy_loss(
@@ -85,7 +70,8 @@ def cross_entropy_loss(
     label_smoothing: float = 0.0,
 ) -> Tensor:
     """:func:`cross_entropy` without class weights, under the name that it had first."""
-    return cross_entropy(logits, target, None, ignore_index, reduction, label_smoothing)
+    name = "cross_entropy_loss"
+    return _cross_entropy(name, logits, target, None, ignore_index, reduction, label_smoothing)
 
 
 def nll_loss(
@@ -196,6 +182,34 @@ def multilabel_margin_loss(scores: Tensor, target: Tensor, reduction: str = "mea
     short = (1.0 - wide.reshape(-1, classes, 1) + wide.reshape(-1, 1, classes)).relu()
     losses = where(pairs, short, 0.0).sum((1, 2)) / classes
     return reduced(name, losses.reshape(batch), reduction, dtype)
+
+
+def _cross_entropy(
+    name: str,
+    logits: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+) -> Tensor:
+    check_reduction(name, reduction)
+    check_tensors(name, logits, target, weight)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise ArgumentError(f"{name}: label_smoothing is from 0 to 1, not {label_smoothing}")
+    logits, target, batch = _batched(name, logits, target)
+    check_classes(name, weight, logits.shape[1])
+    if is_float(target.dtype) and target.shape == logits.shape:
+        losses = _of_probabilities(logits, target, weight, label_smoothing)
+        return reduced(name, losses if batch else losses.reshape(()), reduction)
+    rows, ids = _rows(name, logits, target, batch)
+    if weight is not None:
+        logs = rows.to(float32).log_softmax(1)
+        return _weighted(name, logs, ids, weight, ignore_index, reduction, batch, label_smoothing)
+    if reduction == "mean":
+        return MeanCrossEntropy(ignore_index, float(label_smoothing))(rows, ids)
+    losses = CrossEntropy(ignore_index, float(label_smoothing))(rows, ids)
+    return losses.sum() if reduction == "sum" else losses.reshape(batch)
 
 
 def _batched(name: str, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, tuple[int, ...]]:
