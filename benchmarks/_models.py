@@ -43,6 +43,75 @@ def their_mlp(torch: Any, sizes: Sequence[int]) -> Any:
     return torch.nn.Sequential(*layers[:-1])
 
 
+def cnn(batch: int, length: int = 28) -> Case:
+    """Two convolutions of 3 x 3, max pooling, and two linear layers, for images of one channel."""
+    wide = 64 * ((length - 4) // 2) ** 2
+
+    def layers(library: Any) -> Any:
+        return library.Sequential(
+            library.Conv2d(1, 32, 3),
+            library.ReLU(),
+            library.Conv2d(32, 64, 3),
+            library.ReLU(),
+            library.MaxPool2d(2),
+            library.Flatten(),
+            library.Linear(wide, 128),
+            library.ReLU(),
+            library.Linear(128, 10),
+        )
+
+    return Case(lambda: layers(nn), lambda torch: layers(torch.nn), (batch, 1, length, length), 10)
+
+
+def resnet18(batch: int, length: int, classes: int, width: int = 64) -> Case:
+    """ResNet-18 (He et al., arXiv:1512.03385), under the names of torchvision's."""
+    return Case(
+        lambda: _resnet18(nn, width, classes),
+        lambda torch: _resnet18(torch.nn, width, classes),
+        (batch, 3, length, length),
+        classes,
+    )
+
+
+def _resnet18(library: Any, width: int, classes: int) -> Any:
+    class Basic(library.Module):  # type: ignore[misc]
+        def __init__(self, narrow: int, wide: int, stride: int) -> None:
+            super().__init__()
+            self.conv1 = library.Conv2d(narrow, wide, 3, stride, 1, bias=False)
+            self.bn1 = library.BatchNorm2d(wide)
+            self.conv2 = library.Conv2d(wide, wide, 3, 1, 1, bias=False)
+            self.bn2 = library.BatchNorm2d(wide)
+            self.downsample = None
+            if stride > 1 or narrow != wide:
+                short = library.Conv2d(narrow, wide, 1, stride, bias=False)
+                self.downsample = library.Sequential(short, library.BatchNorm2d(wide))
+
+        def forward(self, x: Any) -> Any:
+            y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
+            return (y + (x if self.downsample is None else self.downsample(x))).relu()
+
+    class ResNet18(library.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv1 = library.Conv2d(3, width, 7, 2, 3, bias=False)
+            self.bn1 = library.BatchNorm2d(width)
+            self.maxpool = library.MaxPool2d(3, 2, 1)
+            for number in range(4):
+                wide, narrow = width << number, width << max(number - 1, 0)
+                first = Basic(narrow, wide, 1 if number == 0 else 2)
+                layer = library.Sequential(first, Basic(wide, wide, 1))
+                setattr(self, f"layer{number + 1}", layer)
+            self.avgpool = library.AdaptiveAvgPool2d(1)
+            self.fc = library.Linear(8 * width, classes)
+
+        def forward(self, x: Any) -> Any:
+            x = self.maxpool(self.bn1(self.conv1(x)).relu())
+            x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+            return self.fc(self.avgpool(x).flatten(1))
+
+    return ResNet18()
+
+
 class Residual(nn.Module):
     """``x + linear(silu(norm(x)))``."""
 

@@ -19,10 +19,11 @@ Weights = dict[str, Tensor]
 
 
 def batch_of(shape: tuple[int, ...], classes: int, seed: int = 0) -> tuple[Array, Array]:
-    """Random inputs, and a class for each vector among them."""
+    """Random inputs, and a class for each vector among them, or for each image (of four axes)."""
     rng = np.random.default_rng(seed)
     inputs = rng.standard_normal(shape, dtype=np.float32)
-    return inputs, rng.integers(0, classes, int(np.prod(shape[:-1])), dtype=np.int32)
+    samples = shape[0] if len(shape) == 4 else int(np.prod(shape[:-1]))
+    return inputs, rng.integers(0, classes, samples, dtype=np.int32)
 
 
 def our_step(

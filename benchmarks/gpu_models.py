@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from _models import Case, lstm, mlp, residual, transformer
+from _models import Case, cnn, lstm, mlp, residual, resnet18, transformer
 from _steps import batch_of, largest_difference, our_step, their_step
 from _timing import cuda_torch, per_call
 
@@ -30,6 +30,8 @@ CASES = {
     "MLP 784-512-512-10": mlp(784, 512, 512, 10),
     "MLP of 41 layers, 64 wide": mlp(784, *[64] * 40, 10),
     "MLP 1024-4096-4096-1000": mlp(1024, 4096, 4096, 1000),
+    "CNN, two convolutions, 128 images of 28 x 28": cnn(128),
+    "ResNet-18, 64 images of 3 x 64 x 64": resnet18(64, 64, 10),
     "8 residual blocks, 512 wide": residual(512, 8, 256),
     "transformer, 4 blocks, 384 wide, 16 x 256 tokens": transformer(384, 6, 4, 16, 256, 65),
     "transformer, 4 blocks, 768 wide, 8 x 512 tokens": transformer(768, 12, 4, 8, 512, 5000),
@@ -37,6 +39,7 @@ CASES = {
 }
 SMALL_CASES = {
     "MLP": mlp(5, 7, 3),
+    "CNN": cnn(2, 8),
     "residual": residual(8, 2, 4),
     "transformer": transformer(8, 2, 1, 2, 3, 4),
     "LSTM": lstm(8, 2, 5, 3, 4),

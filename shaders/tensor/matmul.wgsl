@@ -12,7 +12,7 @@
 //
 // A warp of 32 invocations makes a block WARP_X blocks wide and 32 / WARP_X high, so that few
 // different vectors are read at a time. How slices get into workgroup memory is in
-// matmul_operand.wgsl, once for a and once for b.
+// matmul_slice.wgsl, once for a and once for b.
 //
 // Rows are multiplied by the columns to and fro. NVIDIA's compiler then reads the vectors of the next
 // k well before they are needed, which is worth a tenth of a large product's time.
@@ -20,9 +20,10 @@
 // Loops marked `unroll` are written out by _gpu/unroll.py: registers cannot be indexed by a
 // variable, and the loop guards that WebGPU adds keep drivers from doing it.
 //
-// The prelude gives the alias T; the bindings a, b, (bias), c and params; their loads; c_store(row, n,
-// v), which stores four neighbours of a row, maybe after further operations; sums_store(m, v), which
-// stores the sums of four rows of a where ROW_SUMS is set; and `mad`. The params:
+// The prelude gives the alias T; the bindings a, b, (bias), c and params; their loads; c_start(split,
+// batch), where a batch's result begins; c_store(tile, m, n, v), which stores four neighbours of a row,
+// maybe after further operations; sums_store(m, v), which stores the sums of four rows of a where
+// ROW_SUMS is set; bias_load(n) of four columns, bias_of_row(tile, m); and `mad`. The params:
 //   m, n, k, share, tiles_m, tiles_n, batches, splits   sizes
 //   a_offset, a_batch, a_step, b_offset, b_batch, b_step, c_offset, bias_offset   in elements
 
@@ -42,7 +43,7 @@ const BAND = 8u;  // tiles that neighbouring workgroups take below each other, t
 struct Tile {
   a_start: u32, b_start: u32,  // its first row and column
   a_base: u32, b_base: u32,    // where the operands of its batch start
-  c_base: u32,
+  c_base: u32, batch: u32,
   start: u32, end: u32,        // its values of k
 }
 
@@ -60,7 +61,8 @@ fn find_tile(number: u32) -> Tile {
   tile.b_start = place / rows * BN;
   tile.a_base = params.a_offset + batch * params.a_batch;
   tile.b_base = params.b_offset + batch * params.b_batch;
-  tile.c_base = params.c_offset + (split * params.batches + batch) * params.m * params.n;
+  tile.c_base = c_start(split, batch);
+  tile.batch = batch;
   tile.start = split * params.share;
   tile.end = min(tile.start + params.share, params.k);
   return tile;
@@ -91,8 +93,8 @@ fn main(
   var b_next: array<vec4<T>, B_LOADS>;
   let a_at = a_place(tile, local);
   let b_at = b_place(tile, local);
-  var a_distances: array<vec4<u32>, A_LOADS>;
-  var b_distances: array<vec4<u32>, B_LOADS>;
+  var a_distances: array<ADistance, A_LOADS>;
+  var b_distances: array<BDistance, B_LOADS>;
   for (var i = 0u; i < A_LOADS; i++) {  // unroll
     a_distances[i] = a_distance(tile, local, i * THREADS);
   }
@@ -183,7 +185,7 @@ fn main(
       for (var c = 0u; c < 4u; c++) {  // unroll
         let m = tile.a_start + (p * TY + ty) * 4u + c;
         if (m < params.m) {
-          c_store(tile.c_base + m * params.n, n, sums[(4u * p + c) * B_CHUNKS + q] + bias);
+          c_store(tile, m, n, sums[(4u * p + c) * B_CHUNKS + q] + bias + bias_of_row(tile, m));
         }
       }
     }

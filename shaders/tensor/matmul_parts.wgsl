@@ -1,10 +1,10 @@
 // Adds the parts of a matrix product that was split over k, in order, and the bias:
-//   c[e] = sum over s of parts[s * size + e] (+ bias[e % n]),   e = 0 .. size - 1
+//   c[e] = sum over s of parts[s * size + e] (+ bias[e / bias_step % n]),   e = 0 .. size - 1
 // 4 parts are loaded at a time, since a load takes as long as hundreds of additions.
 //
 // The prelude gives the alias T and the bindings parts, (bias), c with `bias_of(e)`.
 
-struct Params { size: u32, splits: u32, n: u32, c_offset: u32, bias_offset: u32 }
+struct Params { size: u32, splits: u32, n: u32, c_offset: u32, bias_offset: u32, bias_step: u32 }
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {

@@ -20,6 +20,7 @@ from rumus.tensor import (
     kron,
     maximum,
     minimum,
+    pad,
     stack,
     tensor,
     tensordot,
@@ -68,6 +69,26 @@ def twice(a):
 def slices_of_a_result(a):
     b = a * a
     return b[0, ::-1] * b[1] + b[1:].sum(0) + b[:, 1:2].sum(0) * b[-1]
+
+
+def convolved(x, weight, stride, groups):
+    """Of lines, with one zero on both sides."""
+    wide = np.pad(x, [(0, 0), (0, 0), (1, 1)])
+    _, channels, taps = weight.shape
+    places = range(0, wide.shape[2] - taps + 1, stride)
+    cuts = np.stack([wide[:, :, p : p + taps] for p in places], 2)
+    parts = zip(
+        np.split(cuts, groups, axis=1), weight.reshape(groups, -1, channels, taps), strict=True
+    )
+    return np.concatenate([np.einsum("ncpt,oct->nop", a, b) for a, b in parts], 1)
+
+
+def adjoint_convolved(x, weight):
+    """Of lines, with a stride of 2."""
+    y = np.zeros((len(x), weight.shape[1], 2 * x.shape[2] + weight.shape[2] - 2))
+    for p in range(x.shape[2]):
+        y[:, :, 2 * p : 2 * p + weight.shape[2]] += np.einsum("nc,cot->not", x[:, :, p], weight)
+    return y
 
 
 # name: (function of tensors, the same in numpy, shapes of the arguments, whether all are positive)
@@ -327,6 +348,60 @@ CASES = {
         lambda a, w, b: LayerNorm((2, 5), 1e-2, (True, True))(a, w, b),
         layer_norm,
         [(3, 2, 5), (2, 5), (2, 5)],
+        False,
+    ),
+    "conv1d": (
+        lambda a, b: F.conv1d(a, b, stride=2, padding=1, groups=2),
+        lambda a, b: convolved(a, b, 2, 2),
+        [(2, 4, 5), (2, 2, 3)],
+        False,
+    ),
+    "conv1d, then exp": (
+        lambda a, b: F.conv1d(a, b, padding=1).exp(),
+        lambda a, b: np.exp(convolved(a, b, 1, 1)),
+        [(1, 2, 3), (2, 2, 2)],
+        False,
+    ),
+    "conv_transpose1d": (
+        lambda a, b: F.conv_transpose1d(a, b, stride=2),
+        adjoint_convolved,
+        [(2, 2, 3), (2, 2, 3)],
+        False,
+    ),
+    "max_pool1d, then exp": (
+        lambda a: F.max_pool1d(a, 3, 1).exp(),
+        lambda a: np.exp(np.stack([a[:, :, i : i + 3].max(-1) for i in range(3)], 2)),
+        [(2, 1, 5)],
+        False,
+    ),
+    "avg_pool1d, then exp": (
+        lambda a: F.avg_pool1d(a, 3, 2).exp(),
+        lambda a: np.exp(np.stack([a[:, :, i : i + 3].mean(-1) for i in (0, 2)], 2)),
+        [(2, 1, 5)],
+        False,
+    ),
+    "interpolate, then exp": (
+        lambda a: F.interpolate(a, 3, mode="linear", align_corners=True).exp(),
+        lambda a: np.exp(np.stack([a[:, :, 0], a[:, :, 1:3].mean(-1), a[:, :, 3]], 2)),
+        [(2, 1, 4)],
+        False,
+    ),
+    "unfold, then exp": (
+        lambda a: F.unfold(a, (1, 2)).exp(),
+        lambda a: np.exp(np.stack([a[:, 0, 0, :-1], a[:, 0, 0, 1:]], 1)),
+        [(2, 1, 1, 4)],
+        False,
+    ),
+    "pad by reflection, then exp": (
+        lambda a: pad(a, ((0, 0), (2, 1)), "reflect").exp(),
+        lambda a: np.exp(np.pad(a, ((0, 0), (2, 1)), "reflect")),
+        [(2, 3)],
+        False,
+    ),
+    "pad by a number, then exp": (
+        lambda a: pad(a, 1, constant_values=0.5).exp(),
+        lambda a: np.exp(np.pad(a, 1, constant_values=0.5)),
+        [(2, 3)],
         False,
     ),
     "matmul": (lambda a, b: a @ b, lambda a, b: a @ b, [(3, 4), (4, 2)], False),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
@@ -175,3 +176,28 @@ def blas_threads(work: int) -> AbstractContextManager[None]:
     if blas is None:
         return nullcontext()
     return blas.at_most(max(1, min(get_num_threads(), work // WORK_A_THREAD)))
+
+
+def in_parallel(run: Callable[[int], None], tasks: int, work: int) -> None:
+    """Call with 0 to ``tasks - 1``, on as many threads as there is work for.
+
+    BLAS then has one thread in each of them; where it cannot be told that, the tasks come one after
+    the other.
+
+    Args:
+        run: one task; it touches nothing that another one does.
+        tasks: their number.
+        work: multiplications of all together.
+    """
+    blas = _blas()
+    count = min(get_num_threads(), tasks, work // WORK_A_THREAD)
+    if blas is None or count < 2:
+        with blas_threads(work):
+            for number in range(tasks):
+                run(number)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with blas.at_most(1), ThreadPoolExecutor(count) as pool:
+        for _ in pool.map(run, range(tasks)):
+            pass

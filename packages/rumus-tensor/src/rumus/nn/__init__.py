@@ -48,6 +48,52 @@ from ._losses import (
     SmoothL1Loss,
     SoftMarginLoss,
     TripletMarginLoss,
+from ._convolution import (
+    Conv1d,
+    Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+)
+from ._embedding import Embedding, EmbeddingBag
+from ._files import load_file, save_file
+from ._layer import Layer, Sequential
+from ._linear import Linear
+from ._module import Module
+from ._norm import LayerNorm
+from ._parameter import Parameter
+from ._pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    MaxPool1d,
+    MaxPool2d,
+)
+from ._recurrent import GRU, LSTM, RNN
+from ._resample import (
+    CircularPad1d,
+    CircularPad2d,
+    ConstantPad1d,
+    ConstantPad2d,
+    Fold,
+    PixelShuffle,
+    PixelUnshuffle,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    Unfold,
+    Upsample,
+    ZeroPad1d,
+    ZeroPad2d,
+)
+from .functional import (
+    binary_cross_entropy_with_logits,
+    cross_entropy_loss,
+    l1_loss,
+    mse_loss,
 )
 from ._module import Module
 from ._norm import LayerNorm, RMSNorm
@@ -90,12 +136,27 @@ __all__ = [
     "CTCLoss",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "CircularPad1d",
+    "CircularPad2d",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
     "Embedding",
     "EmbeddingBag",
     "Flatten",
+    "Fold",
     "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",
@@ -121,6 +182,8 @@ __all__ = [
     "MSELoss",
     "MarginRankingLoss",
     "Mish",
+    "MaxPool1d",
+    "MaxPool2d",
     "Module",
     "ModuleDict",
     "ModuleList",
@@ -138,6 +201,12 @@ __all__ = [
     "ReLU",
     "ReLU6",
     "RemovableHandle",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -156,6 +225,10 @@ __all__ = [
     "Threshold",
     "TripletMarginLoss",
     "Unflatten",
+    "Unfold",
+    "Upsample",
+    "ZeroPad1d",
+    "ZeroPad2d",
     "binary_cross_entropy_with_logits",
     "cross_entropy_loss",
     "functional",

@@ -51,8 +51,8 @@ class Linear(Layer):
         self.in_features, self.out_features = in_features, out_features
         bound = 1.0 / math.sqrt(in_features)
         shape = (out_features, in_features)
-        self.weight = Parameter(_uniform(shape, bound, device))
-        self.bias = Parameter(_uniform((out_features,), bound, device)) if bias else None
+        self.weight = Parameter(uniform(shape, bound, device))
+        self.bias = Parameter(uniform((out_features,), bound, device)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the layer to the last axis.
@@ -145,5 +145,5 @@ class Bilinear(Module):
         )
 
 
-def _uniform(shape: tuple[int, ...], bound: float, device: Device | str) -> Tensor:
+def uniform(shape: tuple[int, ...], bound: float, device: Device | str) -> Tensor:
     return (rand(shape) * 2.0 - 1.0).mul_(bound).to(Device(device))

@@ -155,6 +155,7 @@ from ._named import (
     var,
     var_mean,
 )
+from ._padding import pad
 from ._products import addmm, baddbmm, bmm, dot, inner, kron, mm, mv, outer, tensordot, vdot, vecdot
 from ._quantiles import quantile
 from ._random import bernoulli, exponential, normal, randint, randperm, trunc_normal, uniform
@@ -339,6 +340,7 @@ __all__ = [
     "ones_like",
     "outer",
     "pack",
+    "pad",
     "positive",
     "pow",
     "prod",

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from .channel_norm import ChannelNorm
 from .check import Check
+from .convolution import Convolution
 from .creation import Creation
 from .elementwise import Elementwise
 from .indexing import Indexing
@@ -24,9 +25,11 @@ from .layer_norm import LayerNorm
 from .matmul import MatMul
 from .memory import Memory
 from .movement import Movement
+from .pooling import Pooling
 from .random import Random
 from .recurrent import Recurrent
 from .reduce import Reduce
+from .resample import Resample
 from .rows import Rows
 from .scan import Scan
 from .sort import Sort
@@ -56,6 +59,9 @@ class Backend(
     Indexing[A],
     Scan[A],
     Recurrent[A],
+    Convolution[A],
+    Pooling[A],
+    Resample[A],
     Protocol[A],
 ):
     """What a device can do with its arrays."""

@@ -6,6 +6,7 @@ from rumus._backends.contract.backend import Forward
 
 from .channel_norm import ChannelNorm
 from .check import Check
+from .convolution import Convolution
 from .creation import Creation
 from .elementwise import Elementwise
 from .indexing import Indexing
@@ -13,9 +14,11 @@ from .layer_norm import LayerNorm
 from .matmul import MatMul
 from .memory import Memory
 from .movement import Movement
+from .pooling import Pooling
 from .random import Random
 from .recurrent import Recurrent
 from .reduce import Reduce
+from .resample import Resample
 from .rows import Rows
 from .scan import Scan
 from .sort import Sort
@@ -37,6 +40,9 @@ class CpuBackend(
     Scan,
     Check,
     Recurrent,
+    Convolution,
+    Pooling,
+    Resample,
 ):
     """Implements :class:`rumus._backends.contract.Backend` for ``numpy.ndarray``."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from functools import cache
 from importlib.resources import files
 from math import ceil
@@ -49,6 +50,16 @@ def plane(groups: int, device_index: int = 0) -> tuple[int, int]:
     """A two-dimensional grid of at least so many workgroups, with as few rows as it can have."""
     rows = max(1, ceil(groups / most_groups(device_index)))
     return ceil(groups / rows), rows
+
+
+LARGEST_QUOTIENT = 1 << 22
+"""Quotients from here on are not found by float32, see ``quotient.wgsl``."""
+
+
+def reciprocal(number: int) -> int:
+    """The bits of 1 / number in float32, for ``quotient.wgsl``."""
+    bits: int = struct.unpack("<I", struct.pack("<f", 1.0 / number))[0]
+    return bits
 
 
 def remember(plans: dict[K, V], key: K, plan: V) -> V:

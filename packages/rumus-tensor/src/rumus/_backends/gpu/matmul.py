@@ -128,14 +128,16 @@ def run_plan(plan: Plan, a: GpuArray, b: GpuArray, bias: GpuArray | None, result
         if bias is not None:
             words[BIAS_OFFSET] = bias.offset
             given.insert(2, bias)
-        chain = partial(ProductChain.of, plan.variant, words, plan.groups, result)
-        plan.pipeline.dispatch(given, PARAMS.pack(*words), plan.groups, chain)
+        params = PARAMS.pack(*words)
+        make = partial(product_pipeline, plan.variant)
+        chain = partial(ProductChain.of, make, params, plan.groups, plan.variant.c_vectors, result)
+        plan.pipeline.dispatch(given, params, plan.groups, chain)
         return
     splits = words[SPLITS]
     parts = empty((splits, result.size), result.dtype, a.device_index)
     plan.pipeline.dispatch([a, b, parts], PARAMS.pack(*words), plan.groups)
     given = [parts, result] if bias is None else [parts, bias, result]
-    sizes = (result.size, splits, words[N], result.offset, bias.offset if bias else 0)
+    sizes = (result.size, splits, words[N], result.offset, bias.offset if bias else 0, 1)
     plan.parts.dispatch(given, sizes, grid(result.size, WORKGROUP, a.device_index))
 
 

@@ -16,9 +16,19 @@ BANDWIDTH = 4.0e6
 """Bytes of parts written and read in a microsecond."""
 SECOND_STAGE = 5.0
 """Microseconds that adding up the parts takes beside that: most is the host's, for a dispatch."""
-MOST_SPLITS = 32
+SPLITS = range(1, 33)
 GATHERING = 0.08
 """The share of a product's time that it takes to gather the elements of an operand along k."""
+GATHERING_CHUNKS = 4
+GATHERING_SPLITS = (
+    *range(1, 17),
+    *range(18, 33, 2),
+    *range(36, 65, 4),
+    *range(72, 129, 8),
+    192,
+    256,
+)
+"""Blocks of sums and parts of k of products whose operands are both gathered."""
 COPYING, DISPATCH = 2.4e6, 4.0
 """Bytes that a transposing copy reads and writes in a microsecond, and microseconds beside that."""
 
@@ -91,7 +101,13 @@ class Choice(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def choose(
-    m: int, n: int, k: int, batches: int, workgroup_bytes: int, parts_bytes: int = 1 << 27
+    m: int,
+    n: int,
+    k: int,
+    batches: int,
+    workgroup_bytes: int,
+    parts_bytes: int = 1 << 27,
+    gathers: bool = False,
 ) -> Choice:
     """The cheapest way to multiply ``batches`` of (m, k) by (k, n), by the model.
 
@@ -102,13 +118,15 @@ def choose(
         batches: matrices.
         workgroup_bytes: the adapter's workgroup memory.
         parts_bytes: the most that the parts of a split may take, for an adapter must bind them.
+        gathers: whether both operands are gathered along a long k, whose places take registers.
     """
     return min(
         (
             parts(tile, splits, k)
             for tile in TILES
             if tile.workgroup_bytes <= workgroup_bytes
-            for splits in range(1, MOST_SPLITS + 1)
+            if not gathers or tile.a_chunks * tile.b_chunks <= GATHERING_CHUNKS
+            for splits in (GATHERING_SPLITS if gathers else SPLITS)
             if splits == 1
             or (k >= splits * 2 * tile.bk and 4 * splits * m * n * batches <= parts_bytes)
         ),

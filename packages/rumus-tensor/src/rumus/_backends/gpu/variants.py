@@ -15,15 +15,19 @@ from . import (
     check,
     indexing,
     layer_norm,
+    pooling,
     random,
     recurrent,
     reduce,
     reduce_arg,
+    resample,
     rows,
     scan_source,
     segments,
     sort_source,
 )
+from .convolution_source import Gathered, convolution_pipeline
+from .convolution_source import Variant as ConvolutionVariant
 from .elementwise import exponents_pipeline
 from .elementwise_source import EXPRESSIONS, Input, Step, build_source
 from .kernels import WORKGROUP, kernel
@@ -51,6 +55,8 @@ def every_variant() -> Iterator[tuple[str, Pipeline]]:
     yield "mean_of_kept", kernel("mean_of_kept").variant()
     yield from _reductions()
     yield from _products()
+    yield from _convolutions()
+    yield from _pools()
     yield from _row_kernels()
     yield from _layer_norms()
     yield from _recurrent_layers()
@@ -160,6 +166,47 @@ def _products() -> Iterator[tuple[str, Pipeline]]:
     for bias_dtype in (None, *DTYPES):
         for dtype in ("float32", "int32") if bias_dtype is None else (ACCUMULATOR[bias_dtype],):
             yield f"matmul_parts {dtype} {bias_dtype}", parts_pipeline(dtype, bias_dtype)
+
+
+def _convolutions() -> Iterator[tuple[str, Pipeline]]:
+    f32, taps = ("float32", "float32"), (3, 2)
+    along, across = Operand(True, 0, 0), Operand(False, 0, 0, True)
+    plain = Gathered(taps, False, True, False)
+    for choice, weight in product(TILES, (along, across, None)):
+        variant = ConvolutionVariant(choice, f32, None, weight, plain, True, False, False)
+        yield f"convolution {choice} {weight}", convolution_pipeline(variant)
+    small = TILES[-1]
+    elements = across._replace(vectors=False)
+    for tile, dtype, weight, general in product(
+        (small, None), ("float32", "float16"), (along, elements, None), (False, True)
+    ):
+        source = plain._replace(bounded=general, far=general)
+        bias = dtype if general and weight is not None else None
+        variant = ConvolutionVariant(
+            tile, (dtype, dtype), bias, weight, source, False, general, general
+        )
+        yield f"convolution {tile} {dtype} {weight} {general}", convolution_pipeline(variant)
+    pixelwise = Gathered((1, 1), True, False, False)
+    inputs = Input("float32", Mode.GIVEN), Input("float32", Mode.VECTOR)
+    tail = Tail(inputs, (Step("add", (0, 1), "float32", "float32"),), 1)
+    for weight in (along, across):
+        variant = ConvolutionVariant(small, f32, "float32", weight, pixelwise, True, False, False)
+        for then in (None, tail):
+            yield f"pixelwise {weight} {then}", convolution_pipeline(variant, then)
+
+
+def _pools() -> Iterator[tuple[str, Pipeline]]:
+    for dtype in ("float32", "float16"):
+        for kind, largest, adaptive, include in product(
+            ("forward", "backward"), (False, True), (False, True), (False, True)
+        ):
+            shape = pooling.Shape((3, 2), (2, 1), (1, 2), adaptive, include)
+            pipeline = pooling.pool_pipeline(kind, largest, dtype, shape, include)
+            yield f"pooling {dtype} {kind} {largest} {adaptive} {include}", pipeline
+        yield f"pooling places {dtype}", pooling.places_pipeline(dtype)
+        yield f"resample {dtype}", resample.resample_pipeline(dtype)
+        for folds in (False, True):
+            yield f"unfold {dtype} {folds}", resample.unfold_pipeline(dtype, folds)
 
 
 def _row_kernels() -> Iterator[tuple[str, Pipeline]]:

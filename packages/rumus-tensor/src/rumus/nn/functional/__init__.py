@@ -31,6 +31,15 @@ from ._activations import (
 )
 from ._class_losses import (
     cross_entropy,
+from ._convolution import (
+    conv1d,
+    conv2d,
+    conv_transpose1d,
+    conv_transpose2d,
+)
+from ._embedding import embedding, embedding_bag, one_hot
+from ._losses import (
+    binary_cross_entropy_with_logits,
     cross_entropy_loss,
     multi_margin_loss,
     multilabel_margin_loss,
@@ -75,6 +84,36 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+from ._padding import pad
+from ._pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool2d,
+)
+from ._resample import (
+    fold,
+    interpolate,
+    pixel_shuffle,
+    pixel_unshuffle,
+    unfold,
+)
+
+__all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cross_entropy_loss",
     "ctc_loss",
     "dropout",
@@ -103,6 +142,10 @@ __all__ = [
     "logsigmoid",
     "margin_ranking_loss",
     "mish",
+    "fold",
+    "interpolate",
+    "max_pool1d",
+    "max_pool2d",
     "mse_loss",
     "multi_margin_loss",
     "multilabel_margin_loss",
@@ -131,4 +174,8 @@ __all__ = [
     "tanhshrink",
     "threshold",
     "triplet_margin_loss",
+    "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "unfold",
 ]

@@ -10,14 +10,17 @@ from rumus._core.devices import Device
 from rumus.autograd._function import Function
 
 from .channel_norm import ChannelNorm
+from .convolution import Convolution
 from .creation import Creation
 from .elementwise import Elementwise
 from .indexing import Indexing
 from .layer_norm import LayerNorm
 from .matmul import MatMul
 from .movement import Movement
+from .pooling import Pooling
 from .random import Random
 from .reduce import Reduce
+from .resample import Resample
 from .rows import Rows
 from .scan import Scan
 
@@ -34,6 +37,9 @@ class Recorder(
     Random,
     Indexing,
     Scan,
+    Convolution,
+    Pooling,
+    Resample,
 ):
     """The primitives of :class:`rumus._backends.contract.Backend`, over tensors.
 

@@ -1,0 +1,252 @@
+"""Images in other sizes, windows as columns, channels as pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from rumus._backends.bands import Band
+from rumus._backends.contract.convolution import Slide
+from rumus._core.dtypes import is_float
+from rumus._core.errors import ArgumentError, DTypeError, ShapeError
+from rumus.tensor._ops.resample import Fold, Resample, Unfold
+from rumus.tensor._tensor import Tensor
+
+from ._pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
+from ._windows import Lengths, lengths_of, two
+
+LINEAR = {"linear": 1, "bilinear": 2}
+_MODES = ("nearest", "nearest-exact", "linear", "bilinear", "area")
+
+
+def interpolate(
+    x: Tensor,
+    size: Lengths | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """Lines or planes in another size.
+
+    Place o of the result reads the source at ``(o + 1/2) s - 1/2``, s being one over the scale
+    factor, or the ratio of the lengths where ``size`` is given; with ``align_corners`` at
+    ``o (L - 1) / (L' - 1)``.
+
+    Args:
+        x: Floats of shape (N, C, L) or (N, C, H, W).
+        size: Lengths of the result, one number or one an axis.
+        scale_factor: How many times as long each axis becomes, rounded down; instead of ``size``.
+        mode: ``"nearest"``, of the source at ``floor(o s)``; ``"nearest-exact"``, of the nearest
+            centre; ``"linear"`` for lines and ``"bilinear"`` for planes, between the neighbours; or
+            ``"area"``, the means of :func:`adaptive_avg_pool2d`.
+        align_corners: Whether the first and last places of both meet; for linear modes.
+
+    Raises:
+        ShapeError: x has another number of axes, or is empty.
+        DTypeError: x is of no floats.
+        ArgumentError: Both or neither of size and scale_factor are given, or an option is unknown.
+
+    Example:
+        >>> from rumus.nn import functional as F
+        >>> from rumus.tensor import arange
+        >>> F.interpolate(arange(3.0).reshape((1, 1, 3)), scale_factor=2).tolist()
+        [[[0.0, 0.0, 1.0, 1.0, 2.0, 2.0]]]
+    """
+    axes = x.ndim - 2
+    if axes not in (1, 2) or not min(x.shape[1:]):
+        raise ShapeError(f"interpolate takes x of (N, C, L) or (N, C, H, W), not {x.shape}")
+    if not is_float(x.dtype):
+        raise DTypeError(f"interpolate takes floats, not {x.dtype}; convert with .to(float32)")
+    if mode not in _MODES or LINEAR.get(mode, axes) != axes:
+        raise ArgumentError(f"interpolate: no mode {mode!r} for {axes} axes; there are {_MODES}")
+    if align_corners is not None and mode not in LINEAR:
+        raise ArgumentError(f"interpolate: align_corners is for linear modes, not {mode!r}")
+    lengths, steps = _lengths(x.shape[2:], size, scale_factor)
+    if mode == "area":
+        return adaptive_avg_pool1d(x, lengths) if axes == 1 else adaptive_avg_pool2d(x, lengths)
+    for axis, (n, wanted, step) in enumerate(zip(x.shape[2:], lengths, steps, strict=True), 2):
+        if (n, 1.0) != (wanted, step):
+            x = Resample(axis, _band(n, wanted, step, mode, bool(align_corners)))(x)
+    return x
+
+
+def unfold(
+    x: Tensor,
+    kernel_size: Lengths,
+    dilation: Lengths = 1,
+    padding: Lengths = 0,
+    stride: Lengths = 1,
+) -> Tensor:
+    """The windows of planes as columns, as a convolution would meet them.
+
+    Args:
+        x: Of shape (N, C, H, W), or (C, H, W) without a batch.
+        kernel_size: Rows and columns of a window, one number or two.
+        dilation: Steps between the places of a window.
+        padding: Zeros on both ends of the axes.
+        stride: From window to window.
+
+    Returns:
+        Of shape (N, C * rows * columns, windows).
+
+    Raises:
+        ShapeError: x has another number of axes, or is smaller than a window.
+        DTypeError: x is of no floats.
+        ArgumentError: An option is out of range.
+    """
+    _check_planes("unfold", x, (3, 4), "(N, C, H, W) or (C, H, W)")
+    slide, kernel, size = _geometry(
+        "unfold", (x.shape[-2], x.shape[-1]), kernel_size, dilation, padding, stride
+    )
+    y: Tensor = Unfold(slide, kernel, size)(x if x.ndim == 4 else x.unsqueeze(0))
+    return y if x.ndim == 4 else y.reshape(y.shape[1:])
+
+
+def fold(
+    x: Tensor,
+    output_size: Lengths,
+    kernel_size: Lengths,
+    dilation: Lengths = 1,
+    padding: Lengths = 0,
+    stride: Lengths = 1,
+) -> Tensor:
+    """Columns added up to planes: the adjoint of :func:`unfold`.
+
+    Args:
+        x: Of shape (N, C * rows * columns, windows), or without the N.
+        output_size: H and W of the planes.
+        kernel_size: Rows and columns of a window, one number or two.
+        dilation: Steps between the places of a window.
+        padding: What is left out on both ends of the axes.
+        stride: From window to window.
+
+    Returns:
+        Of shape (N, C, H, W).
+
+    Raises:
+        ShapeError: The columns do not fit the planes.
+        DTypeError: x is of no floats.
+        ArgumentError: An option is out of range.
+    """
+    _check_planes("fold", x, (2, 3), "(N, C * taps, windows) or (C * taps, windows)")
+    plane = two(lengths_of("fold", "output_size", output_size, 2), 1)
+    slide, kernel, size = _geometry("fold", plane, kernel_size, dilation, padding, stride)
+    if x.shape[-2] % math.prod(kernel) or x.shape[-1] != math.prod(size):
+        raise ShapeError(
+            f"fold: planes of {plane} have {size[0]} x {size[1]} windows of {kernel}, so x is "
+            f"(N, C * {math.prod(kernel)}, {math.prod(size)}), not {x.shape}"
+        )
+    y: Tensor = Fold(slide, kernel, size, plane)(x if x.ndim == 3 else x.unsqueeze(0))
+    return y if x.ndim == 3 else y.reshape(y.shape[1:])
+
+
+def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
+    """(…, C r², H, W) as (…, C, H r, W r): channels become pixels (Shi et al., arXiv:1609.05158).
+
+    Args:
+        x: Of at least three axes.
+        upscale_factor: r.
+
+    Raises:
+        ShapeError: x has fewer axes, or its channels are no multiple of r².
+        ArgumentError: r is not positive.
+    """
+    (r,) = lengths_of("pixel_shuffle", "upscale_factor", upscale_factor, 1)
+    if x.ndim < 3 or x.shape[-3] % (r * r):
+        raise ShapeError(f"pixel_shuffle by {r} takes (…, C * {r * r}, H, W), not {x.shape}")
+    *batch, channels, rows, columns = x.shape
+    n = len(batch)
+    parts = x.reshape((*batch, channels // (r * r), r, r, rows, columns))
+    turned = parts.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)
+    return turned.reshape((*batch, channels // (r * r), rows * r, columns * r))
+
+
+def pixel_unshuffle(x: Tensor, downscale_factor: int) -> Tensor:
+    """(…, C, H r, W r) as (…, C r², H, W): what :func:`pixel_shuffle` takes back.
+
+    Args:
+        x: Of at least three axes.
+        downscale_factor: r.
+
+    Raises:
+        ShapeError: x has fewer axes, or its lengths are no multiples of r.
+        ArgumentError: r is not positive.
+    """
+    (r,) = lengths_of("pixel_unshuffle", "downscale_factor", downscale_factor, 1)
+    if x.ndim < 3 or x.shape[-1] % r or x.shape[-2] % r:
+        raise ShapeError(f"pixel_unshuffle by {r} takes (…, C, H * {r}, W * {r}), not {x.shape}")
+    *batch, channels, rows, columns = x.shape
+    n = len(batch)
+    parts = x.reshape((*batch, channels, rows // r, r, columns // r, r))
+    turned = parts.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3)
+    return turned.reshape((*batch, channels * r * r, rows // r, columns // r))
+
+
+def _lengths(
+    given: Sequence[int], size: Lengths | None, scale_factor: float | Sequence[float] | None
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """The lengths of the result, and source places a place of it."""
+    if (size is None) == (scale_factor is None):
+        raise ArgumentError("interpolate takes either size or scale_factor")
+    axes = len(given)
+    if scale_factor is None:
+        lengths = lengths_of("interpolate", "size", size, axes)  # type: ignore[arg-type]
+        return lengths, tuple(n / wanted for n, wanted in zip(given, lengths, strict=True))
+    one = isinstance(scale_factor, (int, float))
+    factors = [float(scale_factor)] * axes if one else list(scale_factor)  # type: ignore[arg-type]
+    if len(factors) != axes or not all(factor > 0 for factor in factors):
+        raise ArgumentError(
+            f"interpolate: scale_factor is one number or {axes}, above 0, not {scale_factor!r}"
+        )
+    lengths = tuple(math.floor(n * factor) for n, factor in zip(given, factors, strict=True))
+    if min(lengths) < 1:
+        raise ShapeError(f"interpolate: nothing is left of {tuple(given)} scaled by {scale_factor}")
+    return lengths, tuple(1.0 / factor for factor in factors)
+
+
+@lru_cache(maxsize=256)
+def _band(length: int, count: int, step: float, mode: str, align_corners: bool) -> Band:
+    """How each place of the result is made, computed in float32 as PyTorch does."""
+    step32 = np.float32(step)
+    places = np.arange(count, dtype=np.float32)
+    if mode not in LINEAR:
+        centre = np.float32(0.5) if mode == "nearest-exact" else np.float32(0)
+        starts = np.minimum(np.floor((places + centre) * step32).astype(np.int64), length - 1)
+        return Band(length, starts, np.ones((count, 1)))
+    if align_corners:
+        at = places * np.float32((length - 1) / (count - 1) if count > 1 else 0.0)
+    else:
+        at = np.maximum((places + np.float32(0.5)) * step32 - np.float32(0.5), 0)
+    starts = np.minimum(at.astype(np.int64), length - 1)
+    behind = np.where(starts < length - 1, at - starts, 0)
+    return Band(length, starts, np.stack([1 - behind, behind], axis=1))
+
+
+def _check_planes(name: str, x: Tensor, axes: tuple[int, int], wanted: str) -> None:
+    if x.ndim not in axes:
+        raise ShapeError(f"{name} takes x of {wanted}, not {x.shape}")
+    if not is_float(x.dtype):
+        raise DTypeError(f"{name} takes floats, not {x.dtype}; convert with .to(float32)")
+
+
+def _geometry(name: str, plane: tuple[int, int], *options: Any) -> tuple[Slide, Any, Any]:
+    """How a window slides, its rows and columns, and the windows down and along."""
+    names = "kernel_size", "dilation", "padding", "stride"
+    kernel, spread, zeros, steps = (
+        two(lengths_of(name, what, given, 2, least=what != "padding"), 1)
+        for what, given in zip(names, options, strict=True)
+    )
+    size = tuple(
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, p, d, k, s in zip(plane, zeros, spread, kernel, steps, strict=True)
+    )
+    if min(size) < 1:
+        raise ShapeError(
+            f"{name}: a window of {kernel} with dilation {spread} is larger than planes of {plane} "
+            f"with padding {zeros}"
+        )
+    return Slide(steps, zeros, spread, 1), kernel, size
