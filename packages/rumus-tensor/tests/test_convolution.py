@@ -1,5 +1,7 @@
 """Convolutions against their definition in float64, written as loops over the kernel's taps."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -133,7 +135,7 @@ def test_the_transposed_convolution_is_the_adjoint(name, device):
     np.testing.assert_allclose(grads.get(given[1].id).numpy(), into_weight, rtol=0, atol=1e-4)
 
 
-def test_lines_are_planes_of_one_row(device):
+def test_lines_are_planes_of_one_column(device):
     x, weight = numbers(2, 4, 30), numbers(6, 2, 5)
     options = {"stride": 2, "padding": 3, "dilation": 2, "groups": 2}
     y = F.conv1d(tensor(x, device=device), tensor(weight, device=device), **options)
@@ -334,3 +336,16 @@ MISTAKES = [
 def test_mistakes_say_what_was_given_and_expected(mistake, error, message):
     with pytest.raises(error, match=message):
         mistake()
+
+
+def test_long_lines_take_little_memory_on_the_cpu():
+    x, weight = tensor(np.ones((1, 16, 400_000), np.float32)), tensor(numbers(4, 16, 31))
+    tracemalloc.start()
+    try:
+        y = F.conv1d(x, weight, padding="same")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 2 * (4 * (1 << 22) + x.array.nbytes + y.array.nbytes)
+    wanted = weight.numpy().sum((1, 2))
+    np.testing.assert_allclose(y.numpy()[0, :, 200_000], wanted, rtol=0, atol=1e-4)

@@ -31,7 +31,7 @@ def lengths_of(name: str, what: str, given: Lengths, axes: int, least: int = 1) 
     return numbers
 
 
-def two(lengths: Sequence[int], first: int) -> tuple[int, int]:
-    """Lengths of one axis as those of planes of one row, which has ``first``."""
-    rows, columns = (first, *lengths)[-2:]
+def two(lengths: Sequence[int], last: int) -> tuple[int, int]:
+    """Lengths of one axis as those of planes of one column, which has ``last``."""
+    rows, columns = (*lengths, last)[:2]
     return rows, columns

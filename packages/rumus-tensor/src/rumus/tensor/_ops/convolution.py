@@ -1,7 +1,7 @@
 """Convolutions of one or two axes: the operation and its two adjoints.
 
 Each is expressed by the other two, for its gradients and theirs. Arrays of one axis are planes of
-one row.
+one column.
 """
 
 from __future__ import annotations
@@ -98,13 +98,13 @@ def read_for(needs: tuple[bool, ...]) -> tuple[int, ...]:
 
 
 def planes(be: Backend[Any], a: Any) -> Any:
-    """An array of one axis as one of two, of one row."""
-    return be.reshape(a, (*a.shape[:2], 1, a.shape[2])) if a.ndim == 3 else a
+    """An array of one axis as one of two, of one column."""
+    return be.reshape(a, (*a.shape, 1)) if a.ndim == 3 else a
 
 
 def like(be: Backend[Any], a: Any, other: Any) -> Any:
     """Planes with as many axes as another array."""
-    return be.reshape(a, (*a.shape[:2], a.shape[3])) if other.ndim == 3 else a
+    return be.reshape(a, a.shape[:3]) if other.ndim == 3 else a
 
 
 def weight_gradient(
@@ -117,6 +117,6 @@ def weight_gradient(
 
 
 def size_of(shape: Shape) -> Pair:
-    """The rows and columns of planes; of lines, one row."""
-    rows, columns = (1, *shape[2:])[-2:]
+    """The rows and columns of planes; of lines, one column."""
+    rows, columns = (*shape[2:], 1)[:2]
     return rows, columns

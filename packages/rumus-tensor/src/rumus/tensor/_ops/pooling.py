@@ -1,4 +1,4 @@
-"""Pooling of planes, or of lines as planes of one row."""
+"""Pooling of planes, or of lines as planes of one column."""
 
 from __future__ import annotations
 
