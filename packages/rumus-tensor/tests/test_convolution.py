@@ -80,6 +80,7 @@ CASES = {
     "a stride beyond the kernel": ((2, 3, 11, 13), (5, 3, 2, 1), (3, 4), (0, 1), (1, 1), 1),
     "a remainder": ((1, 3, 10, 11), (4, 3, 3, 3), (3, 2), (2, 1), (1, 1), 1),
     "dilated and strided": ((2, 2, 14, 15), (3, 2, 3, 4), (2, 3), (2, 4), (3, 2), 1),
+    "patches": ((2, 4, 10, 15), (6, 2, 5, 5), (5, 5), (0, 0), (1, 1), 2),
     "groups": ((2, 12, 6, 7), (15, 4, 3, 2), (1, 2), (1, 1), (1, 1), 3),
     "depthwise": ((2, 5, 9, 8), (10, 1, 3, 3), (2, 1), (1, 1), (1, 2), 5),
     "more padding than kernel": ((1, 2, 3, 3), (3, 2, 2, 2), (1, 1), (3, 2), (1, 1), 1),
@@ -112,7 +113,7 @@ def test_result_and_gradients_equal_the_definition(name, device):
     )
 
 
-@pytest.mark.parametrize("name", ["plain", "dilated and strided", "groups", "depthwise"])
+@pytest.mark.parametrize("name", ["plain", "dilated and strided", "patches", "groups", "depthwise"])
 def test_the_transposed_convolution_is_the_adjoint(name, device):
     x_shape, shape, stride, padding, dilation, groups = CASES[name]
     x, weight = numbers(*x_shape), numbers(*shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from itertools import product
 from math import gcd, prod
 from typing import Any, NamedTuple
@@ -28,8 +28,11 @@ from .matmul_source import (
 )
 from .movement import assign, contiguous, copy, view
 from .reduce import reduce
+from .resample import fold
 from .wgsl import dtype_name
 
+MOST_REMAINDERS = 16
+"""Parts that the gradient of an input is made in, by the stride; with more, its columns are."""
 _plans: dict[tuple[Any, ...], Plan] = {}
 
 
@@ -59,16 +62,16 @@ def convolution_input(
     The pixels of each remainder by the stride are a convolution of their own.
     """
     grad, bias = contiguous(grad), bias and contiguous(bias)
+    if prod(slide.stride) > MOST_REMAINDERS and grad.size:
+        return _as(_folded(grad, contiguous(weight), bias, slide, size), grad)
     channels = slide.groups * weight.shape[1]
     result = empty((grad.shape[0], channels, *size), float32, grad.device_index)
     if not result.size:
         return _as(result, grad)
     rows, columns = (_remainders(slide, size, kernel_of(weight), axis) for axis in (0, 1))
     if not grad.size or any(not r.taps for r in (*rows, *columns)):
-        assign(result, full(result.shape, 0, float32, grad.device_index))
-        if bias is not None:
-            lines = GpuArray(bias.storage, (channels, 1, 1), (1, 0, 0), bias.offset, bias.dtype)
-            assign(result, elementwise("add", [result, lines]))
+        zeros = full(result.shape, 0, float32, grad.device_index)
+        assign(result, zeros if bias is None else _with_bias(zeros, bias))
     for down, along in product(rows, columns):
         if grad.size and down.taps and along.taps:
             part = _turned_taps(weight, slide.groups, (down.cut, along.cut))
@@ -76,6 +79,27 @@ def convolution_input(
             offset = result.offset + down.first * size[1] + along.first
             _gather(part, False, grad, bias, walk, result, offset, slide.stride)
     return _as(result, grad)
+
+
+def _folded(
+    grad: GpuArray, weight: GpuArray, bias: GpuArray | None, slide: Slide, size: Pair
+) -> GpuArray:
+    """The gradient of the input by way of its columns, which hardly overlap."""
+    groups, places = slide.groups, kernel_of(grad)
+    across = prod(weight.shape[1:])
+    shape = grad.shape[0], groups * across, *places
+    columns = empty(shape, float32, grad.device_index)
+    lying = _seen(weight, (groups, grad.shape[1] // groups, across))
+    walk = Walk(places, places, (1, 1), (0, 0), (1, 1), (1, 1))
+    _gather(lying, False, grad, None, walk, columns, 0, (1, 1))
+    columns = _seen(columns, (*shape[:2], prod(places)))
+    result = fold(columns, slide, kernel_of(weight), places, size)
+    return result if bias is None else _with_bias(result, bias)
+
+
+def _with_bias(result: GpuArray, bias: GpuArray) -> GpuArray:
+    lines = GpuArray(bias.storage, (bias.size, 1, 1), (1, 0, 0), bias.offset, bias.dtype)
+    return elementwise("add", [result, lines])
 
 
 class _Remainder(NamedTuple):
@@ -89,7 +113,8 @@ class _Remainder(NamedTuple):
     """Pixels, step, start, taps and their step, in the gradient."""
 
 
-def _remainders(slide: Slide, size: Pair, kernel: Pair, axis: int) -> list[_Remainder]:
+@lru_cache(maxsize=4096)
+def _remainders(slide: Slide, size: Pair, kernel: Pair, axis: int) -> tuple[_Remainder, ...]:
     stride, padding, dilation = (slide[field][axis] for field in (0, 1, 2))  # type: ignore[index]
     every = stride // gcd(stride, dilation)
     found = []
@@ -100,7 +125,7 @@ def _remainders(slide: Slide, size: Pair, kernel: Pair, axis: int) -> list[_Rema
         pixels = -(-(size[axis] - first) // stride)
         walk = pixels, 1, start, len(meets), -every * dilation // stride
         found.append(_Remainder(first, slice(begin, kernel[axis], every), len(meets), walk))
-    return found
+    return tuple(found)
 
 
 def _turned_taps(weight: GpuArray, groups: int, cut: tuple[slice, slice]) -> GpuArray:
