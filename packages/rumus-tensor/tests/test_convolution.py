@@ -71,6 +71,12 @@ def gradients(x, weight, g, *options):
     return into_x[:, :, up : up + rows, left : left + columns], into_weight
 
 
+def everything(x, weight, bias, g, *options):
+    """The result and the gradients of all three."""
+    sums = g.sum((0, 2, 3), np.float64)
+    return convolved(x, weight, bias, *options), *gradients(x, weight, g, *options), sums
+
+
 # x, weight, stride, padding, dilation, groups
 CASES = {
     "plain": ((2, 3, 8, 9), (4, 3, 3, 3), (1, 1), (0, 0), (1, 1), 1),
@@ -97,20 +103,14 @@ def test_result_and_gradients_equal_the_definition(name, device):
     x, weight, bias = numbers(*x_shape), numbers(*shape), numbers(shape[0])
     given = [nn.Parameter(tensor(a, device=device)) for a in (x, weight, bias)]
     y = F.conv2d(*given, *options)
-    wanted = convolved(x, weight, bias, *options)
-    scale = np.sqrt(np.prod(shape[1:]))
-    assert y.shape == wanted.shape
-    np.testing.assert_allclose(y.numpy(), wanted, rtol=0, atol=2e-6 * scale)
     g = numbers(*y.shape)
     grads = y.backward(tensor(g, device=device))
-    into_x, into_weight = gradients(x, weight, g, *options)
-    got = [grads.get(p.id).numpy() for p in given]
-    np.testing.assert_allclose(got[0], into_x, rtol=0, atol=2e-6 * scale)
-    terms = g.size / shape[0]  # each rounds a sum of some sqrt(terms), and they add up like a walk
-    np.testing.assert_allclose(got[1], into_weight, rtol=0, atol=2e-6 + 1e-7 * terms)
-    np.testing.assert_allclose(
-        got[2], g.sum((0, 2, 3), np.float64), rtol=0, atol=2e-6 + 1e-7 * terms
-    )
+    got = [y.numpy(), *(grads.get(p.id).numpy() for p in given)]
+    wanted = everything(x, weight, bias, g, *options)
+    sizes = everything(*map(np.abs, (x, weight, bias, g)), *options)
+    for a, exact, size in zip(got, wanted, sizes, strict=True):
+        assert a.shape == exact.shape
+        assert (np.abs(a - exact) <= 1e-6 * (size + 1)).all()
 
 
 @pytest.mark.parametrize("name", ["plain", "dilated and strided", "patches", "groups", "depthwise"])
