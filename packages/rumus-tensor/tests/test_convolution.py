@@ -292,12 +292,12 @@ MISTAKES = [
         r"bias has shape \(3,\), not \(2,\)",
     ),
     (
-        lambda: F.conv2d(zeros((1, 1, 4, 4), int32), zeros((1, 1, 3, 3), int32)),
+        lambda: F.conv2d(zeros((1, 1, 4, 4), dtype=int32), zeros((1, 1, 3, 3), dtype=int32)),
         DTypeError,
         "takes floats",
     ),
     (
-        lambda: F.conv2d(zeros((1, 1, 4, 4)), zeros((1, 1, 3, 3), float16)),
+        lambda: F.conv2d(zeros((1, 1, 4, 4)), zeros((1, 1, 3, 3), dtype=float16)),
         DTypeError,
         "x is float32, the weight float16",
     ),

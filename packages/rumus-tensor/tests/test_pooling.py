@@ -137,7 +137,7 @@ MISTAKES = [
     (lambda: F.max_pool2d(zeros((1, 1, 4, 4)), 5), ShapeError, "larger than the padded input"),
     (lambda: F.max_pool2d(zeros((1, 1, 4, 4)), 2, padding=2), ArgumentError, "at most half"),
     (lambda: F.max_pool2d(zeros((4, 4)), 2), ShapeError, r"\(N, C, H, W\)"),
-    (lambda: F.avg_pool2d(zeros((1, 4, 4), int32), 2), DTypeError, "takes floats"),
+    (lambda: F.avg_pool2d(zeros((1, 4, 4), dtype=int32), 2), DTypeError, "takes floats"),
     (lambda: F.avg_pool2d(zeros((1, 4, 4)), 2, divisor_override=0), ArgumentError, "not 0"),
     (lambda: F.adaptive_avg_pool2d(zeros((1, 4, 4)), (1, 2, 3)), ArgumentError, "one number or 2"),
     (lambda: F.adaptive_max_pool1d(zeros((1, 4, 0)), 2), ShapeError, "nothing to pool"),

@@ -137,12 +137,12 @@ MISTAKES = [
     (lambda: F.interpolate(zeros((1, 1, 4, 4))), ArgumentError, "either size or scale_factor"),
     (lambda: F.interpolate(zeros((1, 1, 4)), 2, mode="bilinear"), ArgumentError, "no mode"),
     (lambda: F.interpolate(zeros((1, 1, 4)), 2, align_corners=True), ArgumentError, "linear modes"),
-    (lambda: F.interpolate(zeros((1, 1, 4), int32), 2), DTypeError, "takes floats"),
+    (lambda: F.interpolate(zeros((1, 1, 4), dtype=int32), 2), DTypeError, "takes floats"),
     (lambda: F.interpolate(zeros((1, 4)), 2), ShapeError, r"\(N, C, L\)"),
     (lambda: F.unfold(zeros((1, 1, 4, 4)), 5), ShapeError, "larger than planes"),
     (lambda: F.fold(zeros((1, 9, 3)), 4, 3), ShapeError, r"\(N, C \* 9, 4\)"),
     (lambda: F.pixel_shuffle(zeros((1, 3, 2, 2)), 2), ShapeError, r"C \* 4"),
-    (lambda: F.unfold(zeros((1, 1, 4, 4), bool_), 2), DTypeError, "takes floats"),
+    (lambda: F.unfold(zeros((1, 1, 4, 4), dtype=bool_), 2), DTypeError, "takes floats"),
 ]
 
 

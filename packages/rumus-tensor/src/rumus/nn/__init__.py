@@ -21,6 +21,12 @@ from ._activations import (
 from ._cells import GRUCell, LSTMCell, RNNCell
 from ._channel_norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm1d, InstanceNorm2d
 from ._containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from ._convolution import (
+    Conv1d,
+    Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+)
 from ._dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
 from ._embedding import Embedding, EmbeddingBag
 from ._files import load_file, save_file
@@ -48,19 +54,24 @@ from ._losses import (
     SmoothL1Loss,
     SoftMarginLoss,
     TripletMarginLoss,
-from ._convolution import (
-    Conv1d,
-    Conv2d,
-    ConvTranspose1d,
-    ConvTranspose2d,
 )
-from ._embedding import Embedding, EmbeddingBag
-from ._files import load_file, save_file
-from ._layer import Layer, Sequential
-from ._linear import Linear
 from ._module import Module
-from ._norm import LayerNorm
+from ._norm import LayerNorm, RMSNorm
 from ._parameter import Parameter
+from ._plain_activations import (
+    SELU,
+    Hardsigmoid,
+    Hardswish,
+    LogSigmoid,
+    Mish,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softsign,
+    Tanh,
+    Tanhshrink,
+)
 from ._pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -89,30 +100,6 @@ from ._resample import (
     ZeroPad1d,
     ZeroPad2d,
 )
-from .functional import (
-    binary_cross_entropy_with_logits,
-    cross_entropy_loss,
-    l1_loss,
-    mse_loss,
-)
-from ._module import Module
-from ._norm import LayerNorm, RMSNorm
-from ._parameter import Parameter
-from ._plain_activations import (
-    SELU,
-    Hardsigmoid,
-    Hardswish,
-    LogSigmoid,
-    Mish,
-    ReLU,
-    ReLU6,
-    Sigmoid,
-    SiLU,
-    Softsign,
-    Tanh,
-    Tanhshrink,
-)
-from ._recurrent import GRU, LSTM, RNN
 from ._shape import Flatten, Identity, Unflatten
 from ._state import LoadReport
 from ._summary import Summary, SummaryRow, summary
@@ -127,21 +114,19 @@ __all__ = [
     "LSTM",
     "RNN",
     "SELU",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
     "AlphaDropout",
+    "AvgPool1d",
+    "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "Bilinear",
     "CTCLoss",
-    "CosineEmbeddingLoss",
-    "CrossEntropyLoss",
-    "AdaptiveAvgPool1d",
-    "AdaptiveAvgPool2d",
-    "AdaptiveMaxPool1d",
-    "AdaptiveMaxPool2d",
-    "AvgPool1d",
-    "AvgPool2d",
     "CircularPad1d",
     "CircularPad2d",
     "ConstantPad1d",
@@ -150,6 +135,8 @@ __all__ = [
     "Conv2d",
     "ConvTranspose1d",
     "ConvTranspose2d",
+    "CosineEmbeddingLoss",
+    "CrossEntropyLoss",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -181,9 +168,9 @@ __all__ = [
     "LogSoftmax",
     "MSELoss",
     "MarginRankingLoss",
-    "Mish",
     "MaxPool1d",
     "MaxPool2d",
+    "Mish",
     "Module",
     "ModuleDict",
     "ModuleList",
@@ -195,16 +182,16 @@ __all__ = [
     "Parameter",
     "ParameterDict",
     "ParameterList",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "PoissonNLLLoss",
     "RMSNorm",
     "RNNCell",
     "ReLU",
     "ReLU6",
-    "RemovableHandle",
-    "PixelShuffle",
-    "PixelUnshuffle",
     "ReflectionPad1d",
     "ReflectionPad2d",
+    "RemovableHandle",
     "ReplicationPad1d",
     "ReplicationPad2d",
     "Sequential",

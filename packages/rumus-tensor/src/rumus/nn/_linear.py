@@ -122,8 +122,8 @@ class Bilinear(Module):
         self.in1_features, self.in2_features = in1_features, in2_features
         self.out_features = out_features
         bound = 1.0 / math.sqrt(in1_features)
-        self.weight = Parameter(_uniform(shape, bound, device))
-        self.bias = Parameter(_uniform((out_features,), bound, device)) if bias else None
+        self.weight = Parameter(uniform(shape, bound, device))
+        self.bias = Parameter(uniform((out_features,), bound, device)) if bias else None
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
         """Apply the layer to the last axes.

@@ -31,19 +31,16 @@ from ._activations import (
 )
 from ._class_losses import (
     cross_entropy,
+    cross_entropy_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    nll_loss,
+)
 from ._convolution import (
     conv1d,
     conv2d,
     conv_transpose1d,
     conv_transpose2d,
-)
-from ._embedding import embedding, embedding_bag, one_hot
-from ._losses import (
-    binary_cross_entropy_with_logits,
-    cross_entropy_loss,
-    multi_margin_loss,
-    multilabel_margin_loss,
-    nll_loss,
 )
 from ._ctc import ctc_loss
 from ._dropout import alpha_dropout, dropout, dropout1d, dropout2d
@@ -58,6 +55,17 @@ from ._margin_losses import (
     triplet_margin_loss,
 )
 from ._norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from ._padding import pad
+from ._pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool2d,
+)
 from ._probability_losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -72,29 +80,6 @@ from ._regression_losses import (
     poisson_nll_loss,
     smooth_l1_loss,
 )
-from ._similarity import cosine_similarity, normalize
-
-__all__ = [
-    "alpha_dropout",
-    "batch_norm",
-    "bilinear",
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "celu",
-    "cosine_embedding_loss",
-    "cosine_similarity",
-    "cross_entropy",
-from ._padding import pad
-from ._pooling import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_max_pool1d,
-    adaptive_max_pool2d,
-    avg_pool1d,
-    avg_pool2d,
-    max_pool1d,
-    max_pool2d,
-)
 from ._resample import (
     fold,
     interpolate,
@@ -102,18 +87,28 @@ from ._resample import (
     pixel_unshuffle,
     unfold,
 )
+from ._similarity import cosine_similarity, normalize
 
 __all__ = [
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
+    "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
+    "batch_norm",
+    "bilinear",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "celu",
     "conv1d",
     "conv2d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "cosine_embedding_loss",
+    "cosine_similarity",
+    "cross_entropy",
     "cross_entropy_loss",
     "ctc_loss",
     "dropout",
@@ -122,6 +117,7 @@ __all__ = [
     "elu",
     "embedding",
     "embedding_bag",
+    "fold",
     "gaussian_nll_loss",
     "gelu",
     "glu",
@@ -133,6 +129,7 @@ __all__ = [
     "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -141,11 +138,9 @@ __all__ = [
     "log_softmax",
     "logsigmoid",
     "margin_ranking_loss",
-    "mish",
-    "fold",
-    "interpolate",
     "max_pool1d",
     "max_pool2d",
+    "mish",
     "mse_loss",
     "multi_margin_loss",
     "multilabel_margin_loss",
@@ -153,7 +148,10 @@ __all__ = [
     "nll_loss",
     "normalize",
     "one_hot",
+    "pad",
     "pairwise_distance",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "poisson_nll_loss",
     "prelu",
     "relu",
@@ -174,8 +172,5 @@ __all__ = [
     "tanhshrink",
     "threshold",
     "triplet_margin_loss",
-    "pad",
-    "pixel_shuffle",
-    "pixel_unshuffle",
     "unfold",
 ]
