@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from .attention import Attention
 from .channel_norm import ChannelNorm
 from .check import Check
 from .creation import Creation
@@ -56,6 +57,7 @@ class Backend(
     Indexing[A],
     Scan[A],
     Recurrent[A],
+    Attention[A],
     Protocol[A],
 ):
     """What a device can do with its arrays."""

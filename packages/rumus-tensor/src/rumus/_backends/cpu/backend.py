@@ -4,6 +4,7 @@ from typing import Any
 
 from rumus._backends.contract.backend import Forward
 
+from .attention import Attention
 from .channel_norm import ChannelNorm
 from .check import Check
 from .creation import Creation
@@ -37,6 +38,7 @@ class CpuBackend(
     Scan,
     Check,
     Recurrent,
+    Attention,
 ):
     """Implements :class:`rumus._backends.contract.Backend` for ``numpy.ndarray``."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from rumus._core.devices import Device
 from rumus.autograd._function import Function
 
+from .attention import Attention
 from .channel_norm import ChannelNorm
 from .creation import Creation
 from .elementwise import Elementwise
@@ -34,6 +35,7 @@ class Recorder(
     Random,
     Indexing,
     Scan,
+    Attention,
 ):
     """The primitives of :class:`rumus._backends.contract.Backend`, over tensors.
 
