@@ -18,6 +18,7 @@ from ._activations import (
     SwiGLU,
     Threshold,
 )
+from ._attention import MultiheadAttention
 from ._cells import GRUCell, LSTMCell, RNNCell
 from ._channel_norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm1d, InstanceNorm2d
 from ._containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
@@ -66,10 +67,17 @@ from ._plain_activations import (
     Tanh,
     Tanhshrink,
 )
+from ._positions import RotaryPositions, SinusoidalPositions, alibi_bias
 from ._recurrent import GRU, LSTM, RNN
 from ._shape import Flatten, Identity, Unflatten
 from ._state import LoadReport
 from ._summary import Summary, SummaryRow, summary
+from ._transformer import (
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from .functional import binary_cross_entropy_with_logits, cross_entropy_loss, l1_loss, mse_loss
 
 __all__ = [
@@ -127,6 +135,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
@@ -138,9 +147,11 @@ __all__ = [
     "ReLU",
     "ReLU6",
     "RemovableHandle",
+    "RotaryPositions",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
@@ -154,8 +165,13 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "Unflatten",
+    "alibi_bias",
     "binary_cross_entropy_with_logits",
     "cross_entropy_loss",
     "functional",

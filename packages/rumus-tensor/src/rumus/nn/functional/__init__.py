@@ -29,6 +29,7 @@ from ._activations import (
     tanhshrink,
     threshold,
 )
+from ._attention import causal_mask, packed_attention, scaled_dot_product_attention
 from ._class_losses import (
     cross_entropy,
     cross_entropy_loss,
@@ -71,6 +72,7 @@ __all__ = [
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "causal_mask",
     "celu",
     "cosine_embedding_loss",
     "cosine_similarity",
@@ -110,12 +112,14 @@ __all__ = [
     "nll_loss",
     "normalize",
     "one_hot",
+    "packed_attention",
     "pairwise_distance",
     "poisson_nll_loss",
     "prelu",
     "relu",
     "relu6",
     "rms_norm",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
