@@ -18,9 +18,14 @@ Array = npt.NDArray[Any]
 Weights = dict[str, Tensor]
 
 
-def batch_of(shape: tuple[int, ...], classes: int, seed: int = 0) -> tuple[Array, Array]:
-    """Random inputs, and a class for each vector among them."""
+def batch_of(
+    shape: tuple[int, ...], classes: int, seed: int = 0, ids: bool = False
+) -> tuple[Array, Array]:
+    """Random inputs, and a class for each vector among them, or for each class id."""
     rng = np.random.default_rng(seed)
+    if ids:
+        given = rng.integers(0, classes, shape, dtype=np.int32)
+        return given, rng.integers(0, classes, given.size, dtype=np.int32)
     inputs = rng.standard_normal(shape, dtype=np.float32)
     return inputs, rng.integers(0, classes, int(np.prod(shape[:-1])), dtype=np.int32)
 
