@@ -52,7 +52,7 @@ class TransformerEncoderLayer(_FeedForward):
         batch_first: Whether tensors are (N, length, d_model) instead of (length, N, d_model).
         norm_first: Whether the inputs of attention and of the linear layers are normalised, not
             what comes of adding them.
-        bias: Whether the projections and linear layers add a bias.
+        bias: Whether the projections, linear layers and norms have a bias.
         device: Where the parameters start.
 
     Raises:
@@ -86,8 +86,8 @@ class TransformerEncoderLayer(_FeedForward):
         self.dropout = Dropout(dropout)
         self.linear2 = Linear(dim_feedforward, d_model, bias, device)
         self.norm_first, self.activation = norm_first, activation
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, device=device)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, device=device)
+        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, device=device)
+        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, device=device)
         self.dropout1, self.dropout2 = Dropout(dropout), Dropout(dropout)
 
     def forward(
@@ -150,7 +150,7 @@ class TransformerDecoderLayer(_FeedForward):
         self.linear2 = Linear(dim_feedforward, d_model, bias, device)
         self.norm_first, self.activation = norm_first, activation
         self.norm1, self.norm2, self.norm3 = (
-            LayerNorm(d_model, layer_norm_eps, device=device) for _ in range(3)
+            LayerNorm(d_model, layer_norm_eps, bias=bias, device=device) for _ in range(3)
         )
         self.dropout1, self.dropout2, self.dropout3 = (Dropout(dropout) for _ in range(3))
 
