@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from rumus import nn
-from rumus.tensor import Tensor
+from rumus.tensor import Tensor, no_grad
 
 
 class Case(NamedTuple):
@@ -18,6 +18,8 @@ class Case(NamedTuple):
     """Given ``torch``."""
     shape: tuple[int, ...]
     classes: int
+    ids: bool = False
+    """Whether the inputs are class ids, too."""
 
 
 def mlp(*sizes: int) -> Case:
@@ -159,6 +161,55 @@ class Head(nn.Module):
         return scores.reshape((-1, scores.shape[-1]))
 
 
+class GPTBlock(nn.Module):
+    """A block of GPT-2: causal self-attention and two linear layers, each behind a layer norm."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of shape (batch, tokens, width)."""
+        seen = nn.functional.packed_attention(self.qkv(self.norm1(x)), self.heads, is_causal=True)
+        x = x + self.out(seen)
+        return x + self.down(self.up(self.norm2(x)).gelu())
+
+
+class GPT(nn.Module):
+    """GPT-2: learned positions, and a head that is the table of embeddings."""
+
+    def __init__(self, width: int, heads: int, depth: int, tokens: int, classes: int) -> None:
+        self.embedding, self.positions = nn.Embedding(classes, width), nn.Embedding(tokens, width)
+        self.blocks = [GPTBlock(width, heads) for _ in range(depth)]
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, classes, bias=False)
+        self.head.weight = self.embedding.weight
+        with no_grad():
+            for table in (self.embedding, self.positions):
+                table.weight.mul_(0.02)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Scores of each token of ids (batch, tokens)."""
+        x = self.embedding(ids) + self.positions.weight
+        for block in self.blocks:
+            x = block(x)
+        scores = self.head(self.norm(x))
+        return scores.reshape((-1, scores.shape[-1]))
+
+
+def gpt(width: int, heads: int, depth: int, batch: int, tokens: int, classes: int) -> Case:
+    """A causal language model; PyTorch's has scaled_dot_product_attention."""
+
+    def ours() -> nn.Module:
+        return GPT(width, heads, depth, tokens, classes)
+
+    def theirs(torch: Any) -> Any:
+        return _their_gpt(torch)(width, heads, depth, tokens, classes)
+
+    return Case(ours, theirs, (batch, tokens), classes, ids=True)
+
+
 def residual(width: int, depth: int, batch: int) -> Case:
     """Residual blocks and a linear layer."""
 
@@ -256,3 +307,44 @@ def lstm(width: int, layers: int, steps: int, batch: int, classes: int) -> Case:
         return Theirs()
 
     return Case(Ours, theirs, (steps, batch, width), classes)
+
+
+def _their_gpt(torch: Any) -> Any:
+    layers = torch.nn
+
+    class TheirBlock(layers.Module):  # type: ignore[misc]
+        def __init__(self, width: int, heads: int) -> None:
+            super().__init__()
+            self.heads = heads
+            self.norm1, self.norm2 = layers.LayerNorm(width), layers.LayerNorm(width)
+            self.qkv, self.out = layers.Linear(width, 3 * width), layers.Linear(width, width)
+            self.up, self.down = layers.Linear(width, 4 * width), layers.Linear(4 * width, width)
+
+        def forward(self, x: Any) -> Any:
+            x = x + self.attention(self.norm1(x))
+            return x + self.down(layers.functional.gelu(self.up(self.norm2(x))))
+
+        def attention(self, x: Any) -> Any:
+            batch, tokens, width = x.shape
+            shape = batch, tokens, self.heads, width // self.heads
+            q, k, v = (part.view(shape).transpose(1, 2) for part in self.qkv(x).split(width, 2))
+            seen = layers.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            return self.out(seen.transpose(1, 2).reshape(batch, tokens, width))
+
+    class TheirGPT(layers.Module):  # type: ignore[misc]
+        def __init__(self, width: int, heads: int, depth: int, tokens: int, classes: int) -> None:
+            super().__init__()
+            self.embedding = layers.Embedding(classes, width)
+            self.positions = layers.Embedding(tokens, width)
+            self.blocks = layers.ModuleList([TheirBlock(width, heads) for _ in range(depth)])
+            self.norm = layers.LayerNorm(width)
+            self.head = layers.Linear(width, classes, bias=False)
+            self.head.weight = self.embedding.weight
+
+        def forward(self, ids: Any) -> Any:
+            x = self.embedding(ids) + self.positions.weight
+            for block in self.blocks:
+                x = block(x)
+            return self.head(self.norm(x)).flatten(0, 1)
+
+    return TheirGPT

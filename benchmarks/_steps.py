@@ -18,9 +18,14 @@ Array = npt.NDArray[Any]
 Weights = dict[str, Tensor]
 
 
-def batch_of(shape: tuple[int, ...], classes: int, seed: int = 0) -> tuple[Array, Array]:
-    """Random inputs, and a class for each vector among them, or for each image (of four axes)."""
+def batch_of(
+    shape: tuple[int, ...], classes: int, seed: int = 0, ids: bool = False
+) -> tuple[Array, Array]:
+    """Random inputs, and a class for each vector, for each image (of four axes), or for each id."""
     rng = np.random.default_rng(seed)
+    if ids:
+        given = rng.integers(0, classes, shape, dtype=np.int32)
+        return given, rng.integers(0, classes, given.size, dtype=np.int32)
     inputs = rng.standard_normal(shape, dtype=np.float32)
     samples = shape[0] if len(shape) == 4 else int(np.prod(shape[:-1]))
     return inputs, rng.integers(0, classes, samples, dtype=np.int32)

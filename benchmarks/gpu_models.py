@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from _models import Case, cnn, lstm, mlp, residual, resnet18, transformer
+from _models import Case, cnn, gpt, lstm, mlp, residual, resnet18, transformer
 from _steps import batch_of, largest_difference, our_step, their_step
 from _timing import cuda_torch, per_call
 
@@ -36,6 +36,9 @@ CASES = {
     "transformer, 4 blocks, 384 wide, 16 x 256 tokens": transformer(384, 6, 4, 16, 256, 65),
     "transformer, 4 blocks, 768 wide, 8 x 512 tokens": transformer(768, 12, 4, 8, 512, 5000),
     "LSTM, 2 layers, 512 wide, 64 x 128 steps": lstm(512, 2, 128, 64, 65),
+    "tiny GPT, 4 layers, 128 wide, 12 x 64 tokens": gpt(128, 4, 4, 12, 64, 65),
+    "char GPT, 6 layers, 384 wide, 64 x 256 tokens": gpt(384, 6, 6, 64, 256, 65),
+    "GPT-2, 12 layers, 768 wide, 4 x 1024 tokens": gpt(768, 12, 12, 4, 1024, 50304),
 }
 SMALL_CASES = {
     "MLP": mlp(5, 7, 3),
@@ -43,6 +46,7 @@ SMALL_CASES = {
     "residual": residual(8, 2, 4),
     "transformer": transformer(8, 2, 1, 2, 3, 4),
     "LSTM": lstm(8, 2, 5, 3, 4),
+    "GPT": gpt(8, 2, 1, 2, 3, 4),
 }
 ROUNDS = 5
 COMPARED = 4
@@ -53,7 +57,9 @@ def measured(case: Case, budget: float) -> dict[str, Any]:
     """Median seconds of a step, by library and mode."""
     manual_seed(0)
     weights = case.ours().state_dict()
-    first, *others = [batch_of(case.shape, case.classes, seed) for seed in range(COMPARED)]
+    first, *others = [
+        batch_of(case.shape, case.classes, seed, case.ids) for seed in range(COMPARED)
+    ]
     x, y = (tensor(part, device="gpu") for part in first)
     torch = cuda_torch()
     row: dict[str, Any] = {}

@@ -11,6 +11,7 @@ from rumus import nn
 from rumus.autograd import Function
 from rumus.nn import Parameter
 from rumus.nn import functional as F  # noqa: N812
+from rumus.nn.functional import packed_attention, scaled_dot_product_attention
 from rumus.tensor import (
     Tensor,
     cat,
@@ -29,6 +30,23 @@ from rumus.tensor import (
 from rumus.tensor._ops.layer_norm import LayerNorm
 
 ERF = np.vectorize(math.erf, otypes=[float])
+
+
+def weighted_values(q, k, v, mask):
+    """Attention by its definition; several query heads share a head of keys."""
+    k, v = (np.repeat(a, q.shape[1] // k.shape[1], 1) for a in (k, v))
+    parts = np.where(mask, np.exp(q @ k.swapaxes(2, 3) / math.sqrt(q.shape[3])), 0.0)
+    return parts / np.maximum(parts.sum(3, keepdims=True), 1e-300) @ v
+
+
+def packed_weighted_values(x):
+    """The same of two heads of queries and one of keys and values, side by side."""
+    heads = x.reshape(*x.shape[:2], 4, -1).swapaxes(1, 2)
+    y = weighted_values(heads[:, :2], heads[:, 2:3], heads[:, 3:], np.tri(x.shape[1], dtype=bool))
+    return y.swapaxes(1, 2).reshape(*x.shape[:2], -1)
+
+
+SEEN = np.array([[True, False, True], [False, False, False], [True, True, False]])
 
 
 def sigmoid(a):
@@ -431,6 +449,24 @@ CASES = {
         False,
     ),
     "kron": (kron, np.kron, [(2, 2), (2,)], False),
+    "attention": (
+        lambda q, k, v: scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True),
+        lambda q, k, v: weighted_values(q, k, v, np.tri(3, 4, dtype=bool)),
+        [(1, 2, 3, 2), (1, 1, 4, 2), (1, 1, 4, 2)],
+        False,
+    ),
+    "attention with a mask": (
+        lambda q, k, v: scaled_dot_product_attention(q, k, v, tensor(SEEN, device=q.device)),
+        lambda q, k, v: weighted_values(q, k, v, SEEN),
+        [(1, 1, 3, 2), (1, 1, 3, 2), (1, 1, 3, 2)],
+        False,
+    ),
+    "packed attention": (
+        lambda x: packed_attention(x, 2, 1, is_causal=True),
+        packed_weighted_values,
+        [(1, 3, 8)],
+        False,
+    ),
     "reshape": (lambda a: a.reshape(4, -1), lambda a: a.reshape(4, -1), [(2, 6)], False),
     "reshape a view": (
         lambda a: a.T.reshape(12) * 2.0,

@@ -18,15 +18,11 @@ from ._activations import (
     SwiGLU,
     Threshold,
 )
+from ._attention import MultiheadAttention
 from ._cells import GRUCell, LSTMCell, RNNCell
 from ._channel_norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm1d, InstanceNorm2d
 from ._containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
-from ._convolution import (
-    Conv1d,
-    Conv2d,
-    ConvTranspose1d,
-    ConvTranspose2d,
-)
+from ._convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from ._dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
 from ._embedding import Embedding, EmbeddingBag
 from ._files import load_file, save_file
@@ -82,6 +78,7 @@ from ._pooling import (
     MaxPool1d,
     MaxPool2d,
 )
+from ._positions import RotaryPositions, SinusoidalPositions, alibi_bias
 from ._recurrent import GRU, LSTM, RNN
 from ._resample import (
     CircularPad1d,
@@ -103,6 +100,12 @@ from ._resample import (
 from ._shape import Flatten, Identity, Unflatten
 from ._state import LoadReport
 from ._summary import Summary, SummaryRow, summary
+from ._transformer import (
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from .functional import binary_cross_entropy_with_logits, cross_entropy_loss, l1_loss, mse_loss
 
 __all__ = [
@@ -177,6 +180,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
@@ -194,9 +198,11 @@ __all__ = [
     "RemovableHandle",
     "ReplicationPad1d",
     "ReplicationPad2d",
+    "RotaryPositions",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
@@ -210,12 +216,17 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "Unflatten",
     "Unfold",
     "Upsample",
     "ZeroPad1d",
     "ZeroPad2d",
+    "alibi_bias",
     "binary_cross_entropy_with_logits",
     "cross_entropy_loss",
     "functional",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from .attention import Attention
 from .channel_norm import ChannelNorm
 from .check import Check
 from .convolution import Convolution
@@ -62,6 +63,7 @@ class Backend(
     Convolution[A],
     Pooling[A],
     Resample[A],
+    Attention[A],
     Protocol[A],
 ):
     """What a device can do with its arrays."""

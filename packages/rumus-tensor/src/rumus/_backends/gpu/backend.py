@@ -4,6 +4,7 @@ from typing import Any
 
 from rumus._backends.contract.backend import Forward
 
+from .attention import Attention
 from .channel_norm import ChannelNorm
 from .check import Check
 from .convolution import Convolution
@@ -43,6 +44,7 @@ class GpuBackend(
     Convolution,
     Pooling,
     Resample,
+    Attention,
 ):
     """Implements :class:`rumus._backends.contract.Backend` for :class:`rumus.gpu.GpuArray`."""
 

@@ -11,6 +11,7 @@ from rumus._core.dtypes import LATTICE
 from rumus.gpu import Pipeline
 
 from . import (
+    attention_source,
     channel_norm_source,
     check,
     indexing,
@@ -26,6 +27,8 @@ from . import (
     segments,
     sort_source,
 )
+from .attention_source import Given, attention_pipeline
+from .attention_tiles import Tile
 from .convolution_source import Gathered, convolution_pipeline
 from .convolution_source import Variant as ConvolutionVariant
 from .elementwise import exponents_pipeline
@@ -69,6 +72,7 @@ def every_variant() -> Iterator[tuple[str, Pipeline]]:
         yield f"random {kind}", random.random_pipeline(kind)
     for dtype in ("float32", "float16"):
         yield f"dropout {dtype}", random.dropout_pipeline(dtype)
+    yield from _attentions()
 
 
 def arity(op: str) -> int:
@@ -350,3 +354,18 @@ def _recurrent_layers() -> Iterator[tuple[str, Pipeline]]:
             pipeline = recurrent.forward_pipeline(kind, tile, vectors, bias, ends)
             yield f"{what}{', bias' * bias}", pipeline
         yield f"{what}, backward", recurrent.backward_pipeline(kind, tile, vectors, ends)
+
+
+def _attentions() -> Iterator[tuple[str, Pipeline]]:
+    vectors, elements = Given("float32", True, True), Given("float16", False, False)
+    plain = None, True, False, True
+    with_mask = "bool", False, True, False
+    padded = "float32", True, False, True
+    for name in ("forward", "queries", "keys"):
+        reads = len(attention_source.READS[name])
+        for given, options in ((vectors, plain), (elements, with_mask), (vectors, padded)):
+            variant = attention_source.Variant(name, Tile(8, 1, 1), 32, (given,) * reads, *options)
+            yield f"attention {variant}", attention_pipeline(variant)
+    for given in (vectors, elements):
+        what = f"attention_delta {given}"
+        yield what, attention_source.delta_pipeline(given, given)

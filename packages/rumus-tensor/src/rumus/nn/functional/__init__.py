@@ -29,6 +29,7 @@ from ._activations import (
     tanhshrink,
     threshold,
 )
+from ._attention import causal_mask, packed_attention, scaled_dot_product_attention
 from ._class_losses import (
     cross_entropy,
     cross_entropy_loss,
@@ -36,12 +37,7 @@ from ._class_losses import (
     multilabel_margin_loss,
     nll_loss,
 )
-from ._convolution import (
-    conv1d,
-    conv2d,
-    conv_transpose1d,
-    conv_transpose2d,
-)
+from ._convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from ._ctc import ctc_loss
 from ._dropout import alpha_dropout, dropout, dropout1d, dropout2d
 from ._embedding import embedding, embedding_bag, one_hot
@@ -80,13 +76,7 @@ from ._regression_losses import (
     poisson_nll_loss,
     smooth_l1_loss,
 )
-from ._resample import (
-    fold,
-    interpolate,
-    pixel_shuffle,
-    pixel_unshuffle,
-    unfold,
-)
+from ._resample import fold, interpolate, pixel_shuffle, pixel_unshuffle, unfold
 from ._similarity import cosine_similarity, normalize
 
 __all__ = [
@@ -101,6 +91,7 @@ __all__ = [
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "causal_mask",
     "celu",
     "conv1d",
     "conv2d",
@@ -148,6 +139,7 @@ __all__ = [
     "nll_loss",
     "normalize",
     "one_hot",
+    "packed_attention",
     "pad",
     "pairwise_distance",
     "pixel_shuffle",
@@ -157,6 +149,7 @@ __all__ = [
     "relu",
     "relu6",
     "rms_norm",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",

@@ -9,6 +9,7 @@ from typing import Any
 from rumus._core.devices import Device
 from rumus.autograd._function import Function
 
+from .attention import Attention
 from .channel_norm import ChannelNorm
 from .convolution import Convolution
 from .creation import Creation
@@ -40,6 +41,7 @@ class Recorder(
     Convolution,
     Pooling,
     Resample,
+    Attention,
 ):
     """The primitives of :class:`rumus._backends.contract.Backend`, over tensors.
 

@@ -1,0 +1,283 @@
+"""Attention: how its arrays lie, and the kernels that read them as they do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+
+import numpy as np
+import numpy.typing as npt
+
+from rumus._backends.contract.attention import AttentionRule
+from rumus._backends.generator import Generator
+from rumus._core.dtypes import float16, float32
+from rumus.gpu import GpuArray, empty, from_host, full, host_value, limits, outside_capture, persist
+
+from .attention_source import Given, Variant, attention_pipeline, delta_pipeline
+from .attention_tiles import Tile, choose, padded
+from .kernels import WORKGROUP, grid, plane
+from .layout import broadcast_strides
+from .movement import assign, copy
+from .row_source import as_dtype
+from .wgsl import dtype_name
+
+Params = list[int | float]
+
+
+def attention(
+    q: GpuArray,
+    k: GpuArray,
+    v: GpuArray,
+    mask: GpuArray | None,
+    state: GpuArray | None,
+    rule: AttentionRule,
+) -> tuple[GpuArray, GpuArray]:
+    """See ``Backend.attention``."""
+    batches, heads, queries, _ = q.shape
+    size = v.shape[3]
+    result = empty((batches, queries, heads, size), float32, q.device_index)
+    output = GpuArray(
+        result.storage,
+        (batches, heads, queries, size),
+        (queries * heads * size, size, heads * size, 1),
+        0,
+        float32,
+    )
+    normalisers = empty((batches, heads, queries), float32, q.device_index)
+    if not k.shape[2]:
+        _clear(result)
+    elif result.size:
+        run("forward", [q, k, v], mask, state, rule, [normalisers], (output,))
+    return output if q.dtype == float32 else _halved(result, output), normalisers
+
+
+def attention_backward(
+    grad: GpuArray,
+    q: GpuArray,
+    k: GpuArray,
+    v: GpuArray,
+    mask: GpuArray | None,
+    state: GpuArray | None,
+    output: GpuArray,
+    normalisers: GpuArray,
+    rule: AttentionRule,
+) -> tuple[GpuArray, GpuArray, GpuArray]:
+    """See ``Backend.attention_backward``; the gradients of keys and values are in one storage."""
+    into_q = empty(q.shape, float32, q.device_index)
+    both = empty((k.size + v.size,), float32, q.device_index)
+    into_k = GpuArray(both.storage, k.shape, _strides(k.shape), 0, float32)
+    into_v = GpuArray(both.storage, v.shape, _strides(v.shape), k.size, float32)
+    into = into_q, into_k, into_v
+    _backward(grad, (q, k, v), mask, state, output, normalisers, rule, into)
+    return into
+
+
+def packed_attention_backward(
+    grad: GpuArray,
+    q: GpuArray,
+    k: GpuArray,
+    v: GpuArray,
+    mask: GpuArray | None,
+    state: GpuArray | None,
+    output: GpuArray,
+    normalisers: GpuArray,
+    rule: AttentionRule,
+) -> GpuArray:
+    """See ``Backend.packed_attention_backward``."""
+    batches, heads, length, size = q.shape
+    lines = heads + k.shape[1] + v.shape[1]
+    packed = empty((batches, length, lines, size), float32, q.device_index)
+    strides = length * lines * size, size, lines * size, 1
+    starts = 0, heads * size, (heads + k.shape[1]) * size
+    into_q, into_k, into_v = (
+        GpuArray(packed.storage, part.shape, strides, start, float32)
+        for part, start in zip((q, k, v), starts, strict=True)
+    )
+    into = into_q, into_k, into_v
+    _backward(grad, (q, k, v), mask, state, output, normalisers, rule, into)
+    return packed
+
+
+def _backward(
+    grad: GpuArray,
+    parts: tuple[GpuArray, GpuArray, GpuArray],
+    mask: GpuArray | None,
+    state: GpuArray | None,
+    output: GpuArray,
+    normalisers: GpuArray,
+    rule: AttentionRule,
+    into: tuple[GpuArray, GpuArray, GpuArray],
+) -> None:
+    if not (grad.size and parts[1].size):
+        for array in into:
+            _clear(array)
+        return
+    reads = [_readable(array) for array in (*parts, grad)]
+    made = statistics(reads[3], _readable(output), normalisers)
+    run("queries", reads, mask, state, rule, [made], into[:1])
+    run("keys", reads, mask, state, rule, [made], into[1:])
+
+
+def statistics(grad: GpuArray, output: GpuArray, normalisers: GpuArray) -> GpuArray:
+    """What both gradients read of each query: its normaliser, and ``sum(grad * output)``."""
+    batches, heads, queries, size = output.shape
+    made = empty((batches, heads, queries, 2), float32, output.device_index)
+    whole = padded(size)
+    pipeline = delta_pipeline(_given(grad, whole), _given(output, whole))
+    words = [
+        batches,
+        heads,
+        1,
+        queries,
+        0,
+        0,
+        *_operand(grad),
+        *_operand(output),
+        *[0] * 5,
+        1.0,
+        -inf,
+    ]
+    groups = grid(batches * heads * queries, WORKGROUP, output.device_index)
+    pipeline.dispatch([grad, output, normalisers, made], words, groups)
+    return made
+
+
+def run(
+    kernel: str,
+    reads: Sequence[GpuArray],
+    mask: GpuArray | None,
+    state: GpuArray | None,
+    rule: AttentionRule,
+    beside: list[GpuArray],
+    results: Sequence[GpuArray],
+    tile: Tile | None = None,
+) -> None:
+    """Dispatch one of the kernels.
+
+    Args:
+        kernel: Its name in ``attention_source.READS``.
+        reads: Queries, keys, values, and gradients where it reads them.
+        mask: What is added to scores, or where keys take part.
+        state: What dropout is drawn from.
+        rule: How queries look at keys.
+        beside: The statistics that it reads, or the sums that it writes in front of the results.
+        results: Views of one storage that it writes.
+        tile: Another one than that of the model, for measurements.
+    """
+    reads = [_readable(array) for array in reads]
+    q, k, v = reads[:3]
+    index = q.device_index
+    batches, heads, queries, _ = q.shape
+    key_heads, keys = k.shape[1:3]
+    size = padded(max(q.shape[3], v.shape[3]))
+    in_keys = kernel == "keys"
+    owners, rows = (key_heads, keys) if in_keys else (heads, queries)
+    dropout = state is not None
+    if tile is None:
+        tile = choose(kernel, rows, owners * batches, size, _memory(index), dropout and in_keys)
+    if mask is not None and min(mask.strides) < 0:
+        mask = copy(mask)
+    variant = Variant(
+        kernel,
+        tile,
+        size,
+        tuple(_given(array, size) for array in reads),
+        None if mask is None else dtype_name(mask.dtype),
+        rule.causal,
+        dropout,
+        not any(_vectors_fail(array) for array in results),
+    )
+    blocks = -(-rows // tile.rows)
+    words: Params = [batches, owners, heads // key_heads, queries, keys, blocks]
+    for array in reads:
+        words += _operand(array)
+    for array in results:
+        words += [array.offset, *array.strides[:3], array.shape[3]]
+    given, written = ([], beside) if kernel == "forward" else (beside, [])
+    arrays = [*reads, *given]
+    if mask is None:
+        words += [0] * 5
+    else:
+        strides = broadcast_strides(mask.shape, mask.strides, (batches, heads, queries, keys))
+        words += [mask.offset, *strides]
+        arrays.append(mask)
+    if state is not None:
+        words.append(state.offset)
+        arrays.append(state)
+    words += [rule.scale, -inf]
+    words += [rule.dropout, 1.0 / (1.0 - rule.dropout)] if dropout else []
+    groups = plane(blocks * owners * batches, index)
+    attention_pipeline(variant).dispatch([*arrays, *written, results[0]], words, groups)
+
+
+def _memory(index: int) -> int:
+    return limits(index)["max-compute-workgroup-storage-size"]
+
+
+def _clear(array: GpuArray) -> None:
+    if array.size:
+        assign(array, full(array.shape, 0.0, float32, array.device_index))
+
+
+def _readable(array: GpuArray) -> GpuArray:
+    """The array, or a copy of one whose heads do not lie in a row."""
+    if min(array.strides) < 0 or (array.shape[3] > 1 and array.strides[3] != 1):
+        return copy(array)
+    return array
+
+
+def _given(array: GpuArray, size: int) -> Given:
+    fits = not _vectors_fail(array)
+    return Given(dtype_name(array.dtype), fits, fits and array.shape[3] == size)
+
+
+def _vectors_fail(array: GpuArray) -> bool:
+    """Whether a row of a head may begin or end within a vector."""
+    used = (step for step, n in zip(array.strides[:3], array.shape, strict=False) if n > 1)
+    return bool(array.offset % 4 or array.shape[3] % 4 or any(step % 4 for step in used))
+
+
+def _operand(array: GpuArray) -> Params:
+    steps = (step if n > 1 else 0 for step, n in zip(array.strides, array.shape, strict=True))
+    batch, head, row, _ = steps
+    return [array.offset, batch, head, row, array.shape[2], array.shape[3]]
+
+
+def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    _, heads, length, size = shape
+    return heads * length * size, length * size, size, 1
+
+
+def _halved(result: GpuArray, output: GpuArray) -> GpuArray:
+    """The result rounded to float16, in the layout that it has."""
+    half = as_dtype(result, float16)
+    return GpuArray(half.storage, output.shape, output.strides, half.offset, float16)
+
+
+def dropout_state(generator: Generator, device_index: int) -> GpuArray:
+    """See ``Backend.dropout_state``."""
+    source = generator.source()
+
+    def state() -> npt.NDArray[np.uint32]:
+        seed, position = source.next()
+        return np.array([seed & 0xFFFFFFFF, seed >> 32, position, 0], np.uint32)
+
+    return host_value(state, (4,), np.uint32, device_index)
+
+
+class Attention:
+    """The family's part of the backend."""
+
+    index: int
+
+    attention = staticmethod(attention)
+    attention_backward = staticmethod(attention_backward)
+    packed_attention_backward = staticmethod(packed_attention_backward)
+
+    def causal_mask(self, queries: int, keys: int, offset: int) -> GpuArray:
+        mask = np.tri(queries, keys, offset, dtype=np.bool_)
+        with outside_capture():
+            return persist(from_host(mask, self.index))
+
+    def dropout_state(self, generator: Generator) -> GpuArray:
+        return dropout_state(generator, self.index)

@@ -1,0 +1,103 @@
+"""Attention, composed of products and softmax over the matrix of weights."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rumus._backends.contract.attention import AttentionRule
+from rumus._core.dtypes import float32
+from rumus._core.errors import AutogradError
+
+from .base import Recording
+
+
+class Attention(Recording):
+    """The family's part of the recorder."""
+
+    def attention_backward(
+        self,
+        grad: Any,
+        q: Any,
+        k: Any,
+        v: Any,
+        mask: Any,
+        state: Any,
+        output: Any,
+        normalisers: Any,
+        rule: AttentionRule,
+    ) -> tuple[Any, Any, Any]:
+        if state is not None:
+            raise AutogradError(
+                "attention with dropout has no second derivative: set dropout to 0 where "
+                "create_graph=True is asked for"
+            )
+        be: Any = self
+        key_heads = self.tensor(k).shape[1]
+        grad, q, k, v = (self._wide(a) for a in (grad, q, k, v))
+        heads = q.shape[1]
+        k, v = self._repeated(k, heads), self._repeated(v, heads)
+        p = self._weights(be.matmul(q, _turned(be, k)), mask, normalisers, rule)
+        slope = be.matmul(grad, _turned(be, v))
+        delta = be.reduce("sum", be.elementwise("mul", slope, p), (3,), True)
+        slope = be.elementwise("mul", p, be.elementwise("sub", slope, delta))
+        slope = be.elementwise("mul", slope, rule.scale)
+        return (
+            be.matmul(slope, k),
+            self._joined(be.matmul(_turned(be, slope), q), key_heads),
+            self._joined(be.matmul(_turned(be, p), grad), key_heads),
+        )
+
+    def packed_attention_backward(self, *given: Any) -> Any:
+        be: Any = self
+        return be.cat([be.permute(a, (0, 2, 1, 3)) for a in self.attention_backward(*given)], 2)
+
+    def _wide(self, a: Any) -> Any:
+        be: Any = self
+        a = self.tensor(a)
+        return a if a.dtype == float32 else be.elementwise("cast", a, dtype=float32)
+
+    def _weights(self, products: Any, mask: Any, normalisers: Any, rule: AttentionRule) -> Any:
+        """The softmax of scores, 0 in the rows that see no key."""
+        be: Any = self
+        scores = be.elementwise("mul", products, rule.scale)
+        shape = scores.shape
+        if mask is not None:
+            mask = self.tensor(mask)
+            bools = mask.dtype.kind == "b"
+            scores = (
+                be.elementwise("where", mask, scores, -math.inf)
+                if bools
+                else be.elementwise("add", scores, mask)
+            )
+        if rule.causal:
+            triangle = self.tensor(self.primitives.causal_mask(shape[2], shape[3], 0))
+            scores = be.elementwise("where", triangle, scores, -math.inf)
+        sums = be.reshape(self.tensor(normalisers), (*shape[:3], 1))
+        seeing = be.elementwise("lt", sums, 3e38)
+        scores = be.elementwise("where", seeing, scores, 0.0)
+        p = be.softmax(be.reshape(scores, (math.prod(shape[:3]), shape[3])), False)
+        return be.elementwise("where", seeing, be.reshape(p, shape), 0.0)
+
+    def _repeated(self, a: Any, heads: int) -> Any:
+        """Keys or values, as often as query heads share them."""
+        be: Any = self
+        batch, own, length, size = a.shape
+        if own == heads:
+            return a
+        apart = be.reshape(a, (batch, own, 1, length, size))
+        shape = batch, own, heads // own, length, size
+        return be.reshape(be.expand(apart, shape), (batch, heads, length, size))
+
+    def _joined(self, a: Any, heads: int) -> Any:
+        """Gradients of the query heads that share a key head, added up."""
+        be: Any = self
+        batch, own, length, size = a.shape
+        if own == heads:
+            return a
+        apart = be.reshape(a, (batch, heads, own // heads, length, size))
+        return be.reduce("sum", apart, (2,), False)
+
+
+def _turned(be: Any, a: Any) -> Any:
+    return be.permute(a, (0, 1, 3, 2))
