@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
+from typing import TypeVar
 
 from rumus._core.devices import CPU, Device
 from rumus._core.errors import ArgumentError
@@ -16,6 +16,7 @@ from ._module import Module
 from ._norm import LayerNorm
 
 Activation = str | Callable[[Tensor], Tensor]
+LayerT = TypeVar("LayerT", bound=Module)
 
 
 class _FeedForward(Module):
@@ -208,7 +209,7 @@ class TransformerEncoder(Module):
     def __init__(
         self, encoder_layer: TransformerEncoderLayer, num_layers: int, norm: Module | None = None
     ) -> None:
-        self.layers = [deepcopy(encoder_layer) for _ in range(num_layers)]
+        self.layers = _copies(encoder_layer, num_layers)
         self.norm = norm
 
     def forward(
@@ -237,7 +238,7 @@ class TransformerDecoder(Module):
     def __init__(
         self, decoder_layer: TransformerDecoderLayer, num_layers: int, norm: Module | None = None
     ) -> None:
-        self.layers = [deepcopy(decoder_layer) for _ in range(num_layers)]
+        self.layers = _copies(decoder_layer, num_layers)
         self.norm = norm
 
     def forward(
@@ -285,3 +286,10 @@ def _attended(
         0
     ]
     return result
+
+
+def _copies(layer: LayerT, count: int) -> list[LayerT]:
+    """Layers like one, with parameters of their own."""
+    from copy import deepcopy
+
+    return [deepcopy(layer) for _ in range(count)]
