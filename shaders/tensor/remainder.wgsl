@@ -50,10 +50,11 @@ fn floor_divide_f32(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
   return select(select(value, rest, is_nan_f32(rest)), quotient, !truth_f32(b));
 }
 
-// Integers: 0 where b = 0.
+// Integers: 0 where b = 0. Vulkan leaves % of negative numbers undefined, and NVIDIA's differs.
 fn fmod_i32(a: vec4<i32>, b: vec4<i32>) -> vec4<i32> {
   let none = (b == vec4<i32>(0)) | (b == vec4<i32>(-1));
-  return select(a % select(b, vec4<i32>(1), none), vec4<i32>(0), none);
+  let divisor = select(b, vec4<i32>(1), none);
+  return select(a - a / divisor * divisor, vec4<i32>(0), none);
 }
 
 fn remainder_i32(a: vec4<i32>, b: vec4<i32>) -> vec4<i32> {
