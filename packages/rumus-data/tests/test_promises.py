@@ -143,7 +143,10 @@ SHORT: list[tuple[Callable[[npt.NDArray[np.intp]], Any], str]] = [
     (lambda n: DataItem(n, n[:-1]), r"targets of shape \(3,\)"),
     (lambda n: DataItem(np.append(n, 0), np.append(n, 0)), r"inputs of shape \(5,\)"),
     (lambda n: DataItem(n, 0), r"targets of shape \(\)"),
-    (lambda n: (n, n), "is a tuple; it must be a DataItem"),
+    (lambda n: (n, n[1:]), r"\[1\] of shape \(3,\)"),
+    (lambda n: {"x": [n], "y": 3}, r"y of shape \(\)"),
+    (lambda n: n[1:], r"is of shape \(3,\)"),
+    (lambda n: None, "is a NoneType"),
 ]
 
 
@@ -163,7 +166,7 @@ def test_a_batch_has_as_many_samples_as_were_asked_for(
         with pytest.raises(DatasetError, match=said):
             list(loader)
     for wrapped in (MapDataset(short, lambda item: item), ConcatDataset([short, short])):
-        with pytest.raises(DatasetError, match=r"must be a DataItem|were asked for"):
+        with pytest.raises(DatasetError, match=r"is a NoneType|were asked for"):
             list(DataLoader(wrapped, 4, num_workers=workers))
 
 
