@@ -1,7 +1,6 @@
 """Samples and batches of any structure."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,8 +13,6 @@ from rumus.data import (
     DataLoader,
     DatasetError,
     MapDataset,
-    RecordDataset,
-    RecordWriter,
     Subset,
     random_split,
     to_device,
@@ -299,13 +296,3 @@ def test_a_bad_sample_of_a_tree_is_left_out() -> None:
     (batch,) = DataLoader(Samples(broken), 7, on_error="skip")
     assert plain(batch) == expected([0, 1, 3, 4, 5, 6])
 
-
-def test_record_files_hold_trees(tmp_path: Path) -> None:
-    with RecordWriter(tmp_path / "a.rrec") as writer:
-        for k in range(7):
-            writer.append(nested(k))
-    dataset: RecordDataset[dict[str, Any]] = RecordDataset(tmp_path / "a.rrec")
-    for workers in (0, 2):
-        batch = next(iter(DataLoader(dataset, 3, num_workers=workers)))
-        assert plain(batch)["pair"][1][1]._fields == ("x", "y")
-        assert plain(batch) == expected([0, 1, 2])
