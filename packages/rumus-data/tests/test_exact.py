@@ -84,7 +84,7 @@ def test_padding_is_zero_in_the_file(
         np.bytes_(b"ab\0"),
         [b"a", b"b\0"],
         [["x", "\0"]],
-        ("", "a\0"),
+        ["", "a\0"],
     ],
 )
 def test_bytes_and_text_that_end_in_zeros_are_refused(tmp_path: Path, value: Any) -> None:

@@ -69,7 +69,7 @@ def test_without_replacement_the_first_draw_has_the_weights_and_no_sample_comes_
         (lambda: pad_collate(multiple_of=0), "multiple_of"),
         (lambda: DataLoader(numbers(4)), "batch_size"),
         (lambda: DataLoader(numbers(4), 2, batch_sampler=[[0]]), "goes without batch_size"),
-        (lambda: DataLoader(numbers(4), shuffle=True, batch_sampler=[[0]]), "without batch_size"),
+        (lambda: DataLoader(numbers(4), shuffle=True, batch_sampler=[[0]]), "without shuffle"),
         (lambda: DataLoader(numbers(4), batch_sampler=iter([[0]])), "must have a length"),
     ],
 )
@@ -78,7 +78,9 @@ def test_arguments_that_cannot_be_are_named(make: Callable[[], Any], said: str) 
         make()
 
 
-@pytest.mark.parametrize("labels", [[0] * 90 + [1] * 7 + [5] * 3, ["a"] * 90 + ["b"] * 7 + ["c"] * 3])
+@pytest.mark.parametrize(
+    "labels", [[0] * 90 + [1] * 7 + [5] * 3, ["a"] * 90 + ["b"] * 7 + ["c"] * 3]
+)
 def test_every_class_comes_equally_often(labels: list[Any]) -> None:
     loader = DataLoader(numbers(100), 100, sampler=BalancedSampler(labels))
     (first,), (second,) = drawn(loader), drawn(loader)
@@ -253,7 +255,9 @@ def test_padded_lengths_may_be_multiples_along_any_axis_of_chosen_parts() -> Non
     assert [b.batch.target.shape for b in batches] == [(4, 3), (1, 3)]
     assert batches[0].batch.input.dtype == float32
     assert batches[0].lengths["input"].tolist() == [1, 2, 3, 4]
-    for length, (row, count) in enumerate(zip(batches[0].batch.input.numpy(), [1, 2, 3, 4], strict=True)):
+    for length, (row, count) in enumerate(
+        zip(batches[0].batch.input.numpy(), [1, 2, 3, 4], strict=True)
+    ):
         assert row.sum() == 2 * count, length
     with pytest.raises(ArgumentError, match=r"no part 'tokens'; they have input, target"):
         list(DataLoader(Columns(), 4, collate=pad_collate(parts=["tokens"])))

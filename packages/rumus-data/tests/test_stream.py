@@ -1,5 +1,6 @@
 """Data sets that are read one sample after the other."""
 
+import itertools
 import json
 import threading
 import time
@@ -109,10 +110,13 @@ def test_drop_last_leaves_out_what_is_no_full_batch(parts: int) -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("parts", [1, 2, 3])
+@pytest.mark.parametrize("drop_last", [False, True])
 @pytest.mark.parametrize("kind", [Counting, Places])
-def test_a_loop_goes_on_at_any_batch(kind: type[Counting], parts: int, workers: int) -> None:
+def test_a_loop_goes_on_at_any_batch(
+    kind: type[Counting], drop_last: bool, parts: int, workers: int
+) -> None:
     def new(number: int) -> DataLoader[Any, Any]:
-        return DataLoader(kind(), 4, parts=parts, num_workers=number)
+        return DataLoader(kind(), 4, parts=parts, num_workers=number, drop_last=drop_last)
 
     whole = taken(new(0))
     for stop in range(len(whole) + 1):
@@ -175,7 +179,7 @@ def test_shards_of_a_stream_do_not_depend_on_the_number_of_ranks() -> None:
     def parts_of(world: int) -> list[list[Any]]:
         ranks = [DataLoader(Counting(), 7).sharded(4, rank, world) for rank in range(world)]
         rounds = [[[p and p["n"].tolist() for p in b] for b in loader] for loader in ranks]
-        return [sum(parts, []) for parts in zip(*rounds, strict=False)]
+        return [[*itertools.chain(*parts)] for parts in zip(*rounds, strict=False)]
 
     one = parts_of(1)
     assert [len(p) for p in one[0]] == [1, 2, 2, 2]

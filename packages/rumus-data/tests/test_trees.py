@@ -154,7 +154,11 @@ def test_what_does_not_fit_together_is_named_by_its_path(
 
 def people(count: int = 7) -> dict[str, Any]:
     numbers = np.arange(count)
-    return {"age": numbers, "box": (numbers * 2.0, np.stack([numbers] * 2, 1)), "name": names(count)}
+    return {
+        "age": numbers,
+        "box": (numbers * 2.0, np.stack([numbers] * 2, 1)),
+        "name": names(count),
+    }
 
 
 def names(count: int) -> np.ndarray[Any, Any]:
@@ -172,7 +176,11 @@ def of_people(numbers: list[int]) -> dict[str, Any]:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_arrays_in_memory_may_be_a_tree(workers: int) -> None:
     dataset = ArrayDataset(people())
-    assert (len(dataset), dataset[2]["name"], dataset[-1]["box"][1].tolist()) == (7, "name 2", [6, 6])
+    assert (len(dataset), dataset[2]["name"], dataset[-1]["box"][1].tolist()) == (
+        7,
+        "name 2",
+        [6, 6],
+    )
     (batch,) = DataLoader(dataset, 7, num_workers=workers)
     assert plain(batch) == of_people(list(range(7)))
     (single,) = DataLoader(ArrayDataset(np.arange(3)), 3)
@@ -229,7 +237,10 @@ def test_random_transforms_of_trees_are_the_same_for_any_number_of_workers() -> 
 
 
 def test_batches_of_several_gathers_are_those_gathered_alone() -> None:
-    arrays = {"x": np.arange(4000.0).reshape(1000, 4), "y": (np.arange(1000) % 256).astype(np.uint8)}
+    arrays = {
+        "x": np.arange(4000.0).reshape(1000, 4),
+        "y": (np.arange(1000) % 256).astype(np.uint8),
+    }
     together = [plain(b) for b in DataLoader(ArrayDataset(arrays), 16, shuffle=True)]
     alone = DataLoader(Samples(lambda i: tree.map(lambda a: a[i], arrays), 1000), 16, shuffle=True)
     assert together == [plain(b) for b in alone]
@@ -295,4 +306,3 @@ def test_a_bad_sample_of_a_tree_is_left_out() -> None:
 
     (batch,) = DataLoader(Samples(broken), 7, on_error="skip")
     assert plain(batch) == expected([0, 1, 3, 4, 5, 6])
-

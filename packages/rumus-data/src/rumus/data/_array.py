@@ -43,17 +43,13 @@ class ArrayDataset(Generic[S]):
     """
 
     @overload
-    def __init__(
-        self: ArrayDataset[DataItem], inputs: TensorLike, targets: TensorLike
-    ) -> None: ...
+    def __init__(self: ArrayDataset[DataItem], inputs: TensorLike, targets: TensorLike) -> None: ...
 
     @overload
     def __init__(self, inputs: S) -> None: ...
 
     def __init__(self, inputs: Any, targets: Any = None) -> None:
-        leaves, self._structure = (
-            parts_of(inputs) if targets is None else ((inputs, targets), ITEM)
-        )
+        leaves, self._structure = parts_of(inputs) if targets is None else ((inputs, targets), ITEM)
         self._arrays = [as_array(leaf) for leaf in leaves]
         if not self._arrays:
             raise DatasetError(f"a {type(inputs).__name__} with nothing in it has no samples")
@@ -125,4 +121,3 @@ class ArrayDataset(Generic[S]):
             rows: npt.NDArray[Any] = array[numbers]
             return rows
         return gathered(array, numbers, self._pool)
-

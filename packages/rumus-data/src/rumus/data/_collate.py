@@ -57,9 +57,7 @@ def columns_of(
     """
     first, structure = parts_of(items[0])
     if not first:
-        raise DatasetError(
-            f"sample {indices[0]} is a {type(items[0]).__name__} with nothing in it"
-        )
+        raise DatasetError(f"sample {indices[0]} is a {type(items[0]).__name__} with nothing in it")
     rows = [first]
     for index, item in zip(indices[1:], items[1:], strict=True):
         leaves, other = parts_of(item)
@@ -120,9 +118,7 @@ def _common(dtypes: set[np.dtype[Any]], what: str) -> np.dtype[Any]:
         return np.result_type(*dtypes)
     except TypeError:
         names = ", ".join(sorted(map(str, dtypes)))
-        raise DTypeError(
-            f"{what} of a batch have dtypes without a common one: {names}"
-        ) from None
+        raise DTypeError(f"{what} of a batch have dtypes without a common one: {names}") from None
 
 
 def _joined(arrays: Sequence[Any], batch: npt.NDArray[Any]) -> bool:

@@ -12,8 +12,8 @@ from typing import Any, Generic, Protocol, Self
 
 from ._errors import LoopInUseError
 from ._fetch import Fetched, StopFlag
-from ._group import next_group
 from ._generic import B
+from ._group import next_group
 from ._state import Position, Progress
 from ._stats import LoaderStats
 

@@ -9,8 +9,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Generic, Literal, TypeAlias, overload
 
-import numpy as np
-
 from rumus.tensor import ArgumentError, Device
 
 from ._arguments import checked_flag, checked_number, checked_seed
@@ -31,17 +29,8 @@ from ._iterator import (
     Source,
 )
 from ._lending import Lending
-from ._order import (
-    BatchedOrder,
-    BatchSampler,
-    Order,
-    RandomSampler,
-    Sampler,
-    SequentialOrder,
-    batched_order,
-    sampled_order,
-    shuffled_order,
-)
+from ._order import BatchSampler, Order, RandomSampler, Sampler
+from ._orders import Orders, count_of
 from ._pipeline import Pipeline
 from ._plan import ShardSplit, Split
 from ._random import streams_of
@@ -209,31 +198,23 @@ class DataLoader(Generic[S, B]):
             batch_size = checked_number("batch_size", batch_size, 1)  # type: ignore[arg-type]
         world_size = checked_number("world_size", world_size, 1)
         rank = checked_number("rank", rank, 0)
-        _check_sampler("sampler", sampler)
-        _check_sampler("batch_sampler", batch_sampler)
-        if shuffle and sampler is not None:
-            raise ArgumentError("shuffle and sampler both give an order; take one of them")
-        if batch_sampler is not None and (
-            batch_size is not None or shuffle or drop_last or sampler is not None
-        ):
+        if batch_sampler is not None and (batch_size is not None or drop_last):
             raise ArgumentError(
-                "batch_sampler gives whole batches; it goes without batch_size, shuffle, drop_last "
-                "and sampler"
+                "batch_sampler gives whole batches, and goes without batch_size and drop_last"
             )
+        orders = Orders(shuffle, seed, sampler, batch_sampler)
         if collate is not None and not callable(collate):
             raise ArgumentError(f"collate must be a function, not {collate!r}")
         if not callable(on_error) and on_error not in ("raise", "skip"):
             raise ArgumentError(f'on_error must be "raise", "skip" or a function, not {on_error!r}')
         self.dataset: Any = dataset
         self.device = Device(device)
-        size: int = batch_size or getattr(batch_sampler, "batch_size", 1)
-        self._split: Split | ShardSplit = Split(size, drop_last, rank, world_size)
-        self._shuffle = shuffle
+        size = batch_size if batch_sampler is None else getattr(batch_sampler, "batch_size", 1)
+        self._split: Split | ShardSplit = Split(size or 1, drop_last, rank, world_size)
+        self._orders = orders
         self._num_workers = num_workers
         self._prefetch_factor = prefetch_factor
         self._seed = seed
-        self._sampler = sampler
-        self._batch_sampler = batch_sampler
         self._collate = collate
         self._parts = checked_number("parts", parts, 1)
         self._on_error = on_error
@@ -245,7 +226,7 @@ class DataLoader(Generic[S, B]):
         self.__setstate__({})
         if not is_stream(dataset):
             len(self)
-        elif shuffle or sampler is not None or batch_sampler is not None or on_error != "raise":
+        elif orders.are_given or on_error != "raise":
             raise ArgumentError(
                 f"a {type(dataset).__name__} gives its samples in an order of its own: without "
                 "shuffle, sampler, batch_sampler and on_error, which need samples with numbers"
@@ -268,21 +249,11 @@ class DataLoader(Generic[S, B]):
         """
         if is_stream(self.dataset):
             raise TypeError(f"a loader of a {type(self.dataset).__name__} has no length")
-        return self._ends(self._samples())[0]
+        return self._orders.ends(self._split, self._samples())[0]
 
     def _samples(self) -> int:
-        """The samples of an epoch, of all ranks together; of a batch_sampler, its batches."""
-        if self._batch_sampler is not None:
-            return len(self._batch_sampler)
-        return len(self.dataset if self._sampler is None else self._sampler)
-
-    def _ends(self, samples: int) -> tuple[int, int]:
-        """The number of batches of this rank, and of the rank that has the most."""
-        if is_stream(self.dataset):
-            return _ENDLESS, _ENDLESS
-        if self._batch_sampler is not None:
-            return samples, samples
-        return self._split.batches(samples), self._split.last(samples)
+        """What an epoch has, of all ranks together: samples, or the batches of a batch_sampler."""
+        return self._orders.count(self.dataset)
 
     @property
     def epoch(self) -> int:
@@ -341,7 +312,8 @@ class DataLoader(Generic[S, B]):
             else:
                 order = self._order(start)
                 self._looked = (start, order)
-                fetch, end = self._fetcher(start, order, StopFlag()), self._ends(_count(order))[0]
+                fetch = self._fetcher(start, order, StopFlag())
+                end = self._orders.ends(self._split, count_of(order))[0]
         for number in range(start.batch, end):
             results = [fetch(part) for part in range(number * width, (number + 1) * width)]
             for result in results:
@@ -439,9 +411,10 @@ class DataLoader(Generic[S, B]):
         Raises:
             LoaderStateError: The state belongs to something else.
         """
-        last = self._ends(0 if is_stream(self.dataset) else self._samples())[1]
+        streams = is_stream(self.dataset)
+        last = _ENDLESS if streams else self._orders.ends(self._split, self._samples())[1]
         start = loaded_position(state, self._identity(), last)
-        if is_stream(self.dataset):
+        if streams:
             start = loaded_parts(start, state, owned_parts(self._split, self._parts))
         with self._beginning:
             self._start, self._latest = start, None
@@ -495,7 +468,7 @@ class DataLoader(Generic[S, B]):
             return pipeline, _ENDLESS, _ENDLESS
         order = self._order(start)
         fetcher = self._fetcher(start, order, stop)
-        ends = self._ends(_count(order))
+        ends = self._orders.ends(self._split, count_of(order))
         end = ends[0] * width
         gathered = self._collate is None and gathers(self.dataset)
         share = sharing_for(
@@ -516,60 +489,11 @@ class DataLoader(Generic[S, B]):
                 "batch_size": self._split.global_batch_size,
                 "drop_last": self._split.drop_last,
             }
-        if self._batch_sampler is not None:
-            return {"batches": len(self._batch_sampler), "seed": self._seed}
-        return {
-            "sampler": None if self._sampler is None else self._samples(),
-            "seed": self._seed,
-            "length": len(self.dataset),
-            "shuffle": self._shuffle,
-            "batch_size": self._split.global_batch_size,
-            "drop_last": self._split.drop_last,
-        }
+        return self._orders.identity(len(self.dataset), self._split)
 
     def _order(self, start: Position) -> Order:
-        length = len(self.dataset)
         if self._looked is not None:
             looked, order = self._looked
-            if looked == start and _count(order) == self._samples():
+            if looked == start and count_of(order) == self._samples():
                 return order
-        streams = streams_of(self._seed, start.streams)
-        sampler = self._batch_sampler if self._sampler is None else self._sampler
-        set_epoch = getattr(sampler, "set_epoch", None)
-        if set_epoch is not None:
-            set_epoch(start.epoch)
-        if self._sampler is not None:
-            return sampled_order(self._sampler, length, lambda: streams.order(start.epoch))
-        if self._batch_sampler is not None:
-            return self._batched(streams.order(start.epoch))
-        if self._shuffle:
-            return shuffled_order(length, streams, start.epoch)
-        return SequentialOrder(length)
-
-    def _batched(self, random: np.random.Generator) -> BatchedOrder:
-        """The order of the batch_sampler, whose batches every rank has a part in."""
-        assert self._batch_sampler is not None
-        order = batched_order(self._batch_sampler, len(self.dataset), lambda: random)
-        least = 1 if isinstance(self._split, ShardSplit) else self._split.world_size
-        smallest = order.smallest()
-        if smallest is not None and smallest < least:
-            raise ArgumentError(
-                f"the batch_sampler gives a batch of {smallest} samples, and each of the "
-                f"{least} ranks needs one of every batch"
-            )
-        return order
-
-
-def _count(order: Order) -> int:
-    """What an epoch is counted in: samples, or the batches of a batch_sampler."""
-    return order.batches if isinstance(order, BatchedOrder) else len(order)
-
-
-def _check_sampler(name: str, sampler: object) -> None:
-    if sampler is not None and not (
-        hasattr(sampler, "__len__") and (hasattr(sampler, "__iter__") or hasattr(sampler, "draw"))
-    ):
-        raise ArgumentError(
-            f"the {name} must have a length and give its numbers anew in each epoch; a "
-            f"{type(sampler).__name__} has none"
-        )
+        return self._orders.order(len(self.dataset), start, self._split)

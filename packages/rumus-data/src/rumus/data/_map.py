@@ -27,7 +27,6 @@ from ._generic import S
 from ._sample_random import each_of_batch, sample_generator, sample_generators
 from ._tree import checked_tree, columns_of_batch, row_of
 
-
 _RESULT = "what the transform of a MapDataset gave"
 
 

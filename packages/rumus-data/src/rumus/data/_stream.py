@@ -48,7 +48,7 @@ def is_stream(dataset: object) -> TypeGuard[StreamDataset[Any]]:
 class Lane(Generic[S]):
     """A part of a stream, whose batches threads read in their order.
 
-    It is one sample ahead of what it gave, so that a part's last batch is known to be its last.
+    It is ahead of what it gave, so that a part's last batch is known to be its last.
 
     Args:
         stream: The data set.
@@ -83,18 +83,24 @@ class Lane(Generic[S]):
             self._turn += self._step
             self._turns.notify_all()
 
-    def take(self, count: int) -> list[S]:
-        """The next samples, fewer at the end."""
+    def take(self, count: int, ahead: int) -> list[S]:
+        """The next samples, fewer at the end.
+
+        Args:
+            count: How many.
+            ahead: How many more there have to be, or else these were the last.
+        """
         if self.place.ended:
             return []
         if self._samples is None:
             self._samples = self._opened()
         samples = [*self._ahead, *islice(self._samples, count - len(self._ahead))]
-        # the position must be that behind the samples given, before one is read ahead
+        # behind the samples that are given, before others are read ahead
         where = getattr(self._samples, "position", None)
         position = where() if callable(where) else None
-        self._ahead = list(islice(self._samples, 1)) if len(samples) == count else []
-        self.place = Place(self.place.taken + len(samples), position, not self._ahead)
+        self._ahead = list(islice(self._samples, ahead)) if len(samples) == count else []
+        ended = len(self._ahead) < ahead
+        self.place = Place(self.place.taken + len(samples), position, ended)
         if self.place.ended:
             self._samples = None
         return samples

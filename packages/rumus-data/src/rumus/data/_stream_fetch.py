@@ -87,7 +87,7 @@ class StreamFetcher:
         started = perf_counter()
         before = lane.place.taken
         size = self._size(shard)
-        items = lane.take(size)
+        items = lane.take(size, size if self.split.drop_last else 1)
         result.place = lane.place
         fetched = perf_counter()
         result.fetch_seconds = fetched - started

@@ -54,7 +54,13 @@ def _merged(structure: Structure, leaves: Iterator[Any]) -> tuple[list[Any], Str
     inside = [leaf for part, _ in below for leaf in part]
     parts = tuple(part for _, part in below)
     if structure.kind is list and set(parts) == {None} and all(map(_is_one_text, inside)):
-        return [np.array(inside)], None
+        joined = np.array(inside)
+        if joined.tolist() != inside:
+            raise DTypeError(
+                "a list of text in a batch mixes str and bytes, or holds text that ends in zeros, "
+                "which numpy drops"
+            )
+        return [joined], None
     return inside, structure._replace(parts=parts)
 
 
@@ -91,9 +97,7 @@ def difference(first: Structure, other: Structure, inside: str = "") -> str:
         if first.keys != other.keys:
             return f"{inside or 'one'} has the keys {_listed(first)}, the other {_listed(other)}"
         if len(first.parts) != len(other.parts):
-            return (
-                f"{inside or 'one'} has {len(first.parts)} parts, the other {len(other.parts)}"
-            )
+            return f"{inside or 'one'} has {len(first.parts)} parts, the other {len(other.parts)}"
         for name, one, two in zip(_names(first), first.parts, other.parts, strict=True):
             if one != two:
                 return difference(one, two, f"{inside}{name}" if inside else name.lstrip("."))
@@ -155,9 +159,7 @@ def to_device(value: Any, device: Device | str = "cpu") -> Any:
     return tree_of(structure, on_device(leaves, structure, target, "the tree"))
 
 
-def on_device(
-    leaves: Sequence[Any], structure: Structure, device: Device, where: str
-) -> list[Any]:
+def on_device(leaves: Sequence[Any], structure: Structure, device: Device, where: str) -> list[Any]:
     """The leaves of a batch as tensors on a device; text stays, outside of items."""
     placed: list[Any] = []
     for place, leaf in enumerate(leaves):

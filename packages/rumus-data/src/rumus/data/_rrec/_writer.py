@@ -25,7 +25,6 @@ from ._rows import RowBuffer
 from ._sink import Sink
 from ._v2_format import Version2Format
 
-
 _ABSENT: Any = object()
 _AT_ONCE = 1 << 22  # bytes of a batch that are made rows of at once
 
