@@ -58,6 +58,9 @@ def columns_of(
     first, structure = parts_of(items[0])
     if not first:
         raise DatasetError(f"sample {indices[0]} is a {type(items[0]).__name__} with nothing in it")
+    flat = _flat_columns(items, structure)
+    if flat is not None:
+        return structure, flat
     rows = [first]
     for index, item in zip(indices[1:], items[1:], strict=True):
         leaves, other = parts_of(item)
@@ -68,6 +71,29 @@ def columns_of(
             )
         rows.append(leaves)
     return structure, list(zip(*rows, strict=True))
+
+
+def _flat_columns(items: Sequence[Any], structure: Structure) -> list[tuple[Any, ...]] | None:
+    """The values of each part of containers without containers in them, which is much faster.
+
+    Returns:
+        None if they are something else, or differ.
+    """
+    if structure is None or any(part is not None for part in structure.parts):
+        return None
+    if set(map(type, items)) != {structure.kind}:
+        return None
+    if structure.keys is not None:
+        if any(tuple(item) != structure.keys for item in items):
+            return None
+        columns = list(zip(*[item.values() for item in items], strict=True))
+    elif not issubclass(structure.kind, tuple | list) or len(set(map(len, items))) > 1:
+        return None
+    else:
+        columns = list(zip(*items, strict=True))
+    kinds = {kind for values in columns for kind in set(map(type, values))}
+    held = any(issubclass(kind, tuple | list | dict) or hasattr(kind, "__tree__") for kind in kinds)
+    return None if held else columns
 
 
 def _column(

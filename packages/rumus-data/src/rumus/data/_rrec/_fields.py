@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,8 @@ KEY = "rumus.tree"
 """Where the metadata has the structure."""
 NO_TARGET = np.empty(0, np.uint8)
 _DEEPEST = 64
-_Kinds = tuple[tuple[np.dtype[Any], tuple[int, ...]], ...]
+Element: TypeAlias = npt.NDArray[Any] | np.generic
+_Kinds: TypeAlias = tuple[tuple[np.dtype[Any], tuple[int, ...]], ...]
 
 
 class Fields:
@@ -72,7 +73,11 @@ class Fields:
                 f"{difference(self.structure, structure)}"
             )
 
-    def rows(self, arrays: Sequence[npt.NDArray[Any]], axes: int) -> npt.NDArray[Any]:
+    def know(self, arrays: Sequence[Element]) -> bool:
+        """Whether one sample's leaves are of the dtypes and shapes of those before."""
+        return self._kinds == tuple([(array.dtype, array.shape) for array in arrays])
+
+    def rows(self, arrays: Sequence[Element], axes: int) -> npt.NDArray[Any]:
         """Structured elements of the leaves of one sample, or of many.
 
         Args:

@@ -165,13 +165,18 @@ class RecordWriter:
     def _append_sample(self, sample: Any) -> None:
         """Add a record of a sample that is no DataItem."""
         leaves, structure = parts_of(sample)
-        names = paths_of(structure)
-        arrays = [
-            self._stored(_exact_array(leaf, name or "sample"), name or "sample")
+        there = self._fields
+        known = there is not None and there.structure == structure
+        names = there.names if there is not None and known else paths_of(structure)
+        arrays: list[Any] = [
+            leaf if type(leaf) in _ELEMENTS else _exact_array(leaf, name or "sample")
             for leaf, name in zip(leaves, names, strict=True)
         ]
         with self._turn():
             self._check_open()
+            if not (known and there is not None and there.know(arrays)):
+                for array, name in zip(arrays, names, strict=True):
+                    self._stored(np.asarray(array), name or "sample")
             row = self._fields_for(structure, bool(leaves)).rows(arrays, 0)
             if not self._rows.append(row, NO_TARGET):
                 self._append_new(row, NO_TARGET)
