@@ -212,20 +212,20 @@ def test_notes_of_the_loader_do_not_pile_up() -> None:
 
 
 ARGUMENTS: list[tuple[Callable[[Dataset], object], str]] = [
-    (lambda d: DataLoader(d, 2, shuffle="yes"), "shuffle must be True or False, not 'yes'"),  # type: ignore[arg-type]
-    (lambda d: DataLoader(d, 2, 1), "shuffle"),  # type: ignore[arg-type]
-    (lambda d: DataLoader(d, 2, drop_last="no"), "drop_last"),  # type: ignore[arg-type]
-    (lambda d: DataLoader(d, 2, drop_last=None), "drop_last"),  # type: ignore[arg-type]
+    (lambda d: DataLoader(d, 2, shuffle="yes"), "shuffle must be True or False, not 'yes'"),  # type: ignore[call-overload]
+    (lambda d: DataLoader(d, 2, 1), "shuffle"),  # type: ignore[call-overload]
+    (lambda d: DataLoader(d, 2, drop_last="no"), "drop_last"),  # type: ignore[call-overload]
+    (lambda d: DataLoader(d, 2, drop_last=None), "drop_last"),  # type: ignore[call-overload]
     (lambda d: DataLoader(d, 2, seed=2**64), "seed"),
     (lambda d: DataLoader(d, 2, seed=True), "seed"),
     (lambda d: DataLoader(d, 2, num_workers=True), "num_workers"),
-    (lambda d: DataLoader(d, 2, num_workers=1.0), "num_workers"),  # type: ignore[arg-type]
-    (lambda d: DataLoader(d, "2"), "batch_size"),  # type: ignore[arg-type]
+    (lambda d: DataLoader(d, 2, num_workers=1.0), "num_workers"),  # type: ignore[call-overload]
+    (lambda d: DataLoader(d, "2"), "batch_size"),  # type: ignore[call-overload]
     (lambda d: DataLoader(d, 2, rank=-1), "rank"),
-    (lambda d: DataLoader(d, 2, sampler=5), "sampler"),  # type: ignore[arg-type]
-    (lambda d: DataLoader(d, 2, on_error=None), "on_error"),  # type: ignore[arg-type]
-    (lambda d: DataLoader(5, 2), "dataset must have __len__"),  # type: ignore[arg-type]
-    (lambda d: DataLoader(None, 2), "dataset must have __len__"),  # type: ignore[arg-type]
+    (lambda d: DataLoader(d, 2, sampler=5), "sampler"),  # type: ignore[call-overload]
+    (lambda d: DataLoader(d, 2, on_error=None), "on_error"),  # type: ignore[call-overload]
+    (lambda d: DataLoader(5, 2), "dataset must have __len__"),  # type: ignore[call-overload]
+    (lambda d: DataLoader(None, 2), "dataset must have __len__"),  # type: ignore[call-overload]
     (lambda d: DataLoader(d, 2).set_epoch(True), "epoch"),
     (lambda d: DataLoader(d, 2).state_dict("end"), "at_end"),  # type: ignore[arg-type]
     (lambda d: Subset(3, [0]), "dataset"),  # type: ignore[arg-type]

@@ -27,6 +27,9 @@ def numbers(length: int) -> ArrayDataset[Any]:
     return ArrayDataset({"n": np.arange(length)})
 
 
+NO_LENGTH: Any = iter([[0]])
+
+
 def drawn(loader: DataLoader[Any, Any]) -> list[list[int]]:
     return [batch["n"].tolist() for batch in loader]
 
@@ -43,7 +46,7 @@ def test_weights_say_how_often_a_sample_comes() -> None:
 
 def test_without_replacement_the_first_draw_has_the_weights_and_no_sample_comes_twice() -> None:
     sampler = WeightedSampler([1, 0, 2, 5], 3, replacement=False)
-    firsts = Counter()
+    firsts: Counter[tuple[int, int]] = Counter()
     for seed in range(4000):
         order = sampler.draw(np.random.default_rng(seed)).tolist()
         assert sorted(order) == [0, 2, 3]
@@ -70,7 +73,7 @@ def test_without_replacement_the_first_draw_has_the_weights_and_no_sample_comes_
         (lambda: DataLoader(numbers(4)), "batch_size"),
         (lambda: DataLoader(numbers(4), 2, batch_sampler=[[0]]), "goes without batch_size"),
         (lambda: DataLoader(numbers(4), shuffle=True, batch_sampler=[[0]]), "without shuffle"),
-        (lambda: DataLoader(numbers(4), batch_sampler=iter([[0]])), "must have a length"),
+        (lambda: DataLoader(numbers(4), batch_sampler=NO_LENGTH), "must have a length"),
     ],
 )
 def test_arguments_that_cannot_be_are_named(make: Callable[[], Any], said: str) -> None:
@@ -113,7 +116,10 @@ def test_batches_by_length_hold_each_sample_once_and_pad_little() -> None:
 
 
 def loaders() -> dict[str, Callable[..., DataLoader[Any, Any]]]:
-    noisy = MapDataset(numbers(60), lambda s, rng: {**s, "r": rng.random()})
+    def add_noise(sample: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+        return {**sample, "r": rng.random()}
+
+    noisy: MapDataset[dict[str, Any]] = MapDataset(numbers(60), add_noise)
     labels = np.arange(60) // 50
     lengths = np.arange(60) * 7 % 31
     return {

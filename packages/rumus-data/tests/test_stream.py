@@ -94,7 +94,7 @@ def test_a_stream_has_no_length_and_no_numbers() -> None:
         len(loader)
     for wrong in ({"shuffle": True}, {"sampler": [1]}, {"on_error": "skip"}):
         with pytest.raises(ArgumentError, match="an order of its own"):
-            DataLoader(Counting(), 4, **wrong)  # type: ignore[call-overload]
+            DataLoader(Counting(), 4, **wrong)
     with pytest.raises(ArgumentError, match="an order of its own"):
         DataLoader(Counting(), batch_sampler=[[1]])
     with pytest.raises(ArgumentError, match="batch_size"):

@@ -64,7 +64,7 @@ def expected(numbers: list[int]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_batch_has_the_structure_of_its_samples(workers: int) -> None:
-    batches = list(DataLoader(Samples(nested), 3, num_workers=workers))
+    batches: list[Any] = list(DataLoader(Samples(nested), 3, num_workers=workers))
     assert [plain(batch) for batch in batches] == [
         expected([0, 1, 2]),
         expected([3, 4, 5]),
@@ -93,6 +93,7 @@ def test_a_batch_has_the_structure_of_its_samples(workers: int) -> None:
 def test_samples_may_be_anything_that_is_made_of_arrays_numbers_and_text(
     make: Callable[[int], Any], given: Any
 ) -> None:
+    batch: Any
     (batch,) = DataLoader(Samples(make, 2), 2)
     if given is None:
         assert isinstance(batch["a"], DataItem)
@@ -227,7 +228,7 @@ def test_random_transforms_of_trees_are_the_same_for_any_number_of_workers() -> 
     def noisy(sample: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         return {**sample, "noise": rng.random()}
 
-    dataset = MapDataset(ArrayDataset(people(20)), noisy)
+    dataset: MapDataset[dict[str, Any]] = MapDataset(ArrayDataset(people(20)), noisy)
     runs = [
         [b["noise"].tolist() for b in DataLoader(dataset, 3, shuffle=True, num_workers=w)]
         for w in (0, 1, 3)

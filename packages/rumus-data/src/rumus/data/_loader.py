@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import replace
-from functools import partial
 from typing import Any, Generic, Literal, TypeAlias, overload
 
 from rumus.tensor import ArgumentError, Device
@@ -18,30 +17,20 @@ from ._dataset import Dataset, checked_dataset
 from ._errors import no_batch
 from ._fetch import Fetcher, StopFlag
 from ._generic import B, S
-from ._group import PREFETCH, gathers, sharing_for
+from ._group import PREFETCH
 from ._item import DataItem
-from ._iterator import (
-    EpochIterator,
-    LoaderIterator,
-    OnFailure,
-    OwnThread,
-    ShardsIterator,
-    Source,
-)
+from ._iterator import EpochIterator, LoaderIterator, OnFailure, ShardsIterator
 from ._lending import Lending
 from ._order import BatchSampler, Order, RandomSampler, Sampler
 from ._orders import Orders, count_of
-from ._pipeline import Pipeline
 from ._plan import ShardSplit, Split
-from ._random import streams_of
 from ._sharded import ShardedLoader
-from ._state import Identity, Position, Progress, loaded_parts, loaded_position, saved_state
+from ._sources import Sources
+from ._state import Position, Progress, loaded_parts, loaded_position, saved_state
 from ._stats import LoaderStats
 from ._stream import StreamDataset, is_stream
-from ._stream_fetch import StreamFetcher, StreamIterator, lanes_of, owned_parts
+from ._stream_fetch import StreamFetcher, StreamIterator, owned_parts
 
-_ENDLESS = 1 << 60
-"""The number behind the last batch of a stream, whose end shows when it is read."""
 OnError: TypeAlias = Literal["raise", "skip"] | Callable[[int, Exception], None]
 
 
@@ -202,23 +191,25 @@ class DataLoader(Generic[S, B]):
             raise ArgumentError(
                 "batch_sampler gives whole batches, and goes without batch_size and drop_last"
             )
-        orders = Orders(shuffle, seed, sampler, batch_sampler)
         if collate is not None and not callable(collate):
             raise ArgumentError(f"collate must be a function, not {collate!r}")
         if not callable(on_error) and on_error not in ("raise", "skip"):
             raise ArgumentError(f'on_error must be "raise", "skip" or a function, not {on_error!r}')
-        self.dataset: Any = dataset
-        self.device = Device(device)
         size = batch_size if batch_sampler is None else getattr(batch_sampler, "batch_size", 1)
-        self._split: Split | ShardSplit = Split(size or 1, drop_last, rank, world_size)
-        self._orders = orders
-        self._num_workers = num_workers
-        self._prefetch_factor = prefetch_factor
-        self._seed = seed
-        self._collate = collate
-        self._parts = checked_number("parts", parts, 1)
+        self._sources = Sources(
+            dataset=dataset,
+            split=Split(size or 1, drop_last, rank, world_size),
+            orders=Orders(shuffle, seed, sampler, batch_sampler),
+            collate=collate,
+            device=Device(device),
+            seed=seed,
+            parts=checked_number("parts", parts, 1),
+            skips_errors=on_error != "raise",
+            workers=num_workers,
+            prefetch=prefetch_factor,
+            pool=BufferPool(keep=num_workers * ((prefetch_factor or PREFETCH) + 1) + 2),
+        )
         self._on_error = on_error
-        self._pool = BufferPool(keep=num_workers * ((prefetch_factor or PREFETCH) + 1) + 2)
         self._start = Position()  # of the next iteration
         self._latest: Progress | None = None  # of the latest iteration
         self._looked: tuple[Position, Order] | None = None  # what peek made of the next one
@@ -226,7 +217,7 @@ class DataLoader(Generic[S, B]):
         self.__setstate__({})
         if not is_stream(dataset):
             len(self)
-        elif orders.are_given or on_error != "raise":
+        elif self._sources.orders.are_given or on_error != "raise":
             raise ArgumentError(
                 f"a {type(dataset).__name__} gives its samples in an order of its own: without "
                 "shuffle, sampler, batch_sampler and on_error, which need samples with numbers"
@@ -247,13 +238,19 @@ class DataLoader(Generic[S, B]):
         Raises:
             TypeError: The data set is a stream.
         """
-        if is_stream(self.dataset):
+        if self._sources.of_stream:
             raise TypeError(f"a loader of a {type(self.dataset).__name__} has no length")
-        return self._orders.ends(self._split, self._samples())[0]
+        return self._sources.ends()[0]
 
-    def _samples(self) -> int:
-        """What an epoch has, of all ranks together: samples, or the batches of a batch_sampler."""
-        return self._orders.count(self.dataset)
+    @property
+    def dataset(self) -> Any:
+        """The samples."""
+        return self._sources.dataset
+
+    @property
+    def device(self) -> Device:
+        """Where batches go."""
+        return self._sources.device
 
     @property
     def epoch(self) -> int:
@@ -270,20 +267,25 @@ class DataLoader(Generic[S, B]):
         Args:
             listed: Whether it gives lists of the shards that this rank owns.
         """
+        sources = self._sources
         with self._beginning:
-            start = self._start
-            stop = StopFlag()
-            source, end, last = self._source(start, stop)
+            start, stop = self._start, StopFlag()
+            if sources.of_stream:
+                source, (end, last) = sources.stream_source(start, stop), sources.ends()
+            else:
+                order = self._order(start)
+                end, last = sources.ends(count_of(order))
+                source = sources.source(start, order, stop, self._lending)
             progress = Progress(start, last)
-            stats = LoaderStats(start.epoch, self._num_workers)
+            stats = LoaderStats(start.epoch, sources.workers)
             self._latest, self._start, self._stats = progress, Position(start.epoch + 1), stats
             self._looked = None
             self._lending.begin()
         on_failure: OnFailure | None = self._on_error if callable(self._on_error) else None
         given = (source, end, progress, stats, on_failure)
-        if is_stream(self.dataset):
-            return StreamIterator(self._split, self._parts, listed, *given)
-        return ShardsIterator(self._split.width, *given) if listed else LoaderIterator(*given)
+        if sources.of_stream:
+            return StreamIterator(sources.split, sources.parts, listed, *given)
+        return ShardsIterator(sources.split.width, *given) if listed else LoaderIterator(*given)
 
     def peek(self) -> B:
         """The first batch of the next iteration, without beginning it.
@@ -303,17 +305,17 @@ class DataLoader(Generic[S, B]):
 
     def _looks(self) -> Iterator[list[Any]]:
         """The parts of the next iteration's batches, made by the calling thread."""
-        width = self._split.width
+        sources, width = self._sources, self._sources.split.width
         fetch: Fetcher | StreamFetcher
         with self._beginning:
             start = self._start
-            if is_stream(self.dataset):
-                fetch, end = self._stream_fetcher(start, StopFlag()), start.batch + self._parts
+            if sources.of_stream:  # one of the first batches has a sample, or there is none
+                fetch, end = sources.stream_fetcher(start, StopFlag()), start.batch + sources.parts
             else:
                 order = self._order(start)
                 self._looked = (start, order)
-                fetch = self._fetcher(start, order, StopFlag())
-                end = self._orders.ends(self._split, count_of(order))[0]
+                fetch = sources.fetcher(start, order, StopFlag(), self._lending)
+                end = sources.ends(count_of(order))[0]
         for number in range(start.batch, end):
             results = [fetch(part) for part in range(number * width, (number + 1) * width)]
             for result in results:
@@ -348,19 +350,20 @@ class DataLoader(Generic[S, B]):
             [5, 6] [7, 8, 9]
         """
         split = ShardSplit(
-            global_batch_size=self._split.global_batch_size,
-            drop_last=self._split.drop_last,
+            global_batch_size=self._sources.split.global_batch_size,
+            drop_last=self._sources.split.drop_last,
             shards=checked_number("shards", shards, 1),
             rank=checked_number("rank", rank, 0),
             world_size=checked_number("world", world, 1),
         )
-        if is_stream(self.dataset) and split.shards > split.global_batch_size:
+        if self._sources.of_stream and split.shards > split.global_batch_size:
             raise ArgumentError(
                 f"shards={shards} of a stream cannot share batches of "
                 f"{split.global_batch_size} samples: each shard is a part of the stream"
             )
         other = copy(self)
-        other._split, other._latest, other._looked = split, None, None
+        other._sources = replace(self._sources, split=split)
+        other._latest, other._looked = None, None
         return ShardedLoader(other, split.owned)
 
     def set_epoch(self, epoch: int) -> None:
@@ -398,7 +401,8 @@ class DataLoader(Generic[S, B]):
             raise ArgumentError(f'at_end must be "next" or "stay", not {at_end!r}')
         latest, start = self._latest, self._start
         goes_on = latest is not None and not (at_end == "next" and latest.at_end())
-        return saved_state(latest.position if latest and goes_on else start, self._identity())
+        position = latest.position if latest and goes_on else start
+        return saved_state(position, self._sources.identity())
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Make the next iteration go on where a loop was when its state was taken.
@@ -411,11 +415,10 @@ class DataLoader(Generic[S, B]):
         Raises:
             LoaderStateError: The state belongs to something else.
         """
-        streams = is_stream(self.dataset)
-        last = _ENDLESS if streams else self._orders.ends(self._split, self._samples())[1]
-        start = loaded_position(state, self._identity(), last)
-        if streams:
-            start = loaded_parts(start, state, owned_parts(self._split, self._parts))
+        sources = self._sources
+        start = loaded_position(state, sources.identity(), sources.ends()[1])
+        if sources.of_stream:
+            start = loaded_parts(start, state, owned_parts(sources.split, sources.parts))
         with self._beginning:
             self._start, self._latest = start, None
 
@@ -423,77 +426,9 @@ class DataLoader(Generic[S, B]):
         """What was measured in the latest epoch, up to now."""
         return replace(self._stats)
 
-    def _fetcher(self, start: Position, order: Order, stop: StopFlag) -> Fetcher:
-        return Fetcher(
-            dataset=self.dataset,
-            length=len(self.dataset),
-            order=order,
-            split=self._split,
-            collate=self._collate,
-            device=self.device,
-            streams=streams_of(self._seed, start.streams),
-            epoch=start.epoch,
-            skips_errors=self._on_error != "raise",
-            pool=self._pool,
-            stop=stop,
-            lending=self._lending,
-        )
-
-    def _stream_fetcher(self, start: Position, stop: StopFlag) -> StreamFetcher:
-        set_epoch = getattr(self.dataset, "set_epoch", None)
-        if set_epoch is not None:
-            set_epoch(start.epoch)
-        return StreamFetcher(
-            lanes=lanes_of(self.dataset, self._split, self._parts, start),
-            split=self._split,
-            collate=self._collate,
-            device=self.device,
-            streams=streams_of(self._seed, start.streams),
-            epoch=start.epoch,
-            pool=self._pool,
-            stop=stop,
-            name=type(self.dataset).__name__,
-        )
-
-    def _source(self, start: Position, stop: StopFlag) -> tuple[Source, int, int]:
-        """Where batches come from; how many this rank has, and the rank that has the most."""
-        workers, width = self._num_workers, self._split.width
-        first = start.batch * width
-        if is_stream(self.dataset):
-            stream = self._stream_fetcher(start, stop)
-            if not workers:
-                return OwnThread(stream.several, first, _ENDLESS, 1, stop), _ENDLESS, _ENDLESS
-            room = workers * ((self._prefetch_factor or PREFETCH) + 1)
-            pipeline = Pipeline(stream.parts, first, _ENDLESS, workers, room, 1, stop)
-            return pipeline, _ENDLESS, _ENDLESS
-        order = self._order(start)
-        fetcher = self._fetcher(start, order, stop)
-        ends = self._orders.ends(self._split, count_of(order))
-        end = ends[0] * width
-        gathered = self._collate is None and gathers(self.dataset)
-        share = sharing_for(
-            self.dataset, self._split.batch_size, workers, self._prefetch_factor, gathered
-        )
-        if not workers or first >= end:
-            return OwnThread(fetcher.several, first, end, share.group, stop), *ends
-        parts = partial(fetcher.parts, count=share.parts)
-        return Pipeline(parts, first, end, workers, share.room, share.group, stop), *ends
-
-    def _identity(self) -> Identity:
-        """What a position is a position in."""
-        if is_stream(self.dataset):
-            return {
-                "seed": self._seed,
-                "shards": self._split.shards,
-                "stream_parts": self._parts,
-                "batch_size": self._split.global_batch_size,
-                "drop_last": self._split.drop_last,
-            }
-        return self._orders.identity(len(self.dataset), self._split)
-
     def _order(self, start: Position) -> Order:
         if self._looked is not None:
             looked, order = self._looked
-            if looked == start and count_of(order) == self._samples():
+            if looked == start and count_of(order) == self._sources.count():
                 return order
-        return self._orders.order(len(self.dataset), start, self._split)
+        return self._sources.order(start)
