@@ -15,6 +15,7 @@ from rumus.data import (
     DataItem,
     DataLoader,
     DatasetError,
+    RecordCorruptError,
     RecordDataset,
     RecordFormatError,
     RecordWriter,
@@ -276,3 +277,31 @@ def test_a_structure_that_cannot_be_is_a_record_error(tmp_path: Path, claimed: A
     with RecordWriter(tmp_path / "b.rrec", metadata={"rumus.tree": claimed}) as writer:
         with pytest.raises(RumusError):
             writer.append({"y": 1, "z": 2})
+
+
+def test_two_threads_copy_one_large_batch_of_several_parts(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (24, 3, 400, 400), np.uint8)
+    with RecordWriter(tmp_path / "a.rrec") as writer:
+        writer.append_batch({"image": images, "about": (np.arange(24), np.array(["n"] * 24))})
+    dataset: RecordDataset[Any] = RecordDataset(tmp_path / "a.rrec")
+    in_memory = ArrayDataset({"image": images, "about": (np.arange(24), np.array(["n"] * 24))})
+    for source in (dataset, in_memory):
+        seen = []
+        for batch in DataLoader(source, 10, shuffle=True, num_workers=2):
+            numbers = batch["about"][0].tolist()
+            assert (batch["image"].numpy() == images[numbers]).all()
+            assert batch["about"][1] == ["n"] * len(numbers)
+            seen += numbers
+        assert sorted(seen) == list(range(24))
+
+
+def test_a_flipped_bit_of_a_part_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.rrec", *map(sample, range(5)))
+    data = bytearray(path.read_bytes())
+    data[data.index(bytes([3] * 6))] ^= 1
+    path.write_bytes(data)
+    dataset: RecordDataset[Any] = RecordDataset(path)
+    assert plain(dataset[2]) == plain(sample(2))
+    with pytest.raises(RecordCorruptError, match="record 3 at offset"):
+        list(DataLoader(dataset, 5))
