@@ -25,7 +25,8 @@ class StreamDataset(Protocol[S_co]):
     The iterator may have a method ``position()``, which says in what JSON can hold where it is
     behind the sample that it gave last. A loop that goes on there calls ``iterate`` with that.
     Without it, the loader goes on by reading the part from its beginning and dropping what was
-    taken. If the data set has ``set_epoch``, it is told the epoch before it is read.
+    taken. If the data set has ``set_epoch``, it is told the epoch before it is read, and by
+    ``peek`` that of the next iteration: read it once, where ``iterate`` begins.
 
     Example:
         >>> class Lines:
