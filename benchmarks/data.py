@@ -64,6 +64,8 @@ def loading(folder: Path, x: Array, y: Array, batch_size: int, rounds: int) -> d
     """Shuffled epochs from files, checks on, and of peers from files or memory."""
     with RecordWriter(folder / "a.rrec", overwrite=True) as writer:
         writer.append_batch(x, y)
+    with RecordWriter(folder / "parts.rrec", overwrite=True) as writer:
+        writer.append_batch({"x": x, "y": y})
     np.save(folder / "x.npy", x)
     mapped = np.load(folder / "x.npy", mmap_mode="r")
 
@@ -74,6 +76,7 @@ def loading(folder: Path, x: Array, y: Array, batch_size: int, rounds: int) -> d
     rate(lambda: loader(0, dataset), len(x), batch_size)  # brings the file into the page cache
     dataset = RecordDataset(folder / "a.rrec")
     rate(lambda: loader(0, dataset), len(x), batch_size)  # checks every record
+    parts: RecordDataset[Any] = RecordDataset(folder / "parts.rrec", check="never")
     return compare(
         {
             "gather": peers.gather(mapped, y, batch_size),
@@ -82,6 +85,7 @@ def loading(folder: Path, x: Array, y: Array, batch_size: int, rounds: int) -> d
             "rumus, 2 workers": lambda: loader(2, dataset),
             "rumus, first epoch, 0 workers": lambda: loader(0, RecordDataset(folder / "a.rrec")),
             "rumus, first epoch, 2 workers": lambda: loader(2, RecordDataset(folder / "a.rrec")),
+            "rumus, dicts, 0 workers": lambda: loader(0, parts),
             "rumus in memory, 0 workers": lambda: loader(0, ArrayDataset(x, y)),
             "torch, 0 workers": peers.torch_tensors(x, y, batch_size, 0),
             "torch, 2 workers": peers.torch_tensors(x, y, batch_size, 2),
@@ -111,11 +115,13 @@ class Items:
 def items(x: Array, y: Array, rounds: int) -> dict[str, float]:
     """A Python ``__getitem__`` without ``__getitems__``."""
     own = Items(x, y.tolist(), DataItem)
+    dicts = Items(x, y.tolist(), lambda image, label: {"image": image, "label": label})
     return compare(
         {
             "torch, 0 workers": peers.torch_items(Items(x, y.tolist(), lambda *p: p), 128, 0),
             "rumus, 0 workers": lambda: DataLoader(own, 128, shuffle=True),
             "rumus, 2 workers": lambda: DataLoader(own, 128, shuffle=True, num_workers=2),
+            "rumus, dicts, 0 workers": lambda: DataLoader(dicts, 128, shuffle=True),
         },
         len(x),
         128,

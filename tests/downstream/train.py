@@ -1,13 +1,26 @@
 """A project of somebody else, typed strictly, that uses all four packages."""
 
-from collections.abc import Sequence
-from typing import assert_type
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, assert_type
 
 import numpy as np
 
 from rumus import gpu, nn
 from rumus.autograd import GradientStore, ParamId
-from rumus.data import DataItem, DataLoader, Dataset
+from rumus.data import (
+    ArrayDataset,
+    DataItem,
+    DataLoader,
+    Dataset,
+    LengthBatches,
+    MapDataset,
+    Padded,
+    RecordDataset,
+    StreamDataset,
+    Subset,
+    WeightedSampler,
+    pad_collate,
+)
 from rumus.nn import Parameter
 from rumus.optim import SGD, Adam, AdamW, Optimizer, clip_grad_norm_
 from rumus.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, StepLR
@@ -24,6 +37,75 @@ class Squares:
     def __getitem__(self, index: int) -> DataItem:
         x = np.full((1,), index / 16, np.float32)
         return DataItem(x, x * x)
+
+
+class Sentence(NamedTuple):
+    """A sample of several parts."""
+
+    words: list[int]
+    name: str
+
+
+class Batch(NamedTuple):
+    """What a collate of the project's own makes of them."""
+
+    words: Tensor
+    names: list[str]
+
+
+class Sentences:
+    """A data set whose samples are no DataItem."""
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> Sentence:
+        return Sentence([index] * (index + 1), f"sentence {index}")
+
+
+class Lines:
+    """A stream."""
+
+    def iterate(self, part: int, parts: int, position: Any = None) -> Iterator[Sentence]:
+        yield from (Sentence([n], str(n)) for n in range(part, 6, parts))
+
+
+def joined(sentences: list[Sentence]) -> Batch:
+    words = [word for sentence in sentences for word in sentence.words]
+    return Batch(tensor(words), [sentence.name for sentence in sentences])
+
+
+def trees(path: str) -> int:
+    data: Dataset[Sentence] = Sentences()
+    stream: StreamDataset[Sentence] = Lines()
+    assert_type(Subset(data, [0])[0], Sentence)
+    assert_type(MapDataset(data, np_words)[0], dict[str, Any])
+    loader = DataLoader(data, batch_sampler=LengthBatches(range(6), 2), collate=joined)
+    assert_type(loader, DataLoader[Sentence, Batch])
+    count = 0
+    for batch in loader:
+        assert_type(batch, Batch)
+        assert_type(batch.words, Tensor)
+        count += len(batch.names)
+    for batch in DataLoader(stream, batch_size=4, collate=joined):
+        assert_type(batch, Batch)
+    for padded in DataLoader(MapDataset(data, np_words), 2, collate=pad_collate()):
+        assert_type(padded, Padded)
+        assert_type(padded.lengths["words"], Tensor)
+    arrays = ArrayDataset({"x": np.zeros((4, 2)), "y": np.arange(4)})
+    for parts in DataLoader(arrays, 2, sampler=WeightedSampler([1, 2, 0, 1])):
+        assert_type(parts, Any)
+        count += int(parts["x"].shape[0])
+    assert_type(ArrayDataset(np.zeros(3), np.zeros(3))[0], DataItem)
+    if path:
+        assert_type(RecordDataset(path)[0], DataItem)
+        records: RecordDataset[dict[str, Any]] = RecordDataset(path)
+        assert_type(records[0], dict[str, Any])
+    return count
+
+
+def np_words(sentence: Sentence) -> dict[str, Any]:
+    return {"words": np.array(sentence.words)}
 
 
 class Net(nn.Module):
@@ -105,4 +187,4 @@ def steps(optimizer: OptimizerLike, grads: GradientStore) -> None:
 
 if __name__ == "__main__":
     assert_type(gpu.is_available(), bool)
-    print(fit("cpu"), by_hand(), len(schedules()), len(optimizers(Net())))
+    print(fit("cpu"), by_hand(), trees(""), len(schedules()), len(optimizers(Net())))

@@ -2,11 +2,23 @@
 
 from rumus import nn
 from rumus.autograd import GradientStore
-from rumus.data import DataLoader
+from rumus.data import DataLoader, Subset
 from rumus.optim import SGD, AdamW, clip_grad_norm_
 from rumus.optim.lr_scheduler import StepLR
 from rumus.tensor import Tensor, tensor
 from rumus.train import Trainer
+
+
+class Names:
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> str:
+        return "name"
+
+
+def total(samples: list[int]) -> int:
+    return sum(samples)
 
 
 def loss_of(x: Tensor) -> Tensor:
@@ -40,4 +52,6 @@ def loops(trainer: Trainer[AdamW], x: Tensor) -> None:
     trainer.train_step(loss_of, 3)  # type: ignore[arg-type]
     trainer.train_step(lambda: 3)  # type: ignore[arg-type, return-value]
     trainer.optimizer.momentum_of_everything()  # type: ignore[attr-defined]
-    DataLoader(3, batch_size=2)  # type: ignore[arg-type]
+    DataLoader(3, batch_size=2)  # type: ignore[call-overload]
+    DataLoader(Names(), batch_size=2, collate=total)  # type: ignore[arg-type]
+    Subset(Names(), [0])[0] + 1  # type: ignore[operator]

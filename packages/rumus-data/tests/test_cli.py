@@ -2,6 +2,7 @@
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -205,3 +206,24 @@ def test_arguments_that_make_no_sense_are_refused(
     assert run("bench", path, "--batch-size", 10**11, "--workers", 0) == 0
     assert run("bench", path, "--batch-size", 0) == 1
     assert "batch_size" in capsys.readouterr().err
+
+
+def test_samples_of_several_parts_are_shown_drawn_and_converted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with RecordWriter("a.rrec") as writer:
+        for k in range(3):
+            writer.append({"id": f"n{k}", "image": np.full((8, 8), k, np.uint8)})
+    with RecordWriter("b.rrec") as writer:
+        writer.append({"id": "m"})
+    assert run("peek", "a.rrec", 2) == 0
+    shown = capsys.readouterr().out
+    for word in ("image: uint8 (8, 8)", "drawn to a-2.png", "id: 'n2'"):
+        assert word in shown
+    assert run("convert", "a.rrec", "c.rrec") == 0
+    dataset: RecordDataset[dict[str, Any]] = RecordDataset("c.rrec")
+    assert dataset[1]["id"] == "n1"
+    assert dataset[1]["image"].tolist() == [[1] * 8] * 8
+    assert run("convert", "a.rrec", "b.rrec", "d.rrec") == 1
+    assert "samples of different structure" in capsys.readouterr().err

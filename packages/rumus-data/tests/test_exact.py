@@ -84,7 +84,7 @@ def test_padding_is_zero_in_the_file(
         np.bytes_(b"ab\0"),
         [b"a", b"b\0"],
         [["x", "\0"]],
-        ("", "a\0"),
+        ["", "a\0"],
     ],
 )
 def test_bytes_and_text_that_end_in_zeros_are_refused(tmp_path: Path, value: Any) -> None:
@@ -94,7 +94,7 @@ def test_bytes_and_text_that_end_in_zeros_are_refused(tmp_path: Path, value: Any
         with pytest.raises(DTypeError, match="the target ends in zeros"):
             writer.append(1, value)
         with pytest.raises(DTypeError, match="ends in zeros"):
-            writer.append_batch([value], np.ones(1))  # type: ignore[arg-type]
+            writer.append_batch([value], np.ones(1))
         writer.append(1, 2)
     assert len(RecordDataset(tmp_path / "a.rrec")) == 1
 
@@ -103,7 +103,7 @@ def test_bytes_and_text_come_back(tmp_path: Path) -> None:
     given = [b"", b"ab", b"a\0b", "", "a\0ż", np.bytes_(b"xy"), np.str_("xy"), np.void(b"a\0")]
     with RecordWriter(tmp_path / "a.rrec") as writer:
         for value in given:
-            writer.append(value, 1)  # type: ignore[arg-type]
+            writer.append(value, 1)
         writer.append(np.frombuffer(b"a\0\0", np.uint8), 1)
         writer.append(np.array(b"a\0\0"), 1)  # an array says by its dtype what it means
     dataset = RecordDataset(tmp_path / "a.rrec")

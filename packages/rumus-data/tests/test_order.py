@@ -1,5 +1,7 @@
 """The order of an epoch, and how ranks and batches share it."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,9 +17,9 @@ def numbers(loader: DataLoader) -> list[list[int]]:
     return [batch.target.numpy().tolist() for batch in loader]
 
 
-def loader_of(samples: int, batch_size: int, **options: object) -> DataLoader:
+def loader_of(samples: int, batch_size: int, **options: Any) -> DataLoader:
     dataset = ArrayDataset(np.zeros((samples, 2), np.float32), np.arange(samples))
-    return DataLoader(dataset, batch_size, **options)  # type: ignore[arg-type]
+    return DataLoader(dataset, batch_size, **options)
 
 
 def stream(seed: int, *path: str | int) -> np.random.Generator:

@@ -143,7 +143,10 @@ SHORT: list[tuple[Callable[[npt.NDArray[np.intp]], Any], str]] = [
     (lambda n: DataItem(n, n[:-1]), r"targets of shape \(3,\)"),
     (lambda n: DataItem(np.append(n, 0), np.append(n, 0)), r"inputs of shape \(5,\)"),
     (lambda n: DataItem(n, 0), r"targets of shape \(\)"),
-    (lambda n: (n, n), "is a tuple; it must be a DataItem"),
+    (lambda n: (n, n[1:]), r"\[1\] of shape \(3,\)"),
+    (lambda n: {"x": [n], "y": 3}, r"y of shape \(\)"),
+    (lambda n: n[1:], r"is of shape \(3,\)"),
+    (lambda n: None, "is a NoneType"),
 ]
 
 
@@ -163,7 +166,7 @@ def test_a_batch_has_as_many_samples_as_were_asked_for(
         with pytest.raises(DatasetError, match=said):
             list(loader)
     for wrapped in (MapDataset(short, lambda item: item), ConcatDataset([short, short])):
-        with pytest.raises(DatasetError, match=r"must be a DataItem|were asked for"):
+        with pytest.raises(DatasetError, match=r"is a NoneType|were asked for"):
             list(DataLoader(wrapped, 4, num_workers=workers))
 
 
@@ -209,20 +212,20 @@ def test_notes_of_the_loader_do_not_pile_up() -> None:
 
 
 ARGUMENTS: list[tuple[Callable[[Dataset], object], str]] = [
-    (lambda d: DataLoader(d, 2, shuffle="yes"), "shuffle must be True or False, not 'yes'"),  # type: ignore[arg-type]
-    (lambda d: DataLoader(d, 2, 1), "shuffle"),  # type: ignore[arg-type]
-    (lambda d: DataLoader(d, 2, drop_last="no"), "drop_last"),  # type: ignore[arg-type]
-    (lambda d: DataLoader(d, 2, drop_last=None), "drop_last"),  # type: ignore[arg-type]
+    (lambda d: DataLoader(d, 2, shuffle="yes"), "shuffle must be True or False, not 'yes'"),  # type: ignore[call-overload]
+    (lambda d: DataLoader(d, 2, 1), "shuffle"),  # type: ignore[call-overload]
+    (lambda d: DataLoader(d, 2, drop_last="no"), "drop_last"),  # type: ignore[call-overload]
+    (lambda d: DataLoader(d, 2, drop_last=None), "drop_last"),  # type: ignore[call-overload]
     (lambda d: DataLoader(d, 2, seed=2**64), "seed"),
     (lambda d: DataLoader(d, 2, seed=True), "seed"),
     (lambda d: DataLoader(d, 2, num_workers=True), "num_workers"),
-    (lambda d: DataLoader(d, 2, num_workers=1.0), "num_workers"),  # type: ignore[arg-type]
-    (lambda d: DataLoader(d, "2"), "batch_size"),  # type: ignore[arg-type]
+    (lambda d: DataLoader(d, 2, num_workers=1.0), "num_workers"),  # type: ignore[call-overload]
+    (lambda d: DataLoader(d, "2"), "batch_size"),  # type: ignore[call-overload]
     (lambda d: DataLoader(d, 2, rank=-1), "rank"),
-    (lambda d: DataLoader(d, 2, sampler=5), "sampler"),  # type: ignore[arg-type]
-    (lambda d: DataLoader(d, 2, on_error=None), "on_error"),  # type: ignore[arg-type]
-    (lambda d: DataLoader(5, 2), "dataset must have __len__"),  # type: ignore[arg-type]
-    (lambda d: DataLoader(None, 2), "dataset must have __len__"),  # type: ignore[arg-type]
+    (lambda d: DataLoader(d, 2, sampler=5), "sampler"),  # type: ignore[call-overload]
+    (lambda d: DataLoader(d, 2, on_error=None), "on_error"),  # type: ignore[call-overload]
+    (lambda d: DataLoader(5, 2), "dataset must have __len__"),  # type: ignore[call-overload]
+    (lambda d: DataLoader(None, 2), "dataset must have __len__"),  # type: ignore[call-overload]
     (lambda d: DataLoader(d, 2).set_epoch(True), "epoch"),
     (lambda d: DataLoader(d, 2).state_dict("end"), "at_end"),  # type: ignore[arg-type]
     (lambda d: Subset(3, [0]), "dataset"),  # type: ignore[arg-type]

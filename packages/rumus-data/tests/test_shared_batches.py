@@ -68,7 +68,7 @@ def fills(monkeypatch: pytest.MonkeyPatch) -> list[tuple[OpenBatch, slice]]:
             done.append((batch, part))
             batch.fill(part)
 
-        return OpenBatch(batch.item, fill)
+        return OpenBatch(batch.columns, fill)
 
     monkeypatch.setattr(ArrayDataset, "open_batch", open_batch)
     return done
@@ -94,7 +94,7 @@ def test_two_threads_fill_one_batch_at_the_same_time(monkeypatch: pytest.MonkeyP
                 both.wait()
             batch.fill(part)
 
-        return OpenBatch(batch.item, fill)
+        return OpenBatch(batch.columns, fill)
 
     monkeypatch.setattr(ArrayDataset, "open_batch", open_batch)
     dataset = ArrayDataset(VALUES, np.arange(COUNT))

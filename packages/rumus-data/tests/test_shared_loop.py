@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from rumus.data import ArrayDataset, DataItem, DataLoader, LoopInUseError
-from rumus.data._iterator import LoaderIterator
+from rumus.data._iterator import EpochIterator
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
 
@@ -146,7 +146,7 @@ def test_asking_a_loop_from_within_itself_is_an_error(workers: int) -> None:
                 raise OSError("torn")
             return super().__getitem__(index)
 
-    running: list[LoaderIterator] = []
+    running: list[EpochIterator[DataItem]] = []
     loader = DataLoader(
         Faulty(20),
         2,

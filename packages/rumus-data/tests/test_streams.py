@@ -194,7 +194,7 @@ def test_a_thread_that_cannot_know_its_epoch_is_told_so() -> None:
                         value = pool.submit(lambda: sample_generator(index).random()).result()
                         return DataItem(np.float32(value), index)
 
-                return next(iter(DataLoader(Below(1), 1, seed=inner._seed)))
+                return next(iter(DataLoader(Below(1), 1, seed=inner._sources.seed)))
 
         with pytest.raises(DatasetError, match="copy_context"):
             list(DataLoader(Nested(1), 1, seed=9))

@@ -138,7 +138,7 @@ def test_an_exception_of_the_data_set_comes_out_at_its_place(
     names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
     assert names[-1] == "raise_from_the_data_set"
     assert loader_threads() == []
-    it.dataset.bad = None  # type: ignore[attr-defined]
+    it.dataset.bad = None
     assert len(list(it)) == 250
 
 

@@ -17,27 +17,34 @@ from ._errors import (
 from ._item import DataItem
 from ._loader import DataLoader
 from ._map import MapDataset
+from ._padding import Padded, pad_collate
 from ._rrec._dataset import RecordDataset, RecordSchema
 from ._rrec._layout import Field
 from ._rrec._recover import Recovery, recover
 from ._rrec._writer import RecordWriter
 from ._sample_random import sample_generator
+from ._samplers import BalancedSampler, LengthBatches, WeightedSampler
 from ._sharded import ShardedLoader
 from ._stats import LoaderStats
+from ._stream import StreamDataset
 from ._subset import ConcatDataset, Subset, random_split
+from ._tree import to_device
 
 __all__ = [
     "ArrayDataset",
+    "BalancedSampler",
     "ConcatDataset",
     "DataItem",
     "DataLoader",
     "Dataset",
     "DatasetError",
     "Field",
+    "LengthBatches",
     "LoaderStateError",
     "LoaderStats",
     "LoopInUseError",
     "MapDataset",
+    "Padded",
     "RecordCorruptError",
     "RecordDataset",
     "RecordError",
@@ -49,9 +56,13 @@ __all__ = [
     "RecordWriter",
     "Recovery",
     "ShardedLoader",
+    "StreamDataset",
     "Subset",
+    "WeightedSampler",
     "__version__",
+    "pad_collate",
     "random_split",
     "recover",
     "sample_generator",
+    "to_device",
 ]

@@ -12,31 +12,36 @@ import numpy.typing as npt
 from rumus.tensor import ArgumentError
 
 from ._errors import DatasetError
-from ._item import DataItem, as_array, raw_parts
+from ._generic import S, S_co
+from ._item import as_array
+from ._tree import ITEM, TEXT, checked_tree, parts_of, paths_of
 
 Indices: TypeAlias = Sequence[int] | npt.NDArray[np.integer[Any]]
-BatchGetter: TypeAlias = Callable[[Indices], DataItem]
+BatchGetter: TypeAlias = Callable[[Indices], Any]
 
 
 @runtime_checkable
-class Dataset(Protocol):
+class Dataset(Protocol[S_co]):
     """Samples by number: all that a loader needs.
 
+    A sample is a :class:`DataItem`, or a tree (a tuple, list, dict or named tuple, nested as you
+    like) of arrays, tensors, numbers and text. All samples have one structure.
+
     A data set that can give many samples at once better than one by one also has
-    ``__getitems__(indices) -> DataItem``, which gives a batch whose first axis counts the samples.
-    A subclass that changes ``__getitem__`` alone is asked sample by sample.
+    ``__getitems__(indices)``, which gives a batch: the same structure, with leaves whose first axis
+    counts the samples. A subclass that changes ``__getitem__`` alone is asked sample by sample.
     """
 
     def __len__(self) -> int:
         """The number of samples."""
         ...
 
-    def __getitem__(self, index: int, /) -> DataItem:
+    def __getitem__(self, index: int, /) -> S_co:
         """The sample of a number from 0 to ``len - 1``."""
         ...
 
 
-def batch_getter(dataset: Dataset) -> BatchGetter | None:
+def batch_getter(dataset: Dataset[Any]) -> BatchGetter | None:
     """The data set's ``__getitems__``; None if a subclass changes ``__getitem__`` alone."""
     if "__getitems__" not in getattr(dataset, "__dict__", ()):
         for kind in type(dataset).__mro__:
@@ -48,7 +53,7 @@ def batch_getter(dataset: Dataset) -> BatchGetter | None:
     return getter
 
 
-def checked_dataset(name: str, value: object) -> Dataset:
+def checked_dataset(name: str, value: Dataset[S]) -> Dataset[S]:
     """The value, if it can be a data set.
 
     Raises:
@@ -61,7 +66,7 @@ def checked_dataset(name: str, value: object) -> Dataset:
     return value
 
 
-def checked_batch(batch: object, source: str, count: int | None = None) -> DataItem:
+def checked_batch(batch: Any, source: str, count: int | None = None) -> Any:
     """The batch that something gave, which keeps what a batch promises.
 
     Args:
@@ -70,24 +75,24 @@ def checked_batch(batch: object, source: str, count: int | None = None) -> DataI
         count: How many samples were asked for; None if it may give any number.
 
     Raises:
-        DatasetError: It is no DataItem, or does not have that many inputs and targets.
+        DatasetError: It is no tree of arrays, numbers and text, or does not have that many samples
+            in every part.
     """
-    if not isinstance(batch, DataItem):
-        raise DatasetError(not_an_item(source, batch))
+    checked_tree(batch, source)
     if count is not None:
-        for name, part in zip(("inputs", "targets"), raw_parts(batch), strict=True):
-            shape = as_array(part).shape if not hasattr(part, "shape") else part.shape
+        leaves, structure = parts_of(batch)
+        for place, leaf in enumerate(leaves):
+            if isinstance(leaf, TEXT) and structure is not ITEM:
+                continue  # a list of text has the structure's place of a container
+            shape = leaf.shape if hasattr(leaf, "shape") else as_array(leaf).shape
             if not shape or shape[0] != count:
+                name = paths_of(structure)[place]
+                name = f"{name}s" if structure is ITEM else name
                 raise DatasetError(
-                    f"{source} has {name} of shape {shape}, where {count} samples were asked for; "
-                    "the first axis counts them"
+                    f"{source} {f'has {name}' if name else 'is'} of shape {shape}, where {count} "
+                    "samples were asked for; the first axis counts them"
                 )
     return batch
-
-
-def not_an_item(source: str, value: object) -> str:
-    """What is wrong with something that should have been a DataItem."""
-    return f"{source} is a {type(value).__name__}; it must be a DataItem"
 
 
 def checked_index(index: int, length: int) -> int:

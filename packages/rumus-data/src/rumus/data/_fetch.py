@@ -5,21 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
+from typing import Any
 
-from rumus.tensor import ArgumentError, Device, DTypeError, Tensor
+from rumus.tensor import Device, Tensor
 
 from ._buffers import BufferPool
 from ._collate import Collate, stack_items
-from ._dataset import Dataset, batch_getter, checked_batch, not_an_item
+from ._dataset import Dataset, batch_getter, checked_batch
 from ._errors import DatasetError
-from ._gather import Pair, gathered_batches
-from ._item import DataItem, as_array, as_tensor, narrowed, raw_parts
+from ._gather import gathered_batches
 from ._lending import Lending
 from ._open_batch import Part, SharedFilling, opened_batch
-from ._order import IndexArray, Order
+from ._order import BatchedOrder, IndexArray, Order
 from ._plan import ShardSplit, Split
 from ._random import Streams
 from ._sample_random import Samples, fetching
+from ._state import Place
+from ._tree import Columns, column_of_tensors, is_text, on_device, parts_of, tree_of
 
 _NOTE = "while the loader"  # begins our notes on errors
 
@@ -45,15 +47,17 @@ class Fetched:
         fetch_seconds: Time in the data set.
         collate_seconds: Time to put samples together.
         upload_seconds: Time to bring the batch to the device.
+        place: Of a part of a stream, where it is behind the batch.
     """
 
-    item: DataItem | None = None
+    item: Any = None
     samples: int = 0
     error: BaseException | None = None
     failures: list[tuple[int, Exception]] = field(default_factory=list)
     fetch_seconds: float = 0.0
     collate_seconds: float = 0.0
     upload_seconds: float = 0.0
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Fetcher:
         lending: Watches the memory that batches share.
     """
 
-    dataset: Dataset
+    dataset: Dataset[Any]
     length: int
     order: Order
     split: Split | ShardSplit
@@ -131,11 +135,14 @@ class Fetcher:
             samples = Samples(self.streams, self.epoch, wanted, occurrences)
             fetching(samples, lambda own: self._make(numbers, wanted, own, number, result))
         except BaseException as error:
-            result.item, result.error = None, _passable(error)
+            result.item, result.error = None, passable(error)
         return result
 
     def _positions(self, number: int) -> slice:
         """The positions of a batch in the order."""
+        if isinstance(self.order, BatchedOrder):
+            bounds = self.order.bounds(number // self.split.width)
+            return self.split.share(number, *bounds)
         return self.split.positions(number, len(self.order))
 
     def _gathered(self, numbers: range, taken: int) -> list[Fetched] | None:
@@ -148,15 +155,15 @@ class Fetcher:
             if not all(map(len, parts)):
                 return None
             joined = not self.lending.is_kept(taken)
-            pairs = gathered_batches(self.dataset, parts, joined)
-            if pairs is None:  # of samples that are not alike, each batch finds its own dtype
+            batches = gathered_batches(self.dataset, parts, joined)
+            if batches is None:  # of samples that are not alike, each batch finds its own dtype
                 return None
             if joined:
-                for array in pairs[0]:
+                for array in batches[0].arrays:
                     if array.base is not None:
                         self.lending.lend(numbers.stop, array)
             fetch_seconds = (perf_counter() - started) / len(numbers)
-            return self._placed(pairs, fetch_seconds)
+            return self._placed(batches, fetch_seconds)
         except Exception:
             return None
 
@@ -177,23 +184,25 @@ class Fetcher:
         def finish(filled: bool, seconds: float) -> list[Fetched]:
             try:
                 if filled:
-                    inputs, targets = (narrowed(as_array(part)) for part in raw_parts(batch.item))
-                    return self._placed([(inputs, targets)], opened + seconds)
+                    structure, arrays = batch.columns
+                    columns = [column_of_tensors(array, structure) for array in arrays]
+                    return self._placed([Columns(structure, columns)], opened + seconds)
             except Exception:
                 pass
             return [self(number)]
 
         return SharedFilling(batch, len(indices), min(count, len(indices)), finish).parts()
 
-    def _placed(self, pairs: list[Pair], fetch_seconds: float) -> list[Fetched]:
+    def _placed(self, batches: list[Columns], fetch_seconds: float) -> list[Fetched]:
         """Batches of arrays in dtypes of tensors, brought to where batches go."""
         results = []
-        for inputs, targets in pairs:
+        for structure, arrays in batches:
             started = perf_counter()
-            tensors = Tensor.from_array(inputs), Tensor.from_array(targets)
+            leaves = [a.tolist() if is_text(a) else Tensor.from_array(a) for a in arrays]
             if self.device.kind != "cpu":
-                tensors = tensors[0].to(self.device), tensors[1].to(self.device)
-            result = Fetched(DataItem(*tensors), len(inputs), fetch_seconds=fetch_seconds)
+                leaves = [x.to(self.device) if isinstance(x, Tensor) else x for x in leaves]
+            item = tree_of(structure, leaves)
+            result = Fetched(item, len(arrays[0]), fetch_seconds=fetch_seconds)
             result.upload_seconds = perf_counter() - started
             results.append(result)
         return results
@@ -222,7 +231,7 @@ class Fetcher:
         result.item = self._as_tensors(batch, number)
         result.upload_seconds = perf_counter() - started
 
-    def _whole_batch(self, indices: IndexArray, number: int, result: Fetched) -> DataItem | None:
+    def _whole_batch(self, indices: IndexArray, number: int, result: Fetched) -> Any:
         """The batch as the data set makes it; None if it has to be made of its samples."""
         getter = None if self.collate is not None else batch_getter(self.dataset)
         if getter is None:
@@ -240,7 +249,7 @@ class Fetcher:
 
     def _from_items(
         self, indices: list[int], samples: Samples, number: int, result: Fetched
-    ) -> DataItem | None:
+    ) -> Any:
         """The batch as the data set's samples, collated; None if no sample could be read."""
         started = perf_counter()
         items = self._items(indices, samples, number, result)
@@ -264,7 +273,7 @@ class Fetcher:
 
     def _items(
         self, indices: list[int], samples: Samples, number: int, result: Fetched
-    ) -> list[DataItem]:
+    ) -> list[Any]:
         items = []
         for position, index in enumerate(indices):
             if self.stop.raised:
@@ -278,22 +287,13 @@ class Fetcher:
                     raise
                 result.failures.append((index, error))
                 continue
-            if not isinstance(item, DataItem):
-                raise DatasetError(not_an_item(self._source(f"sample {index}"), item))
             items.append(item)
         return items
 
-    def _as_tensors(self, batch: DataItem, number: int) -> DataItem:
-        tensors = []
-        for name, part in zip(("input", "target"), raw_parts(batch), strict=True):
-            try:
-                tensors.append(as_tensor(part))
-            except (ArgumentError, DTypeError) as error:
-                where = f"the {name} of batch {number} of epoch {self.epoch}"
-                raise type(error)(f"{where}: {error}") from None
-        if self.device.kind != "cpu" or any(t.device is not self.device for t in tensors):
-            tensors = [tensor.to(self.device) for tensor in tensors]
-        return DataItem(*tensors)
+    def _as_tensors(self, batch: Any, number: int) -> Any:
+        leaves, structure = parts_of(batch)
+        where = f"batch {number} of epoch {self.epoch}"
+        return tree_of(structure, on_device(leaves, structure, self.device, where))
 
     def _first_bad(self, indices: list[int]) -> int | None:
         """The first sample that cannot be read on its own."""
@@ -319,7 +319,7 @@ class _Unwanted(Exception):  # noqa: N818 (it never leaves the loader)
     """The loop was left while a batch was in the making."""
 
 
-def _passable(error: BaseException) -> BaseException:
+def passable(error: BaseException) -> BaseException:
     """The error, in a form that does not end the consumer's loop as if there were no more."""
     if not isinstance(error, StopIteration):
         return error

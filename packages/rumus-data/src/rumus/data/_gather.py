@@ -12,22 +12,21 @@ import numpy.typing as npt
 
 from ._buffers import BufferPool
 from ._dataset import Dataset, Indices
-from ._item import narrowed
+from ._tree import Columns, column_of_tensors
 
 _COPIED_BELOW = 1 << 16  # bytes of several batches
-Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
 
-def gathered_batch(dataset: Dataset, indices: Indices) -> Pair | None:
-    """The inputs and the targets of a batch; None if they are no mere copy of alike samples."""
+def gathered_batch(dataset: Dataset[Any], indices: Indices) -> Columns | None:
+    """The leaves of a batch; None if they are no mere copy of alike samples."""
     gather = getattr(dataset, "gather_batch", None)
-    pair: Pair | None = None if gather is None else gather(indices)
-    return pair
+    columns: Columns | None = None if gather is None else gather(indices)
+    return columns
 
 
 def gathered_batches(
-    dataset: Dataset, parts: Sequence[npt.NDArray[Any]], joined: bool
-) -> list[Pair] | None:
+    dataset: Dataset[Any], parts: Sequence[npt.NDArray[Any]], joined: bool
+) -> list[Columns] | None:
     """Several batches in dtypes of tensors.
 
     Args:
@@ -42,16 +41,19 @@ def gathered_batches(
         whole = gathered_batch(dataset, np.concatenate(parts))
         if whole is None:
             return None
+        structure, arrays = whole
         places = [slice(*ends) for ends in pairwise(accumulate(map(len, parts), initial=0))]
-        inputs, targets = (_cut(narrowed(array), places) for array in whole)
-        return list(zip(inputs, targets, strict=True))
-    pairs = []
+        cut = [_cut(column_of_tensors(array, structure), places) for array in arrays]
+        return [Columns(structure, columns) for columns in zip(*cut, strict=True)]
+    batches = []
     for part in parts:
-        pair = gathered_batch(dataset, part)
-        if pair is None:
+        batch = gathered_batch(dataset, part)
+        if batch is None:
             return None
-        pairs.append((narrowed(pair[0]), narrowed(pair[1])))
-    return pairs
+        structure, arrays = batch
+        columns = [column_of_tensors(array, structure) for array in arrays]
+        batches.append(Columns(structure, columns))
+    return batches
 
 
 def _cut(array: npt.NDArray[Any], places: Sequence[slice]) -> list[npt.NDArray[Any]]:

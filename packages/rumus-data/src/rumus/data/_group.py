@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ._array import ArrayDataset
 from ._dataset import Dataset
-from ._item import as_array, raw_parts
 from ._rrec._dataset import RecordDataset
 from ._subset import ConcatDataset, Subset
+from ._tree import nbytes_of
 
 # what takes more has left the processor's cache before it is used
 _GATHER_BYTES = 1 << 22
@@ -18,7 +18,7 @@ PREFETCH = 2  # finished batches per worker, where nobody asked for a number
 _MOST_PREFETCH = 8  # the same of small batches
 
 
-def gathers(dataset: Dataset) -> bool:
+def gathers(dataset: Dataset[Any]) -> bool:
     """Whether a batch is nothing but a gather, so that several batches may be one gather.
 
     Data sets of the user are asked once for each batch, as they were promised.
@@ -65,7 +65,7 @@ def next_group(first: int, begun: int, end: int, group: int) -> range:
 
 
 def sharing_for(
-    dataset: Dataset, batch_size: int, workers: int, prefetch: int | None, gathered: bool
+    dataset: Dataset[Any], batch_size: int, workers: int, prefetch: int | None, gathered: bool
 ) -> Sharing:
     """How workers share batches.
 
@@ -95,10 +95,10 @@ def sharing_for(
     )
 
 
-def _batch_bytes(dataset: Dataset, batch_size: int) -> int | None:
+def _batch_bytes(dataset: Dataset[Any], batch_size: int) -> int | None:
     """The bytes of a batch, by its first sample; None if that cannot be read."""
     try:
-        nbytes = sum(as_array(part).nbytes for part in raw_parts(dataset[0])) * batch_size
+        nbytes = nbytes_of(dataset[0]) * batch_size
     except Exception:  # it will be raised where the sample is asked for
         return None
     return max(nbytes, 1)

@@ -80,10 +80,17 @@ def as_array(value: TensorLike) -> HostArray:
 
     Raises:
         ShapeError: It is a ragged list.
+        ArgumentError: It is a tuple or a dict, which would be stacked in silence.
     """
     if isinstance(value, Tensor):
         array: HostArray = value.array if value.device.kind == "cpu" else value.numpy()
         return array
+    if isinstance(value, tuple | dict):
+        raise ArgumentError(
+            f"an array was expected and a {type(value).__name__} given; a DataItem holds one input "
+            "and one target, and a sample of more arrays is a tuple, list, dict or named tuple "
+            "itself, such as {'image': x, 'mask': m, 'label': 3}"
+        )
     try:
         return np.asarray(value)
     except ValueError as error:

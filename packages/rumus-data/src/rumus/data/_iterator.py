@@ -8,16 +8,15 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self
 
 from ._errors import LoopInUseError
 from ._fetch import Fetched, StopFlag
+from ._generic import B
 from ._group import next_group
-from ._item import DataItem
 from ._state import Position, Progress
 from ._stats import LoaderStats
 
-B = TypeVar("B")
 OnFailure = Callable[[int, Exception], None]
 
 
@@ -195,10 +194,10 @@ class EpochIterator(Generic[B]):
         return batch
 
 
-class LoaderIterator(EpochIterator[DataItem]):
+class LoaderIterator(EpochIterator[B]):
     """The batches of one epoch."""
 
-    def _next_item(self) -> tuple[Position, DataItem | None]:
+    def _next_item(self) -> tuple[Position, B | None]:
         """The position behind the next batch, and the batch; None at the end."""
         progress = self._progress
         while (at := progress.position).batch < self._end:
@@ -213,7 +212,7 @@ class LoaderIterator(EpochIterator[DataItem]):
         return at, None
 
 
-class ShardsIterator(EpochIterator[list[DataItem | None]]):
+class ShardsIterator(EpochIterator[list[B | None]]):
     """The parts of one epoch's global batches that a rank owns, a list a global batch.
 
     Args:
@@ -225,13 +224,13 @@ class ShardsIterator(EpochIterator[list[DataItem | None]]):
         self._width = width
         super().__init__(*others)
 
-    def _next_item(self) -> tuple[Position, list[DataItem | None] | None]:
+    def _next_item(self) -> tuple[Position, list[B | None] | None]:
         """The position behind the next global batch, and its parts; None at the end."""
         at = self._progress.position
         if at.batch >= self._end:
             self._progress.ended = True
             return at, None
-        parts: list[DataItem | None] = []
+        parts: list[B | None] = []
         failures = 0
         for number in range(at.batch * self._width, (at.batch + 1) * self._width):
             part = self._take(number)

@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import replace
-from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Generic, Literal, TypeAlias, overload
 
 from rumus.tensor import ArgumentError, Device
 
@@ -17,23 +16,25 @@ from ._collate import Collate
 from ._dataset import Dataset, checked_dataset
 from ._errors import no_batch
 from ._fetch import Fetcher, StopFlag
-from ._group import PREFETCH, gathers, sharing_for
+from ._generic import B, S
+from ._group import PREFETCH
 from ._item import DataItem
-from ._iterator import LoaderIterator, OnFailure, OwnThread, Source
+from ._iterator import EpochIterator, LoaderIterator, OnFailure, ShardsIterator
 from ._lending import Lending
-from ._order import Order, Sampler, SequentialOrder, sampled_order, shuffled_order
-from ._pipeline import Pipeline
+from ._order import BatchSampler, Order, RandomSampler, Sampler
+from ._orders import Orders, count_of
 from ._plan import ShardSplit, Split
-from ._random import streams_of
 from ._sharded import ShardedLoader
-from ._state import Identity, Position, Progress, loaded_position, saved_state
+from ._sources import Sources
+from ._state import Position, Progress, loaded_parts, loaded_position, saved_state
 from ._stats import LoaderStats
+from ._stream import StreamDataset, is_stream
+from ._stream_fetch import StreamFetcher, StreamIterator, owned_parts
 
-_OF_A_SAMPLER = ("__len__", "__iter__")
 OnError: TypeAlias = Literal["raise", "skip"] | Callable[[int, Exception], None]
 
 
-class DataLoader:
+class DataLoader(Generic[S, B]):
     """Batches of a data set, one epoch each time it is iterated.
 
     The order, the batches and their contents depend on ``seed`` and on the number of the epoch
@@ -41,12 +42,14 @@ class DataLoader:
     is epoch 0, the next one epoch 1, and so on; see :meth:`set_epoch`.
 
     A data set that has ``__getitems__`` is asked once for each batch; another one is asked sample
-    by sample, and the samples are stacked. float64 becomes float32, and integers other than uint8
-    become int32.
+    by sample, and the samples are stacked, leaf by leaf of their structure. A batch has the
+    structure of a sample: arrays and numbers are tensors with a new first axis, text is a list of
+    it. float64 becomes float32, and integers other than uint8 become int32.
 
     Args:
-        dataset: The samples.
-        batch_size: Samples in a batch.
+        dataset: The samples; or a :class:`StreamDataset`, which takes neither ``shuffle``,
+            ``sampler``, ``batch_sampler`` nor ``on_error``.
+        batch_size: Samples in a batch; None (default) with a ``batch_sampler`` alone.
         shuffle: Whether each epoch has an order of its own (Fisher and Yates); else samples come as
             they are numbered.
         drop_last: Whether a last batch that is not full is left out.
@@ -62,14 +65,21 @@ class DataLoader:
         device: Where batches go, ``"cpu"``, ``"gpu"``, ``"gpu:N"`` or ``"auto"``; the workers bring
             them there ahead of their use.
         sampler: The numbers of an epoch's samples in order, as many as its length says, read at the
-            start of each epoch. If it has ``set_epoch``, it is told the epoch first. Not together
-            with ``shuffle``.
-        collate: Makes a batch of a list of samples; such a loader asks sample by sample.
+            start of each epoch. If it has ``set_epoch``, it is told the epoch first. One with
+            ``draw(rng)`` instead, as :class:`WeightedSampler` is, gets the loader's random numbers
+            of the epoch. Not together with ``shuffle``.
+        batch_sampler: The numbers of the samples of each batch, of all ranks together; else as a
+            sampler. Not together with ``batch_size``, ``shuffle``, ``drop_last`` or ``sampler``.
+        collate: Makes a batch of a list of samples; such a loader asks sample by sample. Samples
+            may then be anything, and the batch is a tree whose arrays become tensors.
         rank: The number of this process among those that share the samples.
         world_size: How many processes share them. Each sample goes to exactly one rank: rank r
             takes the positions r, r + world_size, … of the order. If the samples cannot be shared
             evenly, the first ranks have one more; with ``drop_last`` all ranks have equally many
             full batches.
+        parts: In how many parts each rank reads a stream (default 1). Batch k is of part k modulo
+            ``parts``, and different workers read different parts at once. The order depends on it,
+            as on ``world_size``, and never on ``num_workers``.
         on_error: What to do with a sample that raises an exception when it is read: ``"raise"`` it
             out of the loop at its place; ``"skip"`` the sample, so that its batch is smaller; or a
             function that is called in the loop's thread with the sample's number and the exception,
@@ -85,10 +95,11 @@ class DataLoader:
         [(4, 4), (4, 4), (2, 4)]
     """
 
+    @overload
     def __init__(
-        self,
-        dataset: Dataset,
-        batch_size: int,
+        self: DataLoader[DataItem, DataItem],
+        dataset: Dataset[DataItem] | StreamDataset[DataItem],
+        batch_size: int | None = None,
         shuffle: bool = False,
         drop_last: bool = False,
         num_workers: int = 0,
@@ -96,49 +107,121 @@ class DataLoader:
         seed: int = 0,
         device: Device | str = "cpu",
         *,
-        sampler: Sampler | None = None,
+        sampler: Sampler | RandomSampler | None = None,
+        batch_sampler: BatchSampler | RandomSampler | None = None,
+        collate: None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        parts: int = 1,
+        on_error: OnError = "raise",
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: DataLoader[S, Any],
+        dataset: Dataset[S] | StreamDataset[S],
+        batch_size: int | None = None,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        num_workers: int = 0,
+        prefetch_factor: int | None = None,
+        seed: int = 0,
+        device: Device | str = "cpu",
+        *,
+        sampler: Sampler | RandomSampler | None = None,
+        batch_sampler: BatchSampler | RandomSampler | None = None,
+        collate: None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        parts: int = 1,
+        on_error: OnError = "raise",
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        dataset: Dataset[S] | StreamDataset[S],
+        batch_size: int | None = None,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        num_workers: int = 0,
+        prefetch_factor: int | None = None,
+        seed: int = 0,
+        device: Device | str = "cpu",
+        *,
+        sampler: Sampler | RandomSampler | None = None,
+        batch_sampler: BatchSampler | RandomSampler | None = None,
+        collate: Callable[[list[S]], B],
+        rank: int = 0,
+        world_size: int = 1,
+        parts: int = 1,
+        on_error: OnError = "raise",
+    ) -> None: ...
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = None,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        num_workers: int = 0,
+        prefetch_factor: int | None = None,
+        seed: int = 0,
+        device: Device | str = "cpu",
+        *,
+        sampler: Sampler | RandomSampler | None = None,
+        batch_sampler: BatchSampler | RandomSampler | None = None,
         collate: Collate | None = None,
         rank: int = 0,
         world_size: int = 1,
+        parts: int = 1,
         on_error: OnError = "raise",
     ) -> None:
-        dataset = checked_dataset("dataset", dataset)
+        dataset = dataset if is_stream(dataset) else checked_dataset("dataset", dataset)
         shuffle, drop_last = checked_flag("shuffle", shuffle), checked_flag("drop_last", drop_last)
         num_workers = checked_number("num_workers", num_workers, 0)
         if prefetch_factor is not None:
             prefetch_factor = checked_number("prefetch_factor", prefetch_factor, 1)
         seed = checked_seed(seed)
-        batch_size = checked_number("batch_size", batch_size, 1)
+        if batch_sampler is None:
+            batch_size = checked_number("batch_size", batch_size, 1)  # type: ignore[arg-type]
         world_size = checked_number("world_size", world_size, 1)
         rank = checked_number("rank", rank, 0)
-        if sampler is not None and not all(hasattr(sampler, name) for name in _OF_A_SAMPLER):
+        if batch_sampler is not None and (batch_size is not None or drop_last):
             raise ArgumentError(
-                f"the sampler must have a length and give its numbers anew in each epoch; a "
-                f"{type(sampler).__name__} has none"
+                "batch_sampler gives whole batches, and goes without batch_size and drop_last"
             )
-        if shuffle and sampler is not None:
-            raise ArgumentError("shuffle and sampler both give an order; take one of them")
         if collate is not None and not callable(collate):
             raise ArgumentError(f"collate must be a function, not {collate!r}")
         if not callable(on_error) and on_error not in ("raise", "skip"):
             raise ArgumentError(f'on_error must be "raise", "skip" or a function, not {on_error!r}')
-        self.dataset = dataset
-        self.device = Device(device)
-        self._split: Split | ShardSplit = Split(batch_size, drop_last, rank, world_size)
-        self._shuffle = shuffle
-        self._num_workers = num_workers
-        self._prefetch_factor = prefetch_factor
-        self._seed = seed
-        self._sampler = sampler
-        self._collate = collate
+        size = batch_size if batch_sampler is None else getattr(batch_sampler, "batch_size", 1)
+        self._sources = Sources(
+            dataset=dataset,
+            split=Split(size or 1, drop_last, rank, world_size),
+            orders=Orders(shuffle, seed, sampler, batch_sampler),
+            collate=collate,
+            device=Device(device),
+            seed=seed,
+            parts=checked_number("parts", parts, 1),
+            skips_errors=on_error != "raise",
+            workers=num_workers,
+            prefetch=prefetch_factor,
+            pool=BufferPool(keep=num_workers * ((prefetch_factor or PREFETCH) + 1) + 2),
+        )
         self._on_error = on_error
-        self._pool = BufferPool(keep=num_workers * ((prefetch_factor or PREFETCH) + 1) + 2)
         self._start = Position()  # of the next iteration
         self._latest: Progress | None = None  # of the latest iteration
         self._looked: tuple[Position, Order] | None = None  # what peek made of the next one
         self._stats = LoaderStats()
         self.__setstate__({})
-        len(self)
+        if not is_stream(dataset):
+            len(self)
+        elif self._sources.orders.are_given or on_error != "raise":
+            raise ArgumentError(
+                f"a {type(dataset).__name__} gives its samples in an order of its own: without "
+                "shuffle, sampler, batch_sampler and on_error, which need samples with numbers"
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         own = ("_beginning", "_lending")
@@ -150,68 +233,97 @@ class DataLoader:
         self._lending = Lending()
 
     def __len__(self) -> int:
-        """The number of batches in an epoch of this rank."""
-        return self._split.batches(self._samples())
+        """The number of batches in an epoch of this rank.
 
-    def _samples(self) -> int:
-        """The samples of an epoch, of all ranks together."""
-        return len(self.dataset if self._sampler is None else self._sampler)
+        Raises:
+            TypeError: The data set is a stream.
+        """
+        if self._sources.of_stream:
+            raise TypeError(f"a loader of a {type(self.dataset).__name__} has no length")
+        return self._sources.ends()[0]
+
+    @property
+    def dataset(self) -> Any:
+        """The samples."""
+        return self._sources.dataset
+
+    @property
+    def device(self) -> Device:
+        """Where batches go."""
+        return self._sources.device
 
     @property
     def epoch(self) -> int:
         """The epoch that the next iteration is or continues, for ``range(loader.epoch, end)``."""
         return self._start.epoch
 
-    def __iter__(self) -> LoaderIterator:
+    def __iter__(self) -> EpochIterator[B]:
         """Begin the next epoch."""
-        return LoaderIterator(*self._begun())
+        return self._begun(listed=False)
 
-    def _begun(self) -> tuple[Source, int, Progress, LoaderStats, OnFailure | None]:
-        """What an iteration is made of that begins the next epoch."""
+    def _begun(self, listed: bool) -> EpochIterator[Any]:
+        """An iteration that begins the next epoch.
+
+        Args:
+            listed: Whether it gives lists of the shards that this rank owns.
+        """
+        sources = self._sources
         with self._beginning:
-            start = self._start
-            order = self._order(start)
-            end, width = self._split.batches(len(order)), self._split.width
-            stop = StopFlag()
-            fetcher = self._fetcher(start, order, stop)
-            source = self._source(fetcher, start.batch * width, end * width, stop)
-            progress = Progress(start, self._split.last(len(order)))
-            stats = LoaderStats(start.epoch, self._num_workers)
+            start, stop = self._start, StopFlag()
+            if sources.of_stream:
+                source, (end, last) = sources.stream_source(start, stop), sources.ends()
+            else:
+                order = self._order(start)
+                end, last = sources.ends(count_of(order))
+                source = sources.source(start, order, stop, self._lending)
+            progress = Progress(start, last)
+            stats = LoaderStats(start.epoch, sources.workers)
             self._latest, self._start, self._stats = progress, Position(start.epoch + 1), stats
             self._looked = None
             self._lending.begin()
-        return source, end, progress, stats, self._on_error if callable(self._on_error) else None
+        on_failure: OnFailure | None = self._on_error if callable(self._on_error) else None
+        given = (source, end, progress, stats, on_failure)
+        if sources.of_stream:
+            return StreamIterator(sources.split, sources.parts, listed, *given)
+        return ShardsIterator(sources.split.width, *given) if listed else LoaderIterator(*given)
 
-    def peek(self) -> DataItem:
+    def peek(self) -> B:
         """The first batch of the next iteration, without beginning it.
 
         The calling thread makes the batch; the state, the statistics and ``on_error`` know nothing
-        of it. A sampler is read, and the iteration then takes the order that was read here.
+        of it. A sampler is read, and the iteration then takes the order that was read here. A
+        stream is begun once more.
 
         Raises:
             DatasetError: The next iteration has no batch.
         """
         for parts in self._looks():
             if parts[0] is not None:
-                return parts[0]
+                batch: B = parts[0]
+                return batch
         raise no_batch(self.epoch)
 
-    def _looks(self) -> Iterator[list[DataItem | None]]:
+    def _looks(self) -> Iterator[list[Any]]:
         """The parts of the next iteration's batches, made by the calling thread."""
+        sources, width = self._sources, self._sources.split.width
+        fetch: Fetcher | StreamFetcher
         with self._beginning:
             start = self._start
-            order = self._order(start)
-            self._looked = (start, order)
-        fetch = self._fetcher(start, order, StopFlag())
-        width = self._split.width
-        for number in range(start.batch, self._split.batches(len(order))):
+            if sources.of_stream:  # one of the first batches has a sample, or there is none
+                fetch, end = sources.stream_fetcher(start, StopFlag()), start.batch + sources.parts
+            else:
+                order = self._order(start)
+                self._looked = (start, order)
+                fetch = sources.fetcher(start, order, StopFlag(), self._lending)
+                end = sources.ends(count_of(order))[0]
+        for number in range(start.batch, end):
             results = [fetch(part) for part in range(number * width, (number + 1) * width)]
             for result in results:
                 if result.error is not None:
                     raise result.error
             yield [result.item for result in results]
 
-    def sharded(self, shards: int, rank: int = 0, world: int = 1) -> ShardedLoader:
+    def sharded(self, shards: int, rank: int = 0, world: int = 1) -> ShardedLoader[B]:
         """A loader of the same order, whose batches are cut into shards that processes share.
 
         The batch of all ranks of this loader together is ``shards`` parts of neighbours in the
@@ -238,14 +350,20 @@ class DataLoader:
             [5, 6] [7, 8, 9]
         """
         split = ShardSplit(
-            global_batch_size=self._split.global_batch_size,
-            drop_last=self._split.drop_last,
+            global_batch_size=self._sources.split.global_batch_size,
+            drop_last=self._sources.split.drop_last,
             shards=checked_number("shards", shards, 1),
             rank=checked_number("rank", rank, 0),
             world_size=checked_number("world", world, 1),
         )
+        if self._sources.of_stream and split.shards > split.global_batch_size:
+            raise ArgumentError(
+                f"shards={shards} of a stream cannot share batches of "
+                f"{split.global_batch_size} samples: each shard is a part of the stream"
+            )
         other = copy(self)
-        other._split, other._latest, other._looked = split, None, None
+        other._sources = replace(self._sources, split=split)
+        other._latest, other._looked = None, None
         return ShardedLoader(other, split.owned)
 
     def set_epoch(self, epoch: int) -> None:
@@ -283,7 +401,8 @@ class DataLoader:
             raise ArgumentError(f'at_end must be "next" or "stay", not {at_end!r}')
         latest, start = self._latest, self._start
         goes_on = latest is not None and not (at_end == "next" and latest.at_end())
-        return saved_state(latest.position if latest and goes_on else start, self._identity())
+        position = latest.position if latest and goes_on else start
+        return saved_state(position, self._sources.identity())
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Make the next iteration go on where a loop was when its state was taken.
@@ -296,8 +415,10 @@ class DataLoader:
         Raises:
             LoaderStateError: The state belongs to something else.
         """
-        last = self._split.last(self._samples())
-        start = loaded_position(state, self._identity(), last)
+        sources = self._sources
+        start = loaded_position(state, sources.identity(), sources.ends()[1])
+        if sources.of_stream:
+            start = loaded_parts(start, state, owned_parts(sources.split, sources.parts))
         with self._beginning:
             self._start, self._latest = start, None
 
@@ -305,55 +426,9 @@ class DataLoader:
         """What was measured in the latest epoch, up to now."""
         return replace(self._stats)
 
-    def _fetcher(self, start: Position, order: Order, stop: StopFlag) -> Fetcher:
-        return Fetcher(
-            dataset=self.dataset,
-            length=len(self.dataset),
-            order=order,
-            split=self._split,
-            collate=self._collate,
-            device=self.device,
-            streams=streams_of(self._seed, start.streams),
-            epoch=start.epoch,
-            skips_errors=self._on_error != "raise",
-            pool=self._pool,
-            stop=stop,
-            lending=self._lending,
-        )
-
-    def _source(self, fetcher: Fetcher, first: int, end: int, stop: StopFlag) -> Source:
-        workers = self._num_workers
-        gathered = self._collate is None and gathers(self.dataset)
-        share = sharing_for(
-            self.dataset, self._split.batch_size, workers, self._prefetch_factor, gathered
-        )
-        if not workers or first >= end:
-            return OwnThread(fetcher.several, first, end, share.group, stop)
-        parts = partial(fetcher.parts, count=share.parts)
-        return Pipeline(parts, first, end, workers, share.room, share.group, stop)
-
-    def _identity(self) -> Identity:
-        """What a position is a position in."""
-        return {
-            "sampler": None if self._sampler is None else self._samples(),
-            "seed": self._seed,
-            "length": len(self.dataset),
-            "shuffle": self._shuffle,
-            "batch_size": self._split.global_batch_size,
-            "drop_last": self._split.drop_last,
-        }
-
     def _order(self, start: Position) -> Order:
-        length = len(self.dataset)
         if self._looked is not None:
             looked, order = self._looked
-            if looked == start and len(order) == self._samples():
+            if looked == start and count_of(order) == self._sources.count():
                 return order
-        if self._sampler is not None:
-            set_epoch = getattr(self._sampler, "set_epoch", None)
-            if set_epoch is not None:
-                set_epoch(start.epoch)
-            return sampled_order(self._sampler, length)
-        if self._shuffle:
-            return shuffled_order(length, streams_of(self._seed, start.streams), start.epoch)
-        return SequentialOrder(length)
+        return self._sources.order(start)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Any, Generic, Protocol
 
 import numpy as np
 
@@ -23,15 +23,17 @@ from ._dataset import (
     checked_index,
     checked_indices,
 )
-from ._errors import DatasetError
-from ._item import DataItem, as_array, raw_parts
+from ._generic import S
 from ._sample_random import each_of_batch, sample_generator, sample_generators
+from ._tree import checked_tree, columns_of_batch, row_of
+
+_RESULT = "what the transform of a MapDataset gave"
 
 
 class RandomTransform(Protocol):
     """A transform that asks for random numbers by naming a parameter ``rng``."""
 
-    def __call__(self, item: DataItem, /, *, rng: np.random.Generator) -> DataItem:
+    def __call__(self, item: Any, /, *, rng: np.random.Generator) -> Any:
         """The transformed sample."""
         ...
 
@@ -39,15 +41,12 @@ class RandomTransform(Protocol):
 class RandomBatchTransform(Protocol):
     """A transform of whole batches that asks for random numbers by naming ``rngs``."""
 
-    def __call__(self, batch: DataItem, /, *, rngs: list[np.random.Generator]) -> DataItem:
+    def __call__(self, batch: Any, /, *, rngs: list[np.random.Generator]) -> Any:
         """The transformed batch, given a generator for each of its samples."""
         ...
 
 
-Transform: TypeAlias = Callable[[DataItem], DataItem] | RandomTransform | RandomBatchTransform
-
-
-class MapDataset:
+class MapDataset(Generic[S]):
     """The samples of another data set, each put through a function.
 
     A transform that has a parameter named ``rng`` is given a ``numpy.random.Generator`` that
@@ -67,7 +66,7 @@ class MapDataset:
 
     Raises:
         ArgumentError: ``transform`` is no function.
-        DatasetError: (from a sample) ``transform`` gave something else than a DataItem.
+        DatasetError: (from a sample) ``transform`` gave something else than a sample.
 
     Example:
         >>> def flip(item: DataItem, rng: np.random.Generator) -> DataItem:
@@ -76,11 +75,16 @@ class MapDataset:
         >>> flipped = MapDataset(ArrayDataset(np.zeros((5, 28, 28)), np.arange(5)), flip)
     """
 
-    def __init__(self, dataset: Dataset, transform: Transform, batched: bool = False) -> None:
+    def __init__(
+        self,
+        dataset: Dataset[Any],
+        transform: Callable[[Any], S] | RandomTransform | RandomBatchTransform,
+        batched: bool = False,
+    ) -> None:
         if not callable(transform):
             raise ArgumentError(f"transform must be a function, not {transform!r}")
         self._dataset = checked_dataset("dataset", dataset)
-        self._transform = transform
+        self._transform: Callable[..., Any] = transform
         self._batched = checked_flag("batched", batched)
         self._random = ("rngs" if batched else "rng") in _parameters(transform)
         self._depth = _depth(dataset)
@@ -89,13 +93,15 @@ class MapDataset:
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def __getitem__(self, index: int) -> DataItem:
+    def __getitem__(self, index: int) -> S:
         index = checked_index(index, len(self))
         item = self._dataset[index]
         if not self._batched:
-            return self._one(item, index)
+            sample: S = self._one(item, index)
+            return sample
         batch = self._many(stack_items([item], [index], self._pool), [index])
-        return DataItem(*(as_array(part)[0, ...] for part in raw_parts(batch)))
+        sample = row_of(columns_of_batch(batch), 0)
+        return sample
 
     @property
     def __getitems__(self) -> BatchGetter:
@@ -105,31 +111,31 @@ class MapDataset:
             raise AttributeError(f"{type(self._dataset).__name__} has no __getitems__")
         return self._batch
 
-    def _batch(self, indices: Indices) -> DataItem:
+    def _batch(self, indices: Indices) -> Any:
         numbers = checked_indices(indices, len(self))
         wanted = numbers.tolist()
         batch = batch_of(self._dataset, numbers, self._pool)
         if self._batched:
             return self._many(batch, wanted)
-        inputs, targets = (as_array(part) for part in raw_parts(batch))
+        columns = columns_of_batch(batch)
 
-        def transformed(k: int) -> DataItem:
-            return self._one(DataItem(inputs[k, ...], targets[k, ...]), wanted[k])
+        def transformed(k: int) -> Any:
+            return self._one(row_of(columns, k), wanted[k])
 
         return stack_items(each_of_batch(len(wanted), transformed), wanted, self._pool)
 
-    def _one(self, item: DataItem, index: int) -> DataItem:
+    def _one(self, item: Any, index: int) -> Any:
         given = {"rng": sample_generator(index, self._depth)} if self._random else {}
-        return _checked(self._transform(item, **given))  # type: ignore[arg-type]
+        return checked_tree(self._transform(item, **given), _RESULT)
 
-    def _many(self, batch: DataItem, indices: list[int]) -> DataItem:
+    def _many(self, batch: Any, indices: list[int]) -> Any:
         given = {}
         if self._random:
             given["rngs"] = sample_generators(indices, self._depth)
-        return _checked(self._transform(batch, **given))  # type: ignore[arg-type]
+        return checked_tree(self._transform(batch, **given), _RESULT)
 
 
-def batch_of(dataset: Dataset, indices: Indices, pool: BufferPool) -> DataItem:
+def batch_of(dataset: Dataset[Any], indices: Indices, pool: BufferPool) -> Any:
     """A batch of a data set, asked for at once where it can be."""
     getter = batch_getter(dataset)
     if getter is not None:
@@ -140,15 +146,7 @@ def batch_of(dataset: Dataset, indices: Indices, pool: BufferPool) -> DataItem:
     return stack_items(items, wanted, pool)
 
 
-def _checked(item: DataItem) -> DataItem:
-    if not isinstance(item, DataItem):
-        raise DatasetError(
-            f"the transform of a MapDataset gave a {type(item).__name__}; it must give a DataItem"
-        )
-    return item
-
-
-def _parameters(transform: Transform) -> frozenset[str]:
+def _parameters(transform: Callable[..., Any]) -> frozenset[str]:
     try:
         return frozenset(inspect.signature(transform).parameters)
     except (TypeError, ValueError):  # a function of an extension module

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from time import perf_counter
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from ._dataset import Dataset, Indices
-from ._item import DataItem
+from ._tree import Columns
 
 T = TypeVar("T")
 Part: TypeAlias = Callable[[], T | None]
@@ -23,15 +23,15 @@ class OpenBatch:
     """A batch whose memory is there, and whose samples are still to be copied into it.
 
     Attributes:
-        item: The batch; it holds its samples when all of it is filled.
+        columns: The leaves of the batch; they hold its samples when all of it is filled.
         fill: Copies the samples of a slice of the batch; threads may fill different slices at once.
     """
 
-    item: DataItem
+    columns: Columns
     fill: Callable[[slice], None]
 
 
-def opened_batch(dataset: Dataset, indices: Indices) -> OpenBatch | None:
+def opened_batch(dataset: Dataset[Any], indices: Indices) -> OpenBatch | None:
     """A batch still to be copied; None if the data set has no such for these samples."""
     opener = getattr(dataset, "open_batch", None)
     batch: OpenBatch | None = None if opener is None else opener(indices)

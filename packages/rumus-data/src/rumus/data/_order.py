@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import operator
 import threading
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, islice, pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,6 +47,30 @@ class Sampler(Protocol):
 
     def __iter__(self) -> Iterator[int]:
         """The numbers in order."""
+        ...
+
+
+class RandomSampler(Protocol):
+    """The numbers of an epoch's samples, or its batches, drawn with the loader's random numbers."""
+
+    def __len__(self) -> int:
+        """How many they are, in every epoch."""
+        ...
+
+    def draw(self, rng: np.random.Generator, /) -> Iterable[Any]:
+        """The numbers in order, or the numbers of each batch."""
+        ...
+
+
+class BatchSampler(Protocol):
+    """The numbers of the samples of each of an epoch's batches."""
+
+    def __len__(self) -> int:
+        """How many batches they are."""
+        ...
+
+    def __iter__(self) -> Iterator[Sequence[int] | IndexArray]:
+        """The batches in order."""
         ...
 
 
@@ -93,6 +117,32 @@ class ArrayOrder:
     def occurrences(self, positions: slice) -> IndexArray | None:
         """How often the samples at a range of positions came before."""
         return None if self._occurrences is None else self._occurrences[positions]
+
+
+class BatchedOrder(ArrayOrder):
+    """An order that is cut into batches already.
+
+    Args:
+        batches: The samples of each.
+    """
+
+    def __init__(self, batches: Sequence[IndexArray]) -> None:
+        indices = np.concatenate(batches) if batches else np.empty(0, np.intp)
+        super().__init__(indices, _occurrences(indices))
+        self._ends = [0, *accumulate(map(len, batches))]
+
+    @property
+    def batches(self) -> int:
+        """How many they are."""
+        return len(self._ends) - 1
+
+    def smallest(self) -> int | None:
+        """The samples of the smallest batch; None if there is none."""
+        return min((end - start for start, end in pairwise(self._ends)), default=None)
+
+    def bounds(self, batch: int) -> tuple[int, int]:
+        """Where a batch begins and ends."""
+        return self._ends[batch], self._ends[batch + 1]
 
 
 class BucketedOrder:
@@ -158,33 +208,68 @@ def shuffled_order(length: int, streams: Streams, epoch: int) -> Order:
     return ArrayOrder(indices)
 
 
-def sampled_order(sampler: Sampler, length: int) -> Order:
+def sampled_order(
+    sampler: Sampler | RandomSampler, length: int, random: Callable[[], np.random.Generator]
+) -> Order:
     """The order that a sampler gives.
 
     Args:
         sampler: Numbers of samples, as many as its length says.
         length: The number of samples in the data set.
+        random: Gives the random numbers of the epoch, for a sampler that draws.
 
     Raises:
         ArgumentError: It gives an index outside the data set, something that is no integer, or
             fewer or more indices than its length says.
     """
     promised = len(sampler)
+    drawn = _drawn(sampler, random)
     try:
-        indices = np.fromiter(map(_integer, islice(sampler, promised + 1)), np.intp)
+        indices = np.fromiter(map(_integer, islice(drawn, promised + 1)), np.intp)
     except OverflowError as error:
         raise ArgumentError(f"the sampler gives an index that is too large: {error}") from error
     if len(indices) != promised:
         given = "more" if len(indices) > promised else len(indices)
         raise ArgumentError(f"the sampler's length is {promised}, and it gives {given} indices")
+    _check_inside(indices, length, "the sampler")
+    return ArrayOrder(indices, _occurrences(indices))
+
+
+def batched_order(
+    sampler: BatchSampler | RandomSampler, length: int, random: Callable[[], np.random.Generator]
+) -> BatchedOrder:
+    """The order that a sampler of batches gives; arguments and errors as :func:`sampled_order`."""
+    promised = len(sampler)
+    batches = []
+    for batch in islice(_drawn(sampler, random), promised + 1):
+        try:
+            batches.append(np.fromiter(map(_integer, batch), np.intp))
+        except TypeError:
+            raise ArgumentError(
+                f"the batch_sampler must give lists of samples' numbers, not {batch!r}"
+            ) from None
+        except OverflowError as error:
+            raise ArgumentError(f"the batch_sampler gives a too large index: {error}") from error
+        _check_inside(batches[-1], length, f"batch {len(batches) - 1} of the batch_sampler")
+    if len(batches) != promised:
+        given = "more" if len(batches) > promised else len(batches)
+        raise ArgumentError(f"the batch_sampler's length is {promised}, and it gives {given}")
+    return BatchedOrder(batches)
+
+
+def _drawn(sampler: Any, random: Callable[[], np.random.Generator]) -> Iterable[Any]:
+    drawn: Iterable[Any] = sampler.draw(random()) if hasattr(sampler, "draw") else sampler
+    return drawn
+
+
+def _check_inside(indices: IndexArray, length: int, what: str) -> None:
     outside = np.flatnonzero((indices < 0) | (indices >= length))
     if outside.size:
         position = int(outside[0])
         raise ArgumentError(
-            f"the sampler gives index {indices[position]} at position {position}, "
+            f"{what} gives index {indices[position]} at position {position}, "
             f"outside a data set of {length} samples"
         )
-    return ArrayOrder(indices, _occurrences(indices))
 
 
 def _occurrences(indices: IndexArray) -> IndexArray | None:

@@ -65,8 +65,21 @@ class Split:
     def positions(self, number: int, samples: int) -> slice:
         """The positions of a batch in an order of so many samples."""
         start = number * self.global_batch_size
-        stop = min(start + self.global_batch_size, samples)
+        return self.share(number, start, min(start + self.global_batch_size, samples))
+
+    def share(self, number: int, start: int, stop: int) -> slice:
+        """The positions of this rank's batch in a global one."""
         return slice(start + self.rank, stop, self.world_size)
+
+    @property
+    def shards(self) -> int:
+        """The parts of a global batch, of all ranks together."""
+        return self.world_size
+
+    @property
+    def owned(self) -> range:
+        """Those of this rank."""
+        return range(self.rank, self.rank + 1)
 
 
 @dataclass(frozen=True)
@@ -128,8 +141,10 @@ class ShardSplit:
 
     def positions(self, number: int, samples: int) -> slice:
         """The positions of a part in an order of so many samples."""
-        batch, part = divmod(number, self.width)
-        start = batch * self.global_batch_size
-        size = min(self.global_batch_size, samples - start)
-        shard = self.owned[part]
+        start = number // self.width * self.global_batch_size
+        return self.share(number, start, min(start + self.global_batch_size, samples))
+
+    def share(self, number: int, start: int, stop: int) -> slice:
+        """The positions of a part in a global batch."""
+        size, shard = stop - start, self.owned[number % self.width]
         return slice(start + size * shard // self.shards, start + size * (shard + 1) // self.shards)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._buffers import BufferPool
-from ._gather import Pair
+from ._tree import Columns
 
 IndexArray: TypeAlias = npt.NDArray[np.intp]
 
@@ -17,10 +17,10 @@ IndexArray: TypeAlias = npt.NDArray[np.intp]
 def scattered(
     numbers: IndexArray,
     starts: Sequence[int] | IndexArray,
-    fetch: Callable[[int, IndexArray, IndexArray | None], Pair | None],
+    fetch: Callable[[int, IndexArray, IndexArray | None], Columns | None],
     pool: BufferPool,
-) -> Pair | None:
-    """The inputs and the targets of samples that lie in several parts.
+) -> Columns | None:
+    """The leaves of samples that lie in several parts.
 
     Args:
         numbers: At least one number of a sample, counted over all parts.
@@ -30,21 +30,24 @@ def scattered(
         pool: Where the memory of the result comes from.
 
     Returns:
-        None if a part gave None, or if parts differ in dtype or shape.
+        None if a part gave None, or if parts differ in structure, dtype or shape.
     """
     first = int(np.searchsorted(starts, numbers.min(), side="right")) - 1
     if numbers.max() < starts[first + 1]:
         return fetch(first, numbers - starts[first] if first else numbers, None)
     parts = np.searchsorted(starts, numbers, side="right") - 1
-    whole: Pair | None = None
+    whole: Columns | None = None
     for part in np.unique(parts).tolist():
         places = np.flatnonzero(parts == part)
-        pair = fetch(part, numbers[places] - starts[part], places)
-        if pair is None:
+        columns = fetch(part, numbers[places] - starts[part], places)
+        if columns is None:
             return None
+        structure, arrays = columns
         if whole is None:
-            whole = _like(pair[0], len(numbers), pool), _like(pair[1], len(numbers), pool)
-        for target, piece in zip(whole, pair, strict=True):
+            whole = Columns(structure, [_like(array, len(numbers), pool) for array in arrays])
+        if structure != whole.structure:
+            return None
+        for target, piece in zip(whole.arrays, arrays, strict=True):
             if (target.dtype, target.shape[1:]) != (piece.dtype, piece.shape[1:]):
                 return None
             target[places] = piece

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol
 
 from ._errors import no_batch
-from ._item import DataItem
-from ._iterator import ShardsIterator
+from ._generic import B
+from ._iterator import EpochIterator
 from ._stats import LoaderStats
 
 
@@ -23,9 +23,9 @@ class Loader(Protocol):
         """The number of batches in an epoch."""
         ...
 
-    def _begun(self) -> tuple[Any, ...]: ...
+    def _begun(self, listed: bool) -> EpochIterator[Any]: ...
 
-    def _looks(self) -> Iterator[list[DataItem | None]]: ...
+    def _looks(self) -> Iterator[list[Any]]: ...
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next iteration that of an epoch."""
@@ -44,7 +44,7 @@ class Loader(Protocol):
         ...
 
 
-class ShardedLoader:
+class ShardedLoader(Generic[B]):
     """The shards of a loader's batches that one process owns, a list a batch.
 
     Made by :meth:`DataLoader.sharded`. Each item is one batch of all processes together: a list of
@@ -68,11 +68,11 @@ class ShardedLoader:
         """The number of batches in an epoch."""
         return len(self._loader)
 
-    def __iter__(self) -> ShardsIterator:
+    def __iter__(self) -> EpochIterator[list[B | None]]:
         """Begin the next epoch."""
-        return ShardsIterator(len(self.shards), *self._loader._begun())
+        return self._loader._begun(listed=True)
 
-    def peek(self) -> list[DataItem | None]:
+    def peek(self) -> list[B | None]:
         """The first item of the next iteration, as :meth:`DataLoader.peek`.
 
         Raises:

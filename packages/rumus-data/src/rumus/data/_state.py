@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from ._errors import LoaderStateError
@@ -15,6 +15,20 @@ Identity: TypeAlias = Mapping[str, int | bool | None]
 """What a position is a position in."""
 
 
+class Place(NamedTuple):
+    """How far a part of a stream has come.
+
+    Attributes:
+        taken: The samples taken of it.
+        position: What the stream said of its position behind them; None if it says nothing.
+        ended: Whether it has no more.
+    """
+
+    taken: int = 0
+    position: Any = None
+    ended: bool = False
+
+
 class Position(NamedTuple):
     """How far an epoch has come.
 
@@ -23,12 +37,14 @@ class Position(NamedTuple):
         batch: The batches taken by the loop, or left out because none of their samples was good.
         skipped: The samples left out in them.
         streams: In which way the epoch's random numbers are made.
+        parts: Of a stream, how far each part of this rank has come, by its number.
     """
 
     epoch: int = 0
     batch: int = 0
     skipped: int = 0
     streams: int = CURRENT
+    parts: Mapping[int, Place] | None = None
 
     def behind(self, failures: int) -> Position:
         """The position one batch later, of which so many samples were left out."""
@@ -56,6 +72,9 @@ class Progress:
 
     def at_end(self) -> bool:
         """Whether the epoch has no batch left."""
+        parts = self.position.parts
+        if parts is not None and all(place.ended for place in parts.values()):
+            return True
         return self.ended or self.position.batch >= self._last
 
 
@@ -67,6 +86,7 @@ def saved_state(position: Position, identity: Identity) -> dict[str, Any]:
         "batch": position.batch,
         "skipped": position.skipped,
         "streams": position.streams,
+        **({} if position.parts is None else {"parts": _plain(position.parts)}),
         **identity,
     }
 
@@ -112,6 +132,35 @@ def loaded_position(state: Mapping[str, Any], identity: Identity, batches: int) 
             f"rumus-data knows those up to {CURRENT}"
         )
     return Position(*numbers)
+
+
+def loaded_parts(position: Position, state: Mapping[str, Any], owned: Sequence[int]) -> Position:
+    """A position with those of a stream's parts that a rank owns.
+
+    Raises:
+        LoaderStateError: The state lacks one, or says of it what cannot be.
+    """
+    if not position.batch:
+        return position
+    given = state.get("parts")
+    if not isinstance(given, Mapping):
+        raise LoaderStateError("this state was not saved within a stream: it lacks parts")
+    places = {}
+    for part in owned:
+        place = given.get(str(part))
+        if not isinstance(place, Mapping) or set(place) != set(Place._fields):
+            raise LoaderStateError(
+                f"the state does not say where part {part} of the stream is; each rank saves its "
+                "own parts, and the union of their dicts under 'parts' goes on anywhere"
+            )
+        if type(place["taken"]) is not int or place["taken"] < 0:
+            raise LoaderStateError(f"part {part} of the stream cannot be behind {place['taken']!r}")
+        places[part] = Place(**place)
+    return position._replace(parts=places)
+
+
+def _plain(parts: Mapping[int, Place]) -> dict[str, dict[str, Any]]:
+    return {str(part): place._asdict() for part, place in parts.items()}
 
 
 def _from_version_1(state: Mapping[str, Any]) -> dict[str, Any]:

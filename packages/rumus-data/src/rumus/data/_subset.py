@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import accumulate
 from numbers import Integral, Real
+from typing import Any, Generic
 
 from rumus.tensor import ArgumentError, Generator
 
@@ -23,16 +24,17 @@ from ._dataset import (
     checked_index,
     checked_indices,
 )
-from ._gather import Pair, gathered_batch
-from ._item import DataItem, as_array, raw_parts
+from ._gather import gathered_batch
+from ._generic import S
 from ._map import batch_of
 from ._open_batch import OpenBatch, opened_batch
 from ._random import numpy_generator
 from ._sample_random import each_of_batch, part_of_batch
 from ._scatter import IndexArray, scattered
+from ._tree import Columns, columns_of_batch, tree_of
 
 
-class Subset:
+class Subset(Generic[S]):
     """Some samples of a data set.
 
     Args:
@@ -44,19 +46,19 @@ class Subset:
         IndexError: One of them lies outside.
     """
 
-    def __init__(self, dataset: Dataset, indices: Indices) -> None:
+    def __init__(self, dataset: Dataset[S], indices: Indices) -> None:
         self._dataset = checked_dataset("dataset", dataset)
         self._indices = checked_indices(indices, len(dataset)).copy()
 
     @property
-    def parts(self) -> tuple[Dataset, ...]:
+    def parts(self) -> tuple[Dataset[S], ...]:
         """The data set below."""
         return (self._dataset,)
 
     def __len__(self) -> int:
         return len(self._indices)
 
-    def __getitem__(self, index: int) -> DataItem:
+    def __getitem__(self, index: int) -> S:
         return self._dataset[int(self._indices[checked_index(index, len(self))])]
 
     @property
@@ -67,8 +69,8 @@ class Subset:
             raise AttributeError(f"{type(self._dataset).__name__} has no __getitems__")
         return lambda indices: getter(self._indices[checked_indices(indices, len(self))])
 
-    def gather_batch(self, indices: Indices) -> Pair | None:
-        """The inputs and targets of a batch; None if they are no mere copy of alike samples."""
+    def gather_batch(self, indices: Indices) -> Columns | None:
+        """The leaves of a batch; None if they are no mere copy of alike samples."""
         numbers = self._indices[checked_indices(indices, len(self))]
         return gathered_batch(self._dataset, numbers)
 
@@ -77,7 +79,7 @@ class Subset:
         return opened_batch(self._dataset, self._indices[checked_indices(indices, len(self))])
 
 
-class ConcatDataset:
+class ConcatDataset(Generic[S]):
     """Several data sets one after the other.
 
     Args:
@@ -87,7 +89,7 @@ class ConcatDataset:
         ArgumentError: There is none, or one is no data set.
     """
 
-    def __init__(self, datasets: Sequence[Dataset]) -> None:
+    def __init__(self, datasets: Sequence[Dataset[S]]) -> None:
         if not isinstance(datasets, Sequence) or not datasets:
             raise ArgumentError(
                 f"ConcatDataset needs a list of at least one data set, not {datasets!r}"
@@ -97,14 +99,14 @@ class ConcatDataset:
         self._pool = BufferPool()
 
     @property
-    def parts(self) -> tuple[Dataset, ...]:
+    def parts(self) -> tuple[Dataset[S], ...]:
         """The data sets below."""
         return self._datasets
 
     def __len__(self) -> int:
         return self._starts[-1]
 
-    def __getitem__(self, index: int) -> DataItem:
+    def __getitem__(self, index: int) -> S:
         index = checked_index(index, len(self))
         part = bisect_right(self._starts, index) - 1
         return self._datasets[part][index - self._starts[part]]
@@ -117,43 +119,44 @@ class ConcatDataset:
                 raise AttributeError(f"{type(dataset).__name__} has no __getitems__")
         return self._batch
 
-    def _batch(self, indices: Indices) -> DataItem:
+    def _batch(self, indices: Indices) -> Any:
         numbers = checked_indices(indices, len(self))
         if not len(numbers):
             raise ArgumentError("a batch needs at least one index")
 
-        def from_part(part: int, inside: IndexArray, places: IndexArray | None) -> Pair:
+        def from_part(part: int, inside: IndexArray, places: IndexArray | None) -> Columns:
             return self._from_part(part, inside, places, len(numbers))
 
-        pair = scattered(numbers, self._starts, from_part, self._pool)
-        if pair is not None:
-            return DataItem(*pair)
+        columns = scattered(numbers, self._starts, from_part, self._pool)
+        if columns is not None:
+            return tree_of(*columns)
         wanted = numbers.tolist()
         items = each_of_batch(len(wanted), lambda position: self[wanted[position]])
         return stack_items(items, wanted, self._pool)
 
-    def gather_batch(self, indices: Indices) -> Pair | None:
-        """The inputs and targets of a batch; None if they are no mere copy of alike samples."""
+    def gather_batch(self, indices: Indices) -> Columns | None:
+        """The leaves of a batch; None if they are no mere copy of alike samples."""
         numbers = checked_indices(indices, len(self))
         return scattered(numbers, self._starts, self._gathered_part, self._pool)
 
     def _gathered_part(
         self, part: int, numbers: IndexArray, places: IndexArray | None
-    ) -> Pair | None:
+    ) -> Columns | None:
         return gathered_batch(self._datasets[part], numbers)
 
     def _from_part(
         self, part: int, numbers: IndexArray, places: IndexArray | None, count: int
-    ) -> Pair:
-        def fetch() -> DataItem:
+    ) -> Columns:
+        def fetch() -> Any:
             return batch_of(self._datasets[part], numbers, self._pool)
 
         batch = fetch() if places is None else part_of_batch(places.tolist(), count, fetch)
-        input, target = raw_parts(batch)
-        return as_array(input), as_array(target)
+        return columns_of_batch(batch)
 
 
-def random_split(dataset: Dataset, lengths: Sequence[int | float], seed: int = 0) -> list[Subset]:
+def random_split(
+    dataset: Dataset[S], lengths: Sequence[int | float], seed: int = 0
+) -> list[Subset[S]]:
     """Parts of a data set that share no sample, drawn at random.
 
     Args:

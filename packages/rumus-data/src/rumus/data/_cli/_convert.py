@@ -162,6 +162,7 @@ def _opened(
 
 def _records(paths: Sequence[Path]) -> Source:
     datasets = [RecordDataset(path, mapped=False) for path in paths]
+    RecordDataset(paths, mapped=False)  # refuses files whose samples differ in structure
     samples = (
         Sample(f"{path}, record {k}", *dataset.read(k))
         for path, dataset in zip(paths, datasets, strict=True)

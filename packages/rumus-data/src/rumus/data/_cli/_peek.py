@@ -30,15 +30,23 @@ def peek(path: Path, index: int, out: Path | None, overwrite: bool) -> None:
     """
     with naming(path):
         input, target = RecordDataset(path, mapped=False).read(index)
-    say(f"input: {input.dtype} {input.shape}; target: {target.dtype} {target.shape}")
-    pixels = pixels_of(input)
-    if pixels is None:
-        print(np.array2string(input, threshold=_PRINTED))
-    else:
-        out = out or Path(f"{path.stem}-{index}.png")
-        _draw(pixels, out, overwrite)
-        say(f"drawn to {out}")
-    print("target:", np.array2string(target, threshold=_PRINTED))
+    parts = {"input": input, "target": target}
+    if input.dtype.names and not target.size:  # a sample of several parts
+        parts = {name: input[name] for name in input.dtype.names}
+    say("; ".join(f"{name}: {array.dtype} {array.shape}" for name, array in parts.items()))
+    drawn = next((n for n, a in parts.items() if a is not target and _is_image(a)), None)
+    for name, array in parts.items():
+        pixels = pixels_of(array) if name == drawn else None
+        if pixels is None:
+            print(f"{name}:", np.array2string(array, threshold=_PRINTED))
+        else:
+            out = out or Path(f"{path.stem}-{index}.png")
+            _draw(pixels, out, overwrite)
+            say(f"drawn to {out}")
+
+
+def _is_image(array: npt.NDArray[Any]) -> bool:
+    return pixels_of(array) is not None
 
 
 def _draw(pixels: npt.NDArray[np.uint8], out: Path, overwrite: bool) -> None:

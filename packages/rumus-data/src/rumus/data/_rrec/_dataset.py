@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, TypeAlias, get_args
+from typing import Any, Generic, TypeAlias, get_args, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,13 @@ from rumus.tensor import ArgumentError
 from .._buffers import BufferPool
 from .._collate import stack_items
 from .._dataset import Indices, checked_index, checked_indices
-from .._errors import RecordFileChangedError
-from .._gather import Pair
+from .._errors import RecordFileChangedError, RecordFormatError
+from .._generic import S
 from .._item import DataItem
 from .._open_batch import OpenBatch
 from .._scatter import scattered
+from .._tree import ITEM, Columns, row_of, tree_of
+from ._fields import Fields, fields_of
 from ._file import Identity
 from ._layout import Field
 from ._reader import Reader, open_reader
@@ -44,8 +46,11 @@ class RecordSchema:
     target: Field | None
 
 
-class RecordDataset:
+class RecordDataset(Generic[S]):
     """The records of one file, or of several files (shards) one after the other.
+
+    A sample is what was appended: a :class:`DataItem`, or a tuple, list, dict or named tuple of
+    arrays, and of text. A named tuple's class is made anew by its name and fields.
 
     Files are mapped and never read as a whole; any number of threads may share a data set. A
     pickled or forked data set opens its files again by path, and refuses a path that leads to
@@ -93,7 +98,7 @@ class RecordDataset:
         path: PathLike | Iterable[PathLike],
         check: Check = "first",
         mapped: bool = True,
-    ) -> RecordDataset:
+    ) -> RecordDataset[S]:
         """The same as ``RecordDataset(path, check, mapped)``."""
         return cls(path, check, mapped)
 
@@ -122,7 +127,13 @@ class RecordDataset:
     def __len__(self) -> int:
         return self._starts[-1]
 
-    def __getitem__(self, index: int | slice) -> DataItem:
+    @overload
+    def __getitem__(self, index: int, /) -> S: ...
+
+    @overload
+    def __getitem__(self, index: slice, /) -> Any: ...
+
+    def __getitem__(self, index: int | slice, /) -> Any:
         """One sample; for a slice, a batch of samples.
 
         Raises:
@@ -132,10 +143,18 @@ class RecordDataset:
         if isinstance(index, slice):
             self._shards()
             return self.__getitems__(range(*index.indices(len(self))))
-        return DataItem(*self.read(index))
+        return self._sample(index)
+
+    def _sample(self, index: int) -> Any:
+        input, target = self.read(index)
+        if self._fields is None:
+            return DataItem(input, target)
+        return row_of(self._fields.columns(input[np.newaxis], self._paths[0]), 0)
 
     def read(self, index: int, copy: bool = True) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """The input and the target of one record as the file holds them.
+
+        The parts of other samples are the fields of the input, and their target is empty.
 
         Args:
             index: The number of the record.
@@ -152,7 +171,7 @@ class RecordDataset:
         shard = bisect_right(self._starts, index) - 1
         return readers[shard].read(index - self._starts[shard], copy)
 
-    def __getitems__(self, indices: Indices) -> DataItem:
+    def __getitems__(self, indices: Indices) -> Any:
         """A batch: one gather in each file where the records are alike.
 
         Args:
@@ -163,17 +182,17 @@ class RecordDataset:
             ShapeError: The records differ in shape.
             RecordCorruptError: A record does not match its checksum.
         """
-        pair = self.gather_batch(indices)
-        if pair is not None:
-            return DataItem(*pair)
+        columns = self.gather_batch(indices)
+        if columns is not None:
+            return tree_of(*columns)
         numbers = checked_indices(indices, len(self))
         if not len(numbers):
             raise ArgumentError("a batch needs at least one index")
         wanted = numbers.tolist()
-        return stack_items([DataItem(*self.read(i)) for i in wanted], wanted, self._pool)
+        return stack_items([self._sample(i) for i in wanted], wanted, self._pool)
 
-    def gather_batch(self, indices: Indices) -> Pair | None:
-        """The inputs and targets of a batch; None if they are no mere copy of alike records.
+    def gather_batch(self, indices: Indices) -> Columns | None:
+        """The leaves of a batch; None if they are no mere copy of alike records.
 
         Raises:
             IndexError: An index lies outside.
@@ -184,13 +203,19 @@ class RecordDataset:
         if not len(numbers):
             return None
         if len(readers) == 1:
-            return readers[0].gather(numbers, self._pool)
+            return self._gathered(readers[0], numbers)
         return scattered(
             numbers,
             self._firsts,
-            lambda shard, inside, places: readers[shard].gather(inside, self._pool),
+            lambda shard, inside, places: self._gathered(readers[shard], inside),
             self._pool,
         )
+
+    def _gathered(self, reader: Reader, numbers: npt.NDArray[np.intp]) -> Columns | None:
+        pair = reader.gather(numbers, self._pool)
+        if pair is None or self._fields is None:
+            return None if pair is None else Columns(ITEM, pair)
+        return self._fields.columns(pair[0], reader.file.path)
 
     def open_batch(self, indices: Indices) -> OpenBatch | None:
         """A batch whose samples are still to be copied, for a loader whose workers share that.
@@ -204,7 +229,11 @@ class RecordDataset:
         readers = self._shards()
         if len(readers) > 1:
             return None
-        return readers[0].open_batch(checked_indices(indices, len(self)), self._pool)
+        batch = readers[0].open_batch(checked_indices(indices, len(self)), self._pool)
+        if batch is None or self._fields is None:
+            return batch
+        inputs = batch.columns.arrays[0]
+        return OpenBatch(self._fields.columns(inputs, self._paths[0]), batch.fill)
 
     def verify(self, progress: Callable[[int], None] | None = None) -> int:
         """Compare every record, index and header with its checksum.
@@ -241,6 +270,7 @@ class RecordDataset:
                     f"has {reader.file.size} bytes, and had {old.size}); open it anew"
                 )
         self._readers: list[Reader] = readers
+        self._fields = _fields_of_all(readers)
         self._starts = [0, *accumulate(len(reader) for reader in self._readers)]
         self._firsts = np.array(self._starts)  # numpy would make it of the list at each batch
         self._pool = BufferPool()
@@ -270,3 +300,20 @@ class RecordDataset:
     def __repr__(self) -> str:
         files = "1 file" if len(self._paths) == 1 else f"{len(self._paths)} files"
         return f"RecordDataset({len(self)} records in {files})"
+
+
+def _fields_of_all(readers: Sequence[Reader]) -> Fields | None:
+    """The structure of the samples of all files.
+
+    Raises:
+        RecordFormatError: Files with records differ in it.
+    """
+    first, *others = [reader for reader in readers if len(reader)] or readers[:1]
+    fields = fields_of(first.metadata, first.file.path)
+    for reader in others:
+        other = fields_of(reader.metadata, reader.file.path)
+        if not (other is None if fields is None else fields.same_as(other)):
+            raise RecordFormatError(
+                f"{first.file.path} and {reader.file.path} have samples of different structure"
+            )
+    return fields

@@ -52,6 +52,11 @@ class RowBuffer:
         """The number of records appended so far."""
         return self._sealed + self._filled
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything was given that stands at its place in the file."""
+        return bool(self._runs)
+
     def takes(self, input: Element, target: Element) -> bool:
         """Whether a record has the layout of the one before it."""
         return (input.shape, target.shape, input.dtype, target.dtype) == self._kind

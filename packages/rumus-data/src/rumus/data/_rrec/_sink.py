@@ -77,6 +77,18 @@ class Sink:
         except OSError as error:
             raise self._failure(error) from error
 
+    def restart(self, data: bytes) -> None:
+        """Replace everything that was written."""
+        self._wait()
+        self._check()
+        try:
+            self._file.seek(0)
+            self._file.truncate()
+        except OSError as error:
+            raise self._failure(error) from error
+        self.position = self._begun = 0
+        self.write(data)
+
     def sync(self) -> None:
         """Return only when everything written is on the disk."""
         self._wait()

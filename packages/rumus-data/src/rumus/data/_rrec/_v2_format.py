@@ -29,9 +29,10 @@ class Version2Format:
     """
 
     def __init__(self, metadata: Mapping[str, Any]) -> None:
+        self.metadata = dict(metadata)
         try:
             _check_keys(metadata)
-            self._header = pack_header(dict(metadata))
+            self._header = pack_header(self.metadata)
         except (TypeError, ValueError, RecursionError) as error:
             raise ArgumentError(f"the metadata cannot be stored as JSON: {error}") from error
 

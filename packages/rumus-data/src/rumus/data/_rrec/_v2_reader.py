@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from .._buffers import BufferPool
 from .._errors import RecordCorruptError, RecordFormatError
-from .._item import DataItem
 from .._open_batch import OpenBatch
+from .._tree import ITEM, Columns
 from ._checked import CheckedRecords
 from ._crc import crc32c
 from ._file import Bytes, RecordFile, Rows
@@ -124,7 +124,7 @@ class Version2Reader:
             rows.fill(numbers[part], batch[part])
             self._compare(run, batch[part], numbers[part])
 
-        return OpenBatch(DataItem(*run.layout.split(batch)), fill)
+        return OpenBatch(Columns(ITEM, run.layout.split(batch)), fill)
 
     def check_index(self) -> None:
         """Check the index and what each run says of itself.

@@ -15,13 +15,18 @@ import numpy.typing as npt
 
 from rumus.tensor import ArgumentError, DTypeError, ShapeError
 
-from .._errors import RecordError
-from .._item import TensorLike, as_array
+from .._errors import DatasetError, RecordError
+from .._item import DataItem, TensorLike, as_array, raw_parts
+from .._tree import Structure, columns_of_batch, parts_of, paths_of
+from ._fields import KEY, NO_TARGET, Fields, described, fields_of, new_fields
 from ._format import Format, Version1Format
 from ._layout import Field
 from ._rows import RowBuffer
 from ._sink import Sink
 from ._v2_format import Version2Format
+
+_ABSENT: Any = object()
+_AT_ONCE = 1 << 22  # bytes of a batch that are made rows of at once
 
 
 class RecordWriter:
@@ -65,6 +70,7 @@ class RecordWriter:
         self._sink = Sink(path, overwrite)
         self._lock = Lock()
         self._owner: int | None = None  # the thread that holds the lock
+        self._fields: Fields | None = None  # of samples that are no DataItem
         try:
             self._rows = RowBuffer(self._sink, self._format)
             self._sink.write(self._format.begin_file())
@@ -77,18 +83,30 @@ class RecordWriter:
         """The records appended so far."""
         return self._rows.count
 
-    def append(self, input: TensorLike, target: TensorLike) -> None:
+    def append(self, input: Any, target: Any = _ABSENT) -> None:
         """Add one record.
 
         Args:
-            input: A tensor, numpy array or number of any shape.
-            target: The same.
+            input: A tensor, numpy array or number of any shape; or, without ``target``, a whole
+                sample (version 2 only): a DataItem, or a tuple, list, dict or named tuple of
+                tensors, arrays, numbers and text, nested as you like. All samples of a file have
+                one structure and the dtypes of the first one; their shapes, and the lengths of
+                their text, may differ.
+            target: A tensor, numpy array or number of any shape.
 
         Raises:
-            DTypeError: The version cannot hold the dtype, or numpy cannot hold the bytes or text.
+            DTypeError: The version cannot hold the dtype, or numpy cannot hold the bytes or text;
+                or a part of a sample has another dtype than in the first one.
             ShapeError: The version cannot hold the shape, or a list is ragged.
+            DatasetError: A sample is of another structure than the first one.
+            ArgumentError: A sample cannot be stored, or not in this file.
             RecordWriteError: The system refuses to write.
         """
+        if target is _ABSENT:
+            if not isinstance(input, DataItem):
+                self._append_sample(input)
+                return
+            input, target = raw_parts(input)
         x: Any = input if type(input) in _ELEMENTS else _exact_array(input, "input")
         y: Any = target if type(target) in _ELEMENTS else _exact_array(target, "target")
         # the same as _turn, which would take as long as all the rest of a small record
@@ -101,28 +119,35 @@ class RecordWriter:
                 if self._rows.append(x, y):
                     return
                 self._check_open()
+                self._check_plain()
                 x, y = self._stored(np.asarray(x), "input"), self._stored(np.asarray(y), "target")
-                if not self._rows.append(x, y):
-                    self._rows.begin_run(Field(x.dtype, x.shape), Field(y.dtype, y.shape))
-                    self._rows.append(x, y)
+                self._append_new(x, y)
             finally:
                 self._owner = None
 
-    def append_batch(self, inputs: TensorLike, targets: TensorLike) -> None:
+    def append_batch(self, inputs: Any, targets: Any = _ABSENT) -> None:
         """Add many records of one shape.
 
         Args:
-            inputs: The inputs, along the first axis.
+            inputs: The inputs, along the first axis; or, without ``targets``, the samples as a
+                DataItem, tuple, list, dict or named tuple of arrays, and of lists of text.
             targets: As many targets, along the first axis.
 
         Raises:
             ShapeError: There is no first axis, the numbers differ, or the version cannot hold the
                 shape.
             DTypeError: The version cannot hold the dtype, or numpy cannot hold the bytes or text.
+            DatasetError: As for :meth:`append`; so for the other two.
+            ArgumentError: A sample cannot be stored, or not in this file.
             RecordWriteError: The system refuses to write.
         """
         with self._turn():
             self._check_open()
+        if targets is _ABSENT:
+            if not isinstance(inputs, DataItem):
+                self._append_samples(inputs)
+                return
+            inputs, targets = raw_parts(inputs)
         xs = self._stored(_exact_array(inputs, "inputs"), "inputs")
         ys = self._stored(_exact_array(targets, "targets"), "targets")
         if not xs.ndim or not ys.ndim or len(xs) != len(ys):
@@ -134,9 +159,103 @@ class RecordWriter:
             return
         with self._turn():
             self._check_open()
-            if not self._rows.takes(xs[0, ...], ys[0, ...]):
-                self._rows.begin_run(Field(xs.dtype, xs.shape[1:]), Field(ys.dtype, ys.shape[1:]))
-            self._rows.extend(xs, ys)
+            self._check_plain()
+            self._extend(xs, ys)
+
+    def _append_sample(self, sample: Any) -> None:
+        """Add a record of a sample that is no DataItem."""
+        leaves, structure = parts_of(sample)
+        there = self._fields
+        known = there is not None and there.structure == structure
+        names = there.names if there is not None and known else paths_of(structure)
+        arrays: list[Any] = [
+            leaf if type(leaf) in _ELEMENTS else _exact_array(leaf, name or "sample")
+            for leaf, name in zip(leaves, names, strict=True)
+        ]
+        with self._turn():
+            self._check_open()
+            if not (known and there is not None and there.know(arrays)):
+                for array, name in zip(arrays, names, strict=True):
+                    self._stored(np.asarray(array), name or "sample")
+            row = self._fields_for(structure, bool(leaves)).rows(arrays, 0)
+            if not self._rows.append(row, NO_TARGET):
+                self._append_new(row, NO_TARGET)
+
+    def _append_samples(self, batch: Any) -> None:
+        """Add the records of a batch that is no DataItem."""
+        structure, columns = columns_of_batch(batch)
+        names = paths_of(structure)
+        arrays = [
+            self._stored(array, name or "sample")
+            for array, name in zip(columns, names, strict=True)
+        ]
+        for name, array in zip(names, arrays, strict=True):
+            if not array.ndim or len(array) != len(arrays[0]):
+                raise ShapeError(
+                    f"{names[0]} of shape {arrays[0].shape} and {name} of shape {array.shape} must "
+                    "have the same number of samples along their first axis"
+                )
+        with self._turn():
+            self._check_open()
+            fields = self._fields_for(structure, bool(arrays))
+            nbytes = sum(array.nbytes for array in arrays) // max(len(arrays[0]), 1)
+            step = max(_AT_ONCE // max(nbytes, 1), 1)
+            for start in range(0, len(arrays[0]), step):
+                rows = fields.rows([array[start : start + step] for array in arrays], 1)
+                self._extend(rows, np.empty((len(rows), 0), NO_TARGET.dtype))
+
+    def _append_new(self, input: npt.NDArray[Any], target: npt.NDArray[Any]) -> None:
+        """Add a record that may have another layout than the one before it."""
+        if not self._rows.append(input, target):
+            self._rows.begin_run(Field(input.dtype, input.shape), Field(target.dtype, target.shape))
+            self._rows.append(input, target)
+
+    def _extend(self, xs: npt.NDArray[Any], ys: npt.NDArray[Any]) -> None:
+        if not self._rows.takes(xs[0, ...], ys[0, ...]):
+            self._rows.begin_run(Field(xs.dtype, xs.shape[1:]), Field(ys.dtype, ys.shape[1:]))
+        self._rows.extend(xs, ys)
+
+    def _fields_for(self, structure: Structure, any_leaves: bool) -> Fields:
+        """The fields of samples of a structure; the first ones are put into the file's header.
+
+        Raises:
+            DatasetError: The file's samples have another structure.
+            ArgumentError: Samples of this structure cannot be stored, or not in this file.
+        """
+        if self._fields is None:
+            self._fields = self._begun_fields(structure, any_leaves)
+        self._fields.check_structure(structure)
+        return self._fields
+
+    def _begun_fields(self, structure: Structure, any_leaves: bool) -> Fields:
+        if not isinstance(self._format, Version2Format):
+            raise ArgumentError(
+                "version 1 holds an input and a target, append(input, target); samples of other "
+                "parts need version 2"
+            )
+        if not any_leaves:
+            raise DatasetError("a sample with nothing in it cannot be a record")
+        there = fields_of(self._format.metadata, self._sink.path)
+        if there is not None:
+            return there
+        if self._rows.begun:
+            raise DatasetError(
+                f"{self._sink.path} has records of an input and a target; samples of other parts "
+                "need a file of their own"
+            )
+        fields = new_fields(structure)
+        tree_of_fields = described(structure, fields.names)
+        self._format = Version2Format({**self._format.metadata, KEY: tree_of_fields})
+        self._sink.restart(self._format.begin_file())
+        return fields
+
+    def _check_plain(self) -> None:
+        """Refuse an input and a target behind samples of other parts."""
+        if self._fields is not None:
+            raise DatasetError(
+                f"{self._sink.path} has samples of the parts {', '.join(self._fields.names)}; "
+                "append such a sample, or write another file"
+            )
 
     def flush(self) -> None:
         """Return only when every record appended so far is on the disk.
