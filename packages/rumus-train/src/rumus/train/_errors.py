@@ -3,7 +3,10 @@
 ::
 
     RumusError
-    └── EmptyEpochError (RuntimeError)   the mean of an epoch in which no step was taken
+    ├── EmptyEpochError (RuntimeError)   an epoch in which there was no batch
+    ├── CheckpointError (ValueError)     a checkpoint that is damaged, or of something else
+    ├── RunFolderError (ValueError)      a run folder that is in use, or holds another run
+    └── NonFiniteError (ArithmeticError) a loss that is infinite or not a number
 """
 
 from rumus.tensor import RumusError
@@ -11,3 +14,15 @@ from rumus.tensor import RumusError
 
 class EmptyEpochError(RumusError, RuntimeError):
     """The mean loss of an epoch was asked for in which no step was taken."""
+
+
+class CheckpointError(RumusError, ValueError):
+    """A checkpoint is damaged, of a newer format, or of another model, optimizer or data."""
+
+
+class RunFolderError(RumusError, ValueError):
+    """A run folder is in use by another process, or has a run that was not asked to go on."""
+
+
+class NonFiniteError(RumusError, ArithmeticError):
+    """A loss is infinite or not a number."""

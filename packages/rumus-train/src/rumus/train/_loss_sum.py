@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from typing import Any
+
+import numpy.typing as npt
 
 from rumus import gpu
-from rumus.tensor import Device, Tensor, float32, int32, zeros
+from rumus.tensor import Device, Tensor, float32, int32, stack, zeros
 
 UNITS = 149
 """Sums are whole numbers of 2**-UNITS, the smallest float32."""
@@ -27,8 +31,9 @@ class LossSum:
         self._special = 0.0
         self._words: Tensor | None = None
         if device.kind == "gpu":
-            self._words = zeros((_LIMBS + 1,), dtype=int32, device=device)
-            gpu.persist(self._words.array)
+            with gpu.outside_capture():
+                self._words = zeros((_LIMBS + 1,), dtype=int32, device=device)
+                gpu.persist(self._words.array)
 
     def add(self, loss: Tensor) -> None:
         """Add a loss of shape ``()``."""
@@ -53,10 +58,22 @@ class LossSum:
         """The sum of the finite losses in units of 2**-149, and that of the others, else 0."""
         if self._words is None:
             return self._total, self._special
-        words = self._words.numpy().astype("<u4")
-        total = int.from_bytes(words[:_LIMBS].tobytes(), "little", signed=True)
-        seen = [value for k, value in enumerate(_SPECIALS) if words[_LIMBS] >> k & 1]
-        return total, sum(seen)
+        return _read(self._words.numpy())
+
+
+def read_all(sums: Sequence[LossSum]) -> list[tuple[int, float]]:
+    """What :meth:`LossSum.read` gives of each, in one transfer from a GPU."""
+    words = [s._words for s in sums if s._words is not None]
+    if len(words) < 2 or len(words) < len(sums):
+        return [s.read() for s in sums]
+    return [_read(row) for row in stack(words).numpy()]
+
+
+def _read(given: npt.NDArray[Any]) -> tuple[int, float]:
+    words = given.astype("<u4")
+    total = int.from_bytes(words[:_LIMBS].tobytes(), "little", signed=True)
+    seen = [value for k, value in enumerate(_SPECIALS) if words[_LIMBS] >> k & 1]
+    return total, sum(seen)
 
 
 @cache

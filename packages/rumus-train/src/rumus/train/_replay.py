@@ -10,7 +10,6 @@ from typing import Any
 from weakref import WeakMethod
 
 from rumus import gpu
-from rumus.tensor import Tensor
 
 from ._identity import Identity, codes_of, keys_by_name
 
@@ -19,7 +18,7 @@ MOST_STEPS = 16
 MOST_STRANGERS = 5
 """How often the same code comes with other values until it is no longer captured."""
 
-Step = Callable[..., Tensor]
+Step = Callable[..., Any]
 
 
 class CapturedSteps:
@@ -36,7 +35,7 @@ class CapturedSteps:
     def __init__(self, step: Step) -> None:
         self._step = WeakMethod(step)
         # With a captured step goes what its key names by id, which is thereby kept alive.
-        self._captured: OrderedDict[tuple[object, ...], tuple[gpu.Captured[..., Tensor], Any]] = (
+        self._captured: OrderedDict[tuple[object, ...], tuple[gpu.Captured[..., Any], Any]] = (
             OrderedDict()
         )
         self._strangers: Counter[tuple[Any, ...]] = Counter()
@@ -46,7 +45,7 @@ class CapturedSteps:
         self._before: dict[str, tuple[object, ...]] = {}
         self._said = False
 
-    def __call__(self, *functions: Callable[..., Any], inputs: tuple[Any, ...]) -> Tensor:
+    def __call__(self, *functions: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
         """Run the step on inputs, replaying it if these functions were captured before.
 
         Where the same functions find other values in one step after the other, they are run as
@@ -99,7 +98,7 @@ class CapturedSteps:
         )
 
 
-def _run(step: WeakMethod[Step], functions: Sequence[Callable[..., Any]], *inputs: Any) -> Tensor:
+def _run(step: WeakMethod[Step], functions: Sequence[Callable[..., Any]], *inputs: Any) -> Any:
     method = step()
     assert method is not None, "a step runs in a call of the object whose method it is"
     return method(*functions, *inputs)

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, Generic, Protocol, TypeVar, TypeVarTuple
+from typing import Any, Generic, Literal, Protocol, TypeVar, TypeVarTuple
 
 from rumus.autograd import GradientStore
-from rumus.nn import Parameter
-from rumus.tensor import ArgumentError, Device, ShapeError, Tensor
+from rumus.nn import Module, Parameter
+from rumus.optim import WeightAverage
+from rumus.tensor import ArgumentError, Device, Tensor
 
+from ._checked import checked_loss
 from ._errors import EmptyEpochError
+from ._evaluate import Evaluation, Forward, Loss, MetricLike, Validate, gathered, predictions
+from ._fit import fit
 from ._loss_sum import UNITS, LossSum
 from ._replay import CapturedSteps
+from ._request import Request
+from ._run import Clip, Run, StepFunction
+from ._run_folder import RunFolder
+from ._step import Capture
 
 
 class OptimizerLike(Protocol):
@@ -30,7 +38,7 @@ class OptimizerLike(Protocol):
         ...
 
 
-O = TypeVar("O", bound=OptimizerLike)  # noqa: E741  one letter, like every type variable here
+O = TypeVar("O", bound=OptimizerLike | Mapping[str, Any])  # noqa: E741  one letter, like every type variable here
 Ts = TypeVarTuple("Ts")
 GradHook = Callable[[GradientStore, list[Parameter]], object]
 
@@ -43,7 +51,7 @@ class Trainer(Generic[O]):
 
     Args:
         optimizer: Changes the parameters. Its type is kept: ``Trainer(AdamW(...)).optimizer`` is an
-            ``AdamW``.
+            ``AdamW``. :meth:`fit` takes several by name too.
         capture: Whether a step on a GPU is recorded once for each shape of its inputs and then
             replayed in one submission, see :func:`rumus.gpu.capture`. What changes from step to
             step, the batch above all, must then be among the inputs of :meth:`train_step`. Numbers
@@ -51,10 +59,14 @@ class Trainer(Generic[O]):
             attributes of these and of their classes, and through functions, methods and modules
             that they name (six of these away at most), may change too: the step is then recorded
             anew. What they read out of a list or a dict, and from files or clocks, stays as it was
-            at the recording. On the CPU steps run as they do without.
+            at the recording. On the CPU steps run as they do without. With ``"auto"``, :meth:`fit`
+            captures where it can see that this is safe, and says once why where it does not.
+        group: Which processes train together; there is one so far (``"auto"``).
+        shards: Into how many parts a batch is cut; into one so far (None).
 
     Raises:
-        ArgumentError: ``optimizer`` has no ``params`` and ``step``.
+        ArgumentError: ``optimizer`` has no ``params`` and ``step``, or another argument is none of
+            those named.
 
     Example:
         >>> from rumus import nn, tensor
@@ -70,20 +82,43 @@ class Trainer(Generic[O]):
         True
     """
 
-    def __init__(self, optimizer: O, *, capture: bool = False) -> None:
-        if not (hasattr(optimizer, "params") and callable(getattr(optimizer, "step", None))):
+    def __init__(
+        self,
+        optimizer: O,
+        *,
+        capture: Capture = False,
+        group: Literal["auto"] = "auto",
+        shards: None = None,
+    ) -> None:
+        several = isinstance(optimizer, Mapping)
+        self._optimizers: dict[str, Any] = (
+            dict(optimizer) if isinstance(optimizer, Mapping) else {"optimizer": optimizer}
+        )
+        for given in self._optimizers.values():
+            if not (hasattr(given, "params") and callable(getattr(given, "step", None))):
+                raise ArgumentError(
+                    f"a Trainer takes an optimizer, such as AdamW(model.parameters(), lr=1e-3), "
+                    f"not a {type(given).__name__}"
+                )
+        if not self._optimizers:
+            raise ArgumentError("a Trainer takes at least one optimizer")
+        if capture not in (True, False, "auto"):
+            raise ArgumentError(f'capture is True, False or "auto", not {capture!r}')
+        if group != "auto" or shards is not None:
             raise ArgumentError(
-                f"a Trainer takes an optimizer, such as AdamW(model.parameters(), lr=1e-3), not a "
-                f"{type(optimizer).__name__}"
+                'training over several machines or shards is not there yet: group is "auto" and '
+                "shards is None"
             )
         self._optimizer = optimizer
-        self._replay = CapturedSteps(self._step) if capture else None
+        self._capture: Capture = capture
+        self._several = several
+        self._replay = CapturedSteps(self._step) if capture is True else None
         self._steps = 0
         self._sums: dict[Device, LossSum] = {}
 
     @property
     def optimizer(self) -> O:
-        """The optimizer that was given."""
+        """The optimizer that was given; several by name are."""
         return self._optimizer
 
     def train_step(self, forward: Callable[[*Ts], Tensor], *inputs: *Ts) -> Tensor:
@@ -127,14 +162,146 @@ class Trainer(Generic[O]):
         """
         _check_callable("forward", forward)
         _check_callable("grad_hook", grad_hook)
-        device = self._optimizer.params[0].device
+        if self._several:
+            raise ArgumentError("train_step takes steps of one optimizer; fit(step=) of several")
+        device = self._optimizers["optimizer"].params[0].device
         if self._replay is not None and device.kind == "gpu":
             self._sum(device)
-            loss = self._replay(grad_hook, forward, inputs=inputs)
+            loss: Tensor = self._replay(grad_hook, forward, inputs=inputs)
         else:
             loss = self._step(grad_hook, forward, *inputs)
         self._steps += 1
         return loss
+
+    def fit(
+        self,
+        model: Module,
+        loader: Iterable[Any],
+        loss: Loss | None = None,
+        *,
+        step: StepFunction | None = None,
+        epochs: int | None = None,
+        steps: int | None = None,
+        validate: Validate | Iterable[Any] | None = None,
+        metrics: Sequence[MetricLike] = (),
+        schedule: Any = None,
+        clip: Clip | None = None,
+        accumulate: int = 1,
+        average: WeightAverage | None = None,
+        callbacks: Sequence[Any] = (),
+        run: RunFolder | None = None,
+    ) -> Run:
+        """Train a model to an epoch or a step; :class:`Event` has the loop.
+
+        Args:
+            model: The model. It is put into training mode if it is in evaluation mode; modules
+                inside it that are in evaluation mode by themselves stay so.
+            loader: The batches of an epoch each time it is iterated.
+            loss: ``loss(output, target)``, the mean over a batch of an input and a target.
+            step: Instead of ``loss``, for all else: ``step(run, batch)`` computes, updates by
+                ``run.minimize(loss)`` (with several optimizers ``run.minimize(loss, "name")``), and
+                returns tensors by name, whose scalars are averaged.
+            epochs: Epochs in the whole life of the run, before it was resumed too.
+            steps: Steps in the whole life of the run; whichever comes first.
+            validate: The loader of a validation at each epoch's end, or a :class:`Validate`.
+            metrics: Measured in validations.
+            schedule: A learning-rate schedule, by optimizer if there are several. It is advanced
+                after each step or epoch, as its ``unit`` says.
+            clip: The largest norm of an optimizer's gradients, or a function of the gradients and
+                the parameters.
+            accumulate: Batches of a step. The gradient is that of one batch of all their samples,
+                also where an epoch's last step has fewer.
+            average: Averaged weights, moved after each step; ``Validate(averaged=True)`` uses them.
+            callbacks: Objects with methods for events.
+            run: Where checkpoints go, and whether the run goes on from one.
+
+        Returns:
+            The run: its ``progress``, ``metrics`` and why it was ``stopped``.
+
+        Raises:
+            ArgumentError: An argument is outside its range, or two do not go together.
+            EmptyEpochError: The loader gave no batch.
+            RunFolderError: The folder is in use, has another run, or one that is not to go on.
+            CheckpointError: The newest checkpoint is of something else.
+            KeyboardInterrupt: After Ctrl-C, when the run is saved.
+            SystemExit: After SIGTERM, when the run is saved; the code is 143.
+
+        Example:
+            >>> from rumus import nn
+            >>> from rumus.data import ArrayDataset, DataLoader
+            >>> from rumus.optim import SGD
+            >>> import numpy as np
+            >>> data = ArrayDataset(np.ones((8, 2), np.float32), np.ones((8, 1), np.float32))
+            >>> model = nn.Linear(2, 1)
+            >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
+            >>> run = trainer.fit(model, DataLoader(data, batch_size=4), nn.mse_loss, epochs=20)
+            >>> run.progress.step, run.metrics["loss"] < 0.1
+            (40, True)
+        """
+        given = Request(
+            model, loader, loss, step, epochs, steps, validate, metrics, schedule, clip,
+            accumulate, average, callbacks,
+        )  # fmt: skip
+        prepared, settings = given.prepared(self._optimizers, self._capture)
+        fit(prepared, run, settings)
+        return prepared
+
+    def evaluate(
+        self,
+        model: Module,
+        loader: Iterable[Any],
+        loss: Loss | None = None,
+        metrics: Sequence[MetricLike] = (),
+        *,
+        forward: Forward | None = None,
+    ) -> dict[str, Any]:
+        """The loss and the metrics over a loader, without gradients and in evaluation mode.
+
+        Args:
+            model: The model; the modes of its modules are as before afterwards.
+            loader: The batches.
+            loss: ``loss(output, target)``, the mean over a batch; its mean over all samples is
+                ``"loss"``.
+            metrics: Begun anew, and updated with each batch.
+            forward: ``forward(batch)`` gives the output and the target, for batches that are no
+                input and target.
+
+        Returns:
+            The values by name, which are read from the device at the end.
+
+        Raises:
+            ArgumentError: There is neither a loss nor a metric, or two have one name.
+            EmptyEpochError: The loader has no batch.
+        """
+        values = Evaluation(model, loader, loss, metrics, forward).run()
+        assert values is not None, "nobody asked the evaluation to leave"
+        return values
+
+    def predict(
+        self,
+        model: Module,
+        loader: Iterable[Any],
+        *,
+        forward: Callable[[Any], Any] | None = None,
+        keep: bool = False,
+    ) -> Any:
+        """The outputs of a model, without gradients and in evaluation mode.
+
+        Args:
+            model: The model.
+            loader: The batches: inputs, or inputs and targets.
+            forward: ``forward(batch)`` gives the output (default: ``model(input)``).
+            keep: Whether all outputs are gathered, on the host.
+
+        Returns:
+            An iterator over the outputs of batches, each made when it is asked for; with ``keep``,
+            the outputs of all samples in one.
+
+        Raises:
+            EmptyEpochError: With ``keep``, if the loader has no batch.
+        """
+        outputs = predictions(model, loader, forward)
+        return gathered(outputs) if keep else outputs
 
     def epoch_avg_loss(self) -> float:
         """The mean of the losses of all steps since :meth:`reset_epoch`; waits for the device.
@@ -171,10 +338,11 @@ class Trainer(Generic[O]):
 
     def _step(self, grad_hook: GradHook, forward: Callable[[*Ts], Tensor], *inputs: *Ts) -> Tensor:
         """All that happens on the device in a step."""
-        loss = _checked(forward(*inputs))
+        loss = checked_loss(forward(*inputs))
         grads = loss.backward()
-        grad_hook(grads, list(self._optimizer.params))
-        self._optimizer.step(grads)
+        optimizer = self._optimizers["optimizer"]
+        grad_hook(grads, list(optimizer.params))
+        optimizer.step(grads)
         loss = loss.detach()
         self._sum(loss.device).add(loss)
         return loss
@@ -196,17 +364,3 @@ def _check_callable(name: str, given: object) -> None:
             f"{name} is a function, and a {type(given).__name__} was given; as in "
             "trainer.train_step(lambda: nn.mse_loss(model(x), y))"
         )
-
-
-def _checked(loss: Any) -> Tensor:
-    if not isinstance(loss, Tensor):
-        raise ArgumentError(
-            f"forward must return the loss as a Tensor, and returned {type(loss).__name__}; "
-            "a `def` needs a `return`"
-        )
-    if loss.shape != ():
-        raise ShapeError(
-            f"the loss must be a scalar, of shape (), and has shape {loss.shape}; "
-            "take its mean() or sum()"
-        )
-    return loss

@@ -1,0 +1,119 @@
+"""What the loop asks of a batch: how many samples, where they are, the input and the target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from inspect import signature
+from itertools import islice
+from typing import Any
+
+from rumus.data import DataItem
+from rumus.tensor import ArgumentError, Device, ShapeError, Tensor, tree
+
+
+def samples_of(batch: Any) -> int:
+    """The length of the first axis that all tensors of a batch share.
+
+    Raises:
+        ArgumentError: There is no tensor in it.
+        ShapeError: The tensors differ in length, or one has no axis.
+    """
+    leaves = [leaf for leaf in tree.flatten(batch)[0] if isinstance(leaf, Tensor)]
+    if not leaves:
+        raise ArgumentError(f"a batch holds tensors, and this {type(batch).__name__} has none")
+    lengths = {leaf.shape[:1] for leaf in leaves}
+    if len(lengths) > 1 or () in lengths:
+        shapes = ", ".join(str(leaf.shape) for leaf in leaves)
+        raise ShapeError(f"the tensors of a batch have one length, not shapes {shapes}")
+    return int(leaves[0].shape[0])
+
+
+def placed(batch: Any, device: Device) -> Any:
+    """The batch with its tensors on a device; itself if they are there."""
+    leaves = tree.flatten(batch)[0]
+    if all(leaf.device == device for leaf in leaves if isinstance(leaf, Tensor)):
+        return batch
+    return tree.map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, batch)
+
+
+def input_and_target(batch: Any, instead: str) -> tuple[Any, Any]:
+    """The two parts of a batch.
+
+    Args:
+        batch: A DataItem, or a tuple or list of two.
+        instead: What to pass for other batches.
+
+    Raises:
+        ArgumentError: It has other parts.
+    """
+    if isinstance(batch, DataItem):
+        return batch.input, batch.target
+    if isinstance(batch, (tuple, list)) and len(batch) == 2:
+        return batch[0], batch[1]
+    raise ArgumentError(
+        f"a batch of an input and a target is expected, and a {type(batch).__name__} came: "
+        f"pass {instead}"
+    )
+
+
+class Position:
+    """Where an epoch of a loader is, also of a loader that cannot say so.
+
+    Args:
+        loader: Gives the batches of an epoch each time it is iterated.
+    """
+
+    def __init__(self, loader: Any) -> None:
+        if not hasattr(loader, "__iter__"):
+            raise ArgumentError(
+                f"a loader gives batches when it is iterated, and a {type(loader).__name__} does "
+                "not; DataLoader(dataset, batch_size) makes one"
+            )
+        if hasattr(loader, "__next__"):
+            raise ArgumentError(
+                f"a {type(loader).__name__} can be iterated once, and every epoch iterates its "
+                "loader anew; pass a DataLoader, or a list of batches"
+            )
+        self._loader = loader
+        self._skip = 0
+        self._taken = 0
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the loader says where it is."""
+        return hasattr(self._loader, "state_dict") and hasattr(self._loader, "load_state_dict")
+
+    def epoch(self) -> Iterator[Any]:
+        """The batches of an epoch, or the rest of the one that was loaded."""
+        self._taken, self._skip = self._skip, 0
+        batches = iter(self._loader)
+        try:
+            for batch in islice(batches, self._taken, None):
+                self._taken += 1
+                yield batch
+        finally:
+            close = getattr(batches, "close", None)
+            if close is not None:
+                close()
+
+    def __len__(self) -> int:
+        """The batches of an epoch; 0 if the loader cannot say."""
+        try:
+            return len(self._loader)
+        except TypeError:
+            return 0
+
+    def state_dict(self, ended: bool) -> dict[str, Any]:
+        """Where it is; ``ended`` tells whether all of the epoch's work is done."""
+        if not self.remembers:
+            return {"taken": 0 if ended else self._taken}
+        if "at_end" in signature(self._loader.state_dict).parameters:
+            return {"loader": self._loader.state_dict(at_end="next" if ended else "stay")}
+        return {"loader": self._loader.state_dict()}
+
+    def load_state_dict(self, state: Any) -> None:
+        """Make the next epoch go on where a loader was."""
+        if "loader" in state:
+            self._loader.load_state_dict(state["loader"])
+        else:
+            self._skip = int(state["taken"])

@@ -1,0 +1,27 @@
+"""What a loss is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rumus.tensor import ArgumentError, ShapeError, Tensor
+
+
+def checked_loss(loss: Any) -> Tensor:
+    """The loss, if it is a scalar tensor.
+
+    Raises:
+        ArgumentError: It is no tensor.
+        ShapeError: It is no scalar.
+    """
+    if not isinstance(loss, Tensor):
+        raise ArgumentError(
+            f"forward must return the loss as a Tensor, and returned {type(loss).__name__}; "
+            "a `def` needs a `return`"
+        )
+    if loss.shape != ():
+        raise ShapeError(
+            f"the loss must be a scalar, of shape (), and has shape {loss.shape}; "
+            "take its mean() or sum()"
+        )
+    return loss

@@ -1,0 +1,1 @@
+"""Checkpoints: folders that are valid or invisible."""

@@ -1,0 +1,110 @@
+"""The loop of ``Trainer.fit``. What each name does is in ``_run.py``, under the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from ._errors import EmptyEpochError
+from ._events import Event
+from ._every import Timer
+from ._run import Run
+from ._run_folder import OpenFolder, RunFolder
+from ._saves import NoSaves, Saves
+from ._state import load_run_state
+
+
+def fit(run: Run, folder: RunFolder | None, settings: Mapping[str, Any]) -> None:
+    """Run to the end, from the beginning or from the newest checkpoint."""
+    opened = OpenFolder(folder, settings, run.device) if folder is not None else None
+    saves: Saves | NoSaves = NoSaves()
+    if folder is not None and opened is not None:
+        saves = Saves(opened.root, folder.keep, Timer(folder.every), folder.on_error)
+    try:
+        if opened is not None and opened.state is not None:
+            load_run_state(run, opened.state)
+            saves.loaded(run)
+        with run.interrupts:
+            try:
+                loop(run, saves)
+            except BaseException as error:
+                leave(run, saves, error)
+                raise
+    finally:
+        if opened is not None:
+            opened.release()
+
+
+def loop(run: Run, saves: Saves | NoSaves) -> None:
+    """The loop; :class:`Event` says where callbacks run in it."""
+    run.emit(Event.FIT_START)
+    if run.open_edge is not None:  # the checkpoint was taken within an edge
+        edge(run, saves, run.open_edge["epoch_ended"])
+    while not run.is_over():
+        if run.progress.batch == 0:
+            run.emit(Event.EPOCH_START)
+        for batch in run.epoch():
+            if run.window == 0:
+                run.emit(Event.STEP_START)
+            run.train(batch)
+            if run.window == run.plan.accumulate:
+                step(run, saves)
+                if run.is_over() and not run.is_last_batch():
+                    break
+            look_at_signals(run, saves)
+        else:
+            if run.progress.batch == 0:
+                raise EmptyEpochError("the loader gave no batch in an epoch: it is empty")
+            if run.window:  # the last step of an epoch may have fewer batches
+                step(run, saves)
+            edge(run, saves, epoch_ended=True)
+    saves.save(run)
+    saves.wait()
+    run.emit(Event.FIT_END)
+
+
+def step(run: Run, saves: Saves | NoSaves) -> None:
+    """The update, and the edge behind it."""
+    run.finish_step()
+    run.emit(Event.STEP_END)
+    edge(run, saves, epoch_ended=False)
+
+
+def edge(run: Run, saves: Saves | NoSaves, epoch_ended: bool) -> None:
+    """What happens between two steps, or between two epochs."""
+    if run.open_edge is None:
+        run.open_edge = {"epoch_ended": epoch_ended, "validated": False}
+    run.epoch_is_over = epoch_ended
+    is_due = saves.is_due(run, epoch_ended)
+    if run.validate_if_due(epoch_ended):
+        if epoch_ended:
+            run.finish_epoch()
+        run.open_edge = None
+        if is_due:
+            saves.save(run)
+    look_at_signals(run, saves)
+
+
+def look_at_signals(run: Run, saves: Saves | NoSaves) -> None:
+    """After SIGTERM or Ctrl-C: save, and end as it asks for."""
+    if run.interrupts.pending is not None:
+        saves.save(run)
+        saves.wait()
+        run.interrupts.leave()
+
+
+def leave(run: Run, saves: Saves | NoSaves, error: BaseException) -> None:
+    """Save what a callback's exception has left whole, and tell the callbacks.
+
+    An exception within a step leaves a state that no undisturbed run has, which is not saved.
+    """
+    run.exception = error
+    try:
+        if run.hook_failed:
+            saves.save(run)
+        saves.wait()
+    except Exception as other:
+        error.add_note(f"and the checkpoint could not be written: {other}")
+    with suppress(Exception):
+        run.emit(Event.EXCEPTION)

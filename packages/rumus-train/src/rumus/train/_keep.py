@@ -1,0 +1,109 @@
+"""Which checkpoints stay: pure functions of what is there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rumus.tensor import ArgumentError
+
+from ._progress import Progress
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint that is there.
+
+    Attributes:
+        name: Of its folder.
+        progress: Where it was taken.
+        metrics: The run's metrics then.
+    """
+
+    name: str
+    progress: Progress
+    metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+
+class Keep:
+    """A policy: from what is saved, oldest first, what stays. Policies are joined with ``+``.
+
+    The newest checkpoint stays whatever a policy says.
+
+    Args:
+        chosen: The function.
+
+    Example:
+        >>> saved = [Saved(f"step-{n}", Progress(step=n), {"val_loss": 9.0 - n}) for n in range(5)]
+        >>> [s.name for s in (KeepLast(1) + KeepEvery(2))(saved)]
+        ['step-0', 'step-2', 'step-4']
+    """
+
+    def __init__(self, chosen: Callable[[Sequence[Saved]], Sequence[Saved]]) -> None:
+        self._chosen = chosen
+
+    def __call__(self, saved: Sequence[Saved]) -> list[Saved]:
+        """What stays, in order."""
+        names = {s.name for s in self._chosen(saved)} | {s.name for s in saved[-1:]}
+        return [s for s in saved if s.name in names]
+
+    def __add__(self, other: Keep) -> Keep:
+        if not isinstance(other, Keep):
+            return NotImplemented
+        return Keep(lambda saved: [*self(saved), *other(saved)])
+
+
+class KeepLast(Keep):
+    """The latest ``n``.
+
+    Raises:
+        ArgumentError: ``n`` is below 1.
+    """
+
+    def __init__(self, n: int) -> None:
+        _check_count("n", n)
+        super().__init__(lambda saved: saved[-n:])
+
+
+class KeepEvery(Keep):
+    """Those whose step is a multiple of ``steps``.
+
+    Raises:
+        ArgumentError: ``steps`` is below 1.
+    """
+
+    def __init__(self, steps: int) -> None:
+        _check_count("steps", steps)
+        super().__init__(lambda saved: [s for s in saved if s.progress.step % steps == 0])
+
+
+class KeepBest(Keep):
+    """The ``n`` best by a metric, of equal ones the older; without it, or with NaN, none is.
+
+    Args:
+        metric: A name in the run's metrics, such as ``"val_loss"``.
+        n: How many.
+        mode: Whether ``"min"``, a smaller one, is better (default), or ``"max"``.
+
+    Raises:
+        ArgumentError: An argument is outside its range.
+    """
+
+    def __init__(self, metric: str, n: int = 1, mode: Literal["min", "max"] = "min") -> None:
+        _check_count("n", n)
+        if mode not in ("min", "max"):
+            raise ArgumentError(f'mode is "min" or "max", not {mode!r}')
+        sign = 1 if mode == "min" else -1
+
+        def best(saved: Sequence[Saved]) -> list[Saved]:
+            known = [s for s in saved if not math.isnan(s.metrics.get(metric, math.nan))]
+            return sorted(known, key=lambda s: sign * s.metrics[metric])[:n]
+
+        super().__init__(best)
+
+
+def _check_count(name: str, value: object) -> None:
+    if type(value) is not int or value < 1:
+        raise ArgumentError(f"{name} is a whole number from 1, not {value!r}")

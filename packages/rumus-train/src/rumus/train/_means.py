@@ -1,0 +1,109 @@
+"""The means of what steps return, each weighted by its samples, read when somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from rumus.tensor import Tensor
+
+from ._loss_sum import UNITS, LossSum, read_all
+
+
+class Sum(NamedTuple):
+    """What was summed of one name.
+
+    Attributes:
+        samples: How many samples its values stand for.
+        units: The sum of the finite ones, times the samples, in units of 2**-149.
+        found: How often a reading found values that are not finite.
+        special: What they came to at the latest such reading.
+    """
+
+    samples: int = 0
+    units: int = 0
+    found: int = 0
+    special: float = 0.0
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The sums of a run up to some step; the difference of two is what lies between."""
+
+    sums: Mapping[str, Sum] = field(default_factory=dict)
+
+    def since(self, before: Totals) -> dict[str, float]:
+        """The means of what came after another reading, by name."""
+        means = {}
+        for name, now in self.sums.items():
+            then = before.sums.get(name, Sum())
+            samples = now.samples - then.samples
+            if samples and now.found > then.found:
+                means[name] = now.special
+            elif samples:
+                means[name] = float(Fraction(now.units - then.units, samples << UNITS))
+        return means
+
+    def state_dict(self) -> dict[str, list[Any]]:
+        """The sums, as JSON can hold them."""
+        return {name: list(total) for name, total in self.sums.items()}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Totals:
+        """The totals of a :meth:`state_dict`."""
+        return cls({name: Sum(*total) for name, total in state.items()})
+
+
+class Means:
+    """Sums scalars by name where they are; :meth:`read` waits for the device once."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, LossSum] = {}
+        self._base: dict[str, Sum] = {}
+        self._samples: dict[str, int] = {}
+        self._read: Totals | None = None
+
+    def add(self, outputs: Mapping[str, Tensor], samples: int) -> None:
+        """Add what a step returned, on its device."""
+        for name, value in outputs.items():
+            if value.shape == ():
+                if name not in self._sums:
+                    self._sums[name] = LossSum(value.device)
+                self._sums[name].add(value * float(samples))
+
+    def count(self, outputs: Mapping[str, Tensor], samples: int) -> None:
+        """Count what was added; a replayed step adds by itself, and does not count."""
+        self._read = None
+        for name, value in outputs.items():
+            if value.shape == ():
+                self._samples[name] = self._samples.get(name, 0) + samples
+
+    def read(self) -> Totals:
+        """All sums so far; read from the device once for each step at most."""
+        if self._read is None:
+            names = list(self._sums)
+            found = dict(zip(names, read_all([self._sums[n] for n in names]), strict=True))
+            totals = {name: self._total(name, found.get(name, (0, 0.0))) for name in self._samples}
+            self._read = Totals(totals)
+        return self._read
+
+    def load(self, totals: Totals) -> None:
+        """Go on from other sums."""
+        for sums in self._sums.values():
+            sums.clear()
+        self._base = dict(totals.sums)
+        self._samples = {name: total.samples for name, total in totals.sums.items()}
+        self._read = None
+
+    def _total(self, name: str, found: tuple[int, float]) -> Sum:
+        units, special = found
+        base = self._base.get(name, Sum())
+        total = base._replace(samples=self._samples[name], units=base.units + units)
+        if special:
+            # Forgotten on the device, so that the next reading tells only what came after.
+            total = total._replace(found=base.found + 1, special=special)
+            self._base[name] = total
+            self._sums[name].clear()
+        return total

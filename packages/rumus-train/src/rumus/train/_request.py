@@ -1,0 +1,137 @@
+"""The arguments of ``Trainer.fit``, checked and made into a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rumus.nn import Module
+from rumus.optim import WeightAverage
+from rumus.tensor import ArgumentError
+
+from ._evaluate import Evaluation, Loss, MetricLike, Validate
+from ._events import Hooks
+from ._rates import Rates
+from ._run import Clip, Plan, Run, StepFunction
+from ._signals import Interrupts
+from ._step import Capture, LossStep, Stepper
+
+_OF_RATES = ("lr", "lr_scale", "params")
+
+
+@dataclass
+class Request:
+    """What ``Trainer.fit`` was given; see there."""
+
+    model: Module
+    loader: Iterable[Any]
+    loss: Loss | None
+    step: StepFunction | None
+    epochs: int | None
+    steps: int | None
+    validate: Validate | Iterable[Any] | None
+    metrics: Sequence[MetricLike]
+    schedule: Any
+    clip: Clip | None
+    accumulate: int
+    average: WeightAverage | None
+    callbacks: Sequence[Any]
+
+    def prepared(
+        self, optimizers: Mapping[str, Any], capture: Capture
+    ) -> tuple[Run, dict[str, Any]]:
+        """The run, and the settings that its numbers depend on.
+
+        Raises:
+            ArgumentError: Arguments are outside their range, or do not go together.
+        """
+        self._check(optimizers)
+        step = LossStep(self.loss) if self.step is None and self.loss else self.step
+        assert step is not None, "one of the two is there, which was checked"
+        validate = self._validate()
+        plan = Plan(
+            step=Stepper(step, capture),
+            epochs=self.epochs,
+            steps=self.steps,
+            clip=float(self.clip) if isinstance(self.clip, (int, float)) else self.clip,
+            accumulate=self.accumulate,
+            average=self.average,
+            validate=validate,
+        )
+        evaluation = None
+        if validate is not None:
+            loss = validate.loss or self.loss
+            evaluation = Evaluation(
+                self.model, validate.loader, loss, self.metrics, validate.forward
+            )
+        if not self.model.training:
+            self.model.train()
+        rates = Rates(optimizers, self.schedule)
+        hooks = Hooks(self.callbacks)
+        run = Run(self.model, optimizers, self.loader, plan, rates, hooks, evaluation, Interrupts())
+        return run, self._settings(optimizers, rates)
+
+    def _validate(self) -> Validate | None:
+        if self.validate is None or isinstance(self.validate, Validate):
+            return self.validate
+        return Validate(self.validate)
+
+    def _settings(self, optimizers: Mapping[str, Any], rates: Rates) -> dict[str, Any]:
+        """What may not change where a run goes on; how long it is may."""
+        settings: dict[str, Any] = {
+            "model": type(self.model).__name__,
+            "loss": None if self.loss is None else _name(self.loss),
+            "clip": _name(self.clip) if callable(self.clip) else self.clip,
+            "accumulate": self.accumulate,
+            "average": None if self.average is None else self.average.decay,
+        }
+        for name, optimizer in optimizers.items():
+            settings[name] = type(optimizer).__name__
+            for k, group in enumerate(getattr(optimizer, "groups", ())):
+                options = {n: v for n, v in group.items() if n not in _OF_RATES}
+                settings |= {f"{name}.{k}.{n}": _plain(v) for n, v in options.items()}
+        for name, schedule in rates.schedules.items():
+            settings[f"{name}.schedule"] = type(schedule).__name__
+        return settings
+
+    def _check(self, optimizers: Mapping[str, Any]) -> None:
+        if not isinstance(self.model, Module):
+            raise ArgumentError(f"fit trains an nn.Module, not a {type(self.model).__name__}")
+        if (self.loss is None) == (self.step is None):
+            raise ArgumentError(
+                "fit takes a loss, loss(output, target), or a step, step(run, batch): one of them"
+            )
+        for name, function in (("loss", self.loss), ("step", self.step)):
+            if function is not None and not callable(function):
+                raise ArgumentError(f"{name} is a function, not a {type(function).__name__}")
+        if self.step is None and len(optimizers) > 1:
+            raise ArgumentError("with several optimizers fit takes a step, which says which to use")
+        if self.epochs is None and self.steps is None:
+            raise ArgumentError("fit takes the number of epochs, or of steps")
+        for name, count in (("epochs", self.epochs), ("steps", self.steps)):
+            if count is not None and (type(count) is not int or count < 0):
+                raise ArgumentError(f"{name} is a whole number from 0, not {count!r}")
+        if type(self.accumulate) is not int or self.accumulate < 1:
+            raise ArgumentError(f"accumulate is a whole number from 1, not {self.accumulate!r}")
+        if not (self.clip is None or callable(self.clip) or self.clip > 0):
+            raise ArgumentError(f"clip is a norm above 0, or a function, not {self.clip!r}")
+        averaged = isinstance(self.validate, Validate) and self.validate.averaged
+        if averaged and self.average is None:
+            raise ArgumentError("Validate(averaged=True) needs fit(average=WeightAverage(...))")
+        if self.metrics and self.validate is None:
+            raise ArgumentError("metrics are measured in validations: pass validate= too")
+        params = {id(p) for o in optimizers.values() for p in o.params}
+        if not params & {id(p) for p in self.model.parameters()}:
+            raise ArgumentError(
+                f"the optimizer has no parameter of this {type(self.model).__name__}: make it of "
+                "model.parameters()"
+            )
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__qualname__", type(function).__name__)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

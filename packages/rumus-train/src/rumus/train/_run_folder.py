@@ -1,0 +1,157 @@
+"""A run is a folder: settings, environment, checkpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from rumus.tensor import ArgumentError, Device
+
+from ._checkpoint import folder
+from ._checkpoint.files import sync_folder, write_json
+from ._checkpoint.lock import FolderLock
+from ._errors import RunFolderError
+from ._every import Every
+from ._keep import Keep, KeepLast
+
+_PACKAGES = ("rumus-tensor", "rumus-data", "rumus-optim", "rumus-train", "numpy", "wgpu")
+_RUN = "run.json"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run is saved, when, what stays, and whether it goes on.
+
+    Args:
+        path: The folder; it is made. Checkpoints are ``step-00000012`` in it, ``run.json`` holds
+            the settings and the environment.
+        every: When a checkpoint is taken, besides the end of the run (default: each epoch).
+        keep: Which stay (default: the last two).
+        resume: Whether to go on from the newest checkpoint; without one the run begins. If it is
+            False, a folder that has one is refused.
+        on_error: Whether a save that fails, on a full disk for example, ends the run (``"raise"``,
+            the default) or is said in a warning; checkpoints from before stay either way.
+
+    Raises:
+        ArgumentError: ``on_error`` is something else.
+    """
+
+    path: str | os.PathLike[str]
+    every: Every = Every(epochs=1)  # noqa: RUF009  it is frozen
+    keep: Keep = field(default_factory=lambda: KeepLast(2))
+    resume: bool = False
+    on_error: Literal["raise", "warn"] = "raise"
+
+    def __post_init__(self) -> None:
+        if self.on_error not in ("raise", "warn"):
+            raise ArgumentError(f'on_error is "raise" or "warn", not {self.on_error!r}')
+
+
+class OpenFolder:
+    """A run folder in use.
+
+    Args:
+        given: The folder.
+        settings: What the run's numbers depend on.
+        device: Where it runs.
+
+    Raises:
+        RunFolderError: Another process uses it; or it has a checkpoint and is not to go on; or it
+            was begun with other settings.
+    """
+
+    def __init__(self, given: RunFolder, settings: Mapping[str, Any], device: Device) -> None:
+        self.root = Path(given.path)
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._lock = FolderLock(self.root)
+        try:
+            folder.clean(self.root)
+            self.state = self._state(given, settings)
+            if self.state is None:
+                about = {"settings": settings, "environment": _environment(device)}
+                write_json(self.root / f".{_RUN}.tmp", about)
+                os.replace(self.root / f".{_RUN}.tmp", self.root / _RUN)
+                sync_folder(self.root)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def release(self) -> None:
+        """Let others use it."""
+        self._lock.release()
+
+    def _state(self, given: RunFolder, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What to go on from; None for a run that begins."""
+        if not given.resume:
+            if folder.saved(self.root):
+                raise RunFolderError(
+                    f"{self.root} has checkpoints of a run: RunFolder(..., resume=True) goes on "
+                    "from the newest, and another path begins a new run"
+                )
+            return None
+        newest = folder.read_newest(self.root)
+        if newest is None:
+            return None
+        self._check(settings)
+        return newest[1]
+
+    def _check(self, settings: Mapping[str, Any]) -> None:
+        path = self.root / _RUN
+        before = json.loads(path.read_text())["settings"] if path.exists() else {}
+        now = json.loads(json.dumps(settings))
+        names = sorted(before.keys() | now.keys()) if before else []
+        changed = [
+            f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
+            for name in names
+            if before.get(name) != now.get(name)
+        ]
+        if changed:
+            raise RunFolderError(
+                f"{self.root} was begun with other settings: {'; '.join(changed)}. Set them back, "
+                "or begin a new run in another folder; load_checkpoint() gives its weights"
+            )
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The state in a checkpoint, or in the newest one of a run folder.
+
+    Args:
+        path: A folder ``step-…``, or the folder of a run.
+
+    Returns:
+        ``"model"`` holds the weights, for :meth:`Module.load_state_dict`; ``"optimizers"`` the
+        states by name, ``"progress"`` where the run was.
+
+    Raises:
+        CheckpointError: It is damaged, or of a newer format, or there is none.
+    """
+    given = Path(path)
+    newest = None if (given / "manifest.json").exists() else folder.read_newest(given)
+    return folder.read(given) if newest is None else newest[1]
+
+
+def _environment(device: Device) -> dict[str, Any]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    about: dict[str, Any] = {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": found,
+        "device": str(device),
+    }
+    if device.kind == "gpu":
+        from rumus import gpu
+
+        about["adapter"] = json.loads(json.dumps(gpu.info(), default=str))
+    return about

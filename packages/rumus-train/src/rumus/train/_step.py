@@ -1,0 +1,100 @@
+"""What a batch goes through: a step function, captured on a GPU where that was asked for."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from rumus.tensor import ArgumentError, Tensor
+
+from ._batches import input_and_target
+from ._capturable import reason_against
+from ._replay import CapturedSteps
+from ._run import Run, StepFunction
+
+Capture = bool | Literal["auto"]
+
+
+class LossStep:
+    """The step of a loss: ``loss(model(input), target)``, and its minimization.
+
+    Args:
+        loss: A mean over the batch.
+    """
+
+    def __init__(self, loss: Callable[[Any, Any], Tensor]) -> None:
+        self.loss = loss
+
+    def __call__(self, run: Run, batch: Any) -> Mapping[str, Tensor]:
+        """One batch."""
+        input, target = input_and_target(batch, "step=, a function of the run and the batch")
+        loss = self.loss(run.model(input), target)
+        run.minimize(loss)
+        return {"loss": loss}
+
+
+class Stepper:
+    """Runs a step function, checks and sums what it returns.
+
+    Args:
+        step: Of the user's, or a :class:`LossStep`.
+        capture: As in ``Trainer``.
+    """
+
+    def __init__(self, step: StepFunction, capture: Capture) -> None:
+        self._step, self._capture = step, capture
+        self._run: Run | None = None
+        self._replay: CapturedSteps | None = None
+
+    def __call__(self, run: Run, batch: Any) -> Mapping[str, Tensor]:
+        """One batch: what the step returns, cut off from the graph."""
+        if run is not self._run:
+            self._run = run
+            self._replay = CapturedSteps(self._whole) if self._is_captured(run) else None
+        if self._replay is None:
+            return self._whole(batch)
+        functions: list[Any] = [
+            self._step.loss if isinstance(self._step, LossStep) else self._step,
+            run.model,
+        ]
+        if callable(run.plan.clip):
+            functions.append(run.plan.clip)
+        outputs: Mapping[str, Tensor] = self._replay(*functions, inputs=(batch,))
+        return outputs
+
+    def _whole(self, *given: Any) -> Mapping[str, Tensor]:
+        """All that happens on the device; the batch is the last of what is given."""
+        assert self._run is not None, "the run is known before its first batch"
+        outputs = _checked_outputs(self._step(self._run, given[-1]))
+        self._run.means.add(outputs, self._run.samples)
+        result: Mapping[str, Tensor] = outputs
+        return result
+
+    def _is_captured(self, run: Run) -> bool:
+        """Whether steps are captured; if not, though it was asked for, a warning says why."""
+        if not self._capture or run.device.kind == "cpu":
+            return False
+        reason = ""
+        if run.plan.accumulate > 1:
+            reason = "with accumulation the gradients of several batches are folded"
+        elif self._capture == "auto":
+            reason = (
+                reason_against(run.model, self._step.loss)
+                if isinstance(self._step, LossStep)
+                else "a step of your own is captured only by Trainer(capture=True)"
+            )
+        if reason:
+            warnings.warn(f"steps are not captured: {reason}", RuntimeWarning, stacklevel=6)
+        return not reason
+
+
+def _checked_outputs(outputs: Any) -> dict[str, Tensor]:
+    if not isinstance(outputs, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in outputs.items()
+    ):
+        raise ArgumentError(
+            f'a step returns tensors by name, such as {{"loss": loss}}, and returned '
+            f"{type(outputs).__name__}; the scalars among them are averaged"
+        )
+    return {name: value.detach() for name, value in outputs.items()}
