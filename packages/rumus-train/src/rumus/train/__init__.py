@@ -1,6 +1,11 @@
 """The training loop: a step that never waits for the device, and the mean loss of an epoch."""
 
 from .__about__ import __version__
+from ._callbacks.bar import ProgressBar
+from ._callbacks.limits import StopOnNonFinite, TimeLimit
+from ._callbacks.logger import Csv, JsonLines, Logger
+from ._callbacks.monitors import LearningRateMonitor, OnEvent, Timing, WeightNorms
+from ._callbacks.watching import EarlyStopping
 from ._errors import CheckpointError, EmptyEpochError, NonFiniteError, RunFolderError
 from ._evaluate import Validate
 from ._events import Callback, Event
@@ -14,22 +19,33 @@ from ._trainer import OptimizerLike, Trainer
 __all__ = [
     "Callback",
     "CheckpointError",
+    "Csv",
+    "EarlyStopping",
     "EmptyEpochError",
     "Event",
     "Every",
+    "JsonLines",
     "Keep",
     "KeepBest",
     "KeepEvery",
     "KeepLast",
+    "LearningRateMonitor",
+    "Logger",
     "NonFiniteError",
+    "OnEvent",
     "OptimizerLike",
     "Progress",
+    "ProgressBar",
     "Run",
     "RunFolder",
     "RunFolderError",
     "Saved",
+    "StopOnNonFinite",
+    "TimeLimit",
+    "Timing",
     "Trainer",
     "Validate",
+    "WeightNorms",
     "__version__",
     "load_checkpoint",
 ]

@@ -56,6 +56,9 @@ def input_and_target(batch: Any, instead: str) -> tuple[Any, Any]:
     )
 
 
+_END = object()
+
+
 class Position:
     """Where an epoch of a loader is, also of a loader that cannot say so.
 
@@ -75,8 +78,12 @@ class Position:
                 "loader anew; pass a DataLoader, or a list of batches"
             )
         self._loader = loader
+        self._says_at_end = self.remembers and "at_end" in signature(loader.state_dict).parameters
         self._skip = 0
         self._taken = 0
+        self.in_hand = False
+        """Whether the latest batch was given, and nothing was done with it so far."""
+        self._before: dict[str, Any] = {}
 
     @property
     def remembers(self) -> bool:
@@ -88,8 +95,14 @@ class Position:
         self._taken, self._skip = self._skip, 0
         batches = iter(self._loader)
         try:
-            for batch in islice(batches, self._taken, None):
+            left = islice(batches, self._taken, None)
+            while True:
+                self._before = self.state_dict(ended=False)
+                batch = next(left, _END)
+                if batch is _END:
+                    return
                 self._taken += 1
+                self.in_hand = True
                 yield batch
         finally:
             close = getattr(batches, "close", None)
@@ -105,9 +118,11 @@ class Position:
 
     def state_dict(self, ended: bool) -> dict[str, Any]:
         """Where it is; ``ended`` tells whether all of the epoch's work is done."""
+        if self.in_hand:
+            return self._before
         if not self.remembers:
             return {"taken": 0 if ended else self._taken}
-        if "at_end" in signature(self._loader.state_dict).parameters:
+        if self._says_at_end:
             return {"loader": self._loader.state_dict(at_end="next" if ended else "stay")}
         return {"loader": self._loader.state_dict()}
 

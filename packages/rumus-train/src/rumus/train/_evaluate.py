@@ -104,6 +104,7 @@ class Evaluation:
         with evaluating(self._model):
             for batch in self._position.epoch():
                 self._update(placed(batch, self._device))
+                self._position.in_hand = False
                 if leave():
                     return None
         self.is_open = False

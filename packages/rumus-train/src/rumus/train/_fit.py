@@ -67,15 +67,14 @@ def loop(run: Run, saves: Saves | NoSaves) -> None:
 def step(run: Run, saves: Saves | NoSaves) -> None:
     """The update, and the edge behind it."""
     run.finish_step()
+    run.begin_edge(epoch_ended=False)
     run.emit(Event.STEP_END)
     edge(run, saves, epoch_ended=False)
 
 
 def edge(run: Run, saves: Saves | NoSaves, epoch_ended: bool) -> None:
     """What happens between two steps, or between two epochs."""
-    if run.open_edge is None:
-        run.open_edge = {"epoch_ended": epoch_ended, "validated": False}
-    run.epoch_is_over = epoch_ended
+    run.begin_edge(epoch_ended)
     is_due = saves.is_due(run, epoch_ended)
     if run.validate_if_due(epoch_ended):
         if epoch_ended:

@@ -80,6 +80,11 @@ class Means:
             if value.shape == ():
                 self._samples[name] = self._samples.get(name, 0) + samples
 
+    @property
+    def names(self) -> list[str]:
+        """What was counted so far."""
+        return list(self._samples)
+
     def read(self) -> Totals:
         """All sums so far; read from the device once for each step at most."""
         if self._read is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 from rumus.autograd import GradientStore
@@ -53,6 +54,7 @@ class Run:
             those of a validation (``"val_loss"``).
         samples: How many samples the latest batch had.
         batches: The batches of an epoch; 0 if the loader cannot say.
+        waited: Seconds that the loop has waited for batches.
         stopped: Why the run was stopped; None while it goes on.
         exception: At ``Event.EXCEPTION``, what was raised.
         rates: The learning rates and their schedules.
@@ -75,6 +77,7 @@ class Run:
         self.metrics: dict[str, Any] = {}
         self.samples = 0
         self.stopped: str | None = None
+        self.waited = 0.0
         self.exception: BaseException | None = None
         self.means = Means()
         self.epoch_start = Totals()
@@ -100,6 +103,11 @@ class Run:
     def stop(self, reason: str) -> None:
         """End the run at the next edge; the reason is kept in :attr:`stopped`."""
         self.stopped = self.stopped or reason
+
+    @property
+    def averaged(self) -> list[str]:
+        """The names of the outputs that are averaged."""
+        return self.means.names
 
     def read(self) -> Totals:
         """The sums of the outputs so far, which waits for the device once a step at most.
@@ -154,13 +162,20 @@ class Run:
     def epoch(self) -> Iterator[Any]:
         """The batches of the epoch, or what is left of it, on the model's device."""
         self.epoch_is_over = False
-        for batch in self.position.epoch():
+        batches = self.position.epoch()
+        while True:
+            started = perf_counter()
+            batch = next(batches, None)
+            self.waited += perf_counter() - started
+            if batch is None:
+                return
             yield placed(batch, self.device)
 
     def train(self, batch: Any) -> None:
         """Forward and backward of a batch; without accumulation also the update."""
         self.samples = samples_of(batch)
         self.outputs = self.plan.step(self, batch)
+        self.position.in_hand = False
         self.means.count(self.outputs, self.samples)
         self.progress = self.progress.after_batch(self.samples)
         self.window += 1
@@ -175,6 +190,12 @@ class Run:
         self.rates.after_step()
         self.window = 0
         self.progress = self.progress.after_step()
+
+    def begin_edge(self, epoch_ended: bool) -> None:
+        """Be between two steps; a checkpoint that is taken here goes on with what is left to do."""
+        if self.open_edge is None:
+            self.open_edge = {"epoch_ended": epoch_ended, "validated": False}
+        self.epoch_is_over = epoch_ended
 
     def is_last_batch(self) -> bool:
         """Whether the epoch is known to have no further batch."""

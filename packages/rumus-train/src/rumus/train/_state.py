@@ -38,7 +38,7 @@ def load_run_state(run: Run, state: Mapping[str, Any]) -> None:
     """Go on where another run was.
 
     Raises:
-        CheckpointError: It is of other callbacks, optimizers or parts.
+        CheckpointError: It is of other optimizers or parts.
         StateDictError: It is of another model.
         OptimizerStateError: It is of other parameters.
         LoaderStateError: It is of other data.
@@ -61,8 +61,12 @@ def load_run_state(run: Run, state: Mapping[str, Any]) -> None:
     run.open_edge = state["edge"]
     if run.validation is not None and state["validation"] is not None:
         run.validation.load_state_dict(state["validation"])
-    for callback, saved in zip(_stateful(run), state["callbacks"], strict=True):
-        callback.load_state_dict(saved["state"])
+    left = list(state["callbacks"])
+    for callback in _stateful(run):
+        found = next((s for s in left if s["class"] == type(callback).__name__), None)
+        if found is not None:  # one that was not there before begins
+            left.remove(found)
+            callback.load_state_dict(found["state"])
     load_random_state(run.model, state["random"])
 
 
@@ -72,11 +76,6 @@ def _check(run: Run, state: Mapping[str, Any]) -> None:
         ("optimizers", sorted(state["optimizers"]), sorted(run.optimizers)),
         ("schedules", sorted(state["schedules"]), sorted(run.rates.schedules)),
         ("average", state["average"] is not None, run.plan.average is not None),
-        (
-            "callbacks with a state",
-            [saved["class"] for saved in state["callbacks"]],
-            [type(callback).__name__ for callback in _stateful(run)],
-        ),
     )
     for name, there, here in pairs:
         if there != here:

@@ -1,0 +1,1 @@
+"""Callbacks that are ready to use."""

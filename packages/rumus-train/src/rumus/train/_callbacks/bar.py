@@ -1,0 +1,127 @@
+"""Progress on the screen: a bar in a terminal, plain lines elsewhere, next to nothing in CI."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from importlib.util import find_spec
+from time import monotonic
+from typing import Any, TextIO
+
+from .._every import Every, Timer
+from .._means import Totals
+from .._run import Run
+
+
+class ProgressBar:
+    """Shows the loss, the latest validation, the rate, samples a second and the time left.
+
+    In a terminal it is a line that is drawn anew, with `rich` if that is installed
+    (``pip install rumus-train[rich]``); elsewhere a plain line at each trigger; in CI, where the
+    variable ``CI`` is set, a line for each epoch.
+
+    Args:
+        every: When the loss is read (default: each second).
+        file: Where it is written (default: standard error).
+    """
+
+    def __init__(
+        self,
+        every: Every = Every(seconds=1.0),  # noqa: B008  it is frozen
+        file: TextIO | None = None,
+    ) -> None:
+        self._every, self._file = every, file
+        self._timer = Timer(every)
+        self._live: Any = None
+
+    def on_fit_start(self, run: Run) -> None:
+        """Begin to count."""
+        self._out = self._file or sys.stderr
+        self._begun, self._first = monotonic(), run.progress
+        self._before = run.read() if run.progress.step == 0 else Totals()
+        self._timer = Timer(self._every)
+        self._terminal = self._out.isatty() and "CI" not in os.environ
+        self._quiet = "CI" in os.environ
+        if self._terminal and find_spec("rich") is not None:
+            from rich.console import Console
+            from rich.live import Live
+
+            console = Console(file=self._out)
+            self._live = Live("", console=console, auto_refresh=False, transient=True)
+            self._live.start()
+
+    def on_step_end(self, run: Run) -> None:
+        """Draw, if it is time."""
+        if not self._quiet and self._timer.is_due(run.progress):
+            now = run.read()
+            self._draw(self._line(run, now.since(self._before)))
+            self._before = now
+
+    def on_epoch_end(self, run: Run) -> None:
+        """A line that stays, with the means of the epoch."""
+        self._before = run.read()
+        self._keep(self._line(run, self._before.since(run.epoch_start)))
+
+    def on_fit_end(self, run: Run) -> None:
+        """Say why the run has ended, if it was stopped."""
+        if run.stopped is not None:
+            self._keep(f"stopped: {run.stopped}")
+        self._close()
+
+    def on_exception(self, run: Run) -> None:
+        """Leave the terminal as it was."""
+        self._close()
+
+    def _line(self, run: Run, means: dict[str, float]) -> str:
+        progress, plan = run.progress, run.plan
+        seconds = monotonic() - self._begun
+        speed = (progress.samples - self._first.samples) / seconds if seconds else 0.0
+        epoch = f"epoch {progress.epoch + 1}" + (f"/{plan.epochs}" if plan.epochs else "")
+        batch = f"batch {progress.batch}" + (f"/{run.batches}" if run.batches else "")
+        values = [f"{name} {value:.4g}" for name, value in means.items()]
+        values += [
+            f"{name} {value:.4g}"
+            for name, value in run.metrics.items()
+            if name.startswith("val_") and isinstance(value, (int, float))
+        ]
+        rates = [f"lr {rate:.3g}" for rate in run.rates.get().values()]
+        left = self._left(run, seconds)
+        return "  ".join([epoch, batch, *values, *rates, f"{speed:.0f} samples/s", *left])
+
+    def _left(self, run: Run, seconds: float) -> list[str]:
+        """The time that the rest takes at the speed so far."""
+        plan, now, first = run.plan, run.progress, self._first
+        shares = []
+        if plan.steps is not None and plan.steps > first.step:
+            shares.append((now.step - first.step) / (plan.steps - first.step))
+        if plan.epochs is not None and run.batches:
+            whole = (plan.epochs - first.epoch) * run.batches - first.batch
+            done = (now.epoch - first.epoch) * run.batches + now.batch - first.batch
+            shares.append(done / whole if whole else 1.0)
+        share = max(shares, default=0.0)
+        if not 0 < share < 1:
+            return []
+        left = math.ceil(seconds / share * (1 - share))
+        return [f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02} left"]
+
+    def _draw(self, line: str) -> None:
+        if self._live is not None:
+            self._live.update(line, refresh=True)
+        elif self._terminal:
+            self._out.write(f"\r\x1b[K{line}")
+            self._out.flush()
+        else:
+            self._keep(line)
+
+    def _keep(self, line: str) -> None:
+        if self._live is not None:
+            self._live.console.print(line, highlight=False)
+        else:
+            self._out.write(("\r\x1b[K" if self._terminal else "") + line + "\n")
+            self._out.flush()
+
+    def _close(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None

@@ -1,0 +1,246 @@
+"""The callbacks that are ready to use."""
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rumus import nn, tensor
+from rumus.data import ArrayDataset, DataLoader
+from rumus.optim import SGD
+from rumus.tensor import ArgumentError, Tensor
+from rumus.train import (
+    Csv,
+    EarlyStopping,
+    Event,
+    Every,
+    JsonLines,
+    LearningRateMonitor,
+    NonFiniteError,
+    OnEvent,
+    ProgressBar,
+    Run,
+    RunFolder,
+    StopOnNonFinite,
+    TimeLimit,
+    Timing,
+    Trainer,
+    Validate,
+    WeightNorms,
+)
+
+X = np.random.default_rng(3).normal(size=(24, 5)).astype(np.float32)
+Y = X[:, :1] * 2
+
+
+def fit(*callbacks: object, device: str = "cpu", **options: object) -> Run:
+    tensor.manual_seed(5)
+    model = nn.Linear(5, 1).to(device)
+    batches = DataLoader(ArrayDataset(X, Y), 4, device=device)
+    given = {"epochs": 2, "loss": nn.mse_loss} | options
+    trainer = Trainer(SGD(model.parameters(), 0.05))
+    return trainer.fit(model, batches, given.pop("loss"), callbacks=callbacks, **given)
+
+
+class Values:
+    """Gives a run the values of a validation, one an epoch."""
+
+    def __init__(self, values: list[float]) -> None:
+        self.values = values
+
+    def on_validation_end(self, run: Run) -> None:
+        run.metrics["val_loss"] = self.values[run.progress.epoch]
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "epochs"),
+    [
+        # Keras: patience=0 stops at the first that is not better; patience=n after n of them.
+        # Lightning's patience=n is ours of n - 1; a NaN is not better for all three.
+        ([3, 2, 2.5, 1, 1], {"patience": 0}, 3),
+        ([3, 2, 2.5, 1, 1, 1], {"patience": 1}, 6),
+        ([3, 2, 1.95, 1.9, 1.0, 1.0], {"patience": 1, "threshold": 0.1}, 4),
+        ([3, math.nan, math.nan, 1, 1, 1], {"patience": 1}, 3),
+        ([1, 2, 3, 3, 3, 4], {"patience": 0, "mode": "max"}, 4),
+        ([5, 4, 3, 2, 1, 0], {"patience": 0}, 6),
+    ],
+)
+def test_early_stopping_stops_when_patience_is_over(
+    values: list[float], options: dict[str, object], epochs: int
+) -> None:
+    batches = DataLoader(ArrayDataset(X, Y), 8)
+    stopping = EarlyStopping(**options)
+    run = fit(Values(values), stopping, epochs=6, validate=batches)
+    assert run.progress.epoch == epochs
+    assert (run.stopped is None) == (not stopping.stopped)
+
+
+def test_early_stopping_gives_the_best_weights_back_also_when_resumed(tmp_path: Path) -> None:
+    batches = DataLoader(ArrayDataset(X, Y), 8)
+    values = [3.0, 1.0, 2.0, 2.0, 2.0]
+    best: list[np.ndarray] = []
+
+    class Note:
+        def on_validation_end(self, run: Run) -> None:
+            if run.progress.epoch == 1:
+                best.append(run.model.parameters()[0].numpy().copy())
+
+    options = {"validate": batches, "run": RunFolder(tmp_path, resume=True)}
+    fit(Values(values), EarlyStopping(patience=1, restore_best=True), Note(), epochs=3, **options)
+    run = fit(Values(values), EarlyStopping(patience=1, restore_best=True), epochs=5, **options)
+    assert run.progress.epoch == 4
+    np.testing.assert_array_equal(run.model.parameters()[0].numpy(), best[0])
+    again = fit(Values(values), EarlyStopping(patience=1, restore_best=True), epochs=5, **options)
+    assert again.progress.epoch == 4
+    assert again.stopped is not None
+
+
+def test_early_stopping_without_its_metric_says_what_there_is() -> None:
+    with pytest.raises(ArgumentError, match="val_loss"):
+        fit(EarlyStopping())
+
+
+def test_a_time_limit_stops_the_run() -> None:
+    run = fit(TimeLimit(seconds=1e-9), epochs=100)
+    assert run.progress.step == 1
+    assert "time limit" in str(run.stopped)
+
+
+@pytest.mark.parametrize(("every", "words"), [(1, "in step 4:"), (3, "the steps 4 to 6")])
+def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_step(
+    device: str, every: int, words: str
+) -> None:
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        calls.append(1)
+        return nn.mse_loss(output, target) * (math.nan if len(calls) == 4 else 1.0)
+
+    calls: list[int] = []
+    with pytest.raises(NonFiniteError, match=words):
+        fit(StopOnNonFinite(Every(steps=every)), device=device, loss=loss)
+
+
+def test_loggers_write_the_means_between_two_rows(device: str, tmp_path: Path) -> None:
+    losses: list[float] = []
+    every = Every(steps=3)
+    fit(
+        OnEvent(Event.STEP_END, lambda run: losses.append(run.loss.item())),
+        LearningRateMonitor(),
+        JsonLines(tmp_path / "log.jsonl", every),
+        Csv(tmp_path / "log.csv", every),
+        device=device,
+        validate=Validate(DataLoader(ArrayDataset(X, Y), 6, device=device)),
+    )
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    steps = [row for row in rows if "loss" in row]
+    assert [row["step"] for row in steps] == [3, 6, 9, 12]
+    expected = [float(np.mean(losses[k : k + 3])) for k in range(0, 12, 3)]
+    np.testing.assert_allclose([row["loss"] for row in steps], expected, rtol=1e-6)
+    assert steps[0]["lr"] == 0.05
+    assert [row["step"] for row in rows if "val_loss" in row] == [6, 12]
+    assert [row["step"] for row in rows if "epoch_loss" in row] == [6, 12]
+    with (tmp_path / "log.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [{n: float(v) for n, v in row.items() if v} for row in table] == rows
+
+
+def test_a_resumed_log_has_each_row_once(tmp_path: Path) -> None:
+    class Fails:
+        def on_step_end(self, run: Run) -> None:
+            if run.progress.step == 9:
+                raise LookupError
+
+    def logged(folder: Path, *others: object, **options: object) -> list[str]:
+        made = [JsonLines(folder / "log.jsonl", Every(steps=2)), Csv(folder / "log.csv")]
+        fit(*made, *others, **options)
+        return (folder / "log.jsonl").read_text().splitlines()
+
+    whole = logged(tmp_path / "whole")
+    where = RunFolder(tmp_path / "cut", resume=True)
+    with pytest.raises(LookupError):
+        logged(tmp_path / "cut", Fails(), run=where)
+    with (tmp_path / "cut" / "log.jsonl").open("a") as file:
+        file.write('{"step": 10, "samp')
+    assert logged(tmp_path / "cut", run=where) == whole
+
+
+@pytest.mark.gpu
+def test_there_is_one_read_back_for_each_interval(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rumus.gpu import _transfer
+
+    reads: list[int] = []
+    to_host = Tensor.numpy
+
+    def counted(self: Tensor) -> np.ndarray:
+        if self.device.kind == "gpu":
+            reads.append(1)
+        return to_host(self)
+
+    assert _transfer is not None
+    monkeypatch.setattr(Tensor, "numpy", counted)
+    every = Every(steps=4)
+    fit(
+        ProgressBar(every, io.StringIO()),
+        JsonLines(tmp_path / "log.jsonl", every),
+        Csv(tmp_path / "log.csv", every),
+        StopOnNonFinite(every),
+        LearningRateMonitor(),
+        device="gpu",
+        epochs=2,
+    )
+    # 12 steps: after 4, 8, 12, and at the ends of epochs, 6 and 12
+    assert len(reads) == 4
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    out = io.StringIO()
+    fit(ProgressBar(Every(steps=3), out), validate=DataLoader(ArrayDataset(X, Y), 8))
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 6
+    assert "\x1b" not in out.getvalue()
+    assert lines[0].startswith("epoch 1/2  batch 3/6  loss ")
+    assert "lr 0.05" in lines[0]
+    assert "samples/s" in lines[0]
+    assert "left" in lines[0]
+    assert "val_loss" in lines[2]
+
+
+def test_progress_is_a_line_for_each_epoch_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    out = io.StringIO()
+    fit(ProgressBar(Every(steps=1), out))
+    assert len(out.getvalue().splitlines()) == 2
+
+
+@pytest.mark.parametrize("rich", [True, False])
+def test_progress_in_a_terminal_is_drawn_over(monkeypatch: pytest.MonkeyPatch, rich: bool) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    if rich:
+        pytest.importorskip("rich")
+    else:
+        monkeypatch.setattr("rumus.train._callbacks.bar.find_spec", lambda name: None)
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    out = Terminal()
+    fit(ProgressBar(Every(steps=1), out))
+    assert "\x1b[" in out.getvalue()
+    assert "epoch 2/2" in out.getvalue()
+
+
+def test_times_and_norms_are_metrics(device: str) -> None:
+    run = fit(Timing(Every(steps=2)), WeightNorms(Every(steps=12)), device=device)
+    assert 0 < run.metrics["time_data"] < run.metrics["time_step"]
+    assert run.metrics["samples_per_second"] > 0
+    weight = run.model.parameters()[0].numpy().astype(np.float64)
+    assert run.metrics["norm_weight"] == pytest.approx(np.linalg.norm(weight), rel=1e-6)
