@@ -1,9 +1,8 @@
 """The callbacks that are ready to use."""
 
-import csv
 import io
-import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,11 @@ from rumus.data import ArrayDataset, DataLoader
 from rumus.optim import SGD
 from rumus.tensor import ArgumentError, Tensor
 from rumus.train import (
-    Csv,
     EarlyStopping,
     Event,
     Every,
-    JsonLines,
     LearningRateMonitor,
+    Log,
     NonFiniteError,
     OnEvent,
     ProgressBar,
@@ -123,56 +121,71 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_step(
         fit(StopOnNonFinite(Every(steps=every)), device=device, loss=loss)
 
 
-def test_loggers_write_the_means_between_two_rows(device: str, tmp_path: Path) -> None:
+class Rows:
+    """A sink that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        self.rows.append({"step": step, **values})
+
+    def resume(self, step: int) -> None:
+        self.rows = [row for row in self.rows if row["step"] <= step]
+
+    def flush(self) -> None: ...
+
+
+def test_a_log_has_the_means_between_two_rows(device: str) -> None:
     losses: list[float] = []
-    every = Every(steps=3)
+    rows, other = Rows(), Rows()
     fit(
         OnEvent(Event.STEP_END, lambda run: losses.append(run.loss.item())),
         LearningRateMonitor(),
-        JsonLines(tmp_path / "log.jsonl", every),
-        Csv(tmp_path / "log.csv", every),
+        Log(rows, other, every=Every(steps=3)),
         device=device,
         validate=Validate(DataLoader(ArrayDataset(X, Y), 6, device=device)),
     )
-    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    steps = [row for row in rows if "loss" in row]
+    steps = [row for row in rows.rows if "loss" in row]
     assert [row["step"] for row in steps] == [3, 6, 9, 12]
+    assert [row["samples"] for row in steps] == [12, 24, 36, 48]
     expected = [float(np.mean(losses[k : k + 3])) for k in range(0, 12, 3)]
     np.testing.assert_allclose([row["loss"] for row in steps], expected, rtol=1e-6)
-    assert steps[0]["lr"] == 0.05
-    assert [row["step"] for row in rows if "val_loss" in row] == [6, 12]
-    assert [row["step"] for row in rows if "epoch_loss" in row] == [6, 12]
-    with (tmp_path / "log.csv").open(newline="") as file:
-        table = list(csv.DictReader(file))
-    assert [{n: float(v) for n, v in row.items() if v} for row in table] == rows
+    assert [row.get("lr") for row in steps] == [0.05, None, None, None]
+    assert [row["step"] for row in rows.rows if "val_loss" in row] == [6, 12]
+    assert [row["step"] for row in rows.rows if "epoch_loss" in row] == [6, 12]
+    assert rows.rows == other.rows
 
 
-def test_a_resumed_log_has_each_row_once(tmp_path: Path) -> None:
-    class Fails:
-        def on_step_end(self, run: Run) -> None:
-            if run.progress.step == 9:
-                raise LookupError
+@pytest.mark.parametrize("event", ["step_end", "validation_end", "epoch_end"])
+def test_a_resumed_log_has_each_row_once(tmp_path: Path, event: str) -> None:
+    batches = DataLoader(ArrayDataset(X, Y), 6)
 
-    def logged(folder: Path, *others: object, **options: object) -> list[str]:
-        made = [JsonLines(folder / "log.jsonl", Every(steps=2)), Csv(folder / "log.csv")]
-        fit(*made, *others, **options)
-        return (folder / "log.jsonl").read_text().splitlines()
+    def fail(run: Run) -> None:
+        if run.progress.step == 6:
+            raise LookupError
 
-    whole = logged(tmp_path / "whole")
-    where = RunFolder(tmp_path / "cut", resume=True)
+    def log(rows: Rows, *others: object, **options: object) -> list[dict[str, float]]:
+        fit(Log(rows, every=Every(steps=2)), *others, validate=batches, **options)
+        return rows.rows
+
+    whole = log(Rows())
+    where, cut = RunFolder(tmp_path, resume=True), Rows()
     with pytest.raises(LookupError):
-        logged(tmp_path / "cut", Fails(), run=where)
-    with (tmp_path / "cut" / "log.jsonl").open("a") as file:
-        file.write('{"step": 10, "samp')
-    assert logged(tmp_path / "cut", run=where) == whole
+        log(cut, OnEvent(Event(event), fail), run=where)
+    cut.log(8, {"loss": 1.0})
+    assert log(cut, run=where) == whole
+
+
+def test_what_takes_no_values_is_no_sink() -> None:
+    with pytest.raises(ArgumentError, match="log"):
+        Log("runs/log.csv")
 
 
 @pytest.mark.gpu
 def test_there_is_one_read_back_for_each_interval(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from rumus.gpu import _transfer
-
     reads: list[int] = []
     to_host = Tensor.numpy
 
@@ -181,13 +194,12 @@ def test_there_is_one_read_back_for_each_interval(
             reads.append(1)
         return to_host(self)
 
-    assert _transfer is not None
     monkeypatch.setattr(Tensor, "numpy", counted)
     every = Every(steps=4)
     fit(
         ProgressBar(every, io.StringIO()),
-        JsonLines(tmp_path / "log.jsonl", every),
-        Csv(tmp_path / "log.csv", every),
+        Log(Rows(), every=every),
+        Log(Rows(), every=every),
         StopOnNonFinite(every),
         LearningRateMonitor(),
         device="gpu",

@@ -3,7 +3,7 @@
 from .__about__ import __version__
 from ._callbacks.bar import ProgressBar
 from ._callbacks.limits import StopOnNonFinite, TimeLimit
-from ._callbacks.logger import Csv, JsonLines, Logger
+from ._callbacks.logger import Log, Sink
 from ._callbacks.monitors import LearningRateMonitor, OnEvent, Timing, WeightNorms
 from ._callbacks.watching import EarlyStopping
 from ._errors import CheckpointError, EmptyEpochError, NonFiniteError, RunFolderError
@@ -19,18 +19,16 @@ from ._trainer import OptimizerLike, Trainer
 __all__ = [
     "Callback",
     "CheckpointError",
-    "Csv",
     "EarlyStopping",
     "EmptyEpochError",
     "Event",
     "Every",
-    "JsonLines",
     "Keep",
     "KeepBest",
     "KeepEvery",
     "KeepLast",
     "LearningRateMonitor",
-    "Logger",
+    "Log",
     "NonFiniteError",
     "OnEvent",
     "OptimizerLike",
@@ -40,6 +38,7 @@ __all__ = [
     "RunFolder",
     "RunFolderError",
     "Saved",
+    "Sink",
     "StopOnNonFinite",
     "TimeLimit",
     "Timing",

@@ -84,7 +84,7 @@ class Run:
         self.window = 0
         """Batches of the step that has begun."""
         self.open_edge: dict[str, bool] | None = None
-        """Of an edge that has begun and not ended: whether it is an epoch's, and is validated."""
+        """Of an edge that has begun: whether it is an epoch's, is validated, and told."""
         self.epoch_is_over = True
         self.hook_failed = False
         self.position = Position(loader)
@@ -194,7 +194,7 @@ class Run:
     def begin_edge(self, epoch_ended: bool) -> None:
         """Be between two steps; a checkpoint that is taken here goes on with what is left to do."""
         if self.open_edge is None:
-            self.open_edge = {"epoch_ended": epoch_ended, "validated": False}
+            self.open_edge = {"epoch_ended": epoch_ended, "validated": False, "told": False}
         self.epoch_is_over = epoch_ended
 
     def is_last_batch(self) -> bool:
@@ -223,9 +223,12 @@ class Run:
 
     def finish_epoch(self) -> None:
         """The means of the epoch, the schedules that count epochs, and the next epoch."""
+        assert self.open_edge is not None, "an epoch ends at an edge"
         totals = self.means.read()
         self.metrics |= totals.since(self.epoch_start)
-        self.emit(Event.EPOCH_END)
+        if not self.open_edge["told"]:
+            self.open_edge["told"] = True
+            self.emit(Event.EPOCH_END)
         self.epoch_start = totals
         self.rates.after_epoch(self.metrics)
         self.progress = self.progress.after_epoch()

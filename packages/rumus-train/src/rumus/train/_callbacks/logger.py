@@ -1,185 +1,113 @@
-"""Loggers to a file: JSON lines and CSV."""
+"""What a run logs, and when; where it goes is up to the sinks."""
 
 from __future__ import annotations
 
-import csv
-import json
-import os
 from collections.abc import Mapping
-from io import TextIOBase
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from rumus.tensor import ArgumentError
 
 from .._every import Every, Timer
 from .._means import Totals
 from .._run import Run
 
-Row = dict[str, Any]
-_EACH_50 = Every(steps=50)
+
+class Sink(Protocol):
+    """Where the values of a run go; the loggers of :mod:`rumus.train` are sinks."""
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Take in numbers by name."""
+        ...
+
+    def resume(self, step: int) -> None:
+        """Forget what was logged after a step, which the run goes on from."""
+        ...
+
+    def flush(self) -> None:
+        """Let readers see everything."""
+        ...
 
 
-class Logger:
-    """The base of loggers: a row at each trigger, one at each validation and epoch.
+class Log:
+    """Writes a run's values into sinks; the step is the x axis of everything.
 
-    A row has ``step``, ``epoch`` and ``samples``; at the trigger the means of the outputs since the
-    row before, and what else has changed in ``run.metrics``. Only the trigger and an epoch's end
-    wait for the device, and several loggers with one trigger wait once.
+    At the trigger: the means of the outputs since the time before, the epoch, the samples, and what
+    has changed in ``run.metrics``. At a validation's end its values, and at an epoch's end the
+    epoch's means as ``epoch_loss``. Only the trigger and the epoch's end wait for the device, once
+    for all sinks.
 
     Args:
+        sinks: At least one.
         every: The trigger (default: each 50 steps).
+
+    Raises:
+        ArgumentError: A sink has no ``log``.
     """
 
-    def __init__(self, every: Every = _EACH_50) -> None:
+    def __init__(self, *sinks: Sink, every: Every = Every(steps=50)) -> None:  # noqa: B008
+        wrong = [sink for sink in sinks if not callable(getattr(sink, "log", None))]
+        if wrong or not sinks:
+            raise ArgumentError(f"Log takes sinks with log(step, values), not {wrong or 'none'}")
+        self._sinks = sinks
         self._timer = Timer(every)
         self._before = Totals()
         self._known: dict[str, Any] = {}
 
-    def write(self, row: Row) -> None:
-        """Take a row; a subclass has the sink."""
-        raise NotImplementedError(f"{type(self).__name__} has no write")
-
     def on_fit_start(self, run: Run) -> None:
-        """Open the sink."""
-        if run.progress.step == 0:
+        """Cut off what was logged after the checkpoint that the run goes on from."""
+        for sink in self._sinks:
+            sink.resume(run.progress.step)
+        if run.progress.samples == 0:
             self._before = run.read()
 
     def on_step_end(self, run: Run) -> None:
-        """A row, if it is time."""
-        if self._timer.is_due(run.progress):
-            now = run.read()
-            self._row(run, now.since(self._before))
-            self._before = now
+        """Log, if it is time."""
+        if not self._timer.is_due(run.progress):
+            return
+        now = run.read()
+        self._log(run, self._changed(run) | now.since(self._before))
+        self._before = now
 
     def on_validation_end(self, run: Run) -> None:
-        """A row of what was measured."""
-        self._row(run, {n: v for n, v in run.metrics.items() if n.startswith("val_")})
+        """Log what was measured."""
+        self._log(run, {n: v for n, v in run.metrics.items() if n.startswith("val_")})
 
     def on_epoch_end(self, run: Run) -> None:
-        """A row of the epoch's means, as ``epoch_loss``."""
+        """Log the means of the epoch."""
         means = run.read().since(run.epoch_start)
-        self._row(run, {f"epoch_{name}": value for name, value in means.items()})
+        self._log(run, {f"epoch_{name}": value for name, value in means.items()})
+
+    def on_checkpoint(self, run: Run) -> None:
+        """What is logged is there when the checkpoint is."""
+        for sink in self._sinks:
+            sink.flush()
+
+    def on_fit_end(self, run: Run) -> None:
+        """Let readers see everything; who has made the sinks closes them."""
+        self.on_checkpoint(run)
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next row's means are counted from."""
-        return {"before": self._before.state_dict()}
+        """What the next means are counted from, and what is known of the metrics."""
+        return {"before": self._before.state_dict(), "known": dict(self._known)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where another one was."""
-        self._before = Totals.from_state(state["before"])
+        self._before, self._known = Totals.from_state(state["before"]), dict(state["known"])
 
-    def _row(self, run: Run, values: Mapping[str, Any]) -> None:
-        at = {n: getattr(run.progress, n) for n in ("step", "epoch", "samples")}
-        numbers = {n: v for n, v in run.metrics.items() if isinstance(v, (int, float))}
-        changed = {
-            n: v
-            for n, v in numbers.items()
-            if self._known.get(n) != v and n not in run.averaged and not n.startswith("val_")
+    def _changed(self, run: Run) -> dict[str, Any]:
+        """Numbers among the metrics that are not what they were, and are logged nowhere else."""
+        numbers = {
+            name: value
+            for name, value in run.metrics.items()
+            if isinstance(value, (int, float))
+            and name not in run.averaged
+            and not name.startswith("val_")
         }
-        self._known = numbers
-        given = {n: v for n, v in values.items() if isinstance(v, (int, float))}
-        self.write({**at, **changed, **given})
+        known, self._known = self._known, numbers
+        return {name: value for name, value in numbers.items() if known.get(name) != value}
 
-
-class JsonLines(Logger):
-    """A line of JSON for each row; NaN and infinities are ``null``.
-
-    Where a run goes on, lines behind its checkpoint are cut off first.
-
-    Args:
-        path: The file.
-        every: The trigger (default: each 50 steps).
-    """
-
-    def __init__(self, path: str | os.PathLike[str], every: Every = _EACH_50) -> None:
-        super().__init__(every)
-        self._path = Path(path)
-        self._file: TextIOBase | None = None
-
-    def on_fit_start(self, run: Run) -> None:
-        """Open the file."""
-        super().on_fit_start(run)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        kept = []
-        if self._path.exists() and run.progress.samples:
-            lines = self._path.read_text().splitlines()
-            kept = [line for line in lines if _samples(line) <= run.progress.samples]
-        self._file = self._path.open("w", buffering=1)
-        self._file.writelines(f"{line}\n" for line in kept)
-
-    def write(self, row: Row) -> None:
-        """Write a line."""
-        if self._file is not None:
-            self._file.write(json.dumps({n: _finite(v) for n, v in row.items()}) + "\n")
-
-    def on_fit_end(self, run: Run) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def on_exception(self, run: Run) -> None:
-        """Close the file."""
-        self.on_fit_end(run)
-
-
-class Csv(Logger):
-    """A table of all rows: a column for each name, in the order in which they came.
-
-    A name that comes later adds a column, for which the file is written anew.
-
-    Args:
-        path: The file.
-        every: The trigger (default: each 50 steps).
-    """
-
-    def __init__(self, path: str | os.PathLike[str], every: Every = _EACH_50) -> None:
-        super().__init__(every)
-        self._path = Path(path)
-        self._columns: list[str] = []
-
-    def on_fit_start(self, run: Run) -> None:
-        """Read what is there of the run, up to its checkpoint."""
-        super().on_fit_start(run)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        rows = []
-        if self._path.exists() and run.progress.samples:
-            with self._path.open(newline="") as file:
-                rows = [r for r in csv.DictReader(file) if _count(r) <= run.progress.samples]
-        self._columns = list(rows[0]) if rows else []
-        self._rewrite(rows)
-
-    def write(self, row: Row) -> None:
-        """Write a line."""
-        new = [name for name in row if name not in self._columns]
-        if new:
-            rows: list[Row] = []
-            if self._columns:
-                with self._path.open(newline="") as file:
-                    rows = list(csv.DictReader(file))
-            self._columns += new
-            self._rewrite(rows)
-        with self._path.open("a", newline="") as file:
-            csv.DictWriter(file, self._columns, restval="").writerow(row)
-
-    def _rewrite(self, rows: list[Row]) -> None:
-        with self._path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self._columns, restval="")
-            if self._columns:
-                writer.writeheader()
-            writer.writerows(rows)
-
-
-def _count(row: Row) -> int:
-    return int(row["samples"]) if (row.get("samples") or "").isdigit() else 0
-
-
-def _samples(line: str) -> float:
-    try:
-        return float(json.loads(line)["samples"])
-    except (ValueError, KeyError, TypeError):  # a line that a kill has cut short
-        return float("inf")
-
-
-def _finite(value: Any) -> Any:
-    ok = not isinstance(value, float) or value - value == 0
-    return value if ok else None
+    def _log(self, run: Run, values: Mapping[str, Any]) -> None:
+        numbers = {n: float(v) for n, v in values.items() if isinstance(v, (int, float))}
+        at = {"epoch": float(run.progress.epoch), "samples": float(run.progress.samples)}
+        for sink in self._sinks:
+            sink.log(run.progress.step, at | numbers)
