@@ -44,9 +44,25 @@ def walk(schedule: schedules.LRScheduler, steps: int) -> list[float]:
 
 def test_step_lr_is_exact_at_step_10000() -> None:
     schedule = schedules.StepLR(0.1, step_size=100, gamma=0.97)
-    for _ in range(10_000):
-        schedule.step()
-    assert schedule.get_lr() == pytest.approx(float(Decimal("0.1") * Decimal("0.97") ** 100), 1e-14)
+    assert schedule.lr_at(10_000) == pytest.approx(
+        float(Decimal("0.1") * Decimal("0.97") ** 100), 1e-14
+    )
+
+
+@pytest.mark.parametrize("kind", ["StepLR", "ReduceLROnPlateau"])
+def test_a_schedule_whose_rate_nobody_reads_says_so_once(kind: str) -> None:
+    if kind == "StepLR":
+        schedule, metric = schedules.StepLR(0.1, step_size=100), ()
+    else:
+        schedule, metric = schedules.ReduceLROnPlateau(0.1), (1.0,)
+    for _ in range(3):  # with the rate read now and then there is nothing to say
+        for _ in range(9):
+            schedule.step(*metric)
+        schedule.get_lr()
+    with pytest.warns(RuntimeWarning, match="set_lr") as said:
+        for _ in range(50):
+            schedule.step(*metric)
+    assert len(said) == 1
 
 
 @given(st.integers(1, 500), st.integers(0, 1000), st.floats(0, 1e-3))

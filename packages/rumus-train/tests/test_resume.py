@@ -243,6 +243,32 @@ def killed_at_random(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signals to send to another process")
+def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
+    program = """
+import signal, sys, time
+sys.path.insert(0, %r)
+from test_resume import train
+
+class Stuck:
+    def on_step_end(self, run):
+        signal.raise_signal(signal.SIGINT)
+        print("stuck", flush=True)
+        time.sleep(60)
+
+train(None, Stuck())
+"""
+    here = str(Path(__file__).parent)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program % here], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "stuck\n"
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGTERM
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signals to send to another process")
 def test_processes_killed_at_random_end_with_the_same_bits(tmp_path: Path) -> None:
     expected, _ = train(None)
     for k in range(1):

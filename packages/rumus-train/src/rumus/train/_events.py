@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rumus.tensor import ArgumentError
-
-if TYPE_CHECKING:
-    from ._run import Run
 
 
 class Event(Enum):
@@ -90,7 +87,7 @@ class Hooks:
             for event in Event
         }
 
-    def emit(self, event: Event, run: Run) -> None:
+    def emit(self, event: Event, run: Any) -> None:
         """Call what callbacks have for an event, in their order."""
         for hook in self._by_event[event]:
             hook(run)

@@ -1,6 +1,7 @@
 """What a learning-rate scheduler is, and the base of those that are a formula of the step."""
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -66,12 +67,36 @@ class MetricScheduler(_Rates, Protocol):
         ...
 
 
+MOST_UNREAD = 10
+"""Steps in a row without a look at the rate until a schedule says so."""
+
+
 class Counting:
     """What a schedule counts."""
 
     counts: ClassVar[Unit] = "epoch"
     """The :attr:`unit` that schedules of a class begin with."""
     _unit: Unit | None = None
+    _unread = 0
+    """Steps since the rate was read; negative once somebody was told."""
+
+    def _stepped(self) -> None:
+        """Say so once, where steps follow each other and nobody reads the rate."""
+        if self._unread >= 0:
+            self._unread += 1
+        if self._unread == MOST_UNREAD:
+            self._unread = -1
+            warnings.warn(
+                f"{type(self).__name__} was stepped {MOST_UNREAD} times in a row and its rate was "
+                "not read: a schedule does not know the optimizer, which gets the rate by "
+                "optimizer.set_lr(schedule.get_lr())",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+    def _was_read(self) -> None:
+        if self._unread > 0:
+            self._unread = 0
 
     @property
     def unit(self) -> Unit:
@@ -125,9 +150,11 @@ class Schedule(Counting, ABC):
     def step(self) -> None:
         """Go on to the next step."""
         self._step += 1
+        self._stepped()
 
     def get_lr(self) -> float:
         """The learning rate of the current step."""
+        self._was_read()
         return self.lr_at(self._step)
 
     def set_initial_lr(self, lr: float) -> None:

@@ -68,6 +68,7 @@ class ReduceLROnPlateau(Counting):
 
     def get_lr(self) -> float:
         """The learning rate after the plateaus so far."""
+        self._was_read()
         return self._lr_after(self._reductions)
 
     def set_initial_lr(self, lr: float) -> None:
@@ -103,9 +104,10 @@ class ReduceLROnPlateau(Counting):
             self._cooldown_left -= 1
             self._bad_steps = 0
         if self._bad_steps > self._patience:
-            if self.get_lr() - self._lr_after(self._reductions + 1) > self._eps:
+            if self._lr_after(self._reductions) - self._lr_after(self._reductions + 1) > self._eps:
                 self._reductions += 1
             self._cooldown_left, self._bad_steps = self._cooldown, 0
+        self._stepped()
 
     def state_dict(self) -> StateDict:
         """The class's name, the initial learning rate, the best metric and three counters."""
