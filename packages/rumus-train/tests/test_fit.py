@@ -314,6 +314,36 @@ def test_a_plain_list_of_batches_is_a_loader() -> None:
     assert run.progress.step == 2
 
 
+def test_batches_of_any_structure_go_through_a_step(device: str) -> None:
+    model = make(device)
+    batches = [
+        {"x": (tensor.tensor(X[k : k + 6]),), "y": tensor.tensor(Y[k : k + 6]), "id": str(k)}
+        for k in range(0, 22, 6)
+    ]
+
+    def step(run: Run, batch: dict[str, object]) -> Mapping[str, Tensor]:
+        loss = nn.mse_loss(model(batch["x"][0]), batch["y"])
+        return {"loss": loss, "norm": run.minimize(loss)}
+
+    run = Trainer(SGD(model.parameters(), 0.1)).fit(
+        model,
+        batches,
+        step=step,
+        epochs=2,
+        clip=1.0,
+        validate=Validate(
+            batches,
+            forward=lambda batch: (model(batch["x"][0]), batch["y"]),
+            loss=nn.mse_loss,
+        ),
+    )
+    assert set(run.metrics) == {"loss", "norm", "val_loss"}
+    assert run.progress.samples == 44
+    output = model(tensor.tensor(X, device=device)).numpy()
+    expected = float(((output - Y) ** 2).mean())
+    assert run.metrics["val_loss"] == pytest.approx(expected, rel=1e-5)
+
+
 def test_a_callback_may_stop_the_run() -> None:
     model = make()
 

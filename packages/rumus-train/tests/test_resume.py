@@ -188,6 +188,16 @@ def test_ctrl_c_saves_and_raises_keyboard_interrupt(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path)["progress"]["step"] == 2
 
 
+def test_a_signal_in_the_last_moment_is_not_lost(tmp_path: Path) -> None:
+    class Press:
+        def on_fit_end(self, run: Run) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(SystemExit):
+        train(tmp_path, Press(), every=Every(epochs=1))
+    assert load_checkpoint(tmp_path)["progress"]["epoch"] == 3
+
+
 def test_off_the_main_thread_it_says_once_that_signals_are_not_caught() -> None:
     from concurrent.futures import ThreadPoolExecutor
 

@@ -62,6 +62,7 @@ def loop(run: Run, saves: Saves | NoSaves) -> None:
     saves.save(run)
     saves.wait()
     run.emit(Event.FIT_END)
+    look_at_signals(run, saves)
 
 
 def step(run: Run, saves: Saves | NoSaves) -> None:
@@ -100,7 +101,7 @@ def leave(run: Run, saves: Saves | NoSaves, error: BaseException) -> None:
     """
     run.exception = error
     try:
-        if run.hook_failed:
+        if run.hook_failed and run.progress.samples:
             saves.save(run)
         saves.wait()
     except Exception as other:

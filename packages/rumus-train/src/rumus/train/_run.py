@@ -118,7 +118,7 @@ class Run:
 
     def minimize(
         self, loss: Tensor, optimizer: str | None = None, *, retain_graph: bool = False
-    ) -> None:
+    ) -> Tensor | None:
         """Update an optimizer's parameters by the gradients of a loss; a step's only way to do so.
 
         With accumulation the gradients are folded, each batch weighted by its samples, and the
@@ -129,6 +129,10 @@ class Run:
             optimizer: Its name; not needed if there is one.
             retain_graph: Whether another loss needs the same graph.
 
+        Returns:
+            Where ``clip`` is a norm, that of the gradients before clipping, on the device; None
+            otherwise, and with accumulation.
+
         Raises:
             ArgumentError: The loss is no tensor, or there is no such optimizer.
             ShapeError: The loss is not a scalar.
@@ -138,9 +142,9 @@ class Run:
         name = self._name(optimizer)
         grads = checked_loss(loss).backward(retain_graph=retain_graph)
         if self.plan.accumulate == 1:
-            self._update(name, grads)
-        else:
-            self.folds[name].add(grads, self.samples)
+            return self._update(name, grads)
+        self.folds[name].add(grads, self.samples)
+        return None
 
     # The loop
 
@@ -243,10 +247,12 @@ class Run:
             )
         return optimizer
 
-    def _update(self, name: str, grads: GradientStore) -> None:
+    def _update(self, name: str, grads: GradientStore) -> Tensor | None:
         optimizer, clip = self.optimizers[name], self.plan.clip
+        norm = None
         if callable(clip):
             clip(grads, list(optimizer.params))
         elif clip is not None:
-            clip_grad_norm_(grads, optimizer.params, clip)
+            norm = clip_grad_norm_(grads, optimizer.params, clip)
         optimizer.step(grads)
+        return norm

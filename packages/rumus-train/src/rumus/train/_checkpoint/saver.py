@@ -18,6 +18,8 @@ from .files import Array
 from .split import split_state
 
 _BLOCK = 16 << 20  # bytes
+_COPIES = ("optimizers/", "average/")
+"""Where the arrays of a state are copies already."""
 
 
 class Saver:
@@ -43,7 +45,12 @@ class Saver:
         """
         self.wait()
         arrays, rest = split_state(state)
-        snapshot = {name: host_copy(array) for name, array in arrays.items()}
+        snapshot = {
+            name: array
+            if isinstance(array, np.ndarray) and name.startswith(_COPIES)
+            else host_copy(array)
+            for name, array in arrays.items()
+        }
         self._thread = threading.Thread(
             target=self._write,
             args=(progress, dict(metrics), snapshot, rest),
