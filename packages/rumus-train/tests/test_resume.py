@@ -175,6 +175,21 @@ def test_a_signal_within_a_window_is_resumed_there(
     assert train(tmp_path)[0] == train(None)[0]
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_that_was_stopped_or_is_made_longer_goes_on(tmp_path: Path, workers: int) -> None:
+    class Stop:
+        def on_step_end(self, run: Run) -> None:
+            if run.progress.step == 4:
+                run.stop("enough")
+
+    options = {"workers": workers, "every": Every(epochs=1)}
+    expected = train(None, workers=workers)[0]
+    assert train(tmp_path / "a", Stop(), **options)[1].progress.step == 4
+    assert train(tmp_path / "a", **options)[0] == expected
+    assert train(tmp_path / "b", epochs=2, **options)[1].progress.epoch == 2
+    assert train(tmp_path / "b", **options)[0] == expected
+
+
 def test_ctrl_c_saves_and_raises_keyboard_interrupt(tmp_path: Path) -> None:
     class Press:
         def on_step_end(self, run: Run) -> None:
