@@ -57,14 +57,14 @@ class Values:
 @pytest.mark.parametrize(
     ("values", "options", "epochs"),
     [
-        # Keras: patience=0 stops at the first that is not better; patience=n after n of them.
-        # Lightning's patience=n is ours of n - 1; a NaN is not better for all three.
+        # The epochs after which Keras (wait >= patience) and Lightning (the same count) stop.
         ([3, 2, 2.5, 1, 1], {"patience": 0}, 3),
-        ([3, 2, 2.5, 1, 1, 1], {"patience": 1}, 6),
-        ([3, 2, 1.95, 1.9, 1.0, 1.0], {"patience": 1, "threshold": 0.1}, 4),
-        ([3, math.nan, math.nan, 1, 1, 1], {"patience": 1}, 3),
-        ([1, 2, 3, 3, 3, 4], {"patience": 0, "mode": "max"}, 4),
-        ([5, 4, 3, 2, 1, 0], {"patience": 0}, 6),
+        ([3, 2, 2.5, 1, 1], {"patience": 1}, 3),
+        ([3, 2, 2.5, 1, 1, 1], {"patience": 2}, 6),
+        ([3, 2, 1.95, 1.9, 1.0, 1.0], {"patience": 2, "threshold": 0.1}, 4),
+        ([3, math.nan, math.nan, 1, 1, 1], {"patience": 2}, 3),
+        ([1, 2, 3, 3, 3, 4], {"patience": 1, "mode": "max"}, 4),
+        ([5, 4, 3, 2, 1, 0], {"patience": 1}, 6),
     ],
 )
 def test_early_stopping_stops_when_patience_is_over(
@@ -88,11 +88,11 @@ def test_early_stopping_gives_the_best_weights_back_also_when_resumed(tmp_path: 
                 best.append(run.model.parameters()[0].numpy().copy())
 
     options = {"validate": batches, "run": RunFolder(tmp_path, resume=True)}
-    fit(Values(values), EarlyStopping(patience=1, restore_best=True), Note(), epochs=3, **options)
-    run = fit(Values(values), EarlyStopping(patience=1, restore_best=True), epochs=5, **options)
+    fit(Values(values), EarlyStopping(patience=2, restore_best=True), Note(), epochs=3, **options)
+    run = fit(Values(values), EarlyStopping(patience=2, restore_best=True), epochs=5, **options)
     assert run.progress.epoch == 4
     np.testing.assert_array_equal(run.model.parameters()[0].numpy(), best[0])
-    again = fit(Values(values), EarlyStopping(patience=1, restore_best=True), epochs=5, **options)
+    again = fit(Values(values), EarlyStopping(patience=2, restore_best=True), epochs=5, **options)
     assert again.progress.epoch == 4
     assert again.stopped is not None
 

@@ -119,6 +119,32 @@ def test_an_accumulated_step_is_that_of_one_batch_of_all_samples(
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
 
 
+def test_with_accumulation_an_optimizer_gets_one_loss_a_batch() -> None:
+    model = make()
+
+    def step(run: Run, batch: object) -> Mapping[str, Tensor]:
+        for _ in range(2):
+            loss = nn.mse_loss(model(batch.input), batch.target)
+            run.minimize(loss)
+        return {"loss": loss}
+
+    Trainer(SGD(model.parameters(), 0.1)).fit(model, loader(), step=step, steps=2)
+    with pytest.raises(ArgumentError, match="add the losses"):
+        Trainer(SGD(model.parameters(), 0.1)).fit(model, loader(), step=step, steps=2, accumulate=2)
+
+
+def test_means_of_float16_do_not_overflow() -> None:
+    model = make()
+
+    def step(run: Run, batch: object) -> Mapping[str, Tensor]:
+        loss = nn.mse_loss(model(batch.input), batch.target)
+        run.minimize(loss)
+        return {"loss": loss, "large": tensor.tensor(60000.0, dtype="float16")}
+
+    run = Trainer(SGD(model.parameters(), 0.1)).fit(model, loader(), step=step, epochs=1)
+    assert run.metrics["large"] == 60000.0
+
+
 def test_the_events_come_in_the_order_of_the_enumeration() -> None:
     model, log = make(), Log()
     run = Trainer(SGD(model.parameters(), 0.1)).fit(

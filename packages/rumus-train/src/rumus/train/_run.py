@@ -78,6 +78,7 @@ class Run:
         self.samples = 0
         self.stopped: str | None = None
         self.waited = 0.0
+        self._minimized: set[str] = set()
         self.exception: BaseException | None = None
         self.means = Means()
         self.epoch_start = Totals()
@@ -134,7 +135,8 @@ class Run:
             otherwise, and with accumulation.
 
         Raises:
-            ArgumentError: The loss is no tensor, or there is no such optimizer.
+            ArgumentError: The loss is no tensor, there is no such optimizer, or with accumulation
+                it has had a loss of this batch.
             ShapeError: The loss is not a scalar.
             AutogradError: It depends on nothing that has a gradient.
             MissingGradError: A parameter that requires a gradient has no part in it.
@@ -143,6 +145,12 @@ class Run:
         grads = checked_loss(loss).backward(retain_graph=retain_graph)
         if self.plan.accumulate == 1:
             return self._update(name, grads)
+        if name in self._minimized:
+            raise ArgumentError(
+                f"with accumulate={self.plan.accumulate} a batch has one loss for each optimizer, "
+                f"and {name!r} got a second one: add the losses"
+            )
+        self._minimized.add(name)
         self.folds[name].add(grads, self.samples)
         return None
 
@@ -178,6 +186,7 @@ class Run:
     def train(self, batch: Any) -> None:
         """Forward and backward of a batch; without accumulation also the update."""
         self.samples = samples_of(batch)
+        self._minimized.clear()
         self.outputs = self.plan.step(self, batch)
         self.position.in_hand = False
         self.means.count(self.outputs, self.samples)

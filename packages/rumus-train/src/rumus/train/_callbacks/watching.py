@@ -15,12 +15,12 @@ class EarlyStopping:
     """Stops a run when a metric has stopped getting better.
 
     A validation, or an epoch where there is none, is better if its value beats the best one so far
-    by more than ``threshold``; NaN never does. After ``patience`` in a row that are not, and one
-    more, the run stops: with ``patience=0`` at the first.
+    by more than ``threshold``; NaN never does. After ``patience`` in a row that are not the run
+    stops; 0 and 1 both mean at the first.
 
     Args:
         metric: A name in ``run.metrics``, such as ``"val_loss"`` (default).
-        patience: How many that are not better are let pass, at least 0.
+        patience: How many in a row may not be better, at least 0 (default 3).
         threshold: How much better counts, at least 0.
         mode: Whether a smaller value is better (``"min"``, the default) or a larger one.
         restore_best: Whether the model gets the best one's weights back at the end of a run.
@@ -100,14 +100,14 @@ class EarlyStopping:
         self._seen = True
         value = float(run.metrics[self.metric])
         best = math.inf if self.best is None else self._sign * self.best
-        if self._sign * value < best - (self.threshold if math.isfinite(best) else 0.0):
+        if self._sign * value + self.threshold < best:
             self.best, self.waited = value, 0
             if self._restores:
                 state = run.model.state_dict()
                 self._weights = {name: _copy(value) for name, value in state.items()}
             return
         self.waited += 1
-        if self.waited > self.patience:
+        if self.waited >= self.patience:
             self.stopped = True
             run.stop(self._reason())
 
