@@ -1,6 +1,8 @@
 """``fit`` against the same loop written out by hand, and where its callbacks run."""
 
+import gc
 import json
+import weakref
 from collections.abc import Mapping
 
 import numpy as np
@@ -382,6 +384,22 @@ def test_a_callback_may_stop_the_run() -> None:
         model, loader(), nn.mse_loss, epochs=9, callbacks=[Stop()]
     )
     assert (run.stopped, run.progress.step) == ("enough", 3)
+
+
+@pytest.mark.parametrize("capture", [False, True])
+def test_a_run_that_is_dropped_gives_its_memory_back_at_once(device: str, capture: bool) -> None:
+    model = make(device)
+    batches = loader(device=device)
+    trainer = Trainer(SGD(model.parameters(), 0.1), capture=capture)
+    gc.collect()
+    gc.disable()
+    try:
+        run = trainer.fit(model, batches, nn.mse_loss, epochs=3, validate=loader(device=device))
+        seen = weakref.ref(run)
+        del run
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 def test_progress_is_json_and_comes_back() -> None:

@@ -32,6 +32,7 @@ def fit(run: Run, folder: RunFolder | None, settings: Mapping[str, Any]) -> None
                 leave(run, saves, error)
                 raise
     finally:
+        run.plan.step.release()
         if opened is not None:
             opened.release()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from rumus.autograd import GradientStore
 from rumus.nn import Module
@@ -28,11 +28,23 @@ Clip = float | Callable[[GradientStore, list[Any]], object]
 StepFunction = Callable[["Run", Any], Mapping[str, Tensor]]
 
 
+class BatchStep(Protocol):
+    """A step function as the loop calls it."""
+
+    def __call__(self, run: Run, batch: Any) -> Mapping[str, Tensor]:
+        """One batch: what the step returns, cut off from the graph."""
+        ...
+
+    def release(self) -> None:
+        """Give back what recordings hold, and forget the run."""
+        ...
+
+
 @dataclass
 class Plan:
     """What a run was asked to do; see ``Trainer.fit``."""
 
-    step: StepFunction
+    step: BatchStep
     epochs: int | None
     steps: int | None
     clip: Clip | None

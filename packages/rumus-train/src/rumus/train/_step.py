@@ -63,6 +63,10 @@ class Stepper:
         outputs: Mapping[str, Tensor] = self._replay(*functions, inputs=(batch,))
         return outputs
 
+    def release(self) -> None:
+        """Give back what recordings hold, and forget the run."""
+        self._run = self._replay = None
+
     def _whole(self, *given: Any) -> Mapping[str, Tensor]:
         """All that happens on the device; the batch is the last of what is given."""
         assert self._run is not None, "the run is known before its first batch"
