@@ -12,7 +12,7 @@ from rumus import autograd, nn, tensor
 from rumus.data import ArrayDataset, DataLoader
 from rumus.optim import SGD, AdamW, WeightAverage, clip_grad_norm_
 from rumus.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, WarmupCosine
-from rumus.tensor import ArgumentError, ShapeError, Tensor
+from rumus.tensor import ArgumentError, AutogradError, ShapeError, Tensor
 from rumus.train import EmptyEpochError, Event, Every, Progress, Run, Trainer, Validate
 
 RNG = np.random.default_rng(3)
@@ -422,6 +422,7 @@ def bad(**changed: object) -> None:
         ({"loader": 3}, ArgumentError, "DataLoader"),
         ({"loss": lambda o, t: o - t}, ShapeError, "scalar"),
         ({"loss": lambda o, t: 1.0}, ArgumentError, "Tensor"),
+        ({"loss": lambda o, t: (t * 1.0).mean()}, AutogradError, "grad"),
         ({"loss": None}, ArgumentError, "one of them"),
         ({"epochs": None}, ArgumentError, "number of epochs"),
         ({"epochs": -1}, ArgumentError, "from 0"),
