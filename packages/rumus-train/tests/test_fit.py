@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rumus import autograd, nn, tensor
-from rumus.data import ArrayDataset, DataLoader
+from rumus.data import ArrayDataset, DataLoader, Padded
 from rumus.optim import SGD, AdamW, WeightAverage, clip_grad_norm_
 from rumus.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, WarmupCosine
 from rumus.tensor import ArgumentError, AutogradError, ShapeError, Tensor
@@ -423,6 +423,7 @@ def bad(**changed: object) -> None:
         ({"loss": lambda o, t: o - t}, ShapeError, "scalar"),
         ({"loss": lambda o, t: 1.0}, ArgumentError, "Tensor"),
         ({"loss": lambda o, t: (t * 1.0).mean()}, AutogradError, "grad"),
+        ({"loader": [Padded(tensor.ones((2, 5)), {})]}, ArgumentError, "a Padded came"),
         ({"loss": None}, ArgumentError, "one of them"),
         ({"epochs": None}, ArgumentError, "number of epochs"),
         ({"epochs": -1}, ArgumentError, "from 0"),

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from functools import wraps
 from pathlib import Path
 
@@ -188,6 +189,43 @@ def test_a_run_that_was_stopped_or_is_made_longer_goes_on(tmp_path: Path, worker
     assert train(tmp_path / "a", **options)[0] == expected
     assert train(tmp_path / "b", epochs=2, **options)[1].progress.epoch == 2
     assert train(tmp_path / "b", **options)[0] == expected
+
+
+class Stream:
+    """Samples that are dicts, and come one after the other."""
+
+    def iterate(self, part: int, parts: int, position: object = None) -> Iterator[dict]:
+        for k in range(part, len(X), parts):
+            yield {"x": X[k], "y": Y[k], "name": str(k)}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_stream_of_dicts_is_resumed_within_an_epoch(tmp_path: Path, workers: int) -> None:
+    def fit(folder: Path | None, *callbacks: object) -> list[bytes]:
+        tensor.manual_seed(2)
+        model = nn.Sequential(nn.Linear(6, 4), nn.Dropout(0.2), nn.Linear(4, 1))
+
+        def step(run: Run, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+            loss = nn.mse_loss(model(batch["x"]), batch["y"])
+            run.minimize(loss)
+            return {"loss": loss}
+
+        Trainer(AdamW(model.named_parameters(), 0.01)).fit(
+            model,
+            DataLoader(Stream(), 4, num_workers=workers),
+            step=step,
+            epochs=2,
+            callbacks=callbacks,
+            run=None if folder is None else RunFolder(folder, resume=True),
+        )
+        return [p.numpy().tobytes() for p in model.parameters()]
+
+    expected = fit(None)
+    for at in (2, 6, 9):
+        folder = tmp_path / str(at)
+        with pytest.raises(StoppedError):
+            fit(folder, After("step_end", at))
+        assert fit(folder) == expected
 
 
 def test_ctrl_c_saves_and_raises_keyboard_interrupt(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def input_and_target(batch: Any, instead: str) -> tuple[Any, Any]:
     """
     if isinstance(batch, DataItem):
         return batch.input, batch.target
-    if isinstance(batch, (tuple, list)) and len(batch) == 2:
+    if type(batch) in (tuple, list) and len(batch) == 2:
         return batch[0], batch[1]
     raise ArgumentError(
         f"a batch of an input and a target is expected, and a {type(batch).__name__} came: "
