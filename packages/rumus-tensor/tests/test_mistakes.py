@@ -35,7 +35,7 @@ MISTAKES: dict[str, tuple[Mistake, type[RumusError], str]] = {
     "a length with a fraction": (lambda x: x.reshape(2.5, 6), ArgumentError, "2.5 is no whole"),
     "a shape of letters": (lambda x: x.reshape("ab"), ArgumentError, "'a' is no whole"),
     "an axis of letters": (lambda x: x.sum("a"), ArgumentError, "sum: 'a' is no whole"),
-    "a negative length": (lambda x: x[:1, :1].expand(-1, 4), ShapeError, "negative in shape"),
+    "a negative length": (lambda x: x[:1, :1].expand(-2, 4), ShapeError, "negative in shape"),
     "more axes than numpy has": (lambda x: x.reshape((*x.shape, *[1] * 63)), ShapeError, "65 axes"),
     "an axis too many": (
         lambda x: x.reshape((*x.shape, *[1] * 62)).unsqueeze(0),

@@ -140,6 +140,7 @@ def test_cells_take_one_step_of_the_layer(kind, device):
     _, make, extra = KINDS[kind]
     cell = make(INPUTS, HIDDEN, **extra).to(device)
     layer = made(kind, device)
+    assert [f"{name}_l0" for name in cell.state_dict()] == list(layer.state_dict())
     layer.load_state_dict({f"{name}_l0": value for name, value in cell.state_dict().items()})
     x, starts = arrays(kind, 1)
     begun = [tensor(s, device=device) for s in starts]

@@ -30,11 +30,15 @@ class RecurrentCell(Module):
             )
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         bound, width = 1.0 / math.sqrt(hidden_size), self.gates * hidden_size
-        for end, inputs in (("ih", input_size), ("hh", hidden_size)):
-            for part, shape in (("weight", (width, inputs)), ("bias", (width,))):
-                if part == "weight" or bias:
-                    start = (rand(shape) * 2.0 - 1.0).mul_(bound).to(Device(device))
-                    setattr(self, f"{part}_{end}", Parameter(start))
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight_ih": (width, input_size),
+            "weight_hh": (width, hidden_size),
+        }
+        if bias:
+            shapes |= {"bias_ih": (width,), "bias_hh": (width,)}
+        for name, shape in shapes.items():
+            start = (rand(shape) * 2.0 - 1.0).mul_(bound).to(Device(device))
+            setattr(self, name, Parameter(start))
 
     def _sums(self, end: str, x: Tensor) -> list[Tensor]:
         """What the input ("ih") or the state ("hh") adds to each gate."""

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from rumus._core.base import TensorBase, TensorT
-from rumus._core.errors import ArgumentError, ShapeError
+from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus._core.shapes import (
     Axes,
     axes_of,
@@ -247,6 +247,7 @@ def meshgrid(*arrays: TensorBase[TensorT], indexing: str = "xy") -> tuple[Tensor
             second the rows; ``"ij"``, PyTorch's, where the k-th gives axis k.
 
     Raises:
+        DTypeError: One is something else than a tensor.
         ShapeError: One has several axes.
         ArgumentError: ``indexing`` is neither.
 
@@ -258,6 +259,10 @@ def meshgrid(*arrays: TensorBase[TensorT], indexing: str = "xy") -> tuple[Tensor
     if indexing not in ("xy", "ij"):
         raise ArgumentError(f"meshgrid: indexing is 'xy' or 'ij', not {indexing!r}")
     for x in arrays:
+        if not isinstance(x, TensorBase):
+            raise DTypeError(
+                f"meshgrid takes tensors one by one, as in meshgrid(x, y), not a {type(x).__name__}"
+            )
         if x.ndim > 1:
             raise ShapeError(f"meshgrid takes one axis, not shape {x.shape}")
     order = list(range(len(arrays)))

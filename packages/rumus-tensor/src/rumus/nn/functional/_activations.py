@@ -23,6 +23,7 @@ def relu(x: Tensor) -> Tensor:
 
 def relu6(x: Tensor) -> Tensor:
     """``min(max(x, 0), 6)``, without a gradient at either bound."""
+    _check_floats("relu6", x)
     return hardtanh(x, 0.0, 6.0)
 
 
@@ -220,11 +221,15 @@ def log_softmax(x: Tensor, axis: int = -1, **aliases: Unpack[Aliases]) -> Tensor
     return x.log_softmax(axis)
 
 
-def _float_row(name: str, x: Tensor, *others: Operand) -> Tensor:
+def _check_floats(name: str, x: Tensor) -> None:
     if not isinstance(x, TensorBase):
         raise DTypeError(f"{name} takes tensors, not a {type(x).__name__}")
     if not is_float(x.dtype):
         raise DTypeError(f"{name} takes floats, not {x.dtype}; convert with .to(float32)")
+
+
+def _float_row(name: str, x: Tensor, *others: Operand) -> Tensor:
+    _check_floats(name, x)
     y: Tensor = apply(name, x, *others)
     return y
 

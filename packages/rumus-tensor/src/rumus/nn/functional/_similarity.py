@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from rumus.tensor._aliases import Aliases, axis_alias
+from rumus.tensor._moving import broadcast_tensors
 from rumus.tensor._tensor import Tensor
 
 
@@ -48,5 +49,6 @@ def cosine_similarity(
     """
     if aliases:
         axis = axis_alias("cosine_similarity", aliases, axis, 1)
-    lengths = [x.norm(2, axis, keepdims=True).clamp(min=eps) for x in (x1, x2)]
-    return ((x1 / lengths[0]) * (x2 / lengths[1])).sum(axis)
+    pair = broadcast_tensors(x1, x2)
+    first, second = (x / x.norm(2, axis, keepdims=True).clamp(min=eps) for x in pair)
+    return (first * second).sum(axis)
