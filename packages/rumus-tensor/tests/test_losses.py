@@ -300,7 +300,7 @@ def test_mistakes_say_what_was_expected():
         ),
         (lambda: f.triplet_margin_loss(x, x, x, margin=0), ArgumentError, "margin is positive"),
         (lambda: f.cosine_embedding_loss(x, x, ids[:2]), ShapeError, r"\(N, D\)"),
-        (lambda: f.ctc_loss(x, ids, [1], [1]), ShapeError, "steps, batch, classes"),
+        (lambda: f.ctc_loss(x[0], ids, [1], [1]), ShapeError, "steps, batch, classes"),
         (lambda: f.mse_loss(x, [1.0]), DTypeError, "takes tensors"),
     ]:
         with pytest.raises(error, match=words):

@@ -129,7 +129,9 @@ def _log_likelihood(
 
 
 def _alone(length: Any) -> Any:
-    return length.reshape(1) if isinstance(length, Tensor) else [length]
+    if isinstance(length, Tensor) and not length.ndim:
+        return length.reshape(1)
+    return [length] if isinstance(length, int) else length
 
 
 def _as_rows(name: str, targets: Tensor, lengths: Tensor) -> Tensor:
