@@ -29,7 +29,7 @@ def cat(
     """
     if aliases:
         axis = axis_alias("cat", aliases, axis, 0)
-    _check_tensors("cat", tensors)
+    check_tensors("cat", tensors)
     first = tensors[0].shape
     axis = axis_of("cat", axis, len(first))
     for t in tensors:
@@ -49,6 +49,7 @@ def concat(
     if aliases:
         axis = axis_alias("concat", aliases, axis, 0)
     if axis is None:
+        check_tensors("concat", tensors)
         given: list[Any] = list(tensors)
         joined: TensorT = cat([Reshape((t.size,))(t) for t in given])
         return joined
@@ -67,7 +68,7 @@ def stack(
     """
     if aliases:
         axis = axis_alias("stack", aliases, axis, 0)
-    _check_tensors("stack", tensors)
+    check_tensors("stack", tensors)
     first = tensors[0].shape
     axis = axis_of("stack", axis, len(first) + 1)
     for i, t in enumerate(tensors):
@@ -101,7 +102,8 @@ def where(condition: Any, a: Operand | None = None, b: Operand | None = None) ->
     return Elementwise("where")(condition, operand(condition, a), operand(condition, b))
 
 
-def _check_tensors(name: str, tensors: Sequence[TensorBase]) -> None:
+def check_tensors(name: str, tensors: Sequence[TensorBase]) -> None:
+    """There are tensors, and nothing else."""
     if not tensors:
         raise ArgumentError(f"{name} needs at least one tensor")
     for i, t in enumerate(tensors):

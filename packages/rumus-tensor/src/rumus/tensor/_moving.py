@@ -21,7 +21,7 @@ from rumus._core.shapes import (
 
 from ._aliases import Aliases, axis_alias
 from ._gathering import take
-from ._joining import cat
+from ._joining import cat, check_tensors
 from ._matrix import transpose
 from ._ops.movement import Expand, Permute, Reshape, Slice
 from ._splitting import cut
@@ -229,6 +229,8 @@ def broadcast_arrays(*arrays: TensorBase[TensorT]) -> tuple[TensorT, ...]:
     Raises:
         ShapeError: They do not broadcast.
     """
+    if arrays:
+        check_tensors("broadcast_arrays", arrays)
     shape = broadcast_shape("broadcast_arrays", *(x.shape for x in arrays))
     return tuple(Expand(shape)(x) for x in arrays)
 
@@ -277,6 +279,7 @@ def meshgrid(*arrays: TensorBase[TensorT], indexing: str = "xy") -> tuple[Tensor
 
 def hstack(tensors: Sequence[TensorBase[TensorT]]) -> TensorT:
     """Joined along the second axis; tensors of one axis along it."""
+    check_tensors("hstack", tensors)
     lines = [Reshape((1,))(x) if not x.ndim else x for x in tensors]
     result: TensorT = cat(lines, 0 if lines and lines[0].ndim == 1 else 1)
     return result
@@ -284,6 +287,7 @@ def hstack(tensors: Sequence[TensorBase[TensorT]]) -> TensorT:
 
 def vstack(tensors: Sequence[TensorBase[TensorT]]) -> TensorT:
     """Joined along the first axis, tensors of one axis as rows."""
+    check_tensors("vstack", tensors)
     given: list[Any] = list(tensors)
     rows: TensorT = cat([x if x.ndim > 1 else Reshape((1, x.size))(x) for x in given], 0)
     return rows

@@ -11,6 +11,8 @@ from rumus.tensor._ops.matmul import Linear
 from rumus.tensor._ops.movement import Reshape
 from rumus.tensor._tensor import Tensor
 
+from ._loss_checks import check_tensors
+
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x @ weight.T + bias``.
@@ -61,6 +63,7 @@ def bilinear(x1: Tensor, x2: Tensor, weight: Tensor, bias: Tensor | None = None)
     Raises:
         ShapeError: The shapes do not fit.
     """
+    check_tensors("bilinear", x1, x2, weight, bias)
     if (
         weight.ndim != 3
         or x1.shape[:-1] != x2.shape[:-1]
