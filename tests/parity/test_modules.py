@@ -56,7 +56,8 @@ def compare(info: Any, sample: Any, training: bool, kind: Any, double: Any) -> b
         ours.load_state_dict(state)
         kind.leaves.clear()
         taken = kind.ours((args, kwargs))
-        got = ours(*taken[0], *taken[1].values())
+        first = [taken[1].pop("input")] if "input" in taken[1] else []
+        got = ours(*first, *taken[0], **taken[1])
     except (RumusError, TypeError) as error:
         if any(re.search(pattern, str(error)) for pattern in REFUSED):
             return False
