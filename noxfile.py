@@ -128,7 +128,7 @@ def docs(session: nox.Session) -> None:
 @nox.session(python="3.11")
 def parity(session: nox.Session) -> None:
     """Compare losses, gradients and optimizer trajectories with PyTorch (a large download)."""
-    install_tree(session, *TEST_TOOLS, "torch==2.13.0")
+    install_tree(session, *TEST_TOOLS, "torch==2.13.0", "expecttest")
     run_pytest(session, "tests/parity")
 
 

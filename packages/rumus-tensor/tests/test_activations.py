@@ -300,6 +300,12 @@ def test_a_bilinear_layer_equals_its_formula(device):
     grads = y.sum().backward()
     into = np.einsum("nmi,nmj->ij", a, b)
     np.testing.assert_allclose(grads.get(layer.weight.id).numpy()[1], into, rtol=1e-4, atol=1e-5)
+    halves = [tensor(given, dtype=float16, device=device) for given in (20 * a, 20 * b)]
+    weight = layer.weight.detach().to(float16)
+    exact = np.einsum("...i,kij,...j->...k", *(t.numpy().astype(np.float64) for t in
+                      (halves[0], weight, halves[1])))  # fmt: skip
+    y = functional.bilinear(halves[0], halves[1], weight)
+    np.testing.assert_allclose(y.numpy().astype(np.float64), exact, rtol=6e-4, atol=1e-3)
     with pytest.raises(ShapeError, match="takes"):
         layer(ones((5, 3), device=device), ones((4, 4), device=device))
 

@@ -64,6 +64,12 @@ CASES = [
         {"full": True},
         (np.log(2 * np.pi * T[:, :1]) + (X - T) ** 2 / T[:, :1]) / 2,
     ),
+    (
+        "gaussian_nll_loss",
+        (X, T[:, :1], T[:1]),
+        {},
+        (np.log(T[:1]) + (X - T[:, :1]) ** 2 / T[:1]) / 2,
+    ),
     ("poisson_nll_loss", (X, T), {}, np.exp(X) - T * X),
     ("poisson_nll_loss", (T, T), {"log_input": False}, T - T * np.log(T + 1e-8)),
     ("kl_div", (np.log(T), T[::-1]), {}, T[::-1] * (np.log(T[::-1]) - np.log(T))),
@@ -103,6 +109,12 @@ CASES = [
         (X[:1], np.array([[2, -1, 0]])),
         {},
         np.array([positive(1 - (X[0, 2] - X[0, :2])).sum() / 3]),
+    ),
+    (
+        "multilabel_margin_loss",
+        (X[0], np.array([2, 2, -1])),
+        {},
+        np.asarray(2 * positive(1 - (X[0, 2] - X[0, :2])).sum() / 3),
     ),
     ("binary_cross_entropy", (T, T[::-1]), {}, -T[::-1] * np.log(T)
      - (1 - T[::-1]) * np.log(1 - T)),
@@ -223,6 +235,29 @@ def test_ctc_adds_up_all_paths(device):
     )
 
 
+def test_ctc_takes_targets_one_behind_the_other_and_single_sequences(device):
+    logs = given(rng.standard_normal((7, 3, 5)).astype(np.float32), device).log_softmax(-1)
+    rows = tensor([[1, 2, 2], [3, 0, 0], [4, 1, 0]], device=device)
+    line = tensor([1, 2, 2, 3, 4, 1], device=device)
+    steps, lengths = [7, 5, 6], [3, 1, 2]
+    wanted = f.ctc_loss(logs, rows, steps, lengths, reduction="none").numpy()
+    got = f.ctc_loss(logs, line, steps, tensor(lengths, device=device), reduction="none")
+    np.testing.assert_array_equal(got.numpy(), wanted)
+    one = f.ctc_loss(logs[:, 1], line[3:4], 5, 1, reduction="none")
+    assert one.shape == ()
+    np.testing.assert_allclose(one.item(), wanted[1], rtol=1e-6)
+    with pytest.raises(ShapeError, match="add up to 6, and there are 5 targets"):
+        f.ctc_loss(logs, line[:5], steps, lengths)
+    with pytest.raises(ShapeError, match="of 3 sequences"):
+        f.ctc_loss(logs, rows[:2], steps, lengths)
+
+
+def test_a_divergence_of_what_is_no_probability_is_nan(device):
+    logs = tensor([0.0, 0.0, 0.0], device=device)
+    target = tensor([0.0, 1.0, -0.5], device=device)
+    np.testing.assert_array_equal(f.kl_div(logs, target, "none").numpy(), [0.0, 0.0, np.nan])
+
+
 def test_float16_is_float32_inside(device):
     x = tensor(np.full((2000,), 300.0), dtype=float16, device=device)
     zero = tensor(np.zeros(2000), dtype=float16, device=device)
@@ -258,9 +293,14 @@ def test_mistakes_say_what_was_expected():
         (lambda: f.multilabel_margin_loss(x, x), DTypeError, "int32"),
         (lambda: f.binary_cross_entropy(x, x), ArgumentError, "from 0 to 1"),
         (lambda: f.gaussian_nll_loss(x, x, x[:2]), ShapeError, r"\(4, 3\).*not \(2, 3\)"),
+        (
+            lambda: f.multilabel_margin_loss(x, ids.reshape(4, 1).expand(4, 3) + 3),
+            IndexRangeError,
+            "multilabel_margin_loss.* length 3",
+        ),
         (lambda: f.triplet_margin_loss(x, x, x, margin=0), ArgumentError, "margin is positive"),
         (lambda: f.cosine_embedding_loss(x, x, ids[:2]), ShapeError, r"\(N, D\)"),
-        (lambda: f.ctc_loss(x, ids, [1], [1]), ShapeError, "steps, batch, classes"),
+        (lambda: f.ctc_loss(x[0], ids, [1], [1]), ShapeError, "steps, batch, classes"),
         (lambda: f.mse_loss(x, [1.0]), DTypeError, "takes tensors"),
     ]:
         with pytest.raises(error, match=words):

@@ -7,6 +7,7 @@ import pytest
 
 from rumus import nn
 from rumus.autograd import GradientStore
+from rumus.nn import functional as F  # noqa: N812
 from rumus.tensor import (
     ArgumentError,
     AutogradError,
@@ -17,14 +18,18 @@ from rumus.tensor import (
     StateDictError,
     Tensor,
     arange,
+    broadcast_arrays,
     cat,
+    concat,
     float16,
+    hstack,
     int32,
     manual_seed,
     ones,
     stack,
     tensor,
     uint8,
+    vstack,
     where,
     zeros,
 )
@@ -35,7 +40,7 @@ MISTAKES: dict[str, tuple[Mistake, type[RumusError], str]] = {
     "a length with a fraction": (lambda x: x.reshape(2.5, 6), ArgumentError, "2.5 is no whole"),
     "a shape of letters": (lambda x: x.reshape("ab"), ArgumentError, "'a' is no whole"),
     "an axis of letters": (lambda x: x.sum("a"), ArgumentError, "sum: 'a' is no whole"),
-    "a negative length": (lambda x: x[:1, :1].expand(-1, 4), ShapeError, "negative in shape"),
+    "a negative length": (lambda x: x[:1, :1].expand(-2, 4), ShapeError, "negative in shape"),
     "more axes than numpy has": (lambda x: x.reshape((*x.shape, *[1] * 63)), ShapeError, "65 axes"),
     "an axis too many": (
         lambda x: x.reshape((*x.shape, *[1] * 62)).unsqueeze(0),
@@ -61,6 +66,28 @@ MISTAKES: dict[str, tuple[Mistake, type[RumusError], str]] = {
     "a bound of letters": (lambda x: x["a":], ArgumentError, "cannot cut an axis"),
     "numpy in cat": (lambda x: cat([x, np.ones((2, 4))]), DTypeError, "number 1 is a ndarray"),
     "numpy in stack": (lambda x: stack([np.ones(2), x]), DTypeError, "number 0 is a ndarray"),
+    **{
+        f"a list in {name}": (call, DTypeError, f"{name} takes tensors")
+        for name, call in {
+            "relu": lambda x: F.relu([1.0]),
+            "softmax": lambda x: F.softmax([1.0]),
+            "normalize": lambda x: F.normalize([1.0]),
+            "cosine_similarity": lambda x: F.cosine_similarity(x, [1.0]),
+            "pairwise_distance": lambda x: F.pairwise_distance([1.0], x),
+            "bilinear": lambda x: F.bilinear([1.0], x, x),
+            "conv2d": lambda x: F.conv2d([1.0], x),
+            "max_pool2d": lambda x: F.max_pool2d([1.0], 2),
+            "adaptive_avg_pool1d": lambda x: F.adaptive_avg_pool1d([1.0], 2),
+            "pad": lambda x: F.pad([1.0], (1, 1)),
+            "interpolate": lambda x: F.interpolate([1.0], 2),
+            "unfold": lambda x: F.unfold([1.0], 2),
+            "pixel_shuffle": lambda x: F.pixel_shuffle([1.0], 2),
+            "hstack": lambda x: hstack([x, 1.0]),
+            "vstack": lambda x: vstack([1.0]),
+            "concat": lambda x: concat([1.0], axis=None),
+            "broadcast_arrays": lambda x: broadcast_arrays(x, [1.0]),
+        }.items()
+    },
     "numpy as a condition": (
         lambda x: where(np.ones((3, 4), bool), x, 0.0),
         DTypeError,

@@ -6,7 +6,7 @@ import pytest
 import rumus.tensor as rt
 from rumus import gpu
 from rumus.nn import Parameter
-from rumus.tensor import ArgumentError, IndexRangeError, ShapeError, float16, tensor
+from rumus.tensor import ArgumentError, DTypeError, IndexRangeError, ShapeError, float16, tensor
 
 # name: shape, ours, numpy's; what gives several arrays gives a list
 CASES = {
@@ -79,6 +79,13 @@ CASES = {
         lambda x: rt.concat([x, x], axis=None),
         lambda a: np.concatenate([a, a], None),
     ),
+    "cat along dim": (
+        (2, 3),
+        lambda x: rt.cat([x, x], dim=1),
+        lambda a: np.concatenate([a, a], 1),
+    ),
+    "stack along dim": ((2, 3), lambda x: rt.stack([x, x], dim=-1), lambda a: np.stack([a, a], -1)),
+    "expand": ((3, 1), lambda x: x.expand(2, -1, 4), lambda a: np.broadcast_to(a, (2, 3, 4))),
     "rot90": ((2, 3), lambda x: rt.rot90(x), np.rot90),
     "rot90 back": ((2, 3, 2), lambda x: rt.rot90(x, -1, (1, 2)), lambda a: np.rot90(a, -1, (1, 2))),
     "rot90 twice": ((2, 3), lambda x: rt.rot90(x, 2), lambda a: np.rot90(a, 2)),
@@ -156,6 +163,8 @@ MISTAKES = {
     "diagonal of one axis": (lambda x: x.diagonal(0, 1, 1), ArgumentError, "different axes"),
     "squeeze of what is long": (lambda x: x.squeeze((0, 1)), ShapeError, "not length 1"),
     "meshgrid of matrices": (lambda x: rt.meshgrid(x), ShapeError, "one axis"),
+    "meshgrid of a list": (lambda x: rt.meshgrid([x[0]]), DTypeError, "one by one.* not a list"),
+    "a new axis of no length": (lambda x: x.expand(-1, *x.shape), ShapeError, "negative"),
     "another order": (lambda x: rt.meshgrid(indexing="ji"), ArgumentError, "'xy' or 'ij'"),
     "no such axis": (lambda x: x.flip(2), IndexRangeError, "axis 2"),
     "both names of the axis": (lambda x: x.chunk(2, 1, dim=1), ArgumentError, "one argument"),

@@ -181,3 +181,7 @@ def test_normalize_and_cosine_similarity(device):
     wanted = (a * b).sum(1) / np.maximum(lengths[:, 0] * np.linalg.norm(b, axis=1), 1e-8)
     np.testing.assert_allclose(cosine_similarity(t, u).numpy(), wanted, rtol=2e-6, atol=1e-7)
     assert cosine_similarity(t, u[:1], dim=-1).shape == (3,)
+    pairs = cosine_similarity(t.reshape(1, 3, 4), u.reshape(3, 1, 4), dim=1)  # 3 to a vector
+    wide = np.broadcast_arrays(a[None], b[:, None])
+    wanted = (wide[0] * wide[1]).sum(1) / np.prod([np.linalg.norm(w, axis=1) for w in wide], 0)
+    np.testing.assert_allclose(pairs.numpy(), wanted, rtol=2e-6, atol=1e-7)

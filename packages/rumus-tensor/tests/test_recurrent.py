@@ -140,6 +140,7 @@ def test_cells_take_one_step_of_the_layer(kind, device):
     _, make, extra = KINDS[kind]
     cell = make(INPUTS, HIDDEN, **extra).to(device)
     layer = made(kind, device)
+    assert [f"{name}_l0" for name in cell.state_dict()] == list(layer.state_dict())
     layer.load_state_dict({f"{name}_l0": value for name, value in cell.state_dict().items()})
     x, starts = arrays(kind, 1)
     begun = [tensor(s, device=device) for s in starts]
@@ -148,6 +149,10 @@ def test_cells_take_one_step_of_the_layer(kind, device):
     result = cell(tensor(x[0], device=device), state if kind == "lstm" else state[0])
     for got, want in zip(result if kind == "lstm" else [result], wanted, strict=True):
         np.testing.assert_allclose(got.numpy(), want.numpy()[0], rtol=1e-5, atol=1e-6)
+    alone = tuple(s[0] for s in state)
+    result = cell(tensor(x[0, 0], device=device), alone if kind == "lstm" else alone[0])
+    for got, want in zip(result if kind == "lstm" else [result], wanted, strict=True):
+        np.testing.assert_allclose(got.numpy(), want.numpy()[0, 0], rtol=1e-5, atol=1e-6)
 
 
 def test_float16_is_float32_inside(device):

@@ -118,6 +118,7 @@ def test_columns_are_the_windows_and_fold_adds_them_up(device):
     into = y.backward(tensor(g, device=device)).get(p.id).numpy()
     np.testing.assert_array_equal(into, added)
     np.testing.assert_allclose((added * x).sum(), (g * wanted).sum(), rtol=1e-4, atol=1e-4)
+    assert F.unfold(p[:0], (3, 2)).shape == (0, 18, 24)
 
 
 def test_pixels_and_channels_change_places_and_back(device):

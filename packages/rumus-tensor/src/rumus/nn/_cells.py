@@ -30,11 +30,15 @@ class RecurrentCell(Module):
             )
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         bound, width = 1.0 / math.sqrt(hidden_size), self.gates * hidden_size
-        for end, inputs in (("ih", input_size), ("hh", hidden_size)):
-            for part, shape in (("weight", (width, inputs)), ("bias", (width,))):
-                if part == "weight" or bias:
-                    start = (rand(shape) * 2.0 - 1.0).mul_(bound).to(Device(device))
-                    setattr(self, f"{part}_{end}", Parameter(start))
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight_ih": (width, input_size),
+            "weight_hh": (width, hidden_size),
+        }
+        if bias:
+            shapes |= {"bias_ih": (width,), "bias_hh": (width,)}
+        for name, shape in shapes.items():
+            start = (rand(shape) * 2.0 - 1.0).mul_(bound).to(Device(device))
+            setattr(self, name, Parameter(start))
 
     def _sums(self, end: str, x: Tensor) -> list[Tensor]:
         """What the input ("ih") or the state ("hh") adds to each gate."""
@@ -88,7 +92,12 @@ class RNNCell(RecurrentCell):
         self.nonlinearity = nonlinearity
 
     def forward(self, x: Tensor, h: Tensor | None = None) -> Tensor:
-        """The next state, of x (batch, input_size) and h (batch, hidden_size), by default zeros."""
+        """The next state, of x (batch, input_size) and h (batch, hidden_size), by default zeros.
+
+        Of one sample both come without the axis of the batch.
+        """
+        if x.ndim == 1:
+            return self.forward(x.unsqueeze(0), None if h is None else h.unsqueeze(0)).squeeze(0)
         h = self._zeros(x) if h is None else h
         (added,), (held,) = self._sums("ih", x), self._sums("hh", h)
         total = added + held
@@ -110,7 +119,14 @@ class LSTMCell(RecurrentCell):
     def forward(
         self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The next h and c, of x (batch, input_size) and (h, c), by default zeros."""
+        """The next h and c, of x (batch, input_size) and (h, c), by default zeros.
+
+        Of one sample all come without the axis of the batch.
+        """
+        if x.ndim == 1:
+            whole = None if state is None else (state[0].unsqueeze(0), state[1].unsqueeze(0))
+            h, c = self.forward(x.unsqueeze(0), whole)
+            return h.squeeze(0), c.squeeze(0)
         h, c = (self._zeros(x), self._zeros(x)) if state is None else state
         sums = zip(self._sums("ih", x), self._sums("hh", h), strict=True)
         i, f, g, o = (added + held for added, held in sums)
@@ -130,7 +146,12 @@ class GRUCell(RecurrentCell):
     gates = 3
 
     def forward(self, x: Tensor, h: Tensor | None = None) -> Tensor:
-        """The next state, of x (batch, input_size) and h (batch, hidden_size), by default zeros."""
+        """The next state, of x (batch, input_size) and h (batch, hidden_size), by default zeros.
+
+        Of one sample both come without the axis of the batch.
+        """
+        if x.ndim == 1:
+            return self.forward(x.unsqueeze(0), None if h is None else h.unsqueeze(0)).squeeze(0)
         h = self._zeros(x) if h is None else h
         (r, z, n), (held_r, held_z, held_n) = self._sums("ih", x), self._sums("hh", h)
         r, z = (r + held_r).sigmoid(), (z + held_z).sigmoid()

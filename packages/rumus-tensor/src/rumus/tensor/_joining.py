@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, overload
+from typing import Any, Unpack, overload
 
 from rumus._core.base import TensorBase, TensorT
 from rumus._core.dtypes import common_dtype
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus._core.shapes import axis_of
 
+from ._aliases import Aliases, axis_alias
 from ._counting import nonzero
 from ._operand import Operand, operand
 from ._ops.elementwise import Elementwise
 from ._ops.movement import Cast, Cat, Reshape
 
 
-def cat(tensors: Sequence[TensorBase[TensorT]], axis: int = 0) -> TensorT:
-    """Join tensors along an axis; they meet in their common dtype.
+def cat(
+    tensors: Sequence[TensorBase[TensorT]], axis: int = 0, **aliases: Unpack[Aliases]
+) -> TensorT:
+    """Join tensors along an axis (also ``dim``); they meet in their common dtype.
 
     Raises:
         ArgumentError: There are no tensors, or no such axis.
         DTypeError: One is something else than a tensor.
         ShapeError: The other axes differ.
     """
-    _check_tensors("cat", tensors)
+    if aliases:
+        axis = axis_alias("cat", aliases, axis, 0)
+    check_tensors("cat", tensors)
     first = tensors[0].shape
     axis = axis_of("cat", axis, len(first))
     for t in tensors:
@@ -37,24 +42,33 @@ def cat(tensors: Sequence[TensorBase[TensorT]], axis: int = 0) -> TensorT:
     return joined
 
 
-def concat(tensors: Sequence[TensorBase[TensorT]], axis: int | None = 0) -> TensorT:
+def concat(
+    tensors: Sequence[TensorBase[TensorT]], axis: int | None = 0, **aliases: Unpack[Aliases]
+) -> TensorT:
     """The array API's name of :func:`cat`; without an axis the flattened tensors are joined."""
+    if aliases:
+        axis = axis_alias("concat", aliases, axis, 0)
     if axis is None:
+        check_tensors("concat", tensors)
         given: list[Any] = list(tensors)
         joined: TensorT = cat([Reshape((t.size,))(t) for t in given])
         return joined
     return cat(tensors, axis)
 
 
-def stack(tensors: Sequence[TensorBase[TensorT]], axis: int = 0) -> TensorT:
-    """Join tensors of one shape along a new axis.
+def stack(
+    tensors: Sequence[TensorBase[TensorT]], axis: int = 0, **aliases: Unpack[Aliases]
+) -> TensorT:
+    """Join tensors of one shape along a new axis (also ``dim``).
 
     Raises:
         ArgumentError: There are no tensors, or no such axis.
         DTypeError: One is something else than a tensor.
         ShapeError: The shapes differ.
     """
-    _check_tensors("stack", tensors)
+    if aliases:
+        axis = axis_alias("stack", aliases, axis, 0)
+    check_tensors("stack", tensors)
     first = tensors[0].shape
     axis = axis_of("stack", axis, len(first) + 1)
     for i, t in enumerate(tensors):
@@ -88,7 +102,8 @@ def where(condition: Any, a: Operand | None = None, b: Operand | None = None) ->
     return Elementwise("where")(condition, operand(condition, a), operand(condition, b))
 
 
-def _check_tensors(name: str, tensors: Sequence[TensorBase]) -> None:
+def check_tensors(name: str, tensors: Sequence[TensorBase]) -> None:
+    """There are tensors, and nothing else."""
     if not tensors:
         raise ArgumentError(f"{name} needs at least one tensor")
     for i, t in enumerate(tensors):

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from rumus._core.base import TensorBase, TensorT
-from rumus._core.errors import ArgumentError, ShapeError
+from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus._core.shapes import (
     Axes,
     axes_of,
@@ -21,7 +21,7 @@ from rumus._core.shapes import (
 
 from ._aliases import Aliases, axis_alias
 from ._gathering import take
-from ._joining import cat
+from ._joining import cat, check_tensors
 from ._matrix import transpose
 from ._ops.movement import Expand, Permute, Reshape, Slice
 from ._splitting import cut
@@ -229,6 +229,8 @@ def broadcast_arrays(*arrays: TensorBase[TensorT]) -> tuple[TensorT, ...]:
     Raises:
         ShapeError: They do not broadcast.
     """
+    if arrays:
+        check_tensors("broadcast_arrays", arrays)
     shape = broadcast_shape("broadcast_arrays", *(x.shape for x in arrays))
     return tuple(Expand(shape)(x) for x in arrays)
 
@@ -247,6 +249,7 @@ def meshgrid(*arrays: TensorBase[TensorT], indexing: str = "xy") -> tuple[Tensor
             second the rows; ``"ij"``, PyTorch's, where the k-th gives axis k.
 
     Raises:
+        DTypeError: One is something else than a tensor.
         ShapeError: One has several axes.
         ArgumentError: ``indexing`` is neither.
 
@@ -258,6 +261,10 @@ def meshgrid(*arrays: TensorBase[TensorT], indexing: str = "xy") -> tuple[Tensor
     if indexing not in ("xy", "ij"):
         raise ArgumentError(f"meshgrid: indexing is 'xy' or 'ij', not {indexing!r}")
     for x in arrays:
+        if not isinstance(x, TensorBase):
+            raise DTypeError(
+                f"meshgrid takes tensors one by one, as in meshgrid(x, y), not a {type(x).__name__}"
+            )
         if x.ndim > 1:
             raise ShapeError(f"meshgrid takes one axis, not shape {x.shape}")
     order = list(range(len(arrays)))
@@ -272,6 +279,7 @@ def meshgrid(*arrays: TensorBase[TensorT], indexing: str = "xy") -> tuple[Tensor
 
 def hstack(tensors: Sequence[TensorBase[TensorT]]) -> TensorT:
     """Joined along the second axis; tensors of one axis along it."""
+    check_tensors("hstack", tensors)
     lines = [Reshape((1,))(x) if not x.ndim else x for x in tensors]
     result: TensorT = cat(lines, 0 if lines and lines[0].ndim == 1 else 1)
     return result
@@ -279,6 +287,7 @@ def hstack(tensors: Sequence[TensorBase[TensorT]]) -> TensorT:
 
 def vstack(tensors: Sequence[TensorBase[TensorT]]) -> TensorT:
     """Joined along the first axis, tensors of one axis as rows."""
+    check_tensors("vstack", tensors)
     given: list[Any] = list(tensors)
     rows: TensorT = cat([x if x.ndim > 1 else Reshape((1, x.size))(x) for x in given], 0)
     return rows

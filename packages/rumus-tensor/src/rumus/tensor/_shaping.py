@@ -98,12 +98,17 @@ class Shaping(TensorBase[TensorT]):
         return self.transpose()
 
     def expand(self, *shape: int | Sequence[int]) -> TensorT:
-        """Broadcast to a shape by numpy's rules.
+        """Broadcast to a shape by numpy's rules, where -1 keeps the length of an axis.
 
         Raises:
             ShapeError: The tensor does not broadcast to the shape, or a length is negative.
         """
-        wanted = shape_of("expand", _unpacked("expand", shape))
+        lengths = whole_numbers("expand", _unpacked("expand", shape))
+        added = len(lengths) - self.ndim
+        kept = [
+            self.shape[k - added] if n == -1 and k >= added else n for k, n in enumerate(lengths)
+        ]
+        wanted = shape_of("expand", kept)
         if broadcast_shape("expand", self.shape, wanted) != wanted:
             raise ShapeError(f"expand: shape {self.shape} does not broadcast to {wanted}")
         return Expand(wanted)(self)

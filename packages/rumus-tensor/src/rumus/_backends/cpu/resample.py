@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def unfold(x: Array, slide: Slide, kernel: Pair, size: Pair) -> Array:
     columns = np.zeros((*x.shape[:2], *kernel, *size), x.dtype)
     for (i, j), out, given in taps_of(slide, kernel, size, (x.shape[2], x.shape[3])):
         columns[:, :, i, j][out] = x[given]
-    return columns.reshape(x.shape[0], -1, size[0] * size[1])
+    return columns.reshape(x.shape[0], math.prod(columns.shape[1:-2]), size[0] * size[1])
 
 
 def fold(columns: Array, slide: Slide, kernel: Pair, size: Pair, plane: Pair) -> Array:

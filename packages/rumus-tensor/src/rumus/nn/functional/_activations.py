@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
-from rumus._core.base import TensorBase
 from rumus._core.dtypes import is_float
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus._core.shapes import axis_of
@@ -13,21 +12,26 @@ from rumus.tensor._joining import where
 from rumus.tensor._operand import Operand, apply
 from rumus.tensor._tensor import Tensor
 
+from ._loss_checks import check_tensors
+
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 def relu(x: Tensor) -> Tensor:
     """``max(x, 0)``."""
+    check_tensors("relu", x)
     return x.relu()
 
 
 def relu6(x: Tensor) -> Tensor:
     """``min(max(x, 0), 6)``, without a gradient at either bound."""
+    _check_floats("relu6", x)
     return hardtanh(x, 0.0, 6.0)
 
 
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     """``x`` where it is positive, else ``negative_slope * x``."""
+    check_tensors("leaky_relu", x)
     return x.leaky_relu(negative_slope)
 
 
@@ -80,11 +84,13 @@ def celu(x: Tensor, alpha: float = 1.0) -> Tensor:
 
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     """``x * P(X <= x)`` of a standard normal X; see :meth:`rumus.tensor.Tensor.gelu`."""
+    check_tensors("gelu", x)
     return x.gelu(approximate)
 
 
 def silu(x: Tensor) -> Tensor:
     """``x * sigmoid(x)``."""
+    check_tensors("silu", x)
     return x.silu()
 
 
@@ -116,6 +122,7 @@ def hardtanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
 
 def sigmoid(x: Tensor) -> Tensor:
     """``1 / (1 + exp(-x))``."""
+    check_tensors("sigmoid", x)
     return x.sigmoid()
 
 
@@ -126,6 +133,7 @@ def logsigmoid(x: Tensor) -> Tensor:
 
 def tanh(x: Tensor) -> Tensor:
     """The hyperbolic tangent."""
+    check_tensors("tanh", x)
     return x.tanh()
 
 
@@ -203,6 +211,7 @@ def softmax(x: Tensor, axis: int = -1, **aliases: Unpack[Aliases]) -> Tensor:
     """``exp(x)`` over its sum along an axis, which may be called ``dim``."""
     if aliases:
         axis = axis_alias("softmax", aliases, axis, -1)
+    check_tensors("softmax", x)
     return x.softmax(axis)
 
 
@@ -210,6 +219,7 @@ def softmin(x: Tensor, axis: int = -1, **aliases: Unpack[Aliases]) -> Tensor:
     """``exp(-x)`` over its sum along an axis, which may be called ``dim``."""
     if aliases:
         axis = axis_alias("softmin", aliases, axis, -1)
+    check_tensors("softmin", x)
     return (-x).softmax(axis)
 
 
@@ -217,14 +227,18 @@ def log_softmax(x: Tensor, axis: int = -1, **aliases: Unpack[Aliases]) -> Tensor
     """The logarithm of :func:`softmax`."""
     if aliases:
         axis = axis_alias("log_softmax", aliases, axis, -1)
+    check_tensors("log_softmax", x)
     return x.log_softmax(axis)
 
 
-def _float_row(name: str, x: Tensor, *others: Operand) -> Tensor:
-    if not isinstance(x, TensorBase):
-        raise DTypeError(f"{name} takes tensors, not a {type(x).__name__}")
+def _check_floats(name: str, x: Tensor) -> None:
+    check_tensors(name, x)
     if not is_float(x.dtype):
         raise DTypeError(f"{name} takes floats, not {x.dtype}; convert with .to(float32)")
+
+
+def _float_row(name: str, x: Tensor, *others: Operand) -> Tensor:
+    _check_floats(name, x)
     y: Tensor = apply(name, x, *others)
     return y
 

@@ -154,12 +154,14 @@ def multilabel_margin_loss(scores: Tensor, target: Tensor, reduction: str = "mea
 
     Args:
         scores: Floats x of shape (N, C) or (C,).
-        target: Class ids of the same shape; those behind the first -1 of a row do not count.
+        target: Class ids of the same shape; those behind the first -1 of a row do not count, and
+            one that is there twice counts twice.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
 
     Raises:
         ShapeError: The shapes differ.
         DTypeError: The target holds no integers.
+        IndexRangeError: A class id is outside [0, C).
     """
     name = "multilabel_margin_loss"
     check_tensors(name, scores, target)
@@ -174,12 +176,10 @@ def multilabel_margin_loss(scores: Tensor, target: Tensor, reduction: str = "mea
     (wide,), dtype = in_single(scores.reshape(-1, classes))
     ids = target.reshape(-1, classes).to(int32)
     valid = (ids >= 0).to(int32).cumprod(1) == 1
-    hits = (ids.reshape(-1, classes, 1) == arange(classes, device=ids.device)) & valid.reshape(
-        -1, classes, 1
-    )
-    wanted = hits.to(int32).sum(1) > 0
-    pairs = wanted.reshape(-1, classes, 1) & ~wanted.reshape(-1, 1, classes)
-    short = (1.0 - wide.reshape(-1, classes, 1) + wide.reshape(-1, 1, classes)).relu()
+    chosen = _picked(name, wide, where(valid, ids, 0)).reshape(-1, classes)
+    hits = (ids.unsqueeze(2) == arange(classes, device=ids.device)) & valid.unsqueeze(2)
+    pairs = valid.unsqueeze(2) & ~hits.any(1, keepdims=True)
+    short = (1.0 - chosen.unsqueeze(2) + wide.unsqueeze(1)).relu()
     losses = where(pairs, short, 0.0).sum((1, 2)) / classes
     return reduced(name, losses.reshape(batch), reduction, dtype)
 
@@ -260,10 +260,10 @@ def _class_ids(name: str, target: Tensor) -> Tensor:
 
 
 def _picked(name: str, rows: Tensor, ids: Tensor) -> Tensor:
-    """Of each row the element at its id."""
+    """Of each row the elements at its ids, one or several."""
     count, classes = rows.shape
-    gather = Gather(name, (count, classes, 1), (count,), wrap=False)
-    picked: Tensor = gather(rows, ids.reshape(count, 1, 1))
+    gather = Gather(name, (count, classes, 1), (ids.size,), wrap=False)
+    picked: Tensor = gather(rows, ids.reshape(count, ids.size // max(count, 1), 1))
     return picked
 
 

@@ -9,6 +9,7 @@ from rumus._core.shapes import Shape
 from rumus.tensor._ops.convolution import Convolution, ConvolutionInput
 from rumus.tensor._tensor import Tensor
 
+from ._loss_checks import check_tensors
 from ._windows import Lengths, lengths_of, two
 
 SAMES = ("same", "valid")
@@ -246,6 +247,7 @@ def _transposed(
 def _check_operands(
     name: str, axes: int, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int
 ) -> None:
+    check_tensors(name, x, weight, bias)
     if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
         raise ArgumentError(f"{name}: groups is a whole number from 1, not {groups!r}")
     letters = "L" if axes == 1 else "H, W"

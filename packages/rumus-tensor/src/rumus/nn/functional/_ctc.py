@@ -6,7 +6,7 @@ from typing import Any
 
 from rumus._core.dtypes import float32, int32
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
-from rumus.tensor._gathering import take_along_axis
+from rumus.tensor._gathering import take, take_along_axis
 from rumus.tensor._joining import cat, stack, where
 from rumus.tensor._named import logaddexp
 from rumus.tensor._spaced import arange
@@ -34,9 +34,10 @@ def ctc_loss(
 
     Args:
         log_probs: Logarithms of probabilities, as of ``log_softmax``, of shape
-            (steps, batch, classes).
-        targets: Class ids, int32 or uint8, of shape (batch, longest); what lies behind a target's
-            length is not read.
+            (steps, batch, classes), or (steps, classes) of one sequence.
+        targets: Class ids, int32 or uint8, of shape (batch, longest), where what lies behind a
+            target's length is not read; or one behind the other, of shape (sum of their lengths,),
+            for which the lengths are read.
         input_lengths: Steps of each sequence, int32 of shape (batch,), or a list.
         target_lengths: Lengths of the targets, likewise.
         blank: The class of the blank.
@@ -61,10 +62,14 @@ def ctc_loss(
     name = "ctc_loss"
     check_reduction(name, reduction)
     check_tensors(name, log_probs, targets)
-    if log_probs.ndim != 3 or targets.ndim != 2 or targets.shape[0] != log_probs.shape[1]:
+    if log_probs.ndim == 2 and targets.ndim == 1:
+        one, row = log_probs.unsqueeze(1), targets.unsqueeze(0)
+        alone = _alone(input_lengths), _alone(target_lengths)
+        return ctc_loss(one, row, *alone, blank, reduction, zero_infinity).reshape(())
+    if log_probs.ndim != 3 or targets.ndim not in (1, 2):
         raise ShapeError(
-            f"{name} takes log_probs (steps, batch, classes) and targets (batch, longest), not "
-            f"{log_probs.shape} and {targets.shape}"
+            f"{name} takes log_probs (steps, batch, classes) and targets (batch, longest) or "
+            f"(sum of their lengths,), not {log_probs.shape} and {targets.shape}"
         )
     if targets.dtype.kind not in "iu":
         raise DTypeError(f"{name} takes class ids of int32 or uint8, not {targets.dtype}")
@@ -73,6 +78,13 @@ def ctc_loss(
         raise ArgumentError(f"{name}: the blank is a class from 0 to {classes - 1}, not {blank}")
     inputs = _lengths(name, "input_lengths", input_lengths, batch, log_probs)
     lengths = _lengths(name, "target_lengths", target_lengths, batch, log_probs)
+    if targets.ndim == 1:
+        targets = _as_rows(name, targets, lengths)
+    if targets.shape[0] != batch:
+        raise ShapeError(
+            f"{name}: log_probs of shape {log_probs.shape} are of {batch} sequences, targets of "
+            f"shape {targets.shape} of {targets.shape[0]}"
+        )
     losses = -_log_likelihood(log_probs.to(float32), targets.to(int32), inputs, lengths, blank)
     impossible = losses > -_NEVER / 2
     losses = where(impossible, 0.0 if zero_infinity else float("inf"), losses)
@@ -114,6 +126,25 @@ def _log_likelihood(
     at_label = take_along_axis(state, (last - 1).clamp(min=0), 1)
     at_label = where(lengths.reshape(-1, 1) > 0, at_label, _NEVER)
     return logaddexp(at_blank, at_label).reshape(batch)
+
+
+def _alone(length: Any) -> Any:
+    if isinstance(length, Tensor) and not length.ndim:
+        return length.reshape(1)
+    return [length] if isinstance(length, int) else length
+
+
+def _as_rows(name: str, targets: Tensor, lengths: Tensor) -> Tensor:
+    """Targets that lie one behind the other, as rows of the longest one's length."""
+    if int(lengths.sum()) != targets.shape[0]:
+        raise ShapeError(
+            f"{name}: target_lengths add up to {int(lengths.sum())}, and there are "
+            f"{targets.shape[0]} targets one behind the other"
+        )
+    longest = int(lengths.max()) if lengths.size else 0
+    starts = (lengths.cumsum(0) - lengths).reshape(-1, 1)
+    places = starts + arange(longest, device=targets.device)
+    return take(targets, places.clamp(max=max(targets.shape[0] - 1, 0)))
 
 
 def _lengths(name: str, what: str, given: Any, batch: int, like: Tensor) -> Tensor:

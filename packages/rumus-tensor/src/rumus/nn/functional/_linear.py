@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 
 from rumus._core.base import TensorBase
+from rumus._core.dtypes import common_dtype, float16, float32
 from rumus._core.errors import DTypeError, ShapeError
 from rumus.tensor._ops.matmul import Linear
 from rumus.tensor._ops.movement import Reshape
 from rumus.tensor._tensor import Tensor
+
+from ._loss_checks import check_tensors
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -60,6 +63,7 @@ def bilinear(x1: Tensor, x2: Tensor, weight: Tensor, bias: Tensor | None = None)
     Raises:
         ShapeError: The shapes do not fit.
     """
+    check_tensors("bilinear", x1, x2, weight, bias)
     if (
         weight.ndim != 3
         or x1.shape[:-1] != x2.shape[:-1]
@@ -69,6 +73,9 @@ def bilinear(x1: Tensor, x2: Tensor, weight: Tensor, bias: Tensor | None = None)
             f"bilinear: a weight of shape {weight.shape}, (out, in1, in2), takes (…, in1) and "
             f"(…, in2), not {x1.shape} and {x2.shape}"
         )
+    given = [x1, x2, weight] if bias is None else [x1, x2, weight, bias]
+    if common_dtype([t.dtype for t in given]) == float16:
+        return bilinear(*(t.to(float32) for t in given)).to(float16)
     outputs, first, second = weight.shape
     rows = math.prod(x1.shape[:-1])
     # x1 with all matrices side by side, then with x2

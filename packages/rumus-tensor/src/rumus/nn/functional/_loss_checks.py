@@ -1,4 +1,4 @@
-"""What all losses check, and how they are reduced."""
+"""What all functions check, and how losses are reduced."""
 
 from __future__ import annotations
 

@@ -107,6 +107,7 @@ def pairwise_distance(
         eps: Added to the differences, so that there is a gradient where they are 0.
         keepdims: Whether the last axis stays, with a length of 1.
     """
+    check_tensors("pairwise_distance", x1, x2)
     return (x1 - x2 + eps).norm(p, -1, keepdims=keepdims)
 
 

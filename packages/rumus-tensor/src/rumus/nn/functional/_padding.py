@@ -9,6 +9,8 @@ from rumus._core.shapes import whole_numbers
 from rumus.tensor._padding import MODES, padded
 from rumus.tensor._tensor import Tensor
 
+from ._loss_checks import check_tensors
+
 __all__ = ["MODES", "pad"]
 
 
@@ -32,6 +34,7 @@ def pad(x: Tensor, pad: Sequence[int], mode: str = "constant", value: float = 0.
         >>> F.pad(ones((1, 2)), (1, 0, 0, 1)).tolist()
         [[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
     """
+    check_tensors("pad", x)
     numbers = whole_numbers("pad", pad)
     if len(numbers) % 2 or len(numbers) > 2 * x.ndim:
         raise ArgumentError(f"pad takes pairs for at most {x.ndim} axes of {x.shape}, not {pad!r}")

@@ -12,6 +12,7 @@ from rumus._core.shapes import Shape
 from rumus.tensor._ops.pooling import AvgPool, MaxPool
 from rumus.tensor._tensor import Tensor
 
+from ._loss_checks import check_tensors
 from ._windows import Lengths, lengths_of, two
 
 Sizes = int | None | Sequence[int | None]
@@ -271,6 +272,7 @@ def _adaptive(name: str, x: Tensor, axes: int, output_size: Sizes) -> Windows:
 
 
 def _check(name: str, x: Tensor, axes: int) -> None:
+    check_tensors(name, x)
     letters = "L" if axes == 1 else "H, W"
     if x.ndim not in (axes + 1, axes + 2):
         raise ShapeError(f"{name} takes x of (N, C, {letters}) or (C, {letters}), not {x.shape}")

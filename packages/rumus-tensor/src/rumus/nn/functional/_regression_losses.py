@@ -100,9 +100,9 @@ def gaussian_nll_loss(
 
     Args:
         prediction: Means x, floats of any shape.
-        target: Of the same shape.
-        var: Variances, of the same shape, of that shape without its last axis, or with a last axis
-            of one. The gradient of those below ``eps`` is that at ``eps``.
+        target: Of the same shape, or with a length of 1 in some axes.
+        var: Variances, likewise, or of that shape without its last axis. The gradient of those
+            below ``eps`` is that at ``eps``.
         full: Whether to add the constant ``log(2 pi) / 2``.
         eps: The least variance.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
@@ -117,18 +117,20 @@ def gaussian_nll_loss(
         1.0
     """
     name = "gaussian_nll_loss"
-    check_same_shape(name, prediction, target)
-    check_tensors(name, var)
+    check_tensors(name, prediction, target, var)
     if not eps > 0:
         raise ArgumentError(f"{name}: eps is positive, and {eps} was given")
     shape = prediction.shape
     if var.shape == shape[:-1] and var.shape != shape:
         var = var.reshape(*var.shape, 1)
-    if var.shape not in (shape, (*shape[:-1], 1)):
-        raise ShapeError(
-            f"{name}: var has the shape of the prediction, {shape}, without its last axis or with "
-            f"one of length 1, not {var.shape}"
-        )
+    for what, given in (("the target", target), ("var", var)):
+        if given.ndim != len(shape) or any(
+            n not in (1, m) for n, m in zip(given.shape, shape, strict=True)
+        ):
+            raise ShapeError(
+                f"{name}: {what} has the shape of the prediction, {shape}, or a length of 1 in "
+                f"some of its axes, not {given.shape}"
+            )
     (wide, aim, spread), dtype = in_single(prediction, target, var)
     spread = spread + (spread.clamp(min=eps) - spread).detach()
     losses = 0.5 * (spread.log() + apply("squared_difference", wide, aim) / spread)
@@ -204,8 +206,8 @@ def kl_div(
     if log_target:
         losses = aim.exp() * (aim - wide)
     else:
-        there = where(aim > 0, aim, 1.0)
-        losses = where(aim > 0, there * there.log() - aim * wide, -aim * wide)
+        there = where(aim == 0, 1.0, aim)
+        losses = where(aim == 0, -aim * wide, there * there.log() - aim * wide)
     if reduction != "batchmean":
         return reduced(name, losses, reduction, dtype)
     count: Any = prediction.shape[0] if prediction.ndim else 1

@@ -16,6 +16,7 @@ from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus.tensor._ops.resample import Fold, Resample, Unfold
 from rumus.tensor._tensor import Tensor
 
+from ._loss_checks import check_tensors
 from ._pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
 from ._windows import Lengths, lengths_of, two
 
@@ -56,6 +57,7 @@ def interpolate(
         >>> F.interpolate(arange(3.0).reshape((1, 1, 3)), scale_factor=2).tolist()
         [[[0.0, 0.0, 1.0, 1.0, 2.0, 2.0]]]
     """
+    check_tensors("interpolate", x)
     axes = x.ndim - 2
     if axes not in (1, 2) or not min(x.shape[1:]):
         raise ShapeError(f"interpolate takes x of (N, C, L) or (N, C, H, W), not {x.shape}")
@@ -155,6 +157,7 @@ def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
         ShapeError: x has fewer axes, or its channels are no multiple of r².
         ArgumentError: r is not positive.
     """
+    check_tensors("pixel_shuffle", x)
     (r,) = lengths_of("pixel_shuffle", "upscale_factor", upscale_factor, 1)
     if x.ndim < 3 or x.shape[-3] % (r * r):
         raise ShapeError(f"pixel_shuffle by {r} takes (…, C * {r * r}, H, W), not {x.shape}")
@@ -176,6 +179,7 @@ def pixel_unshuffle(x: Tensor, downscale_factor: int) -> Tensor:
         ShapeError: x has fewer axes, or its lengths are no multiples of r.
         ArgumentError: r is not positive.
     """
+    check_tensors("pixel_unshuffle", x)
     (r,) = lengths_of("pixel_unshuffle", "downscale_factor", downscale_factor, 1)
     if x.ndim < 3 or x.shape[-1] % r or x.shape[-2] % r:
         raise ShapeError(f"pixel_unshuffle by {r} takes (…, C, H * {r}, W * {r}), not {x.shape}")
@@ -227,6 +231,7 @@ def _band(length: int, count: int, step: float, mode: str, align_corners: bool) 
 
 
 def _check_planes(name: str, x: Tensor, axes: tuple[int, int], wanted: str) -> None:
+    check_tensors(name, x)
     if x.ndim not in axes:
         raise ShapeError(f"{name} takes x of {wanted}, not {x.shape}")
     if not is_float(x.dtype):

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Unpack
 
 from rumus.tensor._aliases import Aliases, axis_alias
+from rumus.tensor._moving import broadcast_tensors
 from rumus.tensor._tensor import Tensor
+
+from ._loss_checks import check_tensors
 
 
 def normalize(
@@ -29,6 +32,7 @@ def normalize(
     """
     if aliases:
         axis = axis_alias("normalize", aliases, axis, 1)
+    check_tensors("normalize", x)
     return x / x.norm(p, axis, keepdims=True).clamp(min=eps)
 
 
@@ -48,5 +52,7 @@ def cosine_similarity(
     """
     if aliases:
         axis = axis_alias("cosine_similarity", aliases, axis, 1)
-    lengths = [x.norm(2, axis, keepdims=True).clamp(min=eps) for x in (x1, x2)]
-    return ((x1 / lengths[0]) * (x2 / lengths[1])).sum(axis)
+    check_tensors("cosine_similarity", x1, x2)
+    pair = broadcast_tensors(x1, x2)
+    first, second = (x / x.norm(2, axis, keepdims=True).clamp(min=eps) for x in pair)
+    return (first * second).sum(axis)
