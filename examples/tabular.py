@@ -113,7 +113,7 @@ def main() -> None:
     data = ArrayDataset(*table.arrays(rows[held_out:]))
     loader = DataLoader(data, batch_size=128, shuffle=True, drop_last=True, device=device)
 
-    groups = no_decay_groups(model.named_parameters(), weight_decay=1e-3)
+    groups = no_decay_groups(model, weight_decay=1e-3)
     trainer = Trainer(AdamW(groups, lr=LEARNING_RATE), capture=True)
     schedule = CosineAnnealingLR(LEARNING_RATE, t_max=options.epochs)
     test, rents = table.arrays(rows[:held_out])[0], table.rents(rows[:held_out])
