@@ -67,7 +67,8 @@ def held_out_loss(model: GPT, data: ArrayDataset, device: Device) -> float:
     """Nats a character of text that it has not seen."""
     with no_grad():
         losses = [
-            model.loss(*batch).item() for batch in DataLoader(data, 256, drop_last=True, device=device)
+            model.loss(*batch).item()
+            for batch in DataLoader(data, 256, drop_last=True, device=device)
         ]
     return float(np.mean(losses))
 

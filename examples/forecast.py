@@ -62,7 +62,7 @@ class Forecaster(nn.Module):
         self.head = nn.Sequential(nn.Linear(64, 128), nn.SiLU(), nn.Linear(128, 2 * AHEAD))
 
     def forward(self, past):
-        """Means, told as changes since two days before, and variances; each of shape (batch, 48)."""
+        """Means, told as changes since two days before, and variances: (batch, 48) each."""
         _, (last, _) = self.lstm(past)
         change, log_var = self.head(last[-1]).chunk(2, 1)
         return past[:, -AHEAD:, 0] + change, log_var.exp()

@@ -19,12 +19,13 @@ from _shared import command_line, pyplot, read, save
 
 from rumus import autograd, nn, tensor
 from rumus.optim import Adam
+from rumus.optim.lr_scheduler import CosineAnnealingLR
 from rumus.tensor import Device, no_grad, rand, randint, randn
 from rumus.train import Trainer
 
-BATCH, CENTRES, SPREAD = 256, 8, 0.05
+BATCH, CENTRES, SPREAD = 256, 8, 0.08
 CRITIC_STEPS, PENALTY = 5, 0.1
-RATE = 5e-4
+RATE = 1e-3
 
 
 def perceptron(outputs: int) -> nn.Sequential:
@@ -68,13 +69,14 @@ def hits(points: np.ndarray) -> tuple[float, int]:
 
 def main() -> None:
     """Train both networks, and draw the points that the generator makes while it learns."""
-    options = read(command_line("wgan_gp", __doc__, "steps", full=3000, small=12))
+    options = read(command_line("wgan_gp", __doc__, "steps", full=2000, small=12))
     device = options.device
     generator, critic = perceptron(2).to(device), perceptron(1).to(device)
     learn_critic = Trainer(Adam(critic.parameters(), lr=RATE, betas=(0.5, 0.9)), capture=True)
     learn_generator = Trainer(Adam(generator.parameters(), lr=RATE, betas=(0.5, 0.9)), capture=True)
 
     frames, fixed = [], randn((2000, 2), device=device)
+    schedule = CosineAnnealingLR(RATE, t_max=options.steps + 1)
     for step in range(options.steps + 1):
         if step % max(1, options.steps // 5) == 0:
             with no_grad():
@@ -82,9 +84,12 @@ def main() -> None:
             frames.append((step, points))
             near, reached = hits(points)
             print(f"step {step:5}  {near:5.1%} of the points lie near a centre, at {reached} of 8")
+        for trainer in (learn_critic, learn_generator):
+            trainer.optimizer.set_lr(schedule.get_lr())
         for _ in range(CRITIC_STEPS):
             learn_critic.train_step(lambda: critic_loss(critic, generator, device))
         learn_generator.train_step(lambda: generator_loss(critic, generator, device))
+        schedule.step()
 
     if (plt := pyplot()) is not None:
         with no_grad():
@@ -95,7 +100,9 @@ def main() -> None:
             cell.scatter(*points.T, s=1, color="#2563eb")
             cell.set(title=f"step {step}", xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal")
             cell.axis("off")
-        figure.suptitle(f"{near:.1%} of the generator's points lie near a centre, at {reached} of 8")
+        figure.suptitle(
+            f"{near:.1%} of the generator's points lie near a centre, at {reached} of 8"
+        )
         save(figure, options.out / "wgan_gp.png")
 
 
