@@ -3,7 +3,7 @@
     python3 examples/char_gpt.py
     python3 examples/char_gpt.py --device gpu --width 384 --layers 6 --steps 3000
 
-The text is that of ``help()``'s topics, 700,000 characters that come with Python (module
+The text is that of ``help()``'s topics, half a million characters that come with Python (module
 ``pydoc_data.topics``); the last tenth is held out. It prints samples while it learns.
 """
 

@@ -69,7 +69,7 @@ def hits(points: np.ndarray) -> tuple[float, int]:
 
 def main() -> None:
     """Train both networks, and draw the points that the generator makes while it learns."""
-    options = read(command_line("wgan_gp", __doc__, "steps", full=2000, small=12))
+    options = read(command_line("wgan_gp", __doc__, "steps", full=2000, small=25))
     device = options.device
     generator, critic = perceptron(2).to(device), perceptron(1).to(device)
     learn_critic = Trainer(Adam(critic.parameters(), lr=RATE, betas=(0.5, 0.9)), capture=True)
