@@ -68,7 +68,7 @@ def held_out_loss(model: GPT, data: ArrayDataset, device: Device) -> float:
     with no_grad():
         losses = [
             model.loss(*batch).item()
-            for batch in DataLoader(data, 256, drop_last=True, device=device)
+            for batch in DataLoader(data, BATCH, drop_last=True, device=device)
         ]
     return float(np.mean(losses))
 
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=96, help="a multiple of 32")
     parser.add_argument("--layers", type=int, default=3)
     options = read(parser)
-    text = "\n\n".join(topics.values())[: 60_000 if options.small else None]
+    text = "\n\n".join(topics.values())[: 20_000 if options.small else None]
     alphabet = sorted(set(text))
     ids = np.array([alphabet.index(letter) for letter in text], np.int32)
     cut = len(ids) * 9 // 10

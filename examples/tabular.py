@@ -5,6 +5,7 @@
 The script writes the file itself, by a law that it knows, with noise of 40: no model can have a
 smaller error on rows that it has not seen. Categories become rows of learned tables, a missing
 number becomes the mean and an indicator, and what is fitted is fitted on the training part alone.
+It ends at an error of 40.8.
 """
 
 # /// script
