@@ -83,8 +83,8 @@ def forecasts(model: Forecaster, data, device: Device) -> tuple[np.ndarray, np.n
 
 def main() -> None:
     """Train on the first four fifths, forecast the rest, and draw a forecast with its band."""
-    options = read(command_line("forecast", __doc__, "epochs", full=15, small=1))
-    values = series(1800 if options.small else 24 * 365, options.seed)
+    options = read(command_line("forecast", __doc__, "epochs", full=5, small=1))
+    values = series(1800 if options.small else 24 * 365 * 3, options.seed)
     cut = len(values) * 4 // 5
     values = (values - values[:cut].mean()) / values[:cut].std()
     train, test = ArrayDataset(*windows(values[:cut], 0)), windows(values[cut:], cut)
