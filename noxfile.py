@@ -42,6 +42,7 @@ OLDEST, NEWEST = SERVING[0], SERVING[-1]
 EDITABLE_TOOLS = ("hatchling>=1.27", "editables")
 BUILD_TOOLS = ("hatchling>=1.27", "build", "twine")
 TEST_TOOLS = ("pytest>=8", "hypothesis>=6.100", "google-crc32c>=1.7")  # a second checksum
+EXAMPLE_TOOLS = ("matplotlib>=3.9",)  # examples train without it, and draw with it
 ARRAY_API_TOOLS = ("pytest>=8", "hypothesis>=6.151", "ndindex>=1.8", "pytest-json-report")
 MYPY = "mypy==2.4.*"
 RUFF = "ruff==0.17.*"
@@ -65,7 +66,7 @@ def tests(session: nox.Session) -> None:
     """Run all tests on every Python that is here, those that take long on the first alone."""
     if LACKING:
         session.warn(f"NOT TESTED on Python {', '.join(LACKING)}: not found on this machine")
-    install_tree(session, *TEST_TOOLS, "build")
+    install_tree(session, *TEST_TOOLS, "build", *EXAMPLE_TOOLS)
     chosen = [] if session.python == OLDEST else QUICK
     run_pytest(session, "packages", "tests", "--ignore=tests/parity", *chosen)
 
@@ -100,16 +101,15 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session(python=OLDEST)
+def example(session: nox.Session) -> None:
+    """Run the examples whose file names begin with NAME: `nox -s example -- NAME [options]`."""
+    run_scripts(session, "example")
+
+
+@nox.session(python=OLDEST)
 def bench(session: nox.Session) -> None:
     """Run the benchmarks whose file names begin with NAME: `nox -s bench -- NAME [options]`."""
-    name, *options = session.posargs or [""]
-    scripts = sorted((ROOT / "benchmarks").glob("[!_]*.py"))
-    chosen = [script for script in scripts if name and script.stem.startswith(name)]
-    if not chosen:
-        names = ", ".join(script.stem for script in scripts)
-        session.error(f"no benchmark begins with {name!r}; there are: {names}")
-    for script in chosen:
-        run_script(session, script, options)
+    run_scripts(session, "benchmark")
 
 
 @nox.session(python=OLDEST)
@@ -225,6 +225,18 @@ def run_pytest(session: nox.Session, *arguments: str) -> None:
         *("pytest", "-q", "-c", "pyproject.toml", "--durations=10", *arguments, *session.posargs),
         success_codes=[0, *nothing_chosen],
     )
+
+
+def run_scripts(session: nox.Session, kind: str) -> None:
+    """Run the scripts of a folder whose names begin with the first option, with the others."""
+    name, *options = session.posargs or [""]
+    scripts = sorted((ROOT / f"{kind}s").glob("[!_]*.py"))
+    chosen = [script for script in scripts if name and script.stem.startswith(name)]
+    if not chosen:
+        names = ", ".join(script.stem for script in scripts)
+        session.error(f"no {kind} begins with {name!r}; there are: {names}")
+    for script in chosen:
+        run_script(session, script, options)
 
 
 def run_script(session: nox.Session, script: Path, options: list[str]) -> None:
