@@ -3,7 +3,8 @@
 ::
 
     RumusError
-    └── EmptyEpochError (RuntimeError)   the mean of an epoch in which no step was taken
+    ├── EmptyEpochError (RuntimeError)   the mean of an epoch in which no step was taken
+    └── MissingExtraError (ImportError)  an optional package that is not installed
 """
 
 from rumus.tensor import RumusError
@@ -11,3 +12,7 @@ from rumus.tensor import RumusError
 
 class EmptyEpochError(RumusError, RuntimeError):
     """The mean loss of an epoch was asked for in which no step was taken."""
+
+
+class MissingExtraError(RumusError, ImportError):
+    """Something needs a package that only an extra of rumus-train installs."""

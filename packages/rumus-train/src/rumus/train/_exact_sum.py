@@ -1,0 +1,68 @@
+"""Sums of float32 numbers that are exact, however many they are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rumus import gpu
+from rumus.tensor import Tensor
+
+UNITS = 149
+"""Sums are whole numbers of 2**-UNITS, the smallest float32."""
+_LIMBS = 10  # of 32 bits: 277 for the largest float32, and room for 2**42 of them
+WORDS = _LIMBS + 1
+"""int32 words of a sum on a GPU; all zero is the sum 0."""
+_SPECIALS = (math.nan, math.inf, -math.inf)
+
+
+@dataclass(frozen=True)
+class ExactSum:
+    """A sum: of what was finite, and of what was not.
+
+    Attributes:
+        finite: The sum of the finite numbers.
+        special: The sum of the others: 0, NaN or an infinity.
+    """
+
+    finite: Fraction = Fraction(0)
+    special: float = 0.0
+
+    @classmethod
+    def of(cls, value: float) -> ExactSum:
+        """A single number."""
+        return cls(Fraction(value)) if math.isfinite(value) else cls(special=value)
+
+    @classmethod
+    def of_words(cls, words: npt.NDArray[Any]) -> ExactSum:
+        """What :func:`add_exactly` has made of WORDS words."""
+        raw = words.astype("<i4").view("<u4")
+        total = int.from_bytes(raw[:_LIMBS].tobytes(), "little", signed=True)
+        seen = [value for k, value in enumerate(_SPECIALS) if raw[_LIMBS] >> np.uint32(k) & 1]
+        return cls(Fraction(total, 1 << UNITS), sum(seen, 0.0))
+
+    def plus(self, other: ExactSum) -> ExactSum:
+        """The sum of both."""
+        return ExactSum(self.finite + other.finite, self.special + other.special)
+
+    def __float__(self) -> float:
+        return self.special or float(self.finite)
+
+
+def add_exactly(value: Tensor, words: Tensor, offset: int = 0) -> None:
+    """Add a float32 of shape ``()`` to the sum in the words from an offset, on their GPU."""
+    arrays = [value.array, words.array]
+    _kernel().dispatch(arrays, [value.array.offset, words.array.offset + offset])
+
+
+@cache
+def _kernel() -> gpu.Pipeline:
+    source = files("rumus.train") / "shaders" / "exact_sum.wgsl"
+    return gpu.Kernel(source, name="exact_sum", trusted=True).variant(LIMBS=_LIMBS)
