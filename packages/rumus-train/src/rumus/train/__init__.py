@@ -1,7 +1,8 @@
 """The training loop: a step that never waits for the device, and the mean loss of an epoch."""
 
 from .__about__ import __version__
-from ._errors import EmptyEpochError, MissingExtraError
+from ._errors import EmptyEpochError, MissingExtraError, RunFileError
+from ._loggers import CsvLogger, JsonLinesLogger, Logger, TensorBoardLogger
 from ._metrics import (
     F1,
     MAE,
@@ -33,7 +34,10 @@ __all__ = [
     "Accuracy",
     "AveragePrecision",
     "ConfusionMatrix",
+    "CsvLogger",
     "EmptyEpochError",
+    "JsonLinesLogger",
+    "Logger",
     "MeanIoU",
     "MeanLoss",
     "Metric",
@@ -42,6 +46,8 @@ __all__ = [
     "Perplexity",
     "Precision",
     "Recall",
+    "RunFileError",
+    "TensorBoardLogger",
     "TopK",
     "Trainer",
     "__version__",

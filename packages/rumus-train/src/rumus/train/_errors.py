@@ -4,6 +4,7 @@
 
     RumusError
     ├── EmptyEpochError (RuntimeError)   the mean of an epoch in which no step was taken
+    ├── RunFileError (ValueError)        a file of a run or a checkpoint that cannot be read
     └── MissingExtraError (ImportError)  an optional package that is not installed
 """
 
@@ -16,3 +17,7 @@ class EmptyEpochError(RumusError, RuntimeError):
 
 class MissingExtraError(RumusError, ImportError):
     """Something needs a package that only an extra of rumus-train installs."""
+
+
+class RunFileError(RumusError, ValueError):
+    """A file of a run or of a checkpoint is not what it should be."""
