@@ -22,6 +22,15 @@ from ._metrics import (
     TopK,
     read_metrics,
 )
+from ._tools import (
+    LrRange,
+    OverfitReport,
+    Profiler,
+    find_batch_size,
+    lr_range_test,
+    overfit_one_batch,
+    seed_everything,
+)
 from ._trainer import OptimizerLike, Trainer
 
 __all__ = [
@@ -38,18 +47,25 @@ __all__ = [
     "EmptyEpochError",
     "JsonLinesLogger",
     "Logger",
+    "LrRange",
     "MeanIoU",
     "MeanLoss",
     "Metric",
     "MissingExtraError",
     "OptimizerLike",
+    "OverfitReport",
     "Perplexity",
     "Precision",
+    "Profiler",
     "Recall",
     "RunFileError",
     "TensorBoardLogger",
     "TopK",
     "Trainer",
     "__version__",
+    "find_batch_size",
+    "lr_range_test",
+    "overfit_one_batch",
     "read_metrics",
+    "seed_everything",
 ]
