@@ -15,6 +15,7 @@ from rumus.tensor import ArgumentError, Tensor
 from rumus.train import (
     EmptyEpochError,
     Profiler,
+    ProfileSteps,
     find_batch_size,
     lr_range_test,
     overfit_one_batch,
@@ -172,6 +173,23 @@ def test_a_profile_names_operations_kernels_and_tensors(device: str, tmp_path: P
     count = len(profiler.spans)
     nn.mse_loss(model(x), y).backward()
     assert len(profiler.spans) == count
+
+
+def test_steps_of_a_run_are_profiled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = tmp_path / "run" / "trace.json"
+    model, x, y = parts("cpu")
+    callback, counts = ProfileSteps(2, 3, trace=trace), []
+    for _ in range(7):
+        callback.on_step_start(None)
+        nn.mse_loss(model(x), y).backward()
+        callback.on_step_end(None)
+        counts.append(callback.profiler is not None)
+    assert counts == [False] * 4 + [True] * 3
+    assert capsys.readouterr().out.count("operation (Python)") == 1
+    assert callback.profiler is not None
+    calls = [span.name for span in callback.profiler.spans]
+    assert calls and all(calls.count(name) % 3 == 0 for name in calls)
+    assert json.loads(trace.read_text())["traceEvents"]
 
 
 def test_a_profile_ends_with_an_exception() -> None:

@@ -1,8 +1,8 @@
-"""The training loop: a step that never waits for the device, and the mean loss of an epoch."""
+"""The training loop, and what is around it: metrics, loggers, tools."""
 
 from .__about__ import __version__
 from ._errors import EmptyEpochError, MissingExtraError, RunFileError
-from ._loggers import CsvLogger, JsonLinesLogger, Logger, TensorBoardLogger
+from ._loggers import CsvLogger, JsonLinesLogger, Sink, TensorBoardLogger
 from ._metrics import (
     F1,
     MAE,
@@ -26,6 +26,7 @@ from ._tools import (
     LrRange,
     OverfitReport,
     Profiler,
+    ProfileSteps,
     find_batch_size,
     lr_range_test,
     overfit_one_batch,
@@ -46,7 +47,6 @@ __all__ = [
     "CsvLogger",
     "EmptyEpochError",
     "JsonLinesLogger",
-    "Logger",
     "LrRange",
     "MeanIoU",
     "MeanLoss",
@@ -56,9 +56,11 @@ __all__ = [
     "OverfitReport",
     "Perplexity",
     "Precision",
+    "ProfileSteps",
     "Profiler",
     "Recall",
     "RunFileError",
+    "Sink",
     "TensorBoardLogger",
     "TopK",
     "Trainer",

@@ -5,22 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from rumus import gpu
 from rumus.tensor import Tensor
 
-UNITS = 149
-"""Sums are whole numbers of 2**-UNITS, the smallest float32."""
-_LIMBS = 10  # of 32 bits: 277 for the largest float32, and room for 2**42 of them
-WORDS = _LIMBS + 1
+from . import _loss_sum
+
+WORDS = _loss_sum._LIMBS + 1
 """int32 words of a sum on a GPU; all zero is the sum 0."""
-_SPECIALS = (math.nan, math.inf, -math.inf)
 
 
 @dataclass(frozen=True)
@@ -43,10 +37,10 @@ class ExactSum:
     @classmethod
     def of_words(cls, words: npt.NDArray[Any]) -> ExactSum:
         """What :func:`add_exactly` has made of WORDS words."""
-        raw = words.astype("<i4").view("<u4")
-        total = int.from_bytes(raw[:_LIMBS].tobytes(), "little", signed=True)
-        seen = [value for k, value in enumerate(_SPECIALS) if raw[_LIMBS] >> np.uint32(k) & 1]
-        return cls(Fraction(total, 1 << UNITS), sum(seen, 0.0))
+        raw = words.astype("<u4")
+        total = int.from_bytes(raw[:-1].tobytes(), "little", signed=True)
+        seen = [value for k, value in enumerate(_loss_sum._SPECIALS) if raw[-1] >> k & 1]
+        return cls(Fraction(total, 1 << _loss_sum.UNITS), sum(seen, 0.0))
 
     def plus(self, other: ExactSum) -> ExactSum:
         """The sum of both."""
@@ -58,11 +52,5 @@ class ExactSum:
 
 def add_exactly(value: Tensor, words: Tensor, offset: int = 0) -> None:
     """Add a float32 of shape ``()`` to the sum in the words from an offset, on their GPU."""
-    arrays = [value.array, words.array]
-    _kernel().dispatch(arrays, [value.array.offset, words.array.offset + offset])
-
-
-@cache
-def _kernel() -> gpu.Pipeline:
-    source = files("rumus.train") / "shaders" / "exact_sum.wgsl"
-    return gpu.Kernel(source, name="exact_sum", trusted=True).variant(LIMBS=_LIMBS)
+    offsets = value.array.offset, words.array.offset + offset
+    _loss_sum._kernel().dispatch([value.array, words.array], offsets)

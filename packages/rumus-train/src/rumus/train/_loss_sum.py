@@ -1,14 +1,18 @@
-"""The sum of a trainer's losses."""
+"""A sum of losses that is exact, however many they are."""
 
 from __future__ import annotations
 
 import math
+from functools import cache
+from importlib.resources import files
 
 from rumus import gpu
 from rumus.tensor import Device, Tensor, float32, int32, zeros
 
-from ._exact_sum import UNITS as UNITS
-from ._exact_sum import WORDS, ExactSum, add_exactly
+UNITS = 149
+"""Sums are whole numbers of 2**-UNITS, the smallest float32."""
+_LIMBS = 10  # of 32 bits: 277 for the largest float32, and room for 2**42 of them
+_SPECIALS = (math.nan, math.inf, -math.inf)
 
 
 class LossSum:
@@ -23,14 +27,15 @@ class LossSum:
         self._special = 0.0
         self._words: Tensor | None = None
         if device.kind == "gpu":
-            self._words = zeros((WORDS,), dtype=int32, device=device)
+            self._words = zeros((_LIMBS + 1,), dtype=int32, device=device)
             gpu.persist(self._words.array)
 
     def add(self, loss: Tensor) -> None:
         """Add a loss of shape ``()``."""
         loss = loss.to(float32)
         if self._words is not None:
-            add_exactly(loss, self._words)
+            arrays = [loss.array, self._words.array]
+            _kernel().dispatch(arrays, [array.offset for array in arrays])
             return
         value = loss.item()
         if math.isfinite(value):
@@ -48,5 +53,13 @@ class LossSum:
         """The sum of the finite losses in units of 2**-149, and that of the others, else 0."""
         if self._words is None:
             return self._total, self._special
-        found = ExactSum.of_words(self._words.numpy())
-        return int(found.finite * (1 << UNITS)), found.special
+        words = self._words.numpy().astype("<u4")
+        total = int.from_bytes(words[:_LIMBS].tobytes(), "little", signed=True)
+        seen = [value for k, value in enumerate(_SPECIALS) if words[_LIMBS] >> k & 1]
+        return total, sum(seen)
+
+
+@cache
+def _kernel() -> gpu.Pipeline:
+    source = files("rumus.train") / "shaders" / "loss_sum.wgsl"
+    return gpu.Kernel(source, name="loss_sum", trusted=True).variant(LIMBS=_LIMBS)

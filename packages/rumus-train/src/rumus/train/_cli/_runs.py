@@ -10,6 +10,7 @@ from typing import Any
 from .._errors import RunFileError
 
 METRICS = "metrics.jsonl"
+_AXES = ("step", "epoch", "samples")
 
 
 @dataclass
@@ -84,7 +85,9 @@ def _curves(path: Path) -> dict[str, Curve]:
                 f"{text[:80]!r}"
             ) from error
         for name, value in line.items():
-            if name in ("step", "epoch") or isinstance(value, dict | list | bool | type(None)):
+            if name in ("step", "epoch", "samples") or isinstance(
+                value, dict | list | bool | type(None)
+            ):
                 continue
             _add(curves.setdefault(name, Curve()), step, value)
     return {name: curve for name, curve in curves.items() if curve.steps}

@@ -1,16 +1,16 @@
-// sum += value, exactly: the sum is a two's complement integer of LIMBS words, the lowest first, in
+// sum += loss, exactly: the sum is a two's complement integer of LIMBS words, the lowest first, in
 // units of 2**-149, the smallest float32. Integers, because no compiler reorders them. The word behind
 // them remembers what no integer is: 1 a NaN, 2 infinity, 4 minus infinity.
 
-struct Params { value_offset: u32, sum_offset: u32 }
+struct Params { loss_offset: u32, sum_offset: u32 }
 
-@group(0) @binding(0) var<storage, read> value: array<u32>;  // the bits of a float32
+@group(0) @binding(0) var<storage, read> loss: array<u32>;  // the bits of a float32
 @group(0) @binding(1) var<storage, read_write> sum: array<u32>;
 @group(0) @binding(2) var<uniform> params: Params;
 
 @compute @workgroup_size(1)
 fn main() {
-  let bits = value[params.value_offset];
+  let bits = loss[params.loss_offset];
   let at = params.sum_offset;
   let negative = bits >> 31u;
   let exponent = (bits >> 23u) & 0xffu;
