@@ -61,7 +61,8 @@ class KernelTimer:
         self._gpu.queue.submit([encoder.finish()])
         data = self._gpu.queue.read_buffer(self._buffer, 0, 8 * count)
         ticks = np.frombuffer(data, np.uint64).reshape(-1, 2).astype(np.float64)
-        for name, (begin, end) in zip(names, ticks * self._period * 1e-9, strict=True):
+        seconds = (ticks * self._period * 1e-9).tolist()
+        for name, (begin, end) in zip(names, seconds, strict=True):
             self.times.append(KernelTime(name, begin, max(end - begin, 0.0)))
 
 
@@ -70,7 +71,7 @@ def kernel_times(device_index: int = 0) -> Iterator[list[KernelTime]]:
     """Time every kernel that is dispatched inside, in a list that is filled at the end.
 
     Each kernel then runs in a pass of its own, which costs a little; replays of captured steps are
-    not timed. For :class:`rumus.train.Profiler`, and for tuning kernels.
+    not timed. Dawn rounds timestamps to 0.1 ms. For :class:`rumus.train.Profiler`, and for tuning kernels.
 
     Args:
         device_index: N of the device ``"gpu:N"``.

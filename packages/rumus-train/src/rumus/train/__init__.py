@@ -2,7 +2,7 @@
 
 from .__about__ import __version__
 from ._errors import EmptyEpochError, MissingExtraError, RunFileError
-from ._loggers import CsvLogger, JsonLinesLogger, Sink, TensorBoardLogger
+from ._loggers import CsvLogger, JsonLinesLogger, Logger, TensorBoardLogger
 from ._metrics import (
     F1,
     MAE,
@@ -47,6 +47,7 @@ __all__ = [
     "CsvLogger",
     "EmptyEpochError",
     "JsonLinesLogger",
+    "Logger",
     "LrRange",
     "MeanIoU",
     "MeanLoss",
@@ -60,7 +61,6 @@ __all__ = [
     "Profiler",
     "Recall",
     "RunFileError",
-    "Sink",
     "TensorBoardLogger",
     "TopK",
     "Trainer",

@@ -2,7 +2,7 @@
 
 from ._csv import CsvLogger
 from ._jsonl import JsonLinesLogger
-from ._sink import Sink
+from ._sink import Logger
 from ._tensorboard import TensorBoardLogger
 
-__all__ = ["CsvLogger", "JsonLinesLogger", "Sink", "TensorBoardLogger"]
+__all__ = ["CsvLogger", "JsonLinesLogger", "Logger", "TensorBoardLogger"]

@@ -7,10 +7,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ._sink import Sink, numbers
+from ._sink import Logger, numbers
 
 
-class CsvLogger(Sink):
+class CsvLogger(Logger):
     """A table with a row for each call of :meth:`log` and a column for each name.
 
     A name that comes later is a new column, empty in the rows before; the file is then written

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ._sink import Sink, numbers
+from ._sink import Logger, numbers
 
 
-class JsonLinesLogger(Sink):
+class JsonLinesLogger(Logger):
     r"""Appends a line ``{"step": 12, "loss": 0.5}`` for each call of :meth:`log`.
 
     Infinite values and NaN, which JSON lacks, are the strings ``"inf"``, ``"-inf"``, ``"nan"``.

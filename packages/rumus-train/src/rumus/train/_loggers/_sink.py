@@ -13,7 +13,7 @@ from rumus.tensor import ArgumentError, Tensor
 from .._extras import extra
 
 
-class Sink:
+class Logger:
     """A sink of a run's values. The step is that of the run's progress, on every axis.
 
     A subclass takes numbers with :meth:`log`; pictures, histograms and texts are dropped where it
@@ -48,7 +48,7 @@ class Sink:
     def close(self) -> None:
         """Write what is left, and close the sink."""
 
-    def __enter__(self) -> Sink:
+    def __enter__(self) -> Logger:
         return self
 
     def __exit__(self, *error: object) -> None:

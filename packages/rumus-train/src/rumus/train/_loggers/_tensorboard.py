@@ -12,10 +12,10 @@ import numpy as np
 from rumus.tensor import Tensor
 
 from .._extras import extra
-from ._sink import Sink, numbers, pixels
+from ._sink import Logger, numbers, pixels
 
 
-class TensorBoardLogger(Sink):
+class TensorBoardLogger(Logger):
     """Event files that ``tensorboard --logdir`` shows: numbers, pictures, histograms, texts.
 
     Needs the extra ``rumus-train[tensorboard]``.
