@@ -1,6 +1,7 @@
 """The command line: curves, checkpoints, machines, and what it says of bad files."""
 
 import json
+import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from rumus import nn
 from rumus.train import JsonLinesLogger
 from rumus.train._cli import main
+from rumus.train._cli._sketch import fitting, sketch
 
 Captured = pytest.CaptureFixture[str]
 
@@ -37,6 +39,14 @@ def test_curves_are_drawn_on_the_same_axes(runs: Any, tmp_path: Path, capsys: Ca
     assert target.read_bytes().startswith(b"\x89PNG")
     assert main(["plot", str(runs[0]), "--names", "accuracy"]) == 1
     assert "no run has 'accuracy'; there are loss" in capsys.readouterr().err
+
+
+def test_a_sketch_joins_its_points() -> None:
+    rising = sketch([0, 10], [0.0, 1.0], (0, 10, 0.0, 1.0), width=4, height=2)
+    assert rising == ["⠀⠀⡠⠊", "⡠⠊⠀⠀"]
+    assert sketch([1], [math.nan], (0, 10, 0.0, 1.0), 2, 1) == ["⠀⠀"]
+    assert fitting("⠀⡠⠊", "cp1252") == " **" and fitting("⠀⡠", "utf-8") == "⠀⡠"
+    assert sketch([0, 5, 10], [0.0, math.nan, 0.0], (0, 10, 0.0, 1.0), 2, 1) == ["⣀⣀"]
 
 
 def test_two_runs_stand_side_by_side(runs: Any, capsys: Captured) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rumus import gpu, nn, tensor
+from rumus.gpu._device import GpuDevice
 from rumus.tensor import ArgumentError, DTypeError, IndexRangeError, ShapeError, Tensor
 from rumus.train import (
     F1,
@@ -230,6 +231,22 @@ def test_several_metrics_are_read_in_one_transfer(
     monkeypatch.setattr(Tensor, "numpy", lambda x: reads.append(x.shape) or numpy(x))
     assert read_metrics(metrics) == one_by_one
     assert len(reads) == (device == "gpu")
+
+
+@pytest.mark.gpu
+def test_an_update_reads_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, numbers = parts(CLASSES, "gpu")[0], parts(NUMBERS, "gpu")[0]
+    reads: list[object] = []
+    read = GpuDevice.read
+    monkeypatch.setattr(GpuDevice, "read", lambda *a: reads.append(a) or read(*a))
+    for _, make, arrays, _ in TABLE:
+        if arrays is CLASSES or arrays is NUMBERS:
+            metric = make()
+            metric.update(*(batch if arrays is CLASSES else numbers))
+            assert reads == []
+            metric.compute()
+            assert len(reads) == 1
+            reads.clear()
 
 
 def test_counts_do_not_overflow(device: str) -> None:

@@ -71,7 +71,8 @@ def kernel_times(device_index: int = 0) -> Iterator[list[KernelTime]]:
     """Time every kernel that is dispatched inside, in a list that is filled at the end.
 
     Each kernel then runs in a pass of its own, which costs a little; replays of captured steps are
-    not timed. Dawn rounds timestamps to 0.1 ms. For :class:`rumus.train.Profiler`, and for tuning kernels.
+    not timed. Dawn rounds timestamps to 0.1 ms. For :class:`rumus.train.Profiler`, and for tuning
+    kernels.
 
     Args:
         device_index: N of the device ``"gpu:N"``.

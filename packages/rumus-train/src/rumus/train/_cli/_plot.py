@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from .._errors import RunFileError
 from .._extras import matplotlib_figure
 from ._runs import METRICS, RunFiles, read_run
-from ._sketch import sketch
+from ._sketch import fitting, sketch
 from ._text import say
 
 
@@ -47,7 +48,7 @@ def _draw(name: str, runs: Sequence[RunFiles]) -> None:
     for i, curve in curves.items():
         say(f"  {runs[i].name}, last {curve.values[-1]:.6g}")
         for line in sketch(curve.steps, curve.values, span):
-            print(f"  |{line}")
+            print(f"  |{fitting(line, sys.stdout.encoding)}")
 
 
 def _picture(runs: Sequence[RunFiles], names: Sequence[str], target: Path) -> None:
