@@ -335,12 +335,12 @@ def average_precision(scores: Any, labels: Any) -> float:
 
 @pytest.mark.parametrize(("make", "oracle"), [(ROCAUC, auc), (AveragePrecision, average_precision)])
 def test_areas_are_within_their_bounds(make: Any, oracle: Oracle, device: str) -> None:
-    fine, coarse = make(bins=1 << 16), make(bins=8)
+    fine, coarse = make(), make(bins=8)
     for batch in parts((SCORES, BINARY), device):
         fine.update(*batch)
         coarse.update(*batch)
     expected = oracle(SCORES, BINARY)
-    assert fine.compute() == pytest.approx(expected, abs=1e-3)
+    assert fine.compute() == pytest.approx(expected, abs=5e-3)
     for metric in fine, coarse:
         low, high = metric.bounds()
         found = sorted([expected, metric.compute()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,9 @@ from rumus.tensor import Tensor
 
 from .._extras import extra
 from ._sink import Logger, numbers, pixels
+
+
+_numbers = itertools.count()
 
 
 class TensorBoardLogger(Logger):
@@ -30,7 +34,7 @@ class TensorBoardLogger(Logger):
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._folder = str(Path(folder))
         self._api = extra("tensorboardX", "tensorboard", "a TensorBoardLogger")
-        self._writer = self._api.SummaryWriter(self._folder)
+        self._writer = self._open()
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Write numbers."""
@@ -55,7 +59,7 @@ class TensorBoardLogger(Logger):
     def resume(self, step: int) -> None:
         """Have TensorBoard hide what was written for later steps."""
         self._writer.close()
-        self._writer = self._api.SummaryWriter(self._folder, purge_step=step + 1)
+        self._writer = self._open(purge_step=step + 1)
 
     def flush(self) -> None:
         """Write to disk."""
@@ -64,3 +68,8 @@ class TensorBoardLogger(Logger):
     def close(self) -> None:
         """Close the files."""
         self._writer.close()
+
+    def _open(self, **options: Any) -> Any:
+        # The file's name has whole seconds: another one within this second must not replace it.
+        suffix = f".{os.getpid()}.{next(_numbers):06}"
+        return self._api.SummaryWriter(self._folder, filename_suffix=suffix, **options)
