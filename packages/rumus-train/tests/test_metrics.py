@@ -376,6 +376,7 @@ def test_mistakes_are_named(device: str) -> None:
 
 
 def test_a_confusion_matrix_has_a_picture(tmp_path: Any) -> None:
+    pytest.importorskip("matplotlib")
     matrix = ConfusionMatrix(C)
     matrix.update(*parts(CLASSES, "cpu")[0])
     figure = matrix.plot(labels=list("abcde"))

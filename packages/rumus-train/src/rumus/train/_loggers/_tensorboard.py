@@ -15,7 +15,6 @@ from rumus.tensor import Tensor
 from .._extras import extra
 from ._sink import Logger, numbers, pixels
 
-
 _numbers = itertools.count()
 
 
