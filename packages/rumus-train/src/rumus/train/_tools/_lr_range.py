@@ -17,7 +17,7 @@ from .._errors import EmptyEpochError
 from .._extras import matplotlib_figure
 from ._snapshot import TunedOptimizer, unchanged
 
-_SMOOTHING = 0.98
+_SMOOTHING = 0.9
 _DIVERGED = 4.0
 """Times the lowest loss, at which the test ends."""
 
@@ -42,9 +42,13 @@ class LrRange:
         if len(self.rates) < 3:
             return math.nan
         slopes = np.gradient(np.array(self.smoothed), np.log(np.array(self.rates)))
-        lowest = int(np.argmin(self.smoothed)) + 1
-        steepest = int(np.argmin(slopes[:lowest]))
+        steepest = int(np.argmin(slopes[: self._lowest]))
         return self.rates[steepest] if slopes[steepest] < 0 else math.nan
+
+    @property
+    def _lowest(self) -> int:
+        """The steps up to that of the lowest smoothed loss."""
+        return int(np.argmin(self.smoothed)) + 1
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """A picture of the losses; needs the extra ``rumus-train[plots]``.
@@ -66,6 +70,10 @@ class LrRange:
             label = f"falls fastest at {self.suggestion:.2g}"
             axes.axvline(self.suggestion, color="C1", linestyle="--", label=label)
         axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+        if self.losses:  # where it diverges, the curve leaves the picture
+            low, high = min(self.losses), max(self.smoothed[: self._lowest])
+            room = 0.1 * (high - low) or 1.0
+            axes.set_ylim(low - room, high + 3 * room)
         axes.grid(alpha=0.3)
         axes.legend()
         if path is not None:
@@ -87,7 +95,7 @@ def lr_range_test(
 
     It ends early where the loss diverges. Model, optimizer and random stream are then as before.
 
-    Source: Smith, arXiv:1506.01186; smoothed as by Gugger.
+    Source: Smith, arXiv:1506.01186.
 
     Args:
         model: Trained from its present weights.
