@@ -34,7 +34,11 @@ DIST = ROOT / "dist"
 SITE = ROOT / "build" / "site"
 DOWNSTREAM = ROOT / "tests" / "downstream"
 # tested in the working tree; wheels are tested without
-EXTRAS = {"rumus-tensor": "[dawn]", "rumus-data": "[cli]"}
+EXTRAS = {
+    "rumus-tensor": "[dawn]",
+    "rumus-data": "[cli]",
+    "rumus-train": "[plots,rich,tensorboard]",
+}
 PYTHONS = python_versions(load_toml(ROOT / "packages" / PACKAGES[0] / "pyproject.toml"))
 SERVING, TO_TEST, LACKING = pythons(PYTHONS, [version for version in PYTHONS if starts(version)])
 OLDEST, NEWEST = SERVING[0], SERVING[-1]
@@ -128,7 +132,8 @@ def docs(session: nox.Session) -> None:
 @nox.session(python="3.11")
 def parity(session: nox.Session) -> None:
     """Compare losses, gradients and optimizer trajectories with PyTorch (a large download)."""
-    install_tree(session, *TEST_TOOLS, "torch==2.13.0", "expecttest")
+    peers = ("torch==2.13.0", "expecttest", "scikit-learn==1.9.1")
+    install_tree(session, *TEST_TOOLS, *peers)
     run_pytest(session, "tests/parity")
 
 

@@ -18,6 +18,7 @@ from rumus.gpu._errors import (
 from rumus.gpu._fill import full, zeros
 from rumus.gpu._info import info, is_available, limits, memory_stats, synchronize
 from rumus.gpu._kernel import Kernel, Pipeline
+from rumus.gpu._timing import KernelTime, kernel_times
 from rumus.gpu._transfer import empty, from_host, host_value, persist, to_host
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "GpuOutOfMemoryError",
     "Kernel",
     "KernelError",
+    "KernelTime",
     "Pipeline",
     "capture",
     "empty",
@@ -39,6 +41,7 @@ __all__ = [
     "info",
     "is_available",
     "is_recording",
+    "kernel_times",
     "limits",
     "memory_stats",
     "outside_capture",

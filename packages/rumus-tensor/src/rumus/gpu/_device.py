@@ -20,7 +20,7 @@ from rumus.gpu._errors import DeviceLostError, GpuError, GpuLimitError, GpuOutOf
 from rumus.gpu._faults import Faults
 from rumus.gpu._memory import Buffer, Pool
 from rumus.gpu._native import make_driver
-from rumus.gpu._queue import Dispatch, Entry, Queue, Runnable
+from rumus.gpu._queue import Dispatch, Entry, Queue, Runnable, Timer
 from rumus.gpu._readback import Readback
 from rumus.gpu._replay import Ahead
 from rumus.gpu._submitter import Job, Submitter
@@ -200,6 +200,19 @@ class GpuDevice:
             except IndexError:  # another thread waited meanwhile
                 return
             job.wait()
+
+    # Timing, on the device's thread
+
+    def begin_timing(self, make: Callable[[GpuDevice], Timer]) -> Any:
+        """Time the dispatches from now on."""
+        self.queue.timer = make(self)
+        return self.queue.timer
+
+    def end_timing(self) -> None:
+        """Collect the times of what is submitted, and time no more."""
+        timer, self.queue.timer = self.queue.timer, None
+        if timer is not None:
+            timer.collect()
 
     # Waiting
 

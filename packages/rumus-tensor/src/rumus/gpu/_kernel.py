@@ -64,10 +64,11 @@ class Chain(Protocol):
 class Compiled:
     """A pipeline on one device."""
 
-    __slots__ = ("_device", "_layout", "_object", "_pipeline", "handle", "uid")
+    __slots__ = ("_device", "_layout", "_object", "_pipeline", "handle", "name", "uid")
 
     def __init__(self, pipeline: Pipeline, device: GpuDevice, layout: Any, made: Any) -> None:
         self.uid = next(_uids)
+        self.name = pipeline.name
         self.handle = device.driver.handle(made)
         self._pipeline, self._device = pipeline, device
         self._layout, self._object = layout, made

@@ -47,6 +47,12 @@ class NativeCommands:
             set_group(opened, 0, group, 0, null)
             run(opened, x, y, z)
 
+    def dispatch_timed(self, command: Command, queries: Any, first: int) -> None:
+        self._close_pass()
+        self._pass = self._driver.begin_timed_pass(self._encoder, queries, first)
+        self.dispatch(*command)
+        self._close_pass()
+
     def copy(self, source: Any, start: int, target: Any, at: int, nbytes: int) -> None:
         self._close_pass()
         self._driver.copy(self._encoder, source._internal, start, target._internal, at, nbytes)
@@ -142,6 +148,25 @@ class NativeDriver:
         descriptor.entries = entries
         group = self._create_group(self.device, descriptor)
         return self._ffi.gc(group, self._release_group)
+
+    def begin_timed_pass(self, encoder: Any, queries: Any, first: int) -> Any:
+        """Begin a pass between the timestamps ``first`` and ``first + 1`` of a set."""
+        descriptor = self._ffi.new("WGPUComputePassDescriptor *")
+        writes = self._ffi.new(
+            self._ffi.typeof(descriptor.timestampWrites),
+            {
+                "querySet": queries._internal,
+                "beginningOfPassWriteIndex": first,
+                "endOfPassWriteIndex": first + 1,
+            },
+        )
+        descriptor.timestampWrites = writes
+        return self.begin_pass(encoder, descriptor)
+
+    def timestamp_period(self) -> float:
+        # Dawn's timestamps are nanoseconds, whatever the GPU's are.
+        period = getattr(self._lib, "wgpuQueueGetTimestampPeriod", None)
+        return 1.0 if period is None else float(period(self._queue))
 
     def commands(self) -> NativeCommands:
         self._spent.clear()

@@ -30,6 +30,18 @@ class PublicCommands:
         for command in commands:
             self.dispatch(*command)
 
+    def dispatch_timed(self, command: Command, queries: Any, first: int) -> None:
+        self._close_pass()
+        self._pass = self._encoder.begin_compute_pass(
+            timestamp_writes={
+                "query_set": queries,
+                "beginning_of_pass_write_index": first,
+                "end_of_pass_write_index": first + 1,
+            }
+        )
+        self.dispatch(*command)
+        self._close_pass()
+
     def copy(self, source: Any, start: int, target: Any, at: int, nbytes: int) -> None:
         self._close_pass()
         self._encoder.copy_buffer_to_buffer(source, start, target, at, nbytes)
@@ -71,6 +83,9 @@ class PublicDriver:
 
     def submit(self, batch: Sequence[PublicCommands]) -> Any:
         self._device.queue.submit([commands.buffer for commands in batch])
+
+    def timestamp_period(self) -> float:
+        return 1.0
 
     def wait(self, mark: Any) -> None:
         # wgpu's package cannot ask whether a submission is done; to read four bytes takes all.

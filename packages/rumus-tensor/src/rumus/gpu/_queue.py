@@ -32,12 +32,34 @@ class Runnable(Protocol):
         ...
 
     @property
+    def name(self) -> str:
+        """Of its kernel."""
+        ...
+
+    @property
     def handle(self) -> Any:
         """What commands take for it."""
         ...
 
     def bind(self, buffers: Sequence[Buffer], block: bytes) -> Any:
         """A bind group of buffers and params."""
+        ...
+
+
+class Timer(Protocol):
+    """Takes the times of dispatches."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether times have to be collected before the next dispatch."""
+        ...
+
+    def next(self, name: str) -> tuple[Any, int]:
+        """The timestamps of a dispatch of a kernel: their set, and the first one's position."""
+        ...
+
+    def collect(self) -> None:
+        """Read the times of all dispatches, which are submitted."""
         ...
 
 
@@ -69,6 +91,7 @@ class Queue:
         self.batch = 0
         """The number of the batch that is being recorded."""
         self.flight = Flight(driver.wait)
+        self.timer: Timer | None = None
         self._groups: dict[tuple[Any, ...], Any] = {}
         self._batch: list[Commands] = []
         """Recorded and not submitted, in order; the last may still be open."""
@@ -112,7 +135,20 @@ class Queue:
         if group is None:
             group = self._add_group(key, compiled.bind(buffers, block), buffers)
         self._touched.update(buffers)
+        if self.timer is not None:
+            self._time(self.timer, compiled, group, groups)
+            return
         (self._open or self.commands()).dispatch(compiled.handle, group, *groups)
+
+    def _time(
+        self, timer: Timer, compiled: Runnable, group: Any, groups: tuple[int, int, int]
+    ) -> None:
+        if timer.is_full:
+            self._submit_batch()
+            timer.collect()
+        self.commands().dispatch_timed(
+            (compiled.handle, group, *groups), *timer.next(compiled.name)
+        )
 
     def _add_group(self, key: tuple[Any, ...], group: Any, buffers: list[Buffer]) -> Any:
         if len(self._groups) >= CACHED_GROUPS:

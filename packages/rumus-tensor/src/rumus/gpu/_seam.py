@@ -81,6 +81,10 @@ class Commands(Protocol):
         """Record prepared dispatches in order."""
         ...
 
+    def dispatch_timed(self, command: Command, queries: Any, first: int) -> None:
+        """Record one dispatch between the timestamps ``first`` and ``first + 1`` of a set."""
+        ...
+
     def copy(self, source: Any, start: int, target: Any, at: int, nbytes: int) -> None:
         """Record a copy between buffers; offsets and size are multiples of 4 bytes."""
         ...
@@ -116,6 +120,10 @@ class Driver(Protocol):
 
     def submit(self, batch: Sequence[Any]) -> Any:
         """Hand finished commands to the GPU, and what was written before them; returns a mark."""
+        ...
+
+    def timestamp_period(self) -> float:
+        """The nanoseconds of a timestamp's unit."""
         ...
 
     def wait(self, mark: Any) -> None:

@@ -1,4 +1,4 @@
-"""The training loop: a step that never waits for the device, and the mean loss of an epoch."""
+"""The training loop, and what is around it: metrics, loggers, tools."""
 
 from .__about__ import __version__
 from ._callbacks.bar import ProgressBar
@@ -6,45 +6,113 @@ from ._callbacks.limits import StopOnNonFinite, TimeLimit
 from ._callbacks.logger import Log, Sink
 from ._callbacks.monitors import LearningRateMonitor, OnEvent, Timing, WeightNorms
 from ._callbacks.watching import EarlyStopping
-from ._errors import CheckpointError, EmptyEpochError, NonFiniteError, RunFolderError
+from ._errors import (
+    CheckpointError,
+    EmptyEpochError,
+    MissingExtraError,
+    NonFiniteError,
+    RunFileError,
+    RunFolderError,
+)
 from ._evaluate import Validate
 from ._events import Callback, Event
 from ._every import Every
 from ._keep import Keep, KeepBest, KeepEvery, KeepLast, Saved
+from ._loggers import CsvLogger, JsonLinesLogger, Logger, TensorBoardLogger
+from ._metrics import (
+    F1,
+    MAE,
+    MSE,
+    R2,
+    RMSE,
+    ROCAUC,
+    Accuracy,
+    AveragePrecision,
+    ConfusionMatrix,
+    MeanIoU,
+    MeanLoss,
+    Metric,
+    Perplexity,
+    Precision,
+    Recall,
+    TopK,
+    read_metrics,
+)
 from ._progress import Progress
 from ._run import Run
 from ._run_folder import RunFolder, load_checkpoint
+from ._tools import (
+    LrRange,
+    OverfitReport,
+    Profiler,
+    ProfileSteps,
+    find_batch_size,
+    lr_range_test,
+    overfit_one_batch,
+    seed_everything,
+)
 from ._trainer import OptimizerLike, Trainer
 
 __all__ = [
+    "F1",
+    "MAE",
+    "MSE",
+    "R2",
+    "RMSE",
+    "ROCAUC",
+    "Accuracy",
+    "AveragePrecision",
     "Callback",
     "CheckpointError",
+    "ConfusionMatrix",
+    "CsvLogger",
     "EarlyStopping",
     "EmptyEpochError",
     "Event",
     "Every",
+    "JsonLinesLogger",
     "Keep",
     "KeepBest",
     "KeepEvery",
     "KeepLast",
     "LearningRateMonitor",
     "Log",
+    "Logger",
+    "LrRange",
+    "MeanIoU",
+    "MeanLoss",
+    "Metric",
+    "MissingExtraError",
     "NonFiniteError",
     "OnEvent",
     "OptimizerLike",
+    "OverfitReport",
+    "Perplexity",
+    "Precision",
+    "ProfileSteps",
+    "Profiler",
     "Progress",
     "ProgressBar",
+    "Recall",
     "Run",
+    "RunFileError",
     "RunFolder",
     "RunFolderError",
     "Saved",
     "Sink",
     "StopOnNonFinite",
+    "TensorBoardLogger",
     "TimeLimit",
     "Timing",
+    "TopK",
     "Trainer",
     "Validate",
     "WeightNorms",
     "__version__",
+    "find_batch_size",
     "load_checkpoint",
+    "lr_range_test",
+    "overfit_one_batch",
+    "read_metrics",
+    "seed_everything",
 ]

@@ -6,7 +6,9 @@
     ├── EmptyEpochError (RuntimeError)   an epoch in which there was no batch
     ├── CheckpointError (ValueError)     a checkpoint that is damaged, or of something else
     ├── RunFolderError (ValueError)      a run folder that is in use, or holds another run
-    └── NonFiniteError (ArithmeticError) a loss that is infinite or not a number
+    ├── RunFileError (ValueError)        a file of a run or a checkpoint that cannot be read
+    ├── NonFiniteError (ArithmeticError) a loss that is infinite or not a number
+    └── MissingExtraError (ImportError)  an optional package that is not installed
 """
 
 from rumus.tensor import RumusError
@@ -26,3 +28,11 @@ class RunFolderError(RumusError, ValueError):
 
 class NonFiniteError(RumusError, ArithmeticError):
     """A loss is infinite or not a number."""
+
+
+class MissingExtraError(RumusError, ImportError):
+    """Something needs a package that only an extra of rumus-train installs."""
+
+
+class RunFileError(RumusError, ValueError):
+    """A file of a run or of a checkpoint is not what it should be."""

@@ -14,6 +14,7 @@ from ._batches import Position, input_and_target, placed, samples_of
 from ._errors import EmptyEpochError
 from ._every import Every
 from ._means import Means, Totals
+from ._metrics import Metric, read_metrics
 
 Forward = Callable[[Any], tuple[Any, Any]]
 Loss = Callable[[Any, Any], Tensor]
@@ -111,7 +112,9 @@ class Evaluation:
         if not self._batches:
             raise EmptyEpochError("the loader of an evaluation has no batch")
         values: dict[str, Any] = dict(self._means.read().since(Totals()))
-        return values | {metric.name: metric.compute() for metric in self._metrics}
+        ours = [metric for metric in self._metrics if isinstance(metric, Metric)]
+        others = [metric for metric in self._metrics if not isinstance(metric, Metric)]
+        return values | read_metrics(ours) | {metric.name: metric.compute() for metric in others}
 
     def state_dict(self) -> dict[str, Any]:
         """Where it is, with what was measured."""

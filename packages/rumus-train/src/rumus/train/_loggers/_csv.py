@@ -1,0 +1,67 @@
+"""Values as a table of comma-separated values."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from ._sink import Logger, numbers
+
+
+class CsvLogger(Logger):
+    """A table with a row for each call of :meth:`log` and a column for each name.
+
+    A name that comes later is a new column, empty in the rows before; the file is then written
+    anew.
+
+    Args:
+        path: The file; one that exists is continued.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._names = ["step"]
+        if self._path.exists() and self._path.stat().st_size:
+            with self._path.open(newline="", encoding="utf-8") as file:
+                self._names = next(csv.reader(file))
+        self._file = self._path.open("a", newline="", encoding="utf-8")
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Append a row."""
+        row = {"step": step, **numbers(values)}
+        new = [name for name in row if name not in self._names]
+        if new or self._path.stat().st_size == 0:
+            self._rewrite(self._names + new, self._rows())
+        csv.writer(self._file).writerow(row.get(name, "") for name in self._names)
+        self._file.flush()
+
+    def resume(self, step: int) -> None:
+        """Remove the rows of later steps."""
+        self._rewrite(self._names, [row for row in self._rows() if int(row["step"]) <= step])
+
+    def flush(self) -> None:
+        """Hand all rows to the system."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _rows(self) -> list[dict[str, str]]:
+        """The rows that are whole."""
+        with self._path.open(newline="", encoding="utf-8") as file:
+            return [row for row in csv.DictReader(file) if None not in row.values()]
+
+    def _rewrite(self, names: list[str], rows: list[dict[str, str]]) -> None:
+        self._file.close()
+        under = self._path.with_name(f".{self._path.name}.tmp")
+        with under.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names, restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+        os.replace(under, self._path)
+        self._names = names
+        self._file = self._path.open("a", newline="", encoding="utf-8")

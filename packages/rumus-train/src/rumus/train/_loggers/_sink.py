@@ -1,0 +1,97 @@
+"""What a sink of values is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rumus.tensor import ArgumentError, Tensor
+
+from .._extras import extra
+
+
+class Logger:
+    """A sink of a run's values. The step is that of the run's progress, on every axis.
+
+    A subclass takes numbers with :meth:`log`; pictures, histograms and texts are dropped where it
+    has no place for them. ``with`` closes it.
+    """
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Take in numbers by name."""
+        raise NotImplementedError
+
+    def image(self, step: int, name: str, image: Any) -> None:
+        """Take in a picture: of shape (height, width), or with 1, 3 or 4 channels behind.
+
+        Args:
+            step: Of the run.
+            name: Of the picture.
+            image: uint8, or floats from 0 to 1; a tensor, an array or a matplotlib ``Figure``.
+        """
+
+    def histogram(self, step: int, name: str, values: Any) -> None:
+        """Take in the distribution of a tensor's or an array's numbers."""
+
+    def text(self, step: int, name: str, text: str) -> None:
+        """Take in a text."""
+
+    def resume(self, step: int) -> None:
+        """Forget what was logged after a step, which the run goes on from."""
+
+    def flush(self) -> None:
+        """Let readers see everything."""
+
+    def close(self) -> None:
+        """Write what is left, and close the sink."""
+
+    def __enter__(self) -> Logger:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """Values as floats by name.
+
+    Raises:
+        ArgumentError: One is no single number, or a tensor.
+    """
+    found = {}
+    for name, value in values.items():
+        if isinstance(value, Tensor) or np.ndim(value) != 0:
+            raise ArgumentError(
+                f"a logger takes numbers, and {name!r} is of shape {np.shape(value)}"
+                if not isinstance(value, Tensor)
+                else f"a logger takes numbers, and {name!r} is a tensor; item() reads it, and waits"
+            )
+        found[name] = float(value)
+    return found
+
+
+def pixels(image: Any) -> npt.NDArray[np.uint8]:
+    """A picture as uint8 of shape (height, width, channels).
+
+    Raises:
+        ArgumentError: It is none.
+    """
+    if hasattr(image, "canvas"):
+        agg = extra("matplotlib.backends.backend_agg", "plots", "a picture")
+        canvas = agg.FigureCanvasAgg(image)
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    array: npt.NDArray[Any] = image.numpy() if isinstance(image, Tensor) else np.asarray(image)
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[-1] not in (1, 3, 4):
+        raise ArgumentError(
+            f"a picture has the shape (height, width) or (height, width, 1, 3 or 4), not "
+            f"{array.shape}"
+        )
+    if array.dtype != np.uint8:
+        array = np.round(np.clip(array, 0, 1) * 255)
+    return np.asarray(array, np.uint8)
