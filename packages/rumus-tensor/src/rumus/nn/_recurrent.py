@@ -30,18 +30,20 @@ class RecurrentLayer(Module):
     ``(-1 / sqrt(hidden_size), 1 / sqrt(hidden_size))``.
     """
 
+    kind: str
+    """``"lstm"``, ``"gru"``, ``"tanh"`` or ``"relu"``."""
+
     def __init__(
         self,
-        kind: str,
         input_size: int,
         hidden_size: int,
-        num_layers: int,
-        bias: bool,
-        batch_first: bool,
-        dropout: float,
-        bidirectional: bool,
-        generator: Generator,
-        device: Device | str,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        generator: Generator = default_generator,
+        device: Device | str = CPU,
     ) -> None:
         name = type(self).__name__
         for what, given in (
@@ -53,10 +55,10 @@ class RecurrentLayer(Module):
                 raise ArgumentError(f"{name}: {what} is a whole number from 1 on, not {given!r}")
         if not 0.0 <= dropout < 1.0:
             raise ArgumentError(f"{name}: dropout is from 0 to below 1, not {dropout}")
-        self.kind, self.input_size, self.hidden_size = kind, input_size, hidden_size
+        self.input_size, self.hidden_size = input_size, hidden_size
         self.num_layers, self.bias, self.batch_first = num_layers, bias, batch_first
         self.dropout, self.bidirectional, self.generator = dropout, bidirectional, generator
-        bound, width = 1.0 / math.sqrt(hidden_size), GATES[kind] * hidden_size
+        bound, width = 1.0 / math.sqrt(hidden_size), GATES[self.kind] * hidden_size
         shapes: dict[str, tuple[int, ...]] = {"weight_hh": (width, hidden_size)}
         if bias:
             shapes |= {"bias_ih": (width,), "bias_hh": (width,)}
@@ -254,8 +256,8 @@ class RNN(_OneState):
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
             raise ArgumentError(f"RNN: nonlinearity is 'tanh' or 'relu', not {nonlinearity!r}")
+        self.kind = nonlinearity
         super().__init__(
-            nonlinearity,
             input_size,
             hidden_size,
             num_layers,
@@ -283,30 +285,7 @@ class GRU(_OneState):
         ((7, 2, 10), (2, 2, 5))
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        generator: Generator = default_generator,
-        device: Device | str = CPU,
-    ) -> None:
-        super().__init__(
-            "gru",
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            generator,
-            device,
-        )
+    kind = "gru"
 
 
 class LSTM(RecurrentLayer):
@@ -325,30 +304,7 @@ class LSTM(RecurrentLayer):
         ((7, 2, 5), (2, 2, 5), (2, 2, 5))
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        generator: Generator = default_generator,
-        device: Device | str = CPU,
-    ) -> None:
-        super().__init__(
-            "lstm",
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            generator,
-            device,
-        )
+    kind = "lstm"
 
     def forward(
         self,
