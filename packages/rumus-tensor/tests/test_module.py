@@ -320,7 +320,7 @@ def test_bfloat16_is_read_as_float32(tmp_path):
 
 def test_a_file_whose_numbers_no_tensor_can_hold_is_refused(tmp_path):
     # safetensors 0.4 does not know it at all
-    with pytest.raises(StateDictError, match="'a' has dtype F8_E8M0|is no safetensors file"):
+    with pytest.raises(StateDictError, match=r"'a' has dtype F8_E8M0|is no safetensors file"):
         nn.load_file(written(tmp_path / "x", "F8_E8M0", bytes(2)))
     with pytest.raises(ArgumentError, match="does not fit int32"):
         nn.load_file(written(tmp_path / "x", "I64", (2**40).to_bytes(8, "little")))
