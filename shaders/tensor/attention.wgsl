@@ -137,3 +137,46 @@ fn store_lines(local: u32, next: ptr<function, array<vec4<f32>, LINE_LOADS>>) {
     if (t < LINE_BLOCKS) { right[t] = (*next)[i]; }
   }
 }
+
+// A variable of a loop is not made zero in every turn by all compilers (naga of wgpu 0.32 does not).
+fn clear(sums: ptr<function, array<vec4<f32>, SUMS>>) {
+  for (var i = 0u; i < SUMS; i++) {  // unroll
+    (*sums)[i] = vec4<f32>(0.0);
+  }
+}
+
+// Products of a tile, made scores: scaled, and masked where the tile is not whole.
+fn score(
+  first_row: u32, first_column: u32, tx: u32, ty: u32, mask: u32,
+  sums: ptr<function, array<vec4<f32>, SUMS>>,
+) {
+  for (var i = 0u; i < SUMS; i++) {  // unroll
+    (*sums)[i] *= params.scale;
+  }
+  if (is_ragged(first_row, first_column)) {
+    for (var p = 0u; p < ROW_CHUNKS; p++) {  // unroll
+      for (var c = 0u; c < 4u; c++) {  // unroll
+        for (var q = 0u; q < COLUMN_CHUNKS; q++) {  // unroll
+          (*sums)[(4u * p + c) * COLUMN_CHUNKS + q] = masked(
+            (*sums)[(4u * p + c) * COLUMN_CHUNKS + q],
+            first_row + 4u * row_vector(ty, p) + c, first_column + column_of(tx, q), mask);
+        }
+      }
+    }
+  }
+}
+
+// Weights of a tile, or their gradients, times what dropout multiplies them by.
+fn drop(
+  first_row: u32, first_column: u32, tx: u32, ty: u32, line: u32,
+  sums: ptr<function, array<vec4<f32>, SUMS>>,
+) {
+  for (var p = 0u; p < ROW_CHUNKS; p++) {  // unroll
+    for (var c = 0u; c < 4u; c++) {  // unroll
+      for (var q = 0u; q < COLUMN_CHUNKS; q++) {  // unroll
+        (*sums)[(4u * p + c) * COLUMN_CHUNKS + q] *= kept(
+          first_row + 4u * row_vector(ty, p) + c, first_column + column_of(tx, q), line);
+      }
+    }
+  }
+}

@@ -36,9 +36,7 @@ fn main(
 
     for (var first = start; first < params.queries; first += COLUMNS) {
       var sums: array<vec4<f32>, SUMS>;
-      for (var i = 0u; i < SUMS; i++) {  // unroll
-        sums[i] = vec4<f32>(0.0);
-      }
+      clear(&sums);
       for (var d = 0u; d < params.query_size; d += SLICE) {
         store_left(local, &left_next);
         store_right(local, &right_next);
@@ -63,20 +61,7 @@ fn main(
           deltas[q][e] = statistic.y;
         }
       }
-      for (var i = 0u; i < SUMS; i++) {  // unroll
-        sums[i] *= params.scale;
-      }
-      if (is_ragged(place.first, first)) {
-        for (var p = 0u; p < ROW_CHUNKS; p++) {  // unroll
-          for (var c = 0u; c < 4u; c++) {  // unroll
-            for (var q = 0u; q < COLUMN_CHUNKS; q++) {  // unroll
-              sums[(4u * p + c) * COLUMN_CHUNKS + q] = masked(
-                sums[(4u * p + c) * COLUMN_CHUNKS + q],
-                place.first + 4u * row_vector(ty, p) + c, first + column_of(tx, q), mask);
-            }
-          }
-        }
-      }
+      score(place.first, first, tx, ty, mask, &sums);
       for (var p = 0u; p < ROW_CHUNKS; p++) {  // unroll
         for (var c = 0u; c < 4u; c++) {  // unroll
           for (var q = 0u; q < COLUMN_CHUNKS; q++) {  // unroll
@@ -95,14 +80,7 @@ fn main(
             }
           }
         }
-        for (var p = 0u; p < ROW_CHUNKS; p++) {  // unroll
-          for (var c = 0u; c < 4u; c++) {  // unroll
-            for (var q = 0u; q < COLUMN_CHUNKS; q++) {  // unroll
-              sums[(4u * p + c) * COLUMN_CHUNKS + q] *= kept(
-                place.first + 4u * row_vector(ty, p) + c, first + column_of(tx, q), line);
-            }
-          }
-        }
+        drop(place.first, first, tx, ty, line, &sums);
       }
       store_weights(tx, ty, &sums);
 
@@ -119,9 +97,7 @@ fn main(
         workgroupBarrier();
       }
 
-      for (var i = 0u; i < SUMS; i++) {  // unroll
-        sums[i] = vec4<f32>(0.0);
-      }
+      clear(&sums);
       for (var d = 0u; d < params.value_size; d += SLICE) {
         store_left(local, &left_next);
         store_right(local, &right_next);
@@ -136,14 +112,7 @@ fn main(
         workgroupBarrier();
       }
       if (DROPOUT) {
-        for (var p = 0u; p < ROW_CHUNKS; p++) {  // unroll
-          for (var c = 0u; c < 4u; c++) {  // unroll
-            for (var q = 0u; q < COLUMN_CHUNKS; q++) {  // unroll
-              sums[(4u * p + c) * COLUMN_CHUNKS + q] *= kept(
-                place.first + 4u * row_vector(ty, p) + c, first + column_of(tx, q), line);
-            }
-          }
-        }
+        drop(place.first, first, tx, ty, line, &sums);
       }
       for (var q = 0u; q < COLUMN_CHUNKS; q++) {  // unroll
         for (var e = 0u; e < 4u; e++) {  // unroll
