@@ -12,7 +12,8 @@ from rumus.nn import Parameter
 from rumus.optim import SGD
 from rumus.tensor import ArgumentError, Device, MissingGradError, ShapeError, Tensor
 from rumus.train import EmptyEpochError, Trainer
-from rumus.train._loss_sum import UNITS, LossSum
+from rumus.train._exact_sum import UNITS
+from rumus.train._loss_sum import LossSum
 
 RNG = np.random.default_rng(7)
 X = RNG.normal(size=(6, 3)).astype(np.float32)

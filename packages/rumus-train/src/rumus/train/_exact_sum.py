@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import numpy.typing as npt
 
+from rumus import gpu
 from rumus.tensor import Tensor
 
-from . import _loss_sum
-
-WORDS = _loss_sum._LIMBS + 1
+UNITS = 149
+"""Sums are whole numbers of 2**-UNITS, the smallest float32."""
+_LIMBS = 10  # of 32 bits: 277 for the largest float32, and room for 2**42 of them
+_SPECIALS = (math.nan, math.inf, -math.inf)
+WORDS = _LIMBS + 1
 """int32 words of a sum on a GPU; all zero is the sum 0."""
 
 
@@ -37,10 +42,8 @@ class ExactSum:
     @classmethod
     def of_words(cls, words: npt.NDArray[Any]) -> ExactSum:
         """What :func:`add_exactly` has made of WORDS words."""
-        raw = words.astype("<u4")
-        total = int.from_bytes(raw[:-1].tobytes(), "little", signed=True)
-        seen = [value for k, value in enumerate(_loss_sum._SPECIALS) if raw[-1] >> k & 1]
-        return cls(Fraction(total, 1 << _loss_sum.UNITS), sum(seen, 0.0))
+        units, special = units_of(words)
+        return cls(Fraction(units, 1 << UNITS), special)
 
     def plus(self, other: ExactSum) -> ExactSum:
         """The sum of both."""
@@ -50,7 +53,21 @@ class ExactSum:
         return self.special or float(self.finite)
 
 
+def units_of(words: npt.NDArray[Any]) -> tuple[int, float]:
+    """Of WORDS words the sum of the finite numbers, in units of 2**-149, and that of the others."""
+    raw = words.astype("<u4")
+    total = int.from_bytes(raw[:_LIMBS].tobytes(), "little", signed=True)
+    seen = [value for k, value in enumerate(_SPECIALS) if raw[_LIMBS] >> k & 1]
+    return total, sum(seen, 0.0)
+
+
 def add_exactly(value: Tensor, words: Tensor, offset: int = 0) -> None:
     """Add a float32 of shape ``()`` to the sum in the words from an offset, on their GPU."""
     offsets = value.array.offset, words.array.offset + offset
-    _loss_sum._kernel().dispatch([value.array, words.array], offsets)
+    _kernel().dispatch([value.array, words.array], offsets)
+
+
+@cache
+def _kernel() -> gpu.Pipeline:
+    source = files("rumus.train") / "shaders" / "loss_sum.wgsl"
+    return gpu.Kernel(source, name="loss_sum", trusted=True).variant(LIMBS=_LIMBS)

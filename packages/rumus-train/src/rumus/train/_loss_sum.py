@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
-from importlib.resources import files
-from typing import Any
-
-import numpy.typing as npt
 
 from rumus import gpu
 from rumus.tensor import Device, Tensor, float32, int32, stack, zeros
 
-UNITS = 149
-"""Sums are whole numbers of 2**-UNITS, the smallest float32."""
-_LIMBS = 10  # of 32 bits: 277 for the largest float32, and room for 2**42 of them
-_SPECIALS = (math.nan, math.inf, -math.inf)
+from ._exact_sum import UNITS, WORDS, add_exactly, units_of
 
 
 class LossSum:
@@ -32,15 +24,14 @@ class LossSum:
         self._words: Tensor | None = None
         if device.kind == "gpu":
             with gpu.outside_capture():
-                self._words = zeros((_LIMBS + 1,), dtype=int32, device=device)
+                self._words = zeros((WORDS,), dtype=int32, device=device)
                 gpu.persist(self._words.array)
 
     def add(self, loss: Tensor) -> None:
         """Add a loss of shape ``()``."""
         loss = loss.to(float32)
         if self._words is not None:
-            arrays = [loss.array, self._words.array]
-            _kernel().dispatch(arrays, [array.offset for array in arrays])
+            add_exactly(loss, self._words)
             return
         value = loss.item()
         if math.isfinite(value):
@@ -58,7 +49,7 @@ class LossSum:
         """The sum of the finite losses in units of 2**-149, and that of the others, else 0."""
         if self._words is None:
             return self._total, self._special
-        return _read(self._words.numpy())
+        return units_of(self._words.numpy())
 
 
 def read_all(sums: Sequence[LossSum]) -> list[tuple[int, float]]:
@@ -66,17 +57,4 @@ def read_all(sums: Sequence[LossSum]) -> list[tuple[int, float]]:
     words = [s._words for s in sums if s._words is not None]
     if len(words) < 2 or len(words) < len(sums):
         return [s.read() for s in sums]
-    return [_read(row) for row in stack(words).numpy()]
-
-
-def _read(given: npt.NDArray[Any]) -> tuple[int, float]:
-    words = given.astype("<u4")
-    total = int.from_bytes(words[:_LIMBS].tobytes(), "little", signed=True)
-    seen = [value for k, value in enumerate(_SPECIALS) if words[_LIMBS] >> k & 1]
-    return total, sum(seen)
-
-
-@cache
-def _kernel() -> gpu.Pipeline:
-    source = files("rumus.train") / "shaders" / "loss_sum.wgsl"
-    return gpu.Kernel(source, name="loss_sum", trusted=True).variant(LIMBS=_LIMBS)
+    return [units_of(row) for row in stack(words).numpy()]

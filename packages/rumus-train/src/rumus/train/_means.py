@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from rumus.tensor import Tensor, float32
 
-from ._loss_sum import UNITS, LossSum, read_all
+from ._exact_sum import UNITS
+from ._loss_sum import LossSum, read_all
 
 
 class Sum(NamedTuple):

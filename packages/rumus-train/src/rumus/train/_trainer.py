@@ -16,8 +16,9 @@ from rumus.tensor import ArgumentError, Device, Tensor
 from ._checked import checked_loss
 from ._errors import EmptyEpochError
 from ._evaluate import Evaluation, Forward, Loss, MetricLike, Validate, gathered, predictions
+from ._exact_sum import UNITS
 from ._fit import fit
-from ._loss_sum import UNITS, LossSum
+from ._loss_sum import LossSum
 from ._replay import CapturedSteps
 from ._request import Request
 from ._run import Clip, Run, StepFunction
