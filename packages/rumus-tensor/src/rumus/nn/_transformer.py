@@ -19,12 +19,50 @@ Activation = str | Callable[[Tensor], Tensor]
 LayerT = TypeVar("LayerT", bound=Module)
 
 
-class _FeedForward(Module):
-    """What the layers of encoder and decoder share: two linear layers with an activation."""
+class _TransformerLayer(Module):
+    """What the layers of encoder and decoder share: their parts, and two linear layers.
 
-    linear1: Linear
-    linear2: Linear
-    dropout: Dropout
+    Attributes:
+        attentions: The names of its attentions; a norm and a dropout stand behind each, and
+            behind the linear layers.
+    """
+
+    attentions: tuple[str, ...] = ("self_attn",)
+    self_attn: MultiheadAttention
+    norm1: LayerNorm
+    norm2: LayerNorm
+    dropout1: Dropout
+    dropout2: Dropout
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Activation = "relu",
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: Device | str = CPU,
+    ) -> None:
+        _check_activation(type(self).__name__, activation)
+        for name in self.attentions:
+            attention = MultiheadAttention(
+                d_model, nhead, dropout, bias, batch_first=batch_first, device=device
+            )
+            setattr(self, name, attention)
+        self.linear1 = Linear(d_model, dim_feedforward, bias, device)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, device)
+        self.norm_first, self.activation = norm_first, activation
+        added = range(1, len(self.attentions) + 2)
+        for k in added:
+            norm = LayerNorm(d_model, layer_norm_eps, bias=bias, device=device)
+            setattr(self, f"norm{k}", norm)
+        for k in added:
+            setattr(self, f"dropout{k}", Dropout(dropout))
 
     def _transformed(self, x: Tensor) -> Tensor:
         hidden = self._activation()(self.linear1(x))
@@ -34,10 +72,8 @@ class _FeedForward(Module):
         given: Activation = self.activation
         return _ACTIVATIONS[given] if isinstance(given, str) else given
 
-    activation: Activation
 
-
-class TransformerEncoderLayer(_FeedForward):
+class TransformerEncoderLayer(_TransformerLayer):
     """Self-attention and two linear layers, each added to what it was given and normalised.
 
     Vaswani et al., arXiv:1706.03762; with ``norm_first`` as Xiong et al., arXiv:2002.04745.
@@ -66,31 +102,6 @@ class TransformerEncoderLayer(_FeedForward):
         (2, 5, 16)
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Activation = "relu",
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: Device | str = CPU,
-    ) -> None:
-        _check_activation(type(self).__name__, activation)
-        self.self_attn = MultiheadAttention(
-            d_model, nhead, dropout, bias, batch_first=batch_first, device=device
-        )
-        self.linear1 = Linear(d_model, dim_feedforward, bias, device)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, device)
-        self.norm_first, self.activation = norm_first, activation
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, device=device)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, device=device)
-        self.dropout1, self.dropout2 = Dropout(dropout), Dropout(dropout)
-
     def forward(
         self,
         src: Tensor,
@@ -114,7 +125,7 @@ class TransformerEncoderLayer(_FeedForward):
         return self.norm2(src + self.dropout2(self._transformed(src)))
 
 
-class TransformerDecoderLayer(_FeedForward):
+class TransformerDecoderLayer(_TransformerLayer):
     """Self-attention, attention to an encoder's result, and two linear layers.
 
     Args as of :class:`TransformerEncoderLayer`; parameters are named as PyTorch's.
@@ -126,34 +137,10 @@ class TransformerDecoderLayer(_FeedForward):
         (2, 5, 16)
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Activation = "relu",
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: Device | str = CPU,
-    ) -> None:
-        _check_activation(type(self).__name__, activation)
-        self.self_attn, self.multihead_attn = (
-            MultiheadAttention(
-                d_model, nhead, dropout, bias, batch_first=batch_first, device=device
-            )
-            for _ in range(2)
-        )
-        self.linear1 = Linear(d_model, dim_feedforward, bias, device)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, device)
-        self.norm_first, self.activation = norm_first, activation
-        self.norm1, self.norm2, self.norm3 = (
-            LayerNorm(d_model, layer_norm_eps, bias=bias, device=device) for _ in range(3)
-        )
-        self.dropout1, self.dropout2, self.dropout3 = (Dropout(dropout) for _ in range(3))
+    attentions = "self_attn", "multihead_attn"
+    multihead_attn: MultiheadAttention
+    norm3: LayerNorm
+    dropout3: Dropout
 
     def forward(
         self,
