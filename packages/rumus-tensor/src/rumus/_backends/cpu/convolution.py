@@ -17,7 +17,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
 from rumus._backends.contract.convolution import Pair, Slide
-from rumus._core.threads import in_parallel
+from rumus._core.pool import products_in_parallel
 
 from .movement import written
 
@@ -104,7 +104,7 @@ def convolution(x: Array, weight: Array, bias: Array | None, slide: Slide, size:
             if bias is not None:
                 result += bias[:, None, None]
 
-    in_parallel(run, len(blocks), g.work)
+    products_in_parallel(run, len(blocks), g.work)
     return out.astype(dtype, copy=False)
 
 
@@ -134,7 +134,7 @@ def convolution_input(
                         views[:, :, :, i, j] += parts[:, :, :, i, j]
             out[images] = _inner(whole, g)
 
-    in_parallel(run, len(blocks), g.work)
+    products_in_parallel(run, len(blocks), g.work)
     if bias is not None:
         with np.errstate(all="ignore"):
             out += bias[:, None, None]
@@ -163,7 +163,7 @@ def convolution_weight(
                 rows = rows.reshape(*rows.shape[:2], -1)
                 part += np.matmul(rows, lying.swapaxes(-1, -2))
 
-    in_parallel(run, len(blocks), g.work)
+    products_in_parallel(run, len(blocks), g.work)
     with np.errstate(all="ignore"):
         total = parts[0] if len(parts) == 1 else parts.sum(axis=0)
     return total if out is None else written(out, total)
