@@ -28,15 +28,18 @@ def threads_for(work: int) -> int:
     return max(1, min(get_num_threads(), work // WORK_A_THREAD))
 
 
-def in_parallel(run: Callable[[int], None], tasks: int, work: int) -> None:
-    """Call with 0 to ``tasks - 1``, on as many threads as there is work for.
+def in_parallel(run: Callable[[int], None], tasks: int, threads: int) -> None:
+    """Call with 0 to ``tasks - 1``, on several threads.
+
+    A task should be a few long calls: each numpy call ends with a turn at the interpreter, and to
+    find it taken costs 5 to 10 microseconds.
 
     Args:
         run: one task; it touches nothing that another one does, and multiplies no matrices.
         tasks: their number.
-        work: as in :func:`threads_for`.
+        threads: at most, this one among them.
     """
-    count = min(threads_for(work), tasks)
+    count = min(threads, tasks)
     if count < 2:
         for number in range(tasks):
             run(number)
@@ -45,17 +48,21 @@ def in_parallel(run: Callable[[int], None], tasks: int, work: int) -> None:
 
 
 def products_in_parallel(run: Callable[[int], None], tasks: int, work: int) -> None:
-    """As :func:`in_parallel`, for tasks that multiply matrices.
+    """As :func:`in_parallel`, for tasks that multiply matrices, where that is worth threads.
 
     BLAS then has one thread in each of them; where it cannot be told that, the tasks come one after
     the other.
+
+    Args:
+        run: one task; it touches nothing that another one does.
+        tasks: their number.
+        work: as in :func:`threads_for`.
     """
     count = min(threads_for(work), tasks)
     alone: AbstractContextManager[None] | None = blas_alone() if count > 1 else None
     if alone is None:
         with blas_threads(work):
-            for number in range(tasks):
-                run(number)
+            in_parallel(run, tasks, 1)
         return
     with alone:
         _spread(run, tasks, count)

@@ -5,8 +5,7 @@ Arrays of queries are seen as (batch, key heads, query heads of each, length, si
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,14 +13,12 @@ import numpy.typing as npt
 
 from rumus._backends.contract.attention import AttentionRule
 from rumus._backends.generator import Generator, threefry2x32
-from rumus._core.pool import products_in_parallel
+from rumus._core.threads import blas_threads
 
 Array = npt.NDArray[Any]
 
 BLOCK = 1 << 19
 """Scores at a time."""
-_GROUP = 1 << 15
-"""The same where there are several heads: what threads take in turn."""
 _FEWEST = 16
 """Queries of a block, even where their scores are more than that."""
 _MASK = 0xFFFFFFFF
@@ -36,21 +33,19 @@ def attention(
     normalisers = np.empty((batches, heads, queries), np.float32)
     given = _Given(q, k, v, mask, state, rule)
     into, sums = given.grouped(output), given.grouped(normalisers[..., None])
-
-    def run(at: _Block) -> None:
-        scores = given.scores(at)
-        top = scores.max(axis=-1, keepdims=True, initial=-np.inf)
-        top[top == -np.inf] = 0
-        scores -= top
-        weights = np.exp(scores, out=scores)
-        total = weights.sum(axis=-1, keepdims=True)
-        sums[at.rows] = np.where(total == 0, np.inf, top + np.log(total))
-        if rule.dropout:
-            weights *= given.kept(at)
-        total[total == 0] = 1
-        into[at.rows] = _times(weights, given.v[at.keys]) / total
-
-    given.each(run)
+    with np.errstate(all="ignore"), blas_threads(2 * q.size * k.shape[2]):
+        for at in given.blocks():
+            scores = given.scores(at)
+            top = scores.max(axis=-1, keepdims=True, initial=-np.inf)
+            top[top == -np.inf] = 0
+            scores -= top
+            weights = np.exp(scores, out=scores)
+            total = weights.sum(axis=-1, keepdims=True)
+            sums[at.rows] = np.where(total == 0, np.inf, top + np.log(total))
+            if rule.dropout:
+                weights *= given.kept(at)
+            total[total == 0] = 1
+            into[at.rows] = _times(weights, given.v[at.keys]) / total
     return output.astype(q.dtype, copy=False), normalisers
 
 
@@ -62,26 +57,24 @@ def write_gradients(
     into_k[...] = into_v[...] = 0
     into_q = given.grouped(into_q)
     grads, outputs, sums = (given.grouped(a) for a in (grad, output, normalisers[..., None]))
-
-    def run(at: _Block) -> None:
-        weights = given.scores(at)
-        weights -= sums[at.rows]
-        np.exp(weights, out=weights)
-        g = grads[at.rows].astype(np.float32, copy=False)
-        delta = (g * outputs[at.rows]).sum(axis=-1, keepdims=True)
-        slope = _times(g, given.v[at.keys].swapaxes(-1, -2))
-        if given.rule.dropout:
-            kept = given.kept(at)
-            slope *= kept
-            into_v[at.keys] += _across(weights * kept, g)
-        else:
-            into_v[at.keys] += _across(weights, g)
-        slope -= delta
-        slope *= weights
-        into_q[at.rows] = _times(slope, given.k[at.keys]) * np.float32(given.rule.scale)
-        into_k[at.keys] += _across(slope, given.q[at.rows])
-
-    given.each(run)
+    with np.errstate(all="ignore"), blas_threads(2 * given.q.size * given.k.shape[2]):
+        for at in given.blocks():
+            weights = given.scores(at)
+            weights -= sums[at.rows]
+            np.exp(weights, out=weights)
+            g = grads[at.rows].astype(np.float32, copy=False)
+            delta = (g * outputs[at.rows]).sum(axis=-1, keepdims=True)
+            slope = _times(g, given.v[at.keys].swapaxes(-1, -2))
+            if given.rule.dropout:
+                kept = given.kept(at)
+                slope *= kept
+                into_v[at.keys] += _across(weights * kept, g)
+            else:
+                into_v[at.keys] += _across(weights, g)
+            slope -= delta
+            slope *= weights
+            into_q[at.rows] = _times(slope, given.k[at.keys]) * np.float32(given.rule.scale)
+            into_k[at.keys] += _across(slope, given.q[at.rows])
 
 
 class _Block(NamedTuple):
@@ -127,33 +120,24 @@ class _Given:
         """A view of an array of query heads, with the heads of a key head on an axis."""
         return a.reshape(a.shape[0], self.key_heads, a.shape[1] // self.key_heads, *a.shape[2:])
 
-    def each(self, run: Callable[[_Block], None]) -> None:
-        """Have all blocks taken, those of the same keys in order, by several threads."""
-        groups = list(self.groups())
-
-        def take(number: int) -> None:
-            with np.errstate(all="ignore"):
-                for at in groups[number]:
-                    run(at)
-
-        products_in_parallel(take, len(groups), 2 * self.q.size * self.shape[3])
-
-    def groups(self) -> Iterator[list[_Block]]:
-        """For some heads of some batches: all queries, as many at a time as make a block."""
+    def blocks(self) -> Iterator[_Block]:
+        """All queries, as many at a time as make a block of scores."""
         batches, heads, queries, keys = self.shape
         shared = heads // self.key_heads
         rows = max(min(_FEWEST, queries), min(queries, BLOCK // max(shared * keys, 1)))
-        several = max(1, _GROUP // max(shared * keys * rows, 1))
+        several = max(1, BLOCK // max(shared * keys * rows, 1))
         lines = min(several, self.key_heads)
         samples = max(1, several // self.key_heads)
         for batch in range(0, batches, samples):
             for head in range(0, self.key_heads, lines):
-                own = slice(batch, batch + samples), slice(head, head + lines)
-                edges = [*range(0, queries, max(rows, 1)), queries]
-                yield [
-                    _Block(*own, slice(row, end), min(end, keys) if self.rule.causal else keys)
-                    for row, end in pairwise(edges)
-                ]
+                for row in range(0, queries, max(rows, 1)):
+                    last = min(row + rows, queries)
+                    yield _Block(
+                        slice(batch, batch + samples),
+                        slice(head, head + lines),
+                        slice(row, last),
+                        min(last, keys) if self.rule.causal else keys,
+                    )
 
     def scores(self, at: _Block) -> Array:
         """Scores of a block, minus infinity where a key takes no part."""

@@ -28,9 +28,8 @@ Array = npt.NDArray[Any]
 _HALF = np.dtype(np.float16)
 _SINGLE = np.dtype(np.float32)
 _BLOCK = 1 << 15  # elements: 128 KB of float32, so that a row's temporaries fit a core's cache
-_STEP, _STEPS = 64, 512
-"""Multiplications of a matrix product that take as long as an element of one numpy call, and of
-several."""
+_STEP = 16
+"""Multiplications of a matrix product that take as long as an element of one numpy call."""
 
 
 def elementwise(op: str, args: tuple[Array | Scalar, ...], dtype: np.dtype[Any] | None) -> Array:
@@ -80,20 +79,21 @@ def _converted(op: str, a: Array | Scalar, compute: np.dtype[Any], working: np.d
 
 
 def _computed(row: Callable[..., Any], arrays: list[Any], answer: np.dtype[Any]) -> Array:
-    """Apply a row, in blocks: several steps of one stay in cache, and threads share the blocks."""
+    """Apply a row, in blocks.
+
+    One call of numpy is shared by threads. A row of several steps goes on one, block by block so
+    that its steps stay in cache: a step of a block is shorter than a thread's turn at the
+    interpreter.
+    """
     size = max(a.size for a in arrays if isinstance(a, np.ndarray))
     one_step = isinstance(row, np.ufunc) or row is _relu
-    work = size * (_STEP if one_step else _STEPS)
-    threads = threads_for(work)
-    if size <= _BLOCK or (one_step and threads == 1):
-        return np.asarray(row(*arrays), answer)
-    cut = _cut(arrays)
+    threads = threads_for(size * _STEP) if one_step else 1
+    cut = _cut(arrays) if size > _BLOCK and (threads > 1 or not one_step) else None
     if cut is None:
         return np.asarray(row(*arrays), answer)
     out = np.empty(cut.shape, answer)
     into = out.reshape(-1) if cut.flat else out
-    block = max(_BLOCK, size // (2 * threads)) if one_step else min(threads, 2) * _BLOCK
-    step = max(1, block * len(into) // size)
+    step = max(1, (size // threads if one_step else _BLOCK) * len(into) // size)
 
     def run(number: int) -> None:
         part = slice(number * step, (number + 1) * step)
@@ -104,7 +104,7 @@ def _computed(row: Callable[..., Any], arrays: list[Any], answer: np.dtype[Any])
             else:
                 into[part] = row(*given)
 
-    in_parallel(run, -(-len(into) // step), work)
+    in_parallel(run, -(-len(into) // step), threads)
     return out
 
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from rumus._core.pool import in_parallel
 
 from .movement import written
 from .reduce import reduce
 from .rows import row_sums
 
 Array = npt.NDArray[Any]
-_BLOCK = 1 << 15
-"""Elements that threads take in turn."""
-_COST = 512
-"""Multiplications of a matrix product that take as long as an element here."""
 
 
 def layer_norm(
@@ -27,45 +20,34 @@ def layer_norm(
     """``(a - mean) / sqrt(var + eps) * weight + bias``, and ``(mean, 1 / sqrt(var + eps))``."""
     dtype = np.result_type(a, *(given for given in (weight, bias) if given is not None))
     moments = np.zeros((len(a), 2), np.float32)
-    result = np.empty(a.shape, dtype)
     count = np.float32(a.shape[1])
-
-    def run(rows: slice) -> None:
-        some, own = a[rows], moments[rows]
+    with np.errstate(all="ignore"):
         if centred:
-            own[:, :1] = row_sums(some) / count
-        y = some - own[:, :1]
-        own[:, 1:] = 1 / np.sqrt(row_sums(y * y) / count + np.float32(eps))
-        y *= own[:, 1:]
+            moments[:, :1] = row_sums(a) / count
+        y = a - moments[:, :1]
+        moments[:, 1:] = 1 / np.sqrt(row_sums(y * y) / count + np.float32(eps))
+        y *= moments[:, 1:]
         if weight is not None:
             y *= weight
         if bias is not None:
             y += bias
-        result[rows] = y
-
-    _by_rows(run, a)
-    return result, moments
+    return y.astype(dtype, copy=False), moments
 
 
 def layer_norm_backward(
     a: Array, moments: Array, weight: Array | None, grad: Array, eps: float, centred: bool = True
 ) -> Array:
     """``scale * (w - mean(w) - n * mean(w * n))`` of ``w = g * weight`` and the normalised n."""
-    result = np.empty(a.shape, np.float32)
-    factor = np.float32(1) if weight is None else weight
-    count = np.float32(a.shape[1])
-
-    def run(rows: slice) -> None:
-        n = _normalised(a[rows], moments[rows])
-        w = np.multiply(grad[rows], factor, out=result[rows], dtype=np.float32)
+    with np.errstate(all="ignore"):
+        n = _normalised(a, moments)
+        w = np.multiply(grad, np.float32(1) if weight is None else weight, dtype=np.float32)
+        count = np.float32(a.shape[1])
         n *= row_sums(w * n) / count
         if centred:
             w -= row_sums(w) / count
         w -= n
-        w *= moments[rows, 1:]
-
-    _by_rows(run, a)
-    return result
+        w *= moments[:, 1:]
+    return w
 
 
 def layer_norm_sums(
@@ -77,17 +59,6 @@ def layer_norm_sums(
         n *= grad
     wide = grad.astype(np.float32, copy=False)
     return reduce("sum", n, (0,), False), reduce("sum", wide, (0,), False) if bias else None
-
-
-def _by_rows(run: Callable[[slice], None], a: Array) -> None:
-    """Have rows taken, as many at a time as stay in cache, by several threads."""
-    step = max(1, _BLOCK // max(a.shape[1], 1))
-
-    def take(number: int) -> None:
-        with np.errstate(all="ignore"):
-            run(slice(number * step, (number + 1) * step))
-
-    in_parallel(take, -(-len(a) // step), a.size * _COST)
 
 
 def _normalised(a: Array, moments: Array) -> Array:

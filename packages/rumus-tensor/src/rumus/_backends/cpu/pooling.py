@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from rumus._backends.contract.convolution import Pair, Slide
 from rumus._backends.contract.pooling import Windows
-from rumus._core.pool import in_parallel
+from rumus._core.pool import in_parallel, threads_for
 
 from .select import kept
 
@@ -167,7 +167,7 @@ def _by_images(run: Callable[[slice], None], images: int, work: int) -> None:
     """Have images taken block by block, on as many threads as that is worth."""
     step = max(1, -(-images // _BLOCKS))
     blocks = [slice(i, i + step) for i in range(0, images, step)]
-    in_parallel(lambda number: run(blocks[number]), len(blocks), work * _COST)
+    in_parallel(lambda number: run(blocks[number]), len(blocks), threads_for(work * _COST))
 
 
 def pair(a: Array) -> Pair:

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rumus._core.pool import in_parallel, products_in_parallel, threads_for
 from rumus._core.threads import blas_threads
 
 Array = npt.NDArray[Any]
 _ONE = np.float32(1)
-_CACHED = 1 << 18
-"""Elements of a weight that stays in the cache of one core, with what BLAS makes of it."""
-_FEWEST = 8
-"""Sequences that are worth a thread: fewer make poor products."""
-_COST = 512
-"""Multiplications of a matrix product that take as long as an element of the gates."""
 GATES = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}
 
 
@@ -39,31 +31,20 @@ def recurrent(
     states[:, -1 if reverse else 0] = start
     kept = np.empty((steps if kind in _STEPS else 0, batch, 4 * hidden), np.float32)
     turned = np.ascontiguousarray(weight.T)
-
-    def run(own: slice) -> None:
-        seen, given, gates = states[:, :, own], inputs[:, own], kept[:, own]
-        ends = None if lengths is None else lengths[own]
-        sums = np.empty((given.shape[1], weight.shape[0]), np.float32)
-
-        def finish(t: int, old: int, new: int, rows: slice) -> None:
-            before, after = seen[:, old, rows], seen[:, new, rows]
+    sums = np.empty((batch, weight.shape[0]), np.float32)
+    with np.errstate(all="ignore"), blas_threads(batch * weight.size):
+        for t, old, new in _steps(steps, reverse):
+            np.matmul(states[0, old], turned, out=sums)
+            if bias is not None:
+                sums += bias
             if kind in _STEPS:
-                _STEPS[kind](given[t, rows], sums[rows], before, after, gates[t, rows])
+                _STEPS[kind](inputs[t], sums, states[:, old], states[:, new], kept[t])
             else:
-                np.add(given[t, rows], sums[rows], out=sums[rows])
-                _ACTIVATIONS[kind](sums[rows], after[0])
-
-        with np.errstate(all="ignore"):
-            for t, old, new in _steps(steps, reverse):
-                np.matmul(seen[0, old], turned, out=sums)
-                if bias is not None:
-                    sums += bias
-                _by_rows(partial(finish, t, old, new), len(sums), sums.size)
-                if ends is not None:
-                    idle = ends <= t
-                    seen[:, new, idle] = seen[:, old, idle]
-
-    _by_sequences(run, steps, batch, weight.size)
+                np.add(inputs[t], sums, out=sums)
+                _ACTIVATIONS[kind](sums, states[0, new])
+            if lengths is not None:
+                idle = lengths <= t
+                states[:, new, idle] = states[:, old, idle]
     return states, kept
 
 
@@ -82,58 +63,22 @@ def recurrent_backward(
     into = np.empty((steps, batch, GATES[kind] * hidden), np.float32)
     into_sums = np.empty_like(into) if kind == "gru" else into
     carry = np.zeros((count, batch, hidden), np.float32)
-
-    def run(own: slice) -> None:
-        seen, gates, coming = states[:, :, own], kept[:, own], grad[:, :, own]
-        out, out_sums, left = into[:, own], into_sums[:, own], carry[:, own]
-        ends = None if lengths is None else lengths[own]
-
-        def begin(t: int, old: int, new: int, rows: slice) -> None:
+    with np.errstate(all="ignore"), blas_threads(batch * weight.size):
+        for t, old, new in reversed([*_steps(steps, reverse)]):
+            carry += grad[:, new]
+            idle = None if lengths is None else lengths <= t
+            stays = None if idle is None else carry[:, idle]
             if kind == "lstm":
-                before, after = seen[1, old, rows], seen[1, new, rows]
-                _lstm_backward(gates[t, rows], before, after, left[:, rows], out[t, rows])
+                _lstm_backward(kept[t], states[1, old], states[1, new], carry, into[t])
             elif kind == "gru":
-                given = gates[t, rows], seen[0, old, rows]
-                _gru_backward(*given, left[:, rows], out[t, rows], out_sums[t, rows])
+                _gru_backward(kept[t], states[0, old], carry, into[t], into_sums[t])
             else:
-                _plain_backward(kind, seen[0, new, rows], left[:, rows], out[t, rows])
-
-        with np.errstate(all="ignore"):
-            for t, old, new in reversed([*_steps(steps, reverse)]):
-                left += coming[:, new]
-                idle = None if ends is None else ends <= t
-                stays = None if idle is None else left[:, idle]
-                _by_rows(partial(begin, t, old, new), out.shape[1], out[t].size)
-                if idle is not None:
-                    out[t, idle] = out_sums[t, idle] = 0
-                    left[:, idle] = stays
-                left[0] += np.matmul(out_sums[t], weight)
-
-    _by_sequences(run, steps, batch, weight.size)
+                _plain_backward(kind, states[0, new], carry, into[t])
+            if idle is not None:
+                into[t, idle] = into_sums[t, idle] = 0
+                carry[:, idle] = stays
+            carry[0] += np.matmul(into_sums[t], weight)
     return into, into_sums, carry + grad[:, -1 if reverse else 0]
-
-
-def _by_sequences(run: Callable[[slice], None], steps: int, batch: int, weight: int) -> None:
-    """Give threads sequences of their own where each can hold the weight in its cache."""
-    threads = min(threads_for(steps * batch * weight), batch // _FEWEST)
-    if weight > _CACHED or threads < 2:
-        with blas_threads(batch * weight):
-            run(slice(0, batch))
-        return
-    edges = [batch * k // threads for k in range(threads + 1)]
-    products_in_parallel(
-        lambda k: run(slice(edges[k], edges[k + 1])), threads, steps * batch * weight
-    )
-
-
-def _by_rows(run: Callable[[slice], None], rows: int, size: int) -> None:
-    """Give threads rows of a step."""
-    threads = min(threads_for(size * _COST), rows)
-    if threads < 2:
-        run(slice(0, rows))
-    else:
-        edges = [rows * k // threads for k in range(threads + 1)]
-        in_parallel(lambda k: run(slice(edges[k], edges[k + 1])), threads, size * _COST)
 
 
 def _steps(steps: int, reverse: bool) -> Iterator[tuple[int, int, int]]:
