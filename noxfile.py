@@ -45,7 +45,10 @@ OLDEST, NEWEST = SERVING[0], SERVING[-1]
 
 EDITABLE_TOOLS = ("hatchling>=1.27", "editables")
 BUILD_TOOLS = ("hatchling>=1.27", "build", "twine")
-TEST_TOOLS = ("pytest>=8", "hypothesis>=6.100", "google-crc32c>=1.7")  # a second checksum
+# a second checksum, and tests on several cores
+TEST_TOOLS = ("pytest>=8", "hypothesis>=6.100", "google-crc32c>=1.7", "pytest-xdist>=3.6")
+# a file's tests stay together; of more processes each has a GPU's kernels to compile
+IN_PARALLEL = ("-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile")
 EXAMPLE_TOOLS = ("matplotlib>=3.9",)  # examples train without it, and draw with it
 ARRAY_API_TOOLS = ("pytest>=8", "hypothesis>=6.151", "ndindex>=1.8", "pytest-json-report")
 MYPY = "mypy==2.4.*"
@@ -226,8 +229,9 @@ def say_if_untested(session: nox.Session) -> None:
 def run_pytest(session: nox.Session, *arguments: str) -> None:
     """Run tests in one call, so that skips are said once; what follows `--` may choose none."""
     nothing_chosen = [5] if session.posargs else []
+    options = "-q", "-c", "pyproject.toml", "--durations=10", *IN_PARALLEL
     session.run(
-        *("pytest", "-q", "-c", "pyproject.toml", "--durations=10", *arguments, *session.posargs),
+        *("pytest", *options, *arguments, *session.posargs),
         success_codes=[0, *nothing_chosen],
     )
 
