@@ -38,7 +38,7 @@ EDGES = ((8, 2, 2), (8, 1, 1), (16, 1, 2))
 """Rows of invocations and chunks of square tiles."""
 BYTES = (1 << 26, 1 << 27, 1 << 28, 1 << 29)
 """What weights and slopes may take at a time."""
-PRODUCTS = {"forward": 2, "backward": 5}
+PRODUCTS = {"forward": 2, "joined": 2, "backward": 5}
 
 
 def captured(call: Callable[[], object]) -> float:
@@ -80,6 +80,11 @@ class Problem:
         """Run it, into the place of a gradient."""
         rest = None, None, self.rule, self.normalisers, self.into[0]
         attention.run_forward(self.reads[:3], *rest, tile)
+
+    def joined(self, tile: Tile, most_bytes: int) -> None:
+        """The same by weights in memory."""
+        rest = None, None, self.rule, self.normalisers, self.into[0]
+        attention.run_joined(self.reads[:3], *rest, tile, most_bytes)
 
     def backward(self, tile: Tile, most_bytes: int) -> None:
         """Run what follows the statistics."""
@@ -123,12 +128,15 @@ def main() -> None:
                 tile = Tile(*parts)
                 if tile.workgroup_bytes(size) <= memory:
                     report(problem, "forward", lambda t=tile: problem.forward(t), tuple(tile))
-        if options.only in "backward":
+        for name in ("joined", "backward"):
+            if options.only not in name:
+                continue
+            run = getattr(problem, name)
             for edge, depth, step, buffers in product(EDGES, (16, 8), steps, (1, 2)):
                 tile = Tile(*edge, depth, min(step, depth), buffers)
-                for most in BYTES if depth == step else BYTES[1:2]:
-                    call = lambda t=tile, m=most: problem.backward(t, m)
-                    report(problem, "backward", call, (*tile, f"{most >> 20} MiB"))
+                for most in BYTES if (depth, buffers) == (16, 2) else BYTES[1:2]:
+                    call = lambda r=run, t=tile, m=most: r(t, m)
+                    report(problem, name, call, (*tile, f"{most >> 20} MiB"))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@
 
 const EDGE = ROWS;
 const RIGHT_VECTORS = COLUMN_VECTORS;
-const LINE_BLOCKS = SLICE * COLUMN_VECTORS;
-const LINE_LOADS = (LINE_BLOCKS + THREADS - 1u) / THREADS;
 const INTO_VALUE = 0u;
 const INTO_KEY = 1u;
 const INTO_QUERY = 2u;
@@ -64,18 +62,8 @@ fn fetch(
   let row = select(inner / EDGE, place.block, along);
   let column = select(place.block, inner / EDGE, along);
   let start = block_start(line, row, column)
-    + select(params.slopes, 0u, place.product == INTO_VALUE);
-  for (var i = 0u; i < LEFT_LOADS; i++) {  // unroll
-    let t = local + i * THREADS;
-    if (LEFT_BLOCKS % THREADS == 0u || t < LEFT_BLOCKS) {
-      let depth = inner % EDGE + block_depth(t);
-      let across = 4u * block_vector(t);
-      let at = start + (select(depth, across, along) * EDGE + select(across, depth, along)) / 4u;
-      for (var j = 0u; j < 4u; j++) {  // unroll
-        (*left_next)[4u * i + j] = blocks[at + j * (EDGE / 4u)];
-      }
-    }
-  }
+    + select(params.beside, 0u, place.product == INTO_VALUE);
+  fetch_block(start, inner % EDGE, along, local, left_next);
   let batch = (params.first_line + line) / params.heads;
   let head = (params.first_line + line) % params.heads;
   if (place.product == INTO_VALUE) {
@@ -112,15 +100,6 @@ fn store_rows(
       for (var e = 0u; e < 4u; e++) {  // unroll
         left[at + e * ROW_VECTORS] = (*next)[4u * i + e];
       }
-    }
-  }
-}
-
-fn store_lines(local: u32, buffer: u32, next: ptr<function, array<vec4<f32>, LINE_LOADS>>) {
-  for (var i = 0u; i < LINE_LOADS; i++) {  // unroll
-    let t = local + i * THREADS;
-    if (LINE_BLOCKS % THREADS == 0u || t < LINE_BLOCKS) {
-      right[buffer * RIGHT_SLICE + t] = (*next)[i];
     }
   }
 }

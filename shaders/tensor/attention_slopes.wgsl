@@ -6,24 +6,6 @@
 const EDGE = ROWS;
 const RIGHT_VECTORS = COLUMN_VECTORS;
 
-struct Place { line: u32, row: u32, column: u32 }
-
-// The line of the part, and the block.
-fn find_place(number: u32) -> Place {
-  let line = number / params.blocks;
-  let block = number % params.blocks + blocks_before(params.first_block);
-  let short = blocks_before(params.key_blocks);
-  if (!CAUSAL || block >= short) {
-    let rest = select(block, block - short, CAUSAL);
-    let row = rest / params.key_blocks + select(0u, params.key_blocks, CAUSAL);
-    return Place(line, row, rest % params.key_blocks);
-  }
-  var row = u32((sqrt(f32(8u * block + 1u)) - 1.0) * 0.5);
-  if (row * (row + 1u) / 2u > block) { row -= 1u; }
-  if ((row + 1u) * (row + 2u) / 2u <= block) { row += 1u; }
-  return Place(line, row, block - row * (row + 1u) / 2u);
-}
-
 @compute @workgroup_size(THREADS)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -32,7 +14,7 @@ fn main(
 ) {
   let number = group.y * groups.x + group.x;
   if (number >= params.blocks * params.lines) { return; }
-  let place = find_place(number);
+  let place = find_block(number);
   let tx = local % TX;
   let ty = local / TX;
   let line = params.first_line + place.line;
@@ -106,7 +88,7 @@ fn main(
         var factors = vec4<f32>(1.0);
         if (DROPOUT) { factors = kept(first_row + row, first_column + column_of(tx, q), line); }
         blocks[at] = part * factors;
-        blocks[params.slopes + at] = params.scale * part *
+        blocks[params.beside + at] = params.scale * part *
           (sums[(4u * p + c) * COLUMN_CHUNKS + q] * factors - deltas[p][c]);
       }
     }

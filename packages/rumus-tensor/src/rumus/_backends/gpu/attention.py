@@ -15,7 +15,17 @@ from rumus._core.dtypes import float16, float32
 from rumus.gpu import GpuArray, empty, from_host, full, host_value, limits, outside_capture, persist
 
 from .attention_source import Given, Variant, attention_pipeline, delta_pipeline
-from .attention_tiles import BLOCKS_BYTES, Tile, choose, edge_tile, padded, parts
+from .attention_tiles import (
+    BLOCKS_BYTES,
+    TX,
+    Part,
+    Tile,
+    choose,
+    column_chunks,
+    edge_tile,
+    padded,
+    parts,
+)
 from .kernels import WORKGROUP, grid, plane
 from .layout import broadcast_strides
 from .movement import assign, copy
@@ -48,7 +58,7 @@ def attention(
     if not k.shape[2]:
         _clear(result)
     elif result.size:
-        run_forward([q, k, v], mask, state, rule, normalisers, output)
+        run_joined([q, k, v], mask, state, rule, normalisers, output)
     return output if q.dtype == float32 else _halved(result, output), normalisers
 
 
@@ -170,6 +180,81 @@ def run_forward(
     attention_pipeline(variant).dispatch(arrays, words, groups)
 
 
+class Blocks(NamedTuple):
+    """How weights, or weights and slopes, lie in memory, and what is made at a time."""
+
+    tile: Tile
+    parts: list[Part]
+    array: GpuArray
+    beside: int
+    """The vector from which on slopes lie, or the sums and largest scores of rows."""
+    sizes: tuple[int, int, int, int]
+    """Heads, query heads that share a key head, queries and keys."""
+    key_blocks: int
+
+    def words(self, part: Part) -> Params:
+        """What all kernels want to know of a part."""
+        words: Params = [part.first_line, part.lines, *self.sizes, self.key_blocks]
+        return [*words, part.blocks, part.first_block, part.last_block, self.beside]
+
+
+def _blocks(
+    q: GpuArray, k: GpuArray, causal: bool, tile: Tile | None, most_bytes: int, slopes: bool
+) -> Blocks:
+    index = q.device_index
+    batches, heads, queries, _ = q.shape
+    sharing, keys = heads // k.shape[1], k.shape[2]
+    lines = batches * heads
+    tile = tile or edge_tile(queries, keys, lines)
+    edge = tile.rows
+    rows, key_blocks = -(-queries // edge), -(-keys // edge)
+    vectors = edge * edge // 4
+    beside = vectors if slopes else edge // 2
+    most = min(most_bytes, limits(index)["max-storage-buffer-binding-size"])
+    most //= 16 * (vectors + beside)
+    plan = parts(lines, sharing, rows, key_blocks, causal, most, keys_sum=slopes)
+    number = max(part.lines * part.blocks for part in plan)
+    array = empty((4 * number * (vectors + beside),), float32, index)
+    sizes = heads, sharing, queries, keys
+    return Blocks(tile, plan, array, number * vectors, sizes, key_blocks)
+
+
+def run_joined(
+    reads: Sequence[GpuArray],
+    mask: GpuArray | None,
+    state: GpuArray | None,
+    rule: AttentionRule,
+    normalisers: GpuArray,
+    output: GpuArray,
+    tile: Tile | None = None,
+    most_bytes: int = BLOCKS_BYTES,
+) -> None:
+    """Weights of some heads and queries at a time, and their products with values."""
+    q, k, v = (_readable(array) for array in reads)
+    index = q.device_index
+    shape = (*q.shape[:3], k.shape[2])
+    blocks = _blocks(q, k, rule.causal, tile, most_bytes, False)
+    tile = blocks.tile
+    made = tile._replace(column_chunks=tile.row_chunks * tile.ty // TX)
+    narrow = tile._replace(column_chunks=column_chunks(v.shape[3]))
+    wide = -(-v.shape[3] // narrow.columns)
+    scored = _scored(mask, state, rule, shape)
+    weights = _variant("weights", made, (q, k), 0, rule.causal)
+    weights = weights._replace(mask=scored.mask, dropout=state is not None)
+    outputs = _variant("outputs", narrow, (v,), wide * narrow.columns, rule.causal)
+    outputs = outputs._replace(result_vectors=not _vectors_fail(output))
+    for part in blocks.parts:
+        words = blocks.words(part)
+        of_weights = [*words, *_operand(q), *_operand(k), *scored.words]
+        groups = plane(part.lines * part.blocks, index)
+        arrays = [q, k, *scored.arrays, blocks.array]
+        attention_pipeline(weights).dispatch(arrays, of_weights, groups)
+        number = (part.last_block - part.first_block) * part.lines * wide
+        words += [wide, number, *_operand(v), *_target(output)]
+        arrays = [v, blocks.array, normalisers, output]
+        attention_pipeline(outputs).dispatch(arrays, words, plane(number, index))
+
+
 def run_backward(
     reads: Sequence[GpuArray],
     mask: GpuArray | None,
@@ -194,52 +279,42 @@ def run_backward(
     """
     q, k, v, grad = reads
     index = q.device_index
-    batches, heads, queries, _ = q.shape
-    key_heads, keys = k.shape[1:3]
-    sharing = heads // key_heads
-    lines = batches * heads
-    tile = tile or edge_tile(queries, keys, lines)
-    edge = tile.rows
+    shape = (*q.shape[:3], k.shape[2])
+    blocks = _blocks(q, k, rule.causal, tile, most_bytes, True)
+    tile = blocks.tile
+    square = tile._replace(column_chunks=tile.row_chunks * tile.ty // TX)
     size = max(q.shape[3], v.shape[3])
-    wide = -(-size // tile.columns)
-    scored = _scored(mask, state, rule, (batches, heads, queries, keys))
-    slopes = Variant(
-        "slopes",
-        tile,
-        tile.columns,
-        tuple(_given(array, padded(array.shape[3])) for array in reads),
-        rule.causal,
-        scored.mask,
-        state is not None,
-    )
+    narrow = tile._replace(column_chunks=column_chunks(size))
+    wide = -(-size // narrow.columns)
+    scored = _scored(mask, state, rule, shape)
+    slopes = _variant("slopes", square, reads, 0, rule.causal)
+    slopes = slopes._replace(mask=scored.mask, dropout=state is not None)
     read = q, k, grad
-    products = Variant(
-        "products",
-        tile,
-        tile.columns,
-        tuple(_given(array, wide * tile.columns) for array in read),
-        rule.causal,
-        result_vectors=not any(_vectors_fail(array) for array in into),
-    )
-    rows, key_blocks = -(-queries // edge), -(-keys // edge)
-    most = min(most_bytes, limits(index)["max-storage-buffer-binding-size"]) // (8 * edge * edge)
+    products = _variant("products", narrow, read, wide * narrow.columns, rule.causal)
+    products = products._replace(result_vectors=not any(_vectors_fail(array) for array in into))
     of_targets = [word for array in into for word in _target(array)]
-    plan = parts(lines, sharing, rows, key_blocks, rule.causal, most)
-    vectors = max(part.lines * part.blocks for part in plan) * edge * edge // 4
-    blocks = empty((8 * vectors,), float32, index)
-    for part in plan:
-        words: Params = [part.first_line, part.lines, heads, sharing, queries, keys]
-        words += [key_blocks, part.blocks, part.first_block, vectors]
+    for part in blocks.parts:
+        words = blocks.words(part)
         of_slopes = [*words, *(word for array in reads for word in _operand(array)), *scored.words]
         groups = plane(part.lines * part.blocks, index)
-        arrays = [*reads, made, *scored.arrays, blocks]
+        arrays = [*reads, made, *scored.arrays, blocks.array]
         attention_pipeline(slopes).dispatch(arrays, of_slopes, groups)
-        ranks = max(key_blocks, part.last_block - part.first_block)
-        number = ranks * (2 * part.lines // sharing + part.lines) * wide
-        words += [part.last_block, wide, number]
+        owners = part.lines // blocks.sizes[1]
+        ranks = max(blocks.key_blocks, part.last_block - part.first_block)
+        number = ranks * (2 * owners + part.lines) * wide
+        words += [wide, number]
         words += [word for array in read for word in _operand(array)] + of_targets
         pipeline = attention_pipeline(products._replace(adding=part.first_block > 0))
-        pipeline.dispatch([*read, blocks, into[0]], words, plane(number, index))
+        pipeline.dispatch([*read, blocks.array, into[0]], words, plane(number, index))
+
+
+def _variant(
+    kernel: str, tile: Tile, reads: Sequence[GpuArray], size: int, causal: bool
+) -> Variant:
+    """A kernel that reads heads up to a size, or by slices."""
+    sizes = (size or padded(array.shape[3], tile.slice) for array in reads)
+    given = tuple(_given(array, whole) for array, whole in zip(reads, sizes, strict=True))
+    return Variant(kernel, tile, tile.columns, given, causal)
 
 
 class Scored(NamedTuple):

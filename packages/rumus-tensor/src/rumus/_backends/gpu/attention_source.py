@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 from typing import NamedTuple
 
@@ -13,28 +14,43 @@ from .wgsl import declare_elements, declare_loads, math_source, read_shader
 
 READS = {
     "forward": ("query", "key", "value"),
+    "weights": ("query", "key"),
+    "outputs": ("value",),
     "slopes": ("query", "key", "value", "grad"),
     "products": ("query", "key", "grad"),
     "delta": ("grad", "output"),
 }
 """The arrays that a kernel reads by ``attention_operand.wgsl``, in the order of its bindings."""
+SCORES = ("forward", "weights", "slopes")
+"""The kernels that make scores."""
+_PARTS = {
+    "forward": ("attention_weight", "attention_scores"),
+    "weights": ("attention_weight", "attention_scores", "attention_blocks"),
+    "outputs": ("attention_weight", "attention_blocks", "attention_lines"),
+    "slopes": ("attention_weight", "attention_scores", "attention_blocks"),
+    "products": ("attention_blocks", "attention_lines"),
+}
+"""The files behind ``attention.wgsl`` that a kernel is made of."""
+_PART = (
+    *("first_line", "lines", "heads", "sharing", "queries", "keys"),
+    *("key_blocks", "blocks", "first_block", "last_block", "beside"),
+)
 _SIZES = {
     "forward": ("batches", "heads", "sharing", "queries", "keys", "blocks"),
-    "slopes": (
-        *("first_line", "lines", "heads", "sharing", "queries", "keys"),
-        *("key_blocks", "blocks", "first_block", "slopes"),
-    ),
-    "products": (
-        *("first_line", "lines", "heads", "sharing", "queries", "keys"),
-        *("key_blocks", "blocks", "first_block", "slopes", "last_block", "wide", "groups"),
-    ),
+    "weights": _PART,
+    "outputs": (*_PART, "wide", "groups"),
+    "slopes": _PART,
+    "products": (*_PART, "wide", "groups"),
     "delta": ("batches", "heads", "queries"),
 }
-_TARGETS = {"forward": ("result",), "products": ("into_query", "into_key", "into_value")}
+_TARGETS = {
+    "forward": ("result",),
+    "outputs": ("result",),
+    "products": ("into_query", "into_key", "into_value"),
+}
 _OF_OPERANDS = ("offset", "batch", "head", "row", "rows", "size")
 _OF_TARGETS = ("offset", "batch", "head", "row", "size")
 _OF_MASKS = ("offset", "batch", "head", "row", "column")
-_WRITES = "var<storage, read_write>"
 
 
 class Given(NamedTuple):
@@ -99,7 +115,7 @@ def delta_pipeline(grad: Given, output: Given) -> Pipeline:
     prelude = (
         _declared("delta", (grad, output))
         + "@group(0) @binding(2) var<storage, read> normalisers: array<f32>;\n"
-        + f"@group(0) @binding(3) {_WRITES} statistics: array<vec2<f32>>;\n"
+        + "@group(0) @binding(3) var<storage, read_write> statistics: array<vec2<f32>>;\n"
         + _params(4, "delta")
     )
     return Kernel(unroll(source, {}), name="attention_delta", trusted=True).variant(
@@ -126,18 +142,15 @@ def _kernel(name: str, tile: Tile, size: int) -> Kernel:
         "RIGHT_LOADS": -(-tile.columns * tile.slice // 16 // threads),
         "LINE_LOADS": -(-tile.slice * lines // 4 // threads),
     }
-    ways = ["attention_operand.wgsl"]
-    ways += [] if name == "products" else ["attention_fetch.wgsl"]
-    parts = ["attention.wgsl"]
-    parts += [] if name == "products" else ["attention_scores.wgsl"]
-    parts += [] if name == "forward" else ["attention_blocks.wgsl"]
+    ways = ["attention_operand"] + ["attention_fetch"] * (name in SCORES)
     operands = "".join(_operand_source(side, way) for side in READS[name] for way in ways)
-    text = "".join(map(read_shader, parts)) + operands + read_shader(f"attention_{name}.wgsl")
+    parts = (read_shader(f"{part}.wgsl") for part in ("attention", *_PARTS[name]))
+    text = "".join(parts) + operands + read_shader(f"attention_{name}.wgsl")
     return Kernel(unroll(text, counts), name=f"attention_{name}", trusted=True)
 
 
-def _operand_source(side: str, file: str = "attention_operand.wgsl") -> str:
-    text = read_shader(file)
+def _operand_source(side: str, file: str = "attention_operand") -> str:
+    text = read_shader(f"{file}.wgsl")
     return text.replace("side_", f"{side}_").replace("SIDE_", f"{side.upper()}_")
 
 
@@ -149,48 +162,39 @@ def _declared(kernel: str, given: tuple[Given, ...]) -> str:
 
 
 def _prelude(variant: Variant) -> str:
-    if variant.kernel == "products":
-        return _products_prelude(variant)
-    text = _declared(variant.kernel, variant.given)
-    binding = len(variant.given)
-    forward = variant.kernel == "forward"
-    if not forward:
-        text += f"@group(0) @binding({binding}) var<storage, read> statistics: array<vec2<f32>>;\n"
-        binding += 1
-    if variant.mask is not None:
-        text += declare_elements(binding, "mask", variant.mask)
-        binding += 1
-    if variant.dropout:
-        text += f"@group(0) @binding({binding}) var<storage, read> state: array<u32>;\n"
-        text += unroll(read_shader("threefry.wgsl"), {})
-        binding += 1
-    if forward:
-        text += f"@group(0) @binding({binding}) {_WRITES} normalisers: array<f32>;\n"
-        text += math_source("math", "exponential")
-        text += _result_source(binding + 1, "forward", variant.result_vectors)
-        binding += 2
-    else:
-        text += f"@group(0) @binding({binding}) {_WRITES} blocks: array<vec4<f32>>;\n"
-        binding += 1
-    text += _params(binding, variant.kernel, variant.dropout)
-    return text + _mask_source(variant.mask) + _dropout_source(variant.dropout)
+    kernel = variant.kernel
+    texts = [_declared(kernel, variant.given)]
+    binding = itertools.count(len(variant.given))
 
+    def bind(access: str, name: str, words: str) -> None:
+        at = f"@group(0) @binding({next(binding)})"
+        texts.append(f"{at} var<storage, {access}> {name}: array<{words}>;\n")
 
-def _products_prelude(variant: Variant) -> str:
-    binding = len(variant.given)
-    return (
-        _declared("products", variant.given)
-        + f"@group(0) @binding({binding}) var<storage, read> blocks: array<vec4<f32>>;\n"
-        + _result_source(binding + 1, "products", variant.result_vectors, variant.adding)
-        + _params(binding + 2, "products")
-    )
+    if kernel in SCORES:
+        if kernel == "slopes":
+            bind("read", "statistics", "vec2<f32>")
+        if variant.mask is not None:
+            texts.append(declare_elements(next(binding), "mask", variant.mask))
+        if variant.dropout:
+            bind("read", "state", "u32")
+            texts.append(unroll(read_shader("threefry.wgsl"), {}))
+        texts.append(_mask_source(variant.mask) + _dropout_source(variant.dropout))
+    if kernel != "forward":
+        bind("read_write" if kernel in SCORES else "read", "blocks", "vec4<f32>")
+    if kernel in ("forward", "outputs"):
+        bind("read_write", "normalisers", "f32")
+        texts.append(math_source("math", "exponential"))
+    if kernel in _TARGETS:
+        bind("read_write", "result", "vec4<f32>" if variant.result_vectors else "f32")
+        texts.append(_stores(kernel, variant.result_vectors, variant.adding))
+    return "".join(texts) + _params(next(binding), kernel, variant.dropout)
 
 
 def _params(binding: int, kernel: str, dropout: bool = False) -> str:
     fields = [*_SIZES[kernel]]
     fields += [f"{name}_{field}" for name in READS[kernel] for field in _OF_OPERANDS]
     fields += [f"{name}_{field}" for name in _TARGETS.get(kernel, ()) for field in _OF_TARGETS]
-    scored = kernel in ("forward", "slopes")
+    scored = kernel in SCORES
     fields += [f"mask_{field}" for field in _OF_MASKS] if scored else []
     fields += ["state_offset"] if dropout else []
     declared = [f"{field}: u32" for field in fields]
@@ -200,10 +204,10 @@ def _params(binding: int, kernel: str, dropout: bool = False) -> str:
     return "struct Params { " + ", ".join(declared) + " }\n" + block
 
 
-def _result_source(binding: int, kernel: str, vectors: bool, adding: bool = False) -> str:
+def _stores(kernel: str, vectors: bool, adding: bool) -> str:
     """``NAME_start(batch, head)`` and ``NAME_store(start, row, column, v)``, of 4 neighbours."""
-    words, by = ("vec4<f32>", 4) if vectors else ("f32", 1)
-    text = f"@group(0) @binding({binding}) {_WRITES} result: array<{words}>;\n"
+    by = 4 if vectors else 1
+    text = ""
     for name in _TARGETS[kernel]:
         stores = ""
         for e in range(0, 4, by):

@@ -49,9 +49,9 @@ SMALL = Tile(8, 2, 1), Tile(8, 1, 1), Tile(8, 1, 1, 8)
 """For adapters with little workgroup memory."""
 
 
-def padded(size: int) -> int:
+def padded(size: int, step: int = 4 * TX) -> int:
     """The size of a head in the kernels."""
-    return -(-size // (4 * TX)) * 4 * TX
+    return -(-size // step) * step
 
 
 def choose(rows: int, heads: int, size: int, memory: int) -> Tile:
@@ -76,6 +76,11 @@ def edge_tile(queries: int, keys: int, lines: int) -> Tile:
     return large if many else Tile(8, 1, 1, 16, 16, 2)
 
 
+def column_chunks(size: int) -> int:
+    """How wide the tiles are by which heads of a size are made: as few of them as there can be."""
+    return 1 if 0 < size % (8 * TX) <= 4 * TX else 2
+
+
 class Part(NamedTuple):
     """Of a backward pass, what is in memory at a time: some lines, some blocks of queries."""
 
@@ -96,12 +101,12 @@ def blocks_before(row: int, key_blocks: int, causal: bool) -> int:
 
 
 def parts(
-    lines: int, sharing: int, rows: int, key_blocks: int, causal: bool, most: int
+    lines: int, sharing: int, rows: int, key_blocks: int, causal: bool, most: int, keys_sum: bool
 ) -> list[Part]:
     """A backward pass in parts of so many blocks, or of one block of queries.
 
     Lines are taken together until the products fill a large GPU, even where that leaves less room
-    for queries: keys add up what they get of several parts.
+    for queries: keys, if they get sums over queries, add up what they get of several parts.
 
     Args:
         lines: batches times query heads.
@@ -110,10 +115,11 @@ def parts(
         key_blocks: blocks of keys.
         causal: whether blocks above the diagonal are left out.
         most: blocks that a part may have.
+        keys_sum: whether there are sums over queries.
     """
     owners = lines // sharing
     of_owner = sharing * blocks_before(rows, key_blocks, causal)
-    wanted = -(-PRODUCTS // (2 * key_blocks + sharing * rows))
+    wanted = -(-PRODUCTS // (2 * key_blocks * keys_sum + sharing * rows))
     together = min(owners, max(most // of_owner, wanted, 1))
     together = -(-owners // -(-owners // together))
     result = []
