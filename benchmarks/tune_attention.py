@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from itertools import product
-from typing import Any
 
 import numpy as np
 from _timing import per_call
@@ -34,7 +34,7 @@ CASES = (
 )
 SMOKE_CASES = ((1, 2, 40, 32),)
 CALLS = 4
-EDGES = ((8, 2, 2), (8, 1, 1), (16, 1, 2))
+EDGES = ((8, 2, 2), (16, 1, 2), (8, 1, 1))
 """Rows of invocations and chunks of square tiles."""
 BYTES = (1 << 26, 1 << 27, 1 << 28, 1 << 29)
 """What weights and slopes may take at a time."""
@@ -127,15 +127,14 @@ def main() -> None:
             for parts in product((8, 16), (1, 2), (1, 2), (16,), steps):
                 tile = Tile(*parts)
                 if tile.workgroup_bytes(size) <= memory:
-                    report(problem, "forward", lambda t=tile: problem.forward(t), tuple(tile))
+                    report(problem, "forward", partial(problem.forward, tile), tuple(tile))
         for name in ("joined", "backward"):
             if options.only not in name:
                 continue
-            run = getattr(problem, name)
-            for edge, depth, step, buffers in product(EDGES, (16, 8), steps, (1, 2)):
+            for edge, depth, step, buffers in product(EDGES, (16, 8), steps, (2, 1)):
                 tile = Tile(*edge, depth, min(step, depth), buffers)
-                for most in BYTES if (depth, buffers) == (16, 2) else BYTES[1:2]:
-                    call = lambda r=run, t=tile, m=most: r(t, m)
+                for most in BYTES if tile == Tile(8, 2, 2, 16, 16, 2) else BYTES[1:2]:
+                    call = partial(getattr(problem, name), tile, most)
                     report(problem, name, call, (*tile, f"{most >> 20} MiB"))
 
 
