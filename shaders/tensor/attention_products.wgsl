@@ -1,7 +1,7 @@
 // The gradients of attention, products of the blocks that attention_slopes.wgsl made:
 //   into value = weights^T grad,   into key = slopes^T query,   into query = slopes key
 // A workgroup makes EDGE rows of one of them, COLUMNS wide. Keys add up what they get of all query
-// heads that share them, one after the other, and with ADDING what earlier parts have left.
+// heads that share them, one after the other, and what the parts before this one left.
 
 const EDGE = ROWS;
 const RIGHT_VECTORS = COLUMN_VECTORS;

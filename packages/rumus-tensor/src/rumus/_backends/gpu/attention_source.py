@@ -78,7 +78,7 @@ class Variant(NamedTuple):
     result_vectors: bool = True
     """Whether results are written by vectors."""
     adding: bool = False
-    """Whether results are added to what is there."""
+    """Whether gradients of keys and values are added to what is there."""
 
 
 @cache
@@ -212,7 +212,8 @@ def _stores(kernel: str, vectors: bool, adding: bool) -> str:
         stores = ""
         for e in range(0, 4, by):
             place, value = (f"at / {by}u", "v") if vectors else (f"at + {e}u", f"v[{e}]")
-            value = f"result[{place}] + {value}" if adding else value
+            if adding and name != "into_query":
+                value = f"result[{place}] + {value}"
             stores += f"if (column + {e}u < params.{name}_size) {{ result[{place}] = {value}; }} "
         text += (
             f"fn {name}_start(batch: u32, head: u32) -> u32 {{ return params.{name}_offset + "
