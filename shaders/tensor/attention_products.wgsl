@@ -13,9 +13,8 @@ struct Place {
   product: u32, column: u32,
   line: u32,            // the first one, counted from the part's first one
   block: u32,           // of rows
-  start: u32,           // of what is summed over
-  slices: u32,          // of a line
-  all: u32,             // of all lines
+  members: u32,         // lines that are summed up
+  start: u32, end: u32, // of each of them, what is summed over
 }
 
 // What a workgroup makes: those with the most to do begin first.
@@ -30,58 +29,55 @@ fn find_place(number: u32) -> Place {
     place.product = which % 2u;
     place.line = which / 2u * params.sharing;
     place.block = rank;
-    let first = select(params.first_block, max(params.first_block, rank), CAUSAL);
-    let end = min(params.queries, params.last_block * EDGE);
-    place.start = first * EDGE;
-    if (rank < params.key_blocks && place.start < end) {
-      place.slices = (end - place.start + SLICE - 1u) / SLICE;
-    }
-    place.all = place.slices * params.sharing;
+    place.start = select(params.first_block, max(params.first_block, rank), CAUSAL) * EDGE;
+    place.end = min(params.queries, params.last_block * EDGE);
+    if (rank < params.key_blocks) { place.members = params.sharing; }
   } else {
     place.product = INTO_QUERY;
     place.line = which - 2u * owners;
     if (rank < params.last_block - params.first_block) {
       place.block = params.last_block - 1u - rank;
-      let end = select(params.keys, min(params.keys, (place.block + 1u) * EDGE), CAUSAL);
-      place.slices = (end + SLICE - 1u) / SLICE;
+      place.end = select(params.keys, min(params.keys, (place.block + 1u) * EDGE), CAUSAL);
+      place.members = 1u;
     }
-    place.all = place.slices;
   }
   return place;
 }
 
-// Slice n of both sides on its way to registers.
+// Where the lines of the other side begin that a line's blocks are multiplied by.
+fn lines_start(place: Place, line: u32) -> u32 {
+  let batch = (params.first_line + line) / params.heads;
+  let head = (params.first_line + line) % params.heads;
+  if (place.product == INTO_VALUE) { return grad_start(batch, head); }
+  if (place.product == INTO_KEY) { return query_start(batch, head); }
+  return key_start(batch, head / params.sharing);
+}
+
+// The slice of both sides from `inner` on, on its way to registers.
 fn fetch(
-  place: Place, n: u32, local: u32,
+  place: Place, line: u32, lines: u32, inner: u32, local: u32,
   left_next: ptr<function, array<vec4<f32>, 4u * LEFT_LOADS>>,
   right_next: ptr<function, array<vec4<f32>, LINE_LOADS>>,
 ) {
-  let inner = place.start + n % place.slices * SLICE;
-  let line = place.line + n / place.slices;
   let along = place.product == INTO_QUERY;
   let row = select(inner / EDGE, place.block, along);
   let column = select(place.block, inner / EDGE, along);
   let start = block_start(line, row, column)
     + select(params.beside, 0u, place.product == INTO_VALUE);
   fetch_block(start, inner % EDGE, along, local, left_next);
-  let batch = (params.first_line + line) / params.heads;
-  let head = (params.first_line + line) % params.heads;
   if (place.product == INTO_VALUE) {
-    let lines = grad_start(batch, head);
     for (var i = 0u; i < LINE_LOADS; i++) {  // unroll
       let t = local + i * THREADS;
       (*right_next)[i] = grad_at(
         lines, inner + t / COLUMN_VECTORS, place.column + t % COLUMN_VECTORS * 4u);
     }
   } else if (place.product == INTO_KEY) {
-    let lines = query_start(batch, head);
     for (var i = 0u; i < LINE_LOADS; i++) {  // unroll
       let t = local + i * THREADS;
       (*right_next)[i] = query_at(
         lines, inner + t / COLUMN_VECTORS, place.column + t % COLUMN_VECTORS * 4u);
     }
   } else {
-    let lines = key_start(batch, head / params.sharing);
     for (var i = 0u; i < LINE_LOADS; i++) {  // unroll
       let t = local + i * THREADS;
       (*right_next)[i] = key_at(
@@ -114,7 +110,7 @@ fn main(
   if (number >= params.groups) { return; }
   let place = find_place(number);
   let of_query = place.product == INTO_QUERY;
-  if (select(place.block >= params.key_blocks, place.slices == 0u, of_query)) { return; }
+  if (place.members == 0u) { return; }
   let tx = local % TX;
   let ty = local / TX;
 
@@ -122,24 +118,35 @@ fn main(
   var left_next: array<vec4<f32>, 4u * LEFT_LOADS>;
   var right_next: array<vec4<f32>, LINE_LOADS>;
   var buffer = 0u;
-  if (place.all > 0u) { fetch(place, 0u, local, &left_next, &right_next); }
-  for (var n = 0u; n < place.all; n++) {
-    if (of_query) {
-      store_left(local, buffer, &left_next);
-    } else {
-      store_rows(local, buffer, &left_next);
+  if (place.start < place.end) {
+    let last = place.line + place.members - 1u;
+    var line = place.line;
+    var lines = lines_start(place, line);
+    var inner = place.start;
+    fetch(place, line, lines, inner, local, &left_next, &right_next);
+    while (line <= last) {
+      if (of_query) {
+        store_left(local, buffer, &left_next);
+      } else {
+        store_rows(local, buffer, &left_next);
+      }
+      store_lines(local, buffer, &right_next);
+      workgroupBarrier();
+      inner += SLICE;
+      if (inner >= place.end) {
+        inner = place.start;
+        line += 1u;
+        if (line <= last) { lines = lines_start(place, line); }
+      }
+      if (line <= last) { fetch(place, line, lines, inner, local, &left_next, &right_next); }
+      multiply_slice(tx, ty, buffer, &sums);
+      if (BUFFERS == 1u) { workgroupBarrier(); }
+      buffer = (buffer + 1u) % BUFFERS;
     }
-    store_lines(local, buffer, &right_next);
-    workgroupBarrier();
-    if (n + 1u < place.all) { fetch(place, n + 1u, local, &left_next, &right_next); }
-    multiply_slice(tx, ty, buffer, &sums);
-    if (BUFFERS == 1u) { workgroupBarrier(); }
-    buffer = (buffer + 1u) % BUFFERS;
   }
 
-  let line = params.first_line + place.line;
-  let batch = line / params.heads;
-  let head = line % params.heads;
+  let batch = (params.first_line + place.line) / params.heads;
+  let head = (params.first_line + place.line) % params.heads;
   let owner = head / params.sharing;
   for (var p = 0u; p < ROW_CHUNKS; p++) {  // unroll
     for (var c = 0u; c < 4u; c++) {  // unroll
