@@ -27,8 +27,9 @@ from .attention_tiles import (
     parts,
 )
 from .kernels import WORKGROUP, grid, plane
-from .layout import broadcast_strides
+from .layout import Shape, broadcast_strides
 from .movement import assign, copy
+from .random import dropout_again
 from .row_source import as_dtype
 from .wgsl import dtype_name
 
@@ -417,6 +418,10 @@ class Attention:
         mask = np.tri(queries, keys, offset, dtype=np.bool_)
         with outside_capture():
             return persist(from_host(mask, self.index))
+
+    def kept_weights(self, state: GpuArray, shape: Shape, rule: AttentionRule) -> GpuArray:
+        whole = full(shape, 1.0, float32, self.index)
+        return dropout_again(whole, state, rule.dropout, 1.0 / (1.0 - rule.dropout))
 
     def dropout_state(self, generator: Generator) -> GpuArray:
         return dropout_state(generator, self.index)
