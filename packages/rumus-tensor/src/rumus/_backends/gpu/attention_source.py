@@ -9,7 +9,7 @@ from rumus.gpu import Kernel, Pipeline
 
 from .attention_tiles import TX, Tile
 from .unroll import unroll
-from .wgsl import declare_elements, declare_loads, math_source, read_shader
+from .wgsl import declare_elements, declare_loads, math_source, read_shader, threefry_source
 
 READS = {
     "forward": ("query", "key", "value"),
@@ -142,7 +142,7 @@ def _prelude(variant: Variant) -> str:
         binding += 1
     if variant.dropout:
         text += f"@group(0) @binding({binding}) var<storage, read> state: array<u32>;\n"
-        text += unroll(read_shader("threefry.wgsl"), {})
+        text += threefry_source()
         binding += 1
     if forward:
         binds = f"@group(0) @binding({binding}) var<storage, read_write>"

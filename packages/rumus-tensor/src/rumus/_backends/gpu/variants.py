@@ -71,7 +71,10 @@ def every_variant() -> Iterator[tuple[str, Pipeline]]:
     for kind in ("uniform", "normal", "integer"):
         yield f"random {kind}", random.random_pipeline(kind)
     for dtype in ("float32", "float16"):
-        yield f"dropout {dtype}", random.dropout_pipeline(dtype)
+        drawn = [Input(dtype, Mode.VECTOR), Input("float32", Mode.DRAWN)]
+        drawn += [Input("float32", Mode.PARAM)] * 2
+        step = Step("dropout", (0, 1, 2, 3), dtype, dtype)
+        yield f"dropout {dtype}", _elementwise(drawn, step, 1, Mode.VECTOR)
     yield from _attentions()
 
 
@@ -102,7 +105,9 @@ def _elementwise_modes() -> Iterator[tuple[str, Pipeline]]:
             _elementwise([Input(source, Mode.VECTOR)], step, 1, Mode.VECTOR),
         )
     for dtype, mode, rank in product(DTYPES, Mode, (1, 2, 5)):
-        if mode is Mode.GIVEN or (mode is Mode.PARAM and dtype not in ("float32", "int32")):
+        if mode in (Mode.GIVEN, Mode.DRAWN) or (
+            mode is Mode.PARAM and dtype not in ("float32", "int32")
+        ):
             continue
         step = Step("maximum", (0, 1), dtype, dtype)
         inputs = [Input(dtype, Mode.VECTOR), Input(dtype, mode)]
