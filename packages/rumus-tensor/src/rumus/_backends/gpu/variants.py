@@ -18,7 +18,7 @@ from . import (
     layer_norm,
     pooling,
     random,
-    recurrent,
+    recurrent_source,
     reduce,
     reduce_arg,
     resample,
@@ -351,14 +351,15 @@ def _scans() -> Iterator[tuple[str, Pipeline]]:
 
 
 def _recurrent_layers() -> Iterator[tuple[str, Pipeline]]:
-    for kind, tile, vectors, ends in product(
-        recurrent.GATES, (16, 32), (False, True), (False, True)
-    ):
-        what = f"recurrent {kind}, tiles of {tile}{', vectors' * vectors}{', lengths' * ends}"
+    for kind, tile, ends in product(recurrent_source.GATES, recurrent_source.TILES, (False, True)):
+        what = f"recurrent {kind}, tiles of {tile.tm} x {tile.tn}{', lengths' * ends}"
         for bias in (False, True):
-            pipeline = recurrent.forward_pipeline(kind, tile, vectors, bias, ends)
+            pipeline = recurrent_source.forward_pipeline(kind, tile, bias, ends)
             yield f"{what}{', bias' * bias}", pipeline
-        yield f"{what}, backward", recurrent.backward_pipeline(kind, tile, vectors, ends)
+        yield f"{what}, backward", recurrent_source.backward_pipeline(kind, tile, ends)
+    for kind, lines, k in product(recurrent_source.GATES, (False, True), (False, True)):
+        packs = recurrent_source.pack_pipeline(kind, recurrent_source.TILES[0], lines, k)
+        yield f"recurrent_pack {kind} {lines} {k}", packs
 
 
 def _attentions() -> Iterator[tuple[str, Pipeline]]:
