@@ -11,7 +11,7 @@ from rumus.gpu import Kernel, Pipeline
 
 from .attention_tiles import TX, Tile
 from .unroll import unroll
-from .wgsl import declare_elements, declare_loads, math_source, read_shader
+from .wgsl import declare_elements, declare_loads, math_source, read_shader, threefry_source
 
 READS = {
     "forward": ("query", "key", "value"),
@@ -197,7 +197,7 @@ def _prelude(variant: Variant) -> str:
             texts.append(declare_elements(next(binding), "mask", variant.mask))
         if variant.dropout:
             bind("read", "state", "u32")
-            texts.append(unroll(read_shader("threefry.wgsl"), {}))
+            texts.append(threefry_source())
         texts.append(_mask_source(variant.mask) + _dropout_source(variant.dropout))
     if kernel != "forward":
         bind("read_write" if kernel in SCORES else "read", "blocks", "vec4<f32>")
