@@ -19,6 +19,7 @@ from ._activations import (
     Threshold,
 )
 from ._attention import MultiheadAttention
+from ._cache import KeyValueCache
 from ._cells import GRUCell, LSTMCell, RNNCell
 from ._channel_norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm1d, InstanceNorm2d
 from ._containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
@@ -26,6 +27,7 @@ from ._convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from ._dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
 from ._embedding import Embedding, EmbeddingBag
 from ._files import load_file, save_file
+from ._generate import generate
 from ._hooks import RemovableHandle
 from ._layer import Layer
 from ._linear import Bilinear, Linear
@@ -160,6 +162,7 @@ __all__ = [
     "InstanceNorm1d",
     "InstanceNorm2d",
     "KLDivLoss",
+    "KeyValueCache",
     "L1Loss",
     "LSTMCell",
     "Layer",
@@ -230,6 +233,7 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "cross_entropy_loss",
     "functional",
+    "generate",
     "init",
     "l1_loss",
     "load_file",
