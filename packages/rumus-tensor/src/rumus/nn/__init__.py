@@ -53,6 +53,7 @@ from ._losses import (
     SoftMarginLoss,
     TripletMarginLoss,
 )
+from ._model_file import load_model, save_model
 from ._module import Module
 from ._norm import LayerNorm, RMSNorm
 from ._parameter import Parameter
@@ -237,7 +238,9 @@ __all__ = [
     "init",
     "l1_loss",
     "load_file",
+    "load_model",
     "mse_loss",
     "save_file",
+    "save_model",
     "summary",
 ]

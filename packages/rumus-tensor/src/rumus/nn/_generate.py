@@ -11,7 +11,7 @@ import numpy as np
 
 from rumus._backends.generator import Generator, default_generator
 from rumus._core.devices import CPU, Device
-from rumus._core.dtypes import float32, int32
+from rumus._core.dtypes import float32
 from rumus._core.errors import ArgumentError, ShapeError
 from rumus._core.mode import no_grad
 from rumus.tensor._creation import from_numpy
@@ -220,14 +220,13 @@ def _chosen(
 
 
 def _checked(logits: object, samples: int, tokens: int) -> Tensor:
-    shape = getattr(logits, "shape", None)
-    if not isinstance(logits, Tensor) or logits.ndim != 3 or shape[:2] != (samples, tokens):
-        given = type(logits).__name__ if shape is None else f"{shape}"
-        raise ShapeError(
-            f"generate: the model gives logits of shape ({samples}, {tokens}, classes) for ids of "
-            f"({samples}, {tokens}), not {given}"
-        )
-    return logits
+    if isinstance(logits, Tensor) and logits.ndim == 3 and logits.shape[:2] == (samples, tokens):
+        return logits
+    given = logits.shape if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+    raise ShapeError(
+        f"generate: the model gives logits of shape ({samples}, {tokens}, classes) for ids of "
+        f"({samples}, {tokens}), not {given}"
+    )
 
 
 def _check_numbers(
