@@ -101,6 +101,7 @@ from ._resample import (
     ZeroPad2d,
 )
 from ._shape import Flatten, Identity, Unflatten
+from ._standardize import Standardize
 from ._state import LoadReport
 from ._summary import Summary, SummaryRow, summary
 from ._transformer import (
@@ -214,6 +215,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "Standardize",
     "Summary",
     "SummaryRow",
     "SwiGLU",
