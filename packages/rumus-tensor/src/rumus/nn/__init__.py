@@ -1,6 +1,6 @@
 """Modules, parameters, layers and losses."""
 
-from . import functional, init
+from . import augment, functional, init
 from ._activations import (
     CELU,
     ELU,
@@ -233,6 +233,7 @@ __all__ = [
     "ZeroPad1d",
     "ZeroPad2d",
     "alibi_bias",
+    "augment",
     "binary_cross_entropy_with_logits",
     "cross_entropy_loss",
     "functional",
