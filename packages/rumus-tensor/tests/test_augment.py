@@ -246,7 +246,7 @@ def test_a_rectangle_of_the_size_told_is_painted_over(device):
 
 @pytest.mark.parametrize("alpha", [1, 2, 8])
 def test_shares_are_quantiles_of_beta(alpha):
-    """The distribution at x is that of at least alpha heads in 2 * alpha - 1 throws (DLMF 8.17.5)."""
+    """The distribution at x is that of alpha heads or more of 2 alpha - 1 throws (DLMF 8.17.5)."""
     x = augment.MixUp(2, alpha).quantiles.numpy().astype(np.float64)
     n = 2 * alpha - 1
     heads = [math.comb(n, k) * x**k * (1 - x) ** (n - k) for k in range(alpha, n + 1)]

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from rumus._backends.generator import Generator, default_generator
 from rumus._core.dtypes import float32
+from rumus.tensor._creation import full, zeros
 from rumus.tensor._spaced import arange
 from rumus.tensor._tensor import Tensor
 
 from .._layer import Layer
-from ..functional import interpolate
 from ._base import (
     Augmentation,
     a_range,
@@ -55,8 +55,11 @@ class Resize(Layer):
         check_images(self, x)
         if x.shape[2:] == self.size:
             return x
-        y = interpolate(as_floats(x), self.size, mode="bilinear", antialias=True)
-        return as_given(y, x)
+        weights = [
+            _weights(zeros(1, device=x.device), full(1, float(n), device=x.device), n, wanted)
+            for n, wanted in zip(x.shape[2:], self.size, strict=True)
+        ]
+        return _resized(x, *weights)
 
     def extra_repr(self) -> str:
         """The size."""
@@ -106,12 +109,17 @@ class RandomResizedCrop(Augmentation):
                 zip(x.shape[2:], lengths, self.size, strict=True)
             )
         ]
-        y = as_floats(x) @ weights[1].transpose(1, 2).unsqueeze(1)
-        return as_given(weights[0].unsqueeze(1) @ y, x)
+        return _resized(x, *weights)
 
     def extra_repr(self) -> str:
         """The size and the ranges."""
         return f"{self.size}, scale={self.scale}, ratio={self.ratio}"
+
+
+def _resized(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Images by what each pixel counts in each row and column of the result: two products."""
+    y = as_floats(x) @ columns.transpose(1, 2).unsqueeze(1)
+    return as_given(rows.unsqueeze(1) @ y, x)
 
 
 def part_of_an_image(
