@@ -92,6 +92,12 @@ def load_model(
         StateDictError: The file is none of :func:`save_model`, or its weights are not those of the
             class; the message lists what differs.
         ArgumentError: The file is of another class, or the class does not take the arguments.
+
+    Example:
+        >>> from rumus.nn import Dropout, Linear
+        >>> save_model(Linear(1, 1), "a.safetensors", {"in_features": 1, "out_features": 1})
+        >>> load_model("a.safetensors", {"Linear": Linear, "Dropout": Dropout})
+        Linear(in_features=1, out_features=1, bias=True)
     """
     name, config = _description(path)
     if isinstance(classes, Mapping):

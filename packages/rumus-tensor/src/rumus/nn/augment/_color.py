@@ -97,6 +97,12 @@ class RandomGrayscale(Augmentation):
 
     Raises:
         ArgumentError: p is out of range.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> red = tensor([255, 0, 0], dtype="uint8").reshape((1, 3, 1, 1))
+        >>> RandomGrayscale(p=1.0)(red).flatten().tolist()
+        [76, 76, 76]
     """
 
     draws = 1

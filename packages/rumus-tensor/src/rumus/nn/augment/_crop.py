@@ -81,6 +81,11 @@ class CenterCrop(Layer):
 
     Raises:
         ArgumentError: The size is not positive.
+
+    Example:
+        >>> from rumus.tensor import arange
+        >>> CenterCrop((1, 2))(arange(12.0).reshape((1, 1, 3, 4))).tolist()
+        [[[[5.0, 6.0]]]]
     """
 
     def __init__(self, size: int | Sequence[int]) -> None:
@@ -114,6 +119,11 @@ class RandomHorizontalFlip(Augmentation):
 
     Raises:
         ArgumentError: p is out of range.
+
+    Example:
+        >>> from rumus.tensor import arange
+        >>> RandomHorizontalFlip(p=1.0)(arange(4.0).reshape((1, 1, 2, 2))).tolist()
+        [[[[1.0, 0.0], [3.0, 2.0]]]]
     """
 
     draws = 1
@@ -133,7 +143,13 @@ class RandomHorizontalFlip(Augmentation):
 
 
 class RandomVerticalFlip(RandomHorizontalFlip):
-    """Top and bottom change places, with probability p; as :class:`RandomHorizontalFlip`."""
+    """Top and bottom change places, with probability p; as :class:`RandomHorizontalFlip`.
+
+    Example:
+        >>> from rumus.tensor import arange
+        >>> RandomVerticalFlip(p=1.0)(arange(4.0).reshape((1, 1, 2, 2))).tolist()
+        [[[[2.0, 3.0], [0.0, 1.0]]]]
+    """
 
     _axis = 2
 

@@ -125,6 +125,12 @@ class CutMix(_Mixing):
 
     Raises:
         ArgumentError: A number is out of range.
+
+    Example:
+        >>> from rumus.tensor import tensor, zeros
+        >>> x, target = CutMix(10)(zeros(2, 3, 8, 8, dtype="uint8"), tensor([3, 7]))
+        >>> x.shape, target.shape
+        ((2, 3, 8, 8), (2, 10))
     """
 
     draws = 3
