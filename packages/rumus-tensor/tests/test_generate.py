@@ -198,6 +198,8 @@ def counted(forward, calls):
     [
         (([], 3, 8), {}, "at least one token"),
         (([[1], []], 3, 8), {}, "at least one token"),
+        (([1, 1.5], 3, 8), {}, "a token: 1.5 is no whole number"),
+        (([[1], ["a"]], 3, 8), {}, "a token: 'a' is no whole number"),
         (([1], -1, 8), {}, "length is from 0"),
         (([1], 1, 0), {}, "context from 1"),
         (([1], 1, 8), {"temperature": -1.0}, "temperature is from 0, not -1.0"),

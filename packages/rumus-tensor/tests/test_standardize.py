@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -27,6 +27,7 @@ def test_a_table_gets_mean_0_and_deviation_1_and_comes_back(device):
     assert np.allclose(scale.inverse(y).numpy(), data, rtol=1e-6, atol=1e-6)
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(np.float64, (12, 2), elements=st.floats(-1e3, 1e3)),
     st.lists(st.integers(0, 12), max_size=4),

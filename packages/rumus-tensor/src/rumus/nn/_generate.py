@@ -14,6 +14,7 @@ from rumus._core.devices import CPU, Device
 from rumus._core.dtypes import float32
 from rumus._core.errors import ArgumentError, ShapeError
 from rumus._core.mode import no_grad
+from rumus._core.shapes import whole_number
 from rumus.tensor._creation import from_numpy
 from rumus.tensor._joining import cat, where
 from rumus.tensor._multinomial import multinomial
@@ -119,7 +120,7 @@ def generate(
     _check_numbers(length, context, temperature, top_k, top_p)
     single = not len(prompts) or not isinstance(prompts[0], Sequence)
     given = cast(Sequence[Sequence[int]], [prompts] if single else prompts)
-    texts = [[int(token) for token in prompt] for prompt in given]
+    texts = [[whole_number("generate: a token", token) for token in prompt] for prompt in given]
     if not all(texts):
         raise ArgumentError("generate: each prompt has at least one token to continue")
     stops = {stop} if isinstance(stop, int) else set(stop)

@@ -16,7 +16,7 @@ from .._errors import TokenizerError
 from ._file import read, write
 from ._merging import Merging, Pair, merged
 from ._pieces import pieces_of
-from ._specials import Specials, as_numbers, numbered
+from ._specials import Specials, Tokens, as_numbers, numbered
 
 _KIND = "byte pairs"
 _BYTES = 256
@@ -134,7 +134,7 @@ class BytePairTokenizer:
             tokens += [] if special is None else [special]
         return tokens
 
-    def decode(self, tokens: Sequence[int], with_specials: bool = True) -> str:
+    def decode(self, tokens: Tokens, with_specials: bool = True) -> str:
         """The text of tokens; where their bytes are none, as in half a character, it has "�".
 
         Args:
@@ -150,7 +150,7 @@ class BytePairTokenizer:
         except UnicodeDecodeError:
             return data.decode("utf-8", "replace")
 
-    def decode_bytes(self, tokens: Sequence[int], with_specials: bool = True) -> bytes:
+    def decode_bytes(self, tokens: Tokens, with_specials: bool = True) -> bytes:
         """The bytes of tokens; else as :meth:`decode`."""
         return b"".join(self._run(token, with_specials) for token in as_numbers(tokens))
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Self
 
 from rumus.tensor import ArgumentError
 
 from .._errors import TokenizerError
 from ._file import read, write
-from ._specials import Specials, as_numbers, numbered
+from ._specials import Specials, Tokens, as_numbers, numbered
 
 _KIND = "characters"
 
@@ -86,7 +86,7 @@ class CharacterTokenizer:
             tokens += [] if special is None else [special]
         return tokens
 
-    def decode(self, tokens: Sequence[int], with_specials: bool = True) -> str:
+    def decode(self, tokens: Tokens, with_specials: bool = True) -> str:
         """The text of tokens.
 
         Args:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
-from rumus.tensor import ArgumentError
+import numpy.typing as npt
+
+from rumus.tensor import ArgumentError, Tensor
+
+Tokens: TypeAlias = Sequence[int] | npt.NDArray[Any] | Tensor
+"""Tokens as a list, or as an array or a tensor of one axis."""
 
 
 class Specials:
@@ -53,6 +59,14 @@ def numbered(specials: Iterable[str], first: int, taken: Collection[str] = ()) -
     return {text: first + k for k, text in enumerate(texts)}
 
 
-def as_numbers(tokens: Any) -> list[int]:
-    """Tokens of a list, an array or a tensor."""
-    return [int(token) for token in (tokens.tolist() if hasattr(tokens, "tolist") else tokens)]
+def as_numbers(tokens: Tokens) -> list[int]:
+    """Tokens as a list.
+
+    Raises:
+        ArgumentError: They are no whole numbers in a row.
+    """
+    listed: Any = tokens if isinstance(tokens, Sequence) else tokens.tolist()
+    try:
+        return [operator.index(token) for token in listed]
+    except TypeError:
+        raise ArgumentError(f"tokens are whole numbers in a row, not {tokens!r}") from None
