@@ -13,6 +13,7 @@ from ._errors import (
     RecordFileIncompleteError,
     RecordFormatError,
     RecordWriteError,
+    TokenizerError,
 )
 from ._item import DataItem
 from ._loader import DataLoader
@@ -28,11 +29,15 @@ from ._sharded import ShardedLoader
 from ._stats import LoaderStats
 from ._stream import StreamDataset
 from ._subset import ConcatDataset, Subset, random_split
+from ._tokens._byte_pairs import BytePairTokenizer
+from ._tokens._characters import CharacterTokenizer
 from ._tree import to_device
 
 __all__ = [
     "ArrayDataset",
     "BalancedSampler",
+    "BytePairTokenizer",
+    "CharacterTokenizer",
     "ConcatDataset",
     "DataItem",
     "DataLoader",
@@ -58,6 +63,7 @@ __all__ = [
     "ShardedLoader",
     "StreamDataset",
     "Subset",
+    "TokenizerError",
     "WeightedSampler",
     "__version__",
     "pad_collate",

@@ -14,6 +14,7 @@ from rumus.tensor._ops.attention import PackedAttention
 from rumus.tensor._ops.matmul import Linear as LinearFunction
 from rumus.tensor._tensor import Tensor
 
+from ._cache import KeyValueCache
 from ._linear import Linear
 from ._module import Module
 from ._parameter import Parameter
@@ -107,6 +108,7 @@ class MultiheadAttention(Module):
         attn_mask: Tensor | None = None,
         average_attn_weights: bool = True,
         is_causal: bool = False,
+        cache: KeyValueCache | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Attend.
 
@@ -122,6 +124,8 @@ class MultiheadAttention(Module):
             average_attn_weights: Whether to give the mean of the heads' weights.
             is_causal: Whether query i looks at keys 0 to i alone; ``attn_mask`` then says the same,
                 or is left out.
+            cache: Of the tokens before these, which each of them looks at together with those up to
+                itself. For self-attention, without masks.
 
         Returns:
             The result, of the query's shape, and the weights, of shape (N, L, S), or
@@ -130,6 +134,7 @@ class MultiheadAttention(Module):
         Raises:
             ShapeError: The shapes do not fit.
             DTypeError: A mask is neither bool nor of floats.
+            ArgumentError: There are a cache and masks, or a cache and other keys than the query.
         """
         batched = query.ndim == 3
         axis = 0 if self.batch_first else 1
@@ -144,12 +149,21 @@ class MultiheadAttention(Module):
         causal = is_causal and mask is None
         size = self.embed_dim // self.num_heads
         rule = attention_rule((size,), self.dropout if self.training else 0.0, causal, None)
-        if one and not need_weights and self.in_proj_weight is not None and size <= LARGEST:
+        packs = self.in_proj_weight is not None and size <= LARGEST and cache is None
+        if one and not need_weights and packs:
             packed = self._heads(self._packed(query), 3 * self.num_heads, transposed=False)
             inputs = (packed,) if mask is None else (packed, mask)
             result = PackedAttention(rule, self.generator, self.num_heads)(*inputs)
             return self._out(result, batched), None
         q, k, v = self._projected(query, key, value, one)
+        if cache is not None:
+            if not one or attn_mask is not None or key_padding_mask is not None:
+                raise ArgumentError(
+                    "MultiheadAttention with a cache takes one tensor as query, key and value, and "
+                    "no masks: each token looks at those before it"
+                )
+            k, v, mask = cache.extended(self, k, v)
+            causal, rule = False, rule._replace(causal=False)
         if not need_weights:
             result = scaled_dot_product_attention(
                 q, k, v, mask, rule.dropout, causal, generator=self.generator

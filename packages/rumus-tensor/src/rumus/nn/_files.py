@@ -43,7 +43,11 @@ _CONVERT = (
 )
 
 
-def save_file(weights: Module | Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
+def save_file(
+    weights: Module | Mapping[str, Tensor],
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Write weights; the file at ``path`` is replaced whole, or not at all.
 
     Until it is complete it has another name, ``.NAME.….tmp`` in the same folder. If the process is
@@ -52,15 +56,19 @@ def save_file(weights: Module | Mapping[str, Tensor], path: str | os.PathLike[st
     Args:
         weights: A module, or tensors by name.
         path: The file, usually ``….safetensors``.
+        metadata: Texts by name, which the file holds beside the weights.
 
     Raises:
         StateDictError: A value is no tensor, or a name is no text or the format's own
-            ``__metadata__``.
+            ``__metadata__``; or the metadata is something else than texts.
     """
     state = weights.state_dict() if isinstance(weights, Module) else weights
     _check(state)
+    texts = dict(metadata or {})
+    if not all(map(_is_text, (*texts, *texts.values()))):
+        raise StateDictError("metadata is texts by name, in what the format has: UTF-8")
     with replaced_whole(path) as file:
-        _write(file, state)
+        _write(file, state, texts)
 
 
 def _check(state: Mapping[str, Tensor]) -> None:
@@ -77,7 +85,7 @@ def _is_text(name: object) -> bool:
     return isinstance(name, str) and not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
-def _write(file: BinaryIO, state: Mapping[str, Tensor]) -> None:
+def _write(file: BinaryIO, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """The format: length of the header, header, then one tensor after the other.
 
     Tensors of wide dtypes come first, so that each is aligned; one at a time is on the host.
@@ -85,7 +93,7 @@ def _write(file: BinaryIO, state: Mapping[str, Tensor]) -> None:
     import json
 
     names = sorted(state, key=lambda name: (-state[name].dtype.itemsize, name))
-    header: dict[str, Any] = {}
+    header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
     end = 0
     for name in names:
         tensor = state[name]
@@ -121,6 +129,20 @@ def load_file(path: str | os.PathLike[str], device: Device | str = CPU) -> dict[
     if os.fspath(path).endswith(_INDEX) and os.path.isfile(path):
         return _load_parts(path, device)
     return _load_one(path, device)
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The texts by name that a file holds beside its weights.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        StateDictError: The file is not in the format.
+    """
+    from safetensors import safe_open
+
+    _header(path)  # which says what the file is instead
+    with safe_open(os.fspath(path), "np") as file:
+        return dict(file.metadata() or {})
 
 
 def _load_parts(path: str | os.PathLike[str], device: Device) -> dict[str, Tensor]:

@@ -30,6 +30,7 @@ def interpolate(
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
+    antialias: bool = False,
 ) -> Tensor:
     """Lines or planes in another size.
 
@@ -45,6 +46,9 @@ def interpolate(
             centre; ``"linear"`` for lines and ``"bilinear"`` for planes, between the neighbours; or
             ``"area"``, the means of :func:`adaptive_avg_pool2d`.
         align_corners: Whether the first and last places of both meet; for linear modes.
+        antialias: Whether a place that stands for several of the source takes part of each: the
+            triangle between the neighbours grows to s places on both sides, as in Pillow. For
+            linear modes, without ``align_corners``.
 
     Raises:
         ShapeError: x has another number of axes, or is empty.
@@ -67,12 +71,18 @@ def interpolate(
         raise ArgumentError(f"interpolate: no mode {mode!r} for {axes} axes; there are {_MODES}")
     if align_corners is not None and mode not in LINEAR:
         raise ArgumentError(f"interpolate: align_corners is for linear modes, not {mode!r}")
+    if antialias and (mode not in LINEAR or align_corners):
+        raise ArgumentError(
+            "interpolate: antialias is for linear modes without align_corners, not "
+            f"mode={mode!r}, align_corners={align_corners}"
+        )
     lengths, steps = _lengths(x.shape[2:], size, scale_factor)
     if mode == "area":
         return adaptive_avg_pool1d(x, lengths) if axes == 1 else adaptive_avg_pool2d(x, lengths)
     for axis, (n, wanted, step) in enumerate(zip(x.shape[2:], lengths, steps, strict=True), 2):
         if (n, 1.0) != (wanted, step):
-            x = Resample(axis, _band(n, wanted, step, mode, bool(align_corners)))(x)
+            band = _band(n, wanted, step, mode, bool(align_corners), antialias)
+            x = Resample(axis, band)(x)
     return x
 
 
@@ -213,8 +223,12 @@ def _lengths(
 
 
 @lru_cache(maxsize=256)
-def _band(length: int, count: int, step: float, mode: str, align_corners: bool) -> Band:
+def _band(
+    length: int, count: int, step: float, mode: str, align_corners: bool, antialias: bool
+) -> Band:
     """How each place of the result is made, computed in float32 as PyTorch does."""
+    if antialias:
+        return _antialiased(length, count, step)
     step32 = np.float32(step)
     places = np.arange(count, dtype=np.float32)
     if mode not in LINEAR:
@@ -228,6 +242,18 @@ def _band(length: int, count: int, step: float, mode: str, align_corners: bool) 
     starts = np.minimum(at.astype(np.int64), length - 1)
     behind = np.where(starts < length - 1, at - starts, 0)
     return Band(length, starts, np.stack([1 - behind, behind], axis=1))
+
+
+def _antialiased(length: int, count: int, step: float) -> Band:
+    """A triangle around each centre, of at least one place and at least one step on each side."""
+    reach = max(step, 1.0)
+    centres = (np.arange(count) + 0.5) * step
+    starts = np.maximum((centres - reach + 0.5).astype(np.int64), 0)
+    ends = np.minimum((centres + reach + 0.5).astype(np.int64), length)
+    places = starts[:, None] + np.arange((ends - starts).max())
+    weights = np.maximum(0.0, 1.0 - np.abs(places + 0.5 - centres[:, None]) / reach)
+    weights[places >= ends[:, None]] = 0.0
+    return Band(length, starts, weights / weights.sum(1, keepdims=True))
 
 
 def _check_planes(name: str, x: Tensor, axes: tuple[int, int], wanted: str) -> None:
