@@ -2,6 +2,7 @@
 
 from .__about__ import __version__
 from ._array import ArrayDataset
+from ._convert._conversion import Conversion, convert
 from ._dataset import Dataset
 from ._errors import (
     DatasetError,
@@ -34,6 +35,7 @@ __all__ = [
     "ArrayDataset",
     "BalancedSampler",
     "ConcatDataset",
+    "Conversion",
     "DataItem",
     "DataLoader",
     "Dataset",
@@ -60,6 +62,7 @@ __all__ = [
     "Subset",
     "WeightedSampler",
     "__version__",
+    "convert",
     "pad_collate",
     "random_split",
     "recover",
