@@ -1,5 +1,7 @@
 """Data sets, record files and the loader that feeds a training loop from them."""
 
+import typing as _typing
+
 from .__about__ import __version__
 from ._array import ArrayDataset
 from ._convert._conversion import Conversion, convert
@@ -30,6 +32,9 @@ from ._stats import LoaderStats
 from ._stream import StreamDataset
 from ._subset import ConcatDataset, Subset, random_split
 from ._tree import to_device
+
+if not _typing.TYPE_CHECKING:  # else checkers would take any name
+    from ._foreign import missing as __getattr__  # noqa: F401
 
 __all__ = [
     "ArrayDataset",

@@ -14,8 +14,10 @@ from rumus.tensor._ops.attention import PackedAttention
 from rumus.tensor._ops.matmul import Linear as LinearFunction
 from rumus.tensor._tensor import Tensor
 
+from ._lengths import check_lengths
 from ._linear import Linear
 from ._module import Module
+from ._module_inputs import check_tensor
 from ._parameter import Parameter
 from .functional import scaled_dot_product_attention
 from .functional._attention import LARGEST, attention_rule, times_values, triangle, weights_of
@@ -73,7 +75,8 @@ class MultiheadAttention(Module):
         device: Device | str = CPU,
         generator: Generator = default_generator,
     ) -> None:
-        if embed_dim < 1 or num_heads < 1 or embed_dim % num_heads:
+        check_lengths("MultiheadAttention", embed_dim=embed_dim, num_heads=num_heads)
+        if embed_dim % num_heads:
             raise ArgumentError(
                 f"MultiheadAttention: num_heads divides embed_dim, not {num_heads} and {embed_dim}"
             )
@@ -131,6 +134,7 @@ class MultiheadAttention(Module):
             ShapeError: The shapes do not fit.
             DTypeError: A mask is neither bool nor of floats.
         """
+        check_tensor(self, query, key, value)
         batched = query.ndim == 3
         axis = 0 if self.batch_first else 1
         one = query is key is value

@@ -120,6 +120,8 @@ class Sequential(_Listed, Layer):
         )
     """
 
+    takes_anything = True
+
     def __init__(self, *layers: Module | Mapping[str, Module]) -> None:
         if len(layers) == 1 and isinstance(layers[0], Mapping):
             self._fill(layers[0].values(), layers[0])

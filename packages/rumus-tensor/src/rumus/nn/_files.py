@@ -58,6 +58,10 @@ def save_file(weights: Module | Mapping[str, Tensor], path: str | os.PathLike[st
             ``__metadata__``.
     """
     state = weights.state_dict() if isinstance(weights, Module) else weights
+    if not isinstance(state, Mapping):
+        raise StateDictError(
+            f"save_file takes a module, or tensors by name, not a {type(weights).__name__}"
+        )
     _check(state)
     with replaced_whole(path) as file:
         _write(file, state)

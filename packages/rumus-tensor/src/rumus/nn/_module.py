@@ -13,14 +13,17 @@ from rumus._core import structure, usage
 from rumus._core.devices import CPU, Device
 from rumus._core.dtypes import is_float
 from rumus._core.errors import ArgumentError, DTypeError
+from rumus._core.foreign import without
 from rumus.tensor._tensor import Tensor, device_or_dtype
 
 from . import _hooks
+from ._foreign import HINTS
 from ._parameter import Parameter, keep
 from ._paths import flat, join
 from ._state import LoadReport, load
 
 
+@without(HINTS)
 class Module(_hooks.Hooking):
     """A part of a model: parameters, buffers, other modules, and a ``forward``.
 
@@ -50,7 +53,10 @@ class Module(_hooks.Hooking):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; a subclass writes it."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no forward: define forward(self, x), which computes what "
+            "calling the module gives"
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The result of :meth:`forward`, with the hooks that were registered around it."""

@@ -13,6 +13,7 @@ from ._attention import MultiheadAttention
 from ._dropout import Dropout
 from ._linear import Linear
 from ._module import Module
+from ._module_inputs import check_tensor
 from ._norm import LayerNorm
 
 Activation = str | Callable[[Tensor], Tensor]
@@ -117,6 +118,7 @@ class TransformerEncoderLayer(_TransformerLayer):
             src_key_padding_mask: As its ``key_padding_mask``.
             is_causal: As there.
         """
+        check_tensor(self, src)
         masks = src_key_padding_mask, src_mask, is_causal
         if self.norm_first:
             src = src + self.dropout1(_attended(self.self_attn, self.norm1(src), None, *masks))
@@ -165,6 +167,7 @@ class TransformerDecoderLayer(_TransformerLayer):
             tgt_is_causal: As its ``is_causal``, for the self-attention.
             memory_is_causal: The same for the attention to ``memory``.
         """
+        check_tensor(self, tgt, memory)
         own = tgt_key_padding_mask, tgt_mask, tgt_is_causal
         others = memory_key_padding_mask, memory_mask, memory_is_causal
         if self.norm_first:
