@@ -1,6 +1,8 @@
 """What whoever comes from PyTorch or Keras types in the first hour, and what is said to it."""
 
 import importlib
+import os
+import tempfile
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -16,6 +18,7 @@ from rumus.tensor import (
     AutogradError,
     DeviceError,
     DTypeError,
+    IndexRangeError,
     RumusError,
     ShapeError,
     StateDictError,
@@ -48,6 +51,12 @@ class NoSuchRow(Function):
 class Kerassy(nn.Module):
     def call(self, x: Tensor) -> Tensor:
         return x
+
+
+def npz() -> str:
+    path = os.path.join(tempfile.mkdtemp(), "a.npz")
+    np.savez(path, weight=np.zeros(2))
+    return path
 
 
 def one_hot(dtype: str) -> Tensor:
@@ -129,6 +138,41 @@ CASES: dict[str, Case] = {
         NotImplementedError,
         r"Kerassy has no forward: define forward\(self, x\)",
     ),
+    "an array in a parameter's place": (
+        lambda: setattr(nn.Linear(2, 2), "weight", np.zeros((2, 2))),
+        ArgumentError,
+        r"weight is a parameter and would no longer be trained as a ndarray; write into it",
+    ),
+    "a module by name": (
+        lambda: nn.Sequential(nn.ReLU())["fc"],  # type: ignore[call-overload]
+        IndexRangeError,
+        r"have numbers, not 'fc'; .* get_submodule",
+    ),
+    "a layer to initialise": (
+        lambda: nn.init.xavier_uniform_(nn.Linear(2, 2)),  # type: ignore[type-var]
+        DTypeError,
+        "xavier_uniform_ takes tensors, not a Linear",
+    ),
+    "a summary of nothing": (
+        lambda: nn.summary(nn.Linear(2, 2)),
+        ArgumentError,
+        r"summary\(model, example\)",
+    ),
+    "a batch to a model": (
+        lambda: nn.Linear(2, 2)((LOGITS, LOGITS)),  # type: ignore[arg-type]
+        DTypeError,
+        r"not a tuple; give it a part of that, such as batch.input",
+    ),
+    "weights of numpy": (
+        lambda: nn.load_file(npz()),
+        StateDictError,
+        "it is numpy's; load_state_dict takes",
+    ),
+    "no folder": (
+        lambda: nn.save_file(nn.Linear(2, 2), "nothing/here/a.safetensors"),
+        FileNotFoundError,
+        "no such folder to write to.*nothing.here'",
+    ),
     "no backward": (
         lambda: NoBackward()(nn.Parameter([1.0])).sum().backward(),
         AutogradError,
@@ -148,7 +192,7 @@ def test_the_message_says_what_to_do(name: str) -> None:
     make, error, message = CASES[name]
     with pytest.raises(error, match=message) as caught:
         make()
-    assert isinstance(caught.value, RumusError | NotImplementedError)
+    assert isinstance(caught.value, RumusError | NotImplementedError | FileNotFoundError)
 
 
 NAMES: dict[str, tuple[object, Mapping[str, str]]] = {

@@ -224,6 +224,11 @@ def _header(path: str | os.PathLike[str]) -> tuple[dict[str, dict[str, Any]], in
 
 def _what_it_is(path: str | os.PathLike[str]) -> str | None:
     """What is said of a file of another known format."""
+    if str(path).endswith(".npz"):
+        return (
+            "it is numpy's; load_state_dict takes {name: tensor(array) for name, array in "
+            "np.load(path).items()}"
+        )
     with open(path, "rb") as file:
         start = file.read(8)
     if start.startswith(b"PK\x03\x04") or (start[:1] == b"\x80" and start[1:2] <= b"\x05"):

@@ -6,15 +6,21 @@ from rumus._core.base import TensorBase
 from rumus._core.errors import DTypeError
 
 
-def check_tensor(module: object, *given: object) -> None:
-    """Refuse what is no tensor where a module takes nothing else.
+def check_tensor(owner: object, *given: object) -> None:
+    """Refuse what is no tensor where a module, or a function of that name, takes nothing else.
 
     Raises:
         DTypeError: It is something else.
     """
+    name = owner if isinstance(owner, str) else type(owner).__name__
     for value in given:
         if not isinstance(value, TensorBase):
+            parts = isinstance(value, tuple | dict) or hasattr(value, "__tree__")
             raise DTypeError(
-                f"{type(module).__name__} takes tensors, not a {type(value).__name__}; make one of "
-                "it with rumus.tensor.tensor(...)"
+                f"{name} takes tensors, not a {type(value).__name__}; "
+                + (
+                    "give it a part of that, such as batch.input or batch[0]"
+                    if parts
+                    else "make one of it with rumus.tensor.tensor(...)"
+                )
             )
