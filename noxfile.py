@@ -36,7 +36,7 @@ DOWNSTREAM = ROOT / "tests" / "downstream"
 # tested in the working tree; wheels are tested without
 EXTRAS = {
     "rumus-tensor": "[dawn]",
-    "rumus-data": "[cli]",
+    "rumus-data": "[arrow,cli]",
     "rumus-train": "[plots,rich,tensorboard]",
 }
 PYTHONS = python_versions(load_toml(ROOT / "packages" / PACKAGES[0] / "pyproject.toml"))

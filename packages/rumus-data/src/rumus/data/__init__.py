@@ -1,7 +1,10 @@
 """Data sets, record files and the loader that feeds a training loop from them."""
 
+import typing as _typing
+
 from .__about__ import __version__
 from ._array import ArrayDataset
+from ._convert._conversion import Conversion, convert
 from ._dataset import Dataset
 from ._errors import (
     DatasetError,
@@ -33,12 +36,16 @@ from ._tokens._byte_pairs import BytePairTokenizer
 from ._tokens._characters import CharacterTokenizer
 from ._tree import to_device
 
+if not _typing.TYPE_CHECKING:  # else checkers would take any name
+    from ._foreign import missing as __getattr__  # noqa: F401
+
 __all__ = [
     "ArrayDataset",
     "BalancedSampler",
     "BytePairTokenizer",
     "CharacterTokenizer",
     "ConcatDataset",
+    "Conversion",
     "DataItem",
     "DataLoader",
     "Dataset",
@@ -66,6 +73,7 @@ __all__ = [
     "TokenizerError",
     "WeightedSampler",
     "__version__",
+    "convert",
     "pad_collate",
     "random_split",
     "recover",

@@ -63,6 +63,11 @@ def checked_dataset(name: str, value: Dataset[S]) -> Dataset[S]:
         raise ArgumentError(
             f"{name} must have __len__ and __getitem__, which a {type(value).__name__} has not"
         )
+    if isinstance(value, tuple) and value and all(getattr(part, "shape", ()) for part in value):
+        raise ArgumentError(
+            f"{name} is a tuple of {len(value)} arrays, which would be {len(value)} samples; "
+            "ArrayDataset(inputs, targets) has their rows as samples"
+        )
     return value
 
 

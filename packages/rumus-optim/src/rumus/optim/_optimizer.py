@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from rumus.optim._contract import Engine, with_masters
 from rumus.optim._cpu.engine import CpuEngine
 from rumus.optim._cpu.norm import block_squares
 from rumus.optim._errors import HyperparameterError, OptimizerStateError, ParameterListError
+from rumus.optim._foreign import unknown
 from rumus.optim._groups import (
     Options,
     ParamGroup,
@@ -85,6 +86,11 @@ class Optimizer(RuleBase):
         self._masters = Watch([])
         if str(self._params[0].device) != "cpu":
             self._ready_engine()
+
+    if not TYPE_CHECKING:  # else checkers would take any name
+
+        def __getattr__(self, name: str) -> Any:
+            unknown(self, name)
 
     def step(self, grads: GradientStore) -> None:
         """Update every parameter that requires a gradient, and take that out of the store.
@@ -314,7 +320,15 @@ class Optimizer(RuleBase):
         self._masters.forget()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {len(self._params)} parameters, lr {self.get_lr():g}>"
+        groups = self._groups
+        shown = ["lr", *(name for name in groups[0].options if name != "lr")]
+        lines = [
+            f"{len(group.params)} parameters: "
+            + ", ".join(f"{name}={group.options[name]!r}" for name in shown)
+            for group in groups
+        ]
+        inside = lines[0] if len(lines) == 1 else "".join(f"\n  {line}" for line in lines) + "\n"
+        return f"{type(self).__name__}({inside})"
 
     # What the engines ask for
 

@@ -80,7 +80,8 @@ def _full_name(name: str) -> str:
         return name
     if prefix == "gpu" and number.isascii() and number.isdigit():
         return f"gpu:{int(number)}"
-    raise DeviceError(f"unknown device {name!r}; take 'cpu', 'gpu', 'gpu:N' or 'auto'")
+    hint = "; GPUs of every maker are 'gpu'" if prefix in ("cuda", "mps", "xpu", "vulkan") else ""
+    raise DeviceError(f"unknown device {name!r}; take 'cpu', 'gpu', 'gpu:N' or 'auto'{hint}")
 
 
 CPU = Device("cpu")

@@ -122,7 +122,8 @@ def _checked(store: GradientStore, params: Sequence[Leaf]) -> dict[Leaf, TensorB
         if grad is None:
             raise MissingGradError(
                 f"{p.label} of shape {p.shape} has no gradient in the store; the loss does not "
-                "depend on it, or the gradient was taken out by an earlier step"
+                "depend on it, a layer was replaced after the optimizer was made, or an earlier "
+                "step took the gradient out"
             )
         if grad._array.shape != p._array.shape:
             raise ShapeError(f"{p.label} has shape {p.shape}, its gradient {grad.shape}")

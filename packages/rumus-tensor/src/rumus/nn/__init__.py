@@ -1,5 +1,7 @@
 """Modules, parameters, layers and losses."""
 
+import typing as _typing
+
 from . import augment, functional, init
 from ._activations import (
     CELU,
@@ -111,6 +113,9 @@ from ._transformer import (
     TransformerEncoderLayer,
 )
 from .functional import binary_cross_entropy_with_logits, cross_entropy_loss, l1_loss, mse_loss
+
+if not _typing.TYPE_CHECKING:  # else checkers would take any name
+    from ._foreign import missing as __getattr__  # noqa: F401
 
 __all__ = [
     "CELU",

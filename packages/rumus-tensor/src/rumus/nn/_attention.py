@@ -15,8 +15,10 @@ from rumus.tensor._ops.matmul import Linear as LinearFunction
 from rumus.tensor._tensor import Tensor
 
 from ._cache import KeyValueCache
+from ._lengths import check_lengths
 from ._linear import Linear
 from ._module import Module
+from ._module_inputs import check_tensor
 from ._parameter import Parameter
 from .functional import scaled_dot_product_attention
 from .functional._attention import LARGEST, attention_rule, times_values, triangle, weights_of
@@ -74,7 +76,8 @@ class MultiheadAttention(Module):
         device: Device | str = CPU,
         generator: Generator = default_generator,
     ) -> None:
-        if embed_dim < 1 or num_heads < 1 or embed_dim % num_heads:
+        check_lengths("MultiheadAttention", embed_dim=embed_dim, num_heads=num_heads)
+        if embed_dim % num_heads:
             raise ArgumentError(
                 f"MultiheadAttention: num_heads divides embed_dim, not {num_heads} and {embed_dim}"
             )
@@ -136,6 +139,7 @@ class MultiheadAttention(Module):
             DTypeError: A mask is neither bool nor of floats.
             ArgumentError: There are a cache and masks, or a cache and other keys than the query.
         """
+        check_tensor(self, query, key, value)
         batched = query.ndim == 3
         axis = 0 if self.batch_first else 1
         one = query is key is value

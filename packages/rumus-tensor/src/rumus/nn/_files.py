@@ -63,6 +63,10 @@ def save_file(
             ``__metadata__``; or the metadata is something else than texts.
     """
     state = weights.state_dict() if isinstance(weights, Module) else weights
+    if not isinstance(state, Mapping):
+        raise StateDictError(
+            f"save_file takes a module, or tensors by name, not a {type(weights).__name__}"
+        )
     _check(state)
     texts = dict(metadata or {})
     if not all(map(_is_text, (*texts, *texts.values()))):
@@ -242,6 +246,11 @@ def _header(path: str | os.PathLike[str]) -> tuple[dict[str, dict[str, Any]], in
 
 def _what_it_is(path: str | os.PathLike[str]) -> str | None:
     """What is said of a file of another known format."""
+    if str(path).endswith(".npz"):
+        return (
+            "it is numpy's; load_state_dict takes {name: tensor(array) for name, array in "
+            "np.load(path).items()}"
+        )
     with open(path, "rb") as file:
         start = file.read(8)
     if start.startswith(b"PK\x03\x04") or (start[:1] == b"\x80" and start[1:2] <= b"\x05"):

@@ -32,11 +32,18 @@ class Loss(Module):
     def __init__(self, *values: Any, **options: Any) -> None:
         known = list(inspect.signature(self.function).parameters)[self.inputs :]
         given = dict(zip(known, values, strict=False))
+        if len(values) > len(known) or sum(isinstance(value, Tensor) for value in values) > 1:
+            owner = type(self).__name__
+            raise ArgumentError(
+                f"{owner} is made with its options ({', '.join(known)}) and called with tensors: "
+                f"{owner}()(prediction, target); the function is "
+                f"rumus.nn.functional.{self.function.__name__}"
+            )
         wrong = [name for name in options if name not in known or name in given]
-        if wrong or len(values) > len(known):
+        if wrong:
             raise ArgumentError(
                 f"{type(self).__name__} takes the options {', '.join(known)}, each once, not "
-                f"{', '.join(wrong) or f'{len(values)} of them'}"
+                f"{', '.join(wrong)}"
             )
         self._names = tuple(given | options)
         for name, value in (given | options).items():

@@ -16,6 +16,8 @@ from ._layer import Layer
 class Identity(Layer):
     """What goes in comes out. It takes any arguments, and keeps none of them."""
 
+    takes_anything = True
+
     def __init__(self, *_: Any, **__: Any) -> None:
         pass
 

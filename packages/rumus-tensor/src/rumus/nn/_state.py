@@ -35,6 +35,11 @@ def load(
         state: The tensors to copy.
         strict: Whether anything to report is an error.
     """
+    if not isinstance(state, Mapping):
+        raise StateDictError(
+            f"a state is a dict of tensors by name, not a {type(state).__name__}; "
+            "rumus.nn.load_file(path) reads one from a file"
+        )
     tied: dict[object, bool] = {}
     for key, mine in own.items():
         place = _place(mine)

@@ -7,6 +7,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from rumus._core.base import TensorBase
+from rumus._core.errors import ArgumentError
 from rumus._core.mode import no_grad
 from rumus._core.tree import flatten
 from rumus.tensor._tensor import Tensor
@@ -80,6 +81,9 @@ def summary(model: Module, *inputs: Tensor) -> Summary:
         model: Any module.
         inputs: What it is called with.
 
+    Raises:
+        ArgumentError: There is no input.
+
     Example:
         >>> from rumus.nn import Linear, ReLU, Sequential
         >>> from rumus.tensor import ones
@@ -92,6 +96,10 @@ def summary(model: Module, *inputs: Tensor) -> Summary:
         ------------------------------------------------------
         total                        58            768  1.1 KB
     """
+    if not inputs:
+        raise ArgumentError(
+            "summary runs the model: give what it is called with too, summary(model, example)"
+        )
     rows: list[SummaryRow] = []
     counted: set[int] = set()
 

@@ -14,6 +14,7 @@ from ._cache import KeyValueCache
 from ._dropout import Dropout
 from ._linear import Linear
 from ._module import Module
+from ._module_inputs import check_tensor
 from ._norm import LayerNorm
 
 Activation = str | Callable[[Tensor], Tensor]
@@ -120,6 +121,7 @@ class TransformerEncoderLayer(_TransformerLayer):
             is_causal: As there.
             cache: As there.
         """
+        check_tensor(self, src)
         masks = src_key_padding_mask, src_mask, is_causal, cache
         if self.norm_first:
             src = src + self.dropout1(_attended(self.self_attn, self.norm1(src), None, *masks))
@@ -168,6 +170,7 @@ class TransformerDecoderLayer(_TransformerLayer):
             tgt_is_causal: As its ``is_causal``, for the self-attention.
             memory_is_causal: The same for the attention to ``memory``.
         """
+        check_tensor(self, tgt, memory)
         own = tgt_key_padding_mask, tgt_mask, tgt_is_causal
         others = memory_key_padding_mask, memory_mask, memory_is_causal
         if self.norm_first:

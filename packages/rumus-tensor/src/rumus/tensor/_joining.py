@@ -104,6 +104,8 @@ def where(condition: Any, a: Operand | None = None, b: Operand | None = None) ->
 
 def check_tensors(name: str, tensors: Sequence[TensorBase]) -> None:
     """There are tensors, and nothing else."""
+    if isinstance(tensors, TensorBase):
+        raise ArgumentError(f"{name} takes a list of tensors, as in {name}([a, b]), not one tensor")
     if not tensors:
         raise ArgumentError(f"{name} needs at least one tensor")
     for i, t in enumerate(tensors):

@@ -12,6 +12,7 @@ from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
 from rumus._core.devices import CPU, Device
 from rumus._core.dtypes import check_dtype
+from rumus._core.foreign import without
 from rumus._core.host import as_host_array
 from rumus._core.versions import Version
 from rumus.autograd._backward import backward
@@ -23,6 +24,7 @@ from ._arithmetic import Arithmetic
 from ._choosing import Choosing
 from ._drawing import Drawing
 from ._exchange import Exchange
+from ._foreign import HINTS
 from ._functions import Functions
 from ._indexing import Indexing
 from ._numbers import Numbers
@@ -34,6 +36,7 @@ from ._shaping import Shaping
 from ._statistics import Statistics
 
 
+@without(HINTS)
 class Tensor(
     Arithmetic["Tensor"],
     Functions["Tensor"],

@@ -20,7 +20,10 @@ def samples_of(batch: Any) -> int:
     """
     leaves = [leaf for leaf in tree.flatten(batch)[0] if isinstance(leaf, Tensor)]
     if not leaves:
-        raise ArgumentError(f"a batch holds tensors, and this {type(batch).__name__} has none")
+        raise ArgumentError(
+            f"a batch holds tensors, and this {type(batch).__name__} has none; "
+            "DataLoader(ArrayDataset(inputs, targets), batch_size) makes batches of arrays"
+        )
     lengths = {leaf.shape[:1] for leaf in leaves}
     if len(lengths) > 1 or () in lengths:
         shapes = ", ".join(str(leaf.shape) for leaf in leaves)
@@ -67,6 +70,12 @@ class Position:
     """
 
     def __init__(self, loader: Any) -> None:
+        if isinstance(loader, Tensor):
+            raise ArgumentError(
+                "a loader gives batches when it is iterated, and a Tensor gives its rows; "
+                "DataLoader(ArrayDataset(inputs, targets), batch_size) makes one of tensors, and "
+                "[batch] is one of a single batch"
+            )
         if not hasattr(loader, "__iter__"):
             raise ArgumentError(
                 f"a loader gives batches when it is iterated, and a {type(loader).__name__} does "

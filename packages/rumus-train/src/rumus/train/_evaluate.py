@@ -83,6 +83,11 @@ class Evaluation:
     ) -> None:
         if loss is None and not metrics:
             raise ArgumentError("an evaluation needs a loss, or metrics")
+        for metric in metrics:
+            if isinstance(metric, type) or not hasattr(metric, "name"):
+                raise ArgumentError(
+                    f"metrics are objects such as Accuracy(), not {metric!r}: metrics=[Accuracy()]"
+                )
         names = ["loss", *(metric.name for metric in metrics)]
         if len(set(names)) < len(names):
             raise ArgumentError(f"metrics have names of their own, not {', '.join(names)}")

@@ -75,6 +75,10 @@ class Hooks:
     """
 
     def __init__(self, callbacks: Iterable[Any]) -> None:
+        if not isinstance(callbacks, Iterable):
+            raise ArgumentError(
+                f"callbacks is a list, as in [{type(callbacks).__name__}(...)], not one of them"
+            )
         self.callbacks = list(callbacks)
         for callback in self.callbacks:
             _check(callback)

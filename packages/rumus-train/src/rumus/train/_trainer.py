@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, Generic, Literal, Protocol, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, TypeVarTuple
 
 from rumus.autograd import GradientStore
 from rumus.nn import Module, Parameter
@@ -18,6 +18,7 @@ from ._errors import EmptyEpochError
 from ._evaluate import Evaluation, Forward, Loss, MetricLike, Validate, gathered, predictions
 from ._exact_sum import UNITS
 from ._fit import fit
+from ._foreign import unknown
 from ._loss_sum import LossSum
 from ._replay import CapturedSteps
 from ._request import Request
@@ -116,6 +117,11 @@ class Trainer(Generic[O]):
         self._replay = CapturedSteps(self._step) if capture is True else None
         self._steps = 0
         self._sums: dict[Device, LossSum] = {}
+
+    if not TYPE_CHECKING:  # else checkers would take any name
+
+        def __getattr__(self, name: str) -> Any:
+            unknown(self, name)
 
     @property
     def optimizer(self) -> O:

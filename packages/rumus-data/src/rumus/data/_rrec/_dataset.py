@@ -107,6 +107,39 @@ class RecordDataset(Generic[S]):
         """What the writer of the (first) file stored about it; empty in version 1."""
         return dict(self._readers[0].metadata)
 
+    def class_names(self, part: str = "target") -> list[str]:
+        """The names of the classes whose numbers the target holds, as ``rumus-data convert`` wrote.
+
+        Args:
+            part: Where samples have other parts than a target, the path of the one with numbers.
+
+        Returns:
+            The name of each number.
+
+        Raises:
+            ArgumentError: The file says no names for it.
+
+        Example:
+            >>> with RecordWriter("pets.rrec", metadata={"classes": ["cat", "dog"]}) as writer:
+            ...     writer.append(np.zeros((3, 8, 8), np.uint8), 1)
+            >>> pets = RecordDataset("pets.rrec")
+            >>> pets.class_names()[pets[0].target.item()]
+            'dog'
+        """
+        metadata = self._readers[0].metadata
+        others = metadata.get("classes_of")
+        tables = {**(others if isinstance(others, dict) else {})}
+        if "classes" in metadata:
+            tables["target"] = metadata["classes"]
+        names = tables.get(part)
+        if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            known = ", ".join(tables) or "none"
+            raise ArgumentError(
+                f"{self._paths[0]} has no names of classes for {part!r} (some for: {known}); "
+                'they stand in its metadata, as {"classes": [...]} or {"classes_of": {part: [...]}}'
+            )
+        return list(names)
+
     @property
     def schema(self) -> RecordSchema:
         """The dtypes and shapes that all records share."""

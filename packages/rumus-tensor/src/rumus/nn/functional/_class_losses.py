@@ -212,6 +212,15 @@ def _cross_entropy(
     return losses.sum() if reduction == "sum" else losses.reshape(batch)
 
 
+def _advice(target: tuple[int, ...], logits: tuple[int, ...], batch: tuple[int, ...]) -> str:
+    """What makes a usual target of another form fit."""
+    if target == logits:
+        return "; of one-hot rows target.argmax(axis=1) makes ids, and target.to(float32) floats"
+    if target == (batch[0], 1, *batch[1:]):
+        return "; target.squeeze(1) takes out the axis"
+    return ""
+
+
 def _batched(name: str, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, tuple[int, ...]]:
     """Logits of shape (N, C, …), their target, and the shape of the losses."""
     if not is_float(logits.dtype):
@@ -231,8 +240,8 @@ def _batched(name: str, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor,
     if target.shape != batch:
         raise ShapeError(
             f"{name}: logits {logits.shape} need a target of class ids of shape "
-            f"{batch} or of probabilities of shape {logits.shape}, not {target.dtype} of shape "
-            f"{target.shape}"
+            f"{batch} or of probabilities, float32 of shape {logits.shape}, not {target.dtype} of "
+            f"shape {target.shape}{_advice(target.shape, logits.shape, batch)}"
         )
     return logits, target, batch
 

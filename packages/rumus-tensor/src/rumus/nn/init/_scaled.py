@@ -8,6 +8,7 @@ from rumus._backends.generator import Generator, default_generator
 from rumus._core.errors import ArgumentError, ShapeError
 from rumus.tensor._tensor import Tensor
 
+from .._module_inputs import check_tensor
 from ._fill import normal_, uniform_
 
 _GAINS = {
@@ -125,6 +126,7 @@ def _deviation(name: str, tensor: Tensor, a: float, mode: str, nonlinearity: str
 
 def _fans(name: str, tensor: Tensor) -> tuple[int, int]:
     """Inputs and outputs of a weight, each times the positions that it sees."""
+    check_tensor(name, tensor)
     if tensor.ndim < 2:
         raise ShapeError(f"{name} takes two axes or more, not shape {tensor.shape}")
     field = math.prod(tensor.shape[2:])
