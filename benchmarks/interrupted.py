@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from rumus import nn, tensor
 from rumus.data import ArrayDataset, DataLoader
 from rumus.optim import AdamW, WeightAverage

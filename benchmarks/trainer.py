@@ -1,6 +1,6 @@
-"""What the trainer costs: a step through it, ``fit`` with bar and log, a checkpoint beside training.
+"""What the trainer costs: a step through it, ``fit`` with its bar and log, a checkpoint beside it.
 
-    python benchmarks/trainer.py [step|fit|checkpoint ...] [--device cpu|gpu] [--smoke] [--json PATH]
+    python benchmarks/trainer.py [step|fit|checkpoint ...] [--device gpu] [--smoke] [--json PATH]
 
 - ``step``: ``Trainer.train_step`` against the same step written out by hand, of a model so small
   that it is nearly all Python (8-8-2, batch 4, AdamW).

@@ -27,15 +27,15 @@ class LossSum:
                 self._words = zeros((WORDS,), dtype=int32, device=device)
                 gpu.persist(self._words.array)
 
-    def add(self, loss: Tensor) -> None:
-        """Add a loss of shape ``()``."""
+    def add(self, loss: Tensor, times: int = 1) -> None:
+        """Add a loss of shape ``()``, so many times."""
         loss = loss.to(float32)
         if self._words is not None:
-            add_exactly(loss, self._words)
+            add_exactly(loss, self._words, times=times)
             return
         value = loss.item()
         if math.isfinite(value):
-            self._total += int(math.ldexp(value, UNITS))
+            self._total += times * int(math.ldexp(value, UNITS))
         else:
             self._special += value
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from rumus.tensor import Tensor, float32
+from rumus.tensor import Tensor
 
 from ._exact_sum import UNITS
 from ._loss_sum import LossSum, read_all
@@ -72,7 +72,7 @@ class Means:
             if value.shape == ():
                 if name not in self._sums:
                     self._sums[name] = LossSum(value.device)
-                self._sums[name].add(value.to(float32) * float(samples))
+                self._sums[name].add(value, samples)
 
     def count(self, outputs: Mapping[str, Tensor], samples: int) -> None:
         """Count what was added; a replayed step adds by itself, and does not count."""

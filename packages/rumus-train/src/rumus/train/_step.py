@@ -94,7 +94,8 @@ class Stepper:
 
 
 def _checked_outputs(outputs: Any) -> dict[str, Tensor]:
-    if not isinstance(outputs, Mapping) or not all(
+    is_mapping = type(outputs) is dict or isinstance(outputs, Mapping)
+    if not is_mapping or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in outputs.items()
     ):
         raise ArgumentError(
