@@ -11,29 +11,34 @@ from rumus.data import DataItem
 from rumus.tensor import ArgumentError, Device, ShapeError, Tensor, tree
 
 
-def placed(batch: Any, device: Device) -> tuple[Any, int]:
-    """The batch with its tensors on a device, and how many samples it has.
-
-    Returns:
-        The batch itself if its tensors are there, and the length of the first axis that all of
-        them share.
+def samples_of(batch: Any) -> int:
+    """The length of the first axis that all tensors of a batch share.
 
     Raises:
         ArgumentError: There is no tensor in it.
         ShapeError: The tensors differ in length, or one has no axis.
     """
-    tensors = [leaf for leaf in tree.flatten(batch)[0] if isinstance(leaf, Tensor)]
-    if not tensors:
+    leaves = _tensors(batch)
+    if not leaves:
         raise ArgumentError(f"a batch holds tensors, and this {type(batch).__name__} has none")
-    lengths = {leaf.shape[:1] for leaf in tensors}
+    lengths = {leaf.shape[:1] for leaf in leaves}
     if len(lengths) > 1 or () in lengths:
-        shapes = ", ".join(str(leaf.shape) for leaf in tensors)
+        shapes = ", ".join(str(leaf.shape) for leaf in leaves)
         raise ShapeError(f"the tensors of a batch have one length, not shapes {shapes}")
-    samples = int(tensors[0].shape[0])
-    for leaf in tensors:
-        if leaf.device != device:
-            return tree.map(lambda x: x.to(device) if isinstance(x, Tensor) else x, batch), samples
-    return batch, samples
+    return int(leaves[0].shape[0])
+
+
+def placed(batch: Any, device: Device) -> Any:
+    """The batch with its tensors on a device; itself if they are there."""
+    if all([leaf.device == device for leaf in _tensors(batch)]):
+        return batch
+    return tree.map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, batch)
+
+
+def _tensors(batch: Any) -> list[Tensor]:
+    if type(batch) is DataItem:
+        return [batch.input, batch.target]
+    return [leaf for leaf in tree.flatten(batch)[0] if isinstance(leaf, Tensor)]
 
 
 def input_and_target(batch: Any, instead: str) -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from rumus.nn import Module
 from rumus.tensor import ArgumentError, Device, Tensor, cat, no_grad, tree
 
-from ._batches import Position, input_and_target, placed
+from ._batches import Position, input_and_target, placed, samples_of
 from ._errors import EmptyEpochError
 from ._every import Every
 from ._means import Means, Totals
@@ -104,7 +104,7 @@ class Evaluation:
             self._begin()
         with evaluating(self._model):
             for batch in self._position.epoch():
-                self._update(*placed(batch, self._device))
+                self._update(placed(batch, self._device))
                 self._position.in_hand = False
                 if leave():
                     return None
@@ -145,7 +145,8 @@ class Evaluation:
         for metric in self._metrics:
             metric.reset()
 
-    def _update(self, batch: Any, samples: int) -> None:
+    def _update(self, batch: Any) -> None:
+        samples = samples_of(batch)
         output, target = self._forward(batch)
         self._batches += 1
         if self._loss is not None:
@@ -179,7 +180,7 @@ def predictions(
     """The output of each batch, as it comes; nothing of it is kept."""
     device = device_of(model)
     for batch in Position(loader).epoch():
-        moved, _ = placed(batch, device)
+        moved = placed(batch, device)
         with evaluating(model):
             output = forward(moved) if forward is not None else model(_input_of(moved))
         yield output

@@ -13,7 +13,7 @@ from rumus.nn import Module
 from rumus.optim import WeightAverage, clip_grad_norm_
 from rumus.tensor import ArgumentError, Tensor
 
-from ._batches import Position, placed
+from ._batches import Position, placed, samples_of
 from ._checked import checked_loss
 from ._evaluate import Evaluation, Validate, device_of
 from ._events import Event, Hooks
@@ -184,7 +184,7 @@ class Run:
             raise
 
     def epoch(self) -> Iterator[Any]:
-        """The batches of the epoch, or what is left of it."""
+        """The batches of the epoch, or what is left of it, on the model's device."""
         self.epoch_is_over = False
         batches = self.position.epoch()
         while True:
@@ -193,11 +193,11 @@ class Run:
             self.waited += perf_counter() - started
             if batch is None:
                 return
-            yield batch
+            yield placed(batch, self.device)
 
     def train(self, batch: Any) -> None:
         """Forward and backward of a batch; without accumulation also the update."""
-        batch, self.samples = placed(batch, self.device)
+        self.samples = samples_of(batch)
         self._minimized.clear()
         self.outputs = self.plan.step(self, batch)
         self.position.in_hand = False
