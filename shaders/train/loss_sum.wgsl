@@ -1,6 +1,7 @@
 // sum += times * loss, exactly: the sum is a two's complement integer of LIMBS words, the lowest
 // first, in units of 2**-149, the smallest float32. Integers, because no compiler reorders them. The
-// word behind them remembers what no integer is: 1 a NaN, 2 infinity, 4 minus infinity.
+// word behind them remembers what no integer is: 1 a NaN, 2 infinity, 4 minus infinity; its other
+// bits count the losses before the first of those.
 
 struct Params { loss_offset: u32, sum_offset: u32, times: u32 }
 
@@ -28,6 +29,7 @@ fn main() {
     sum[at + LIMBS] |= select(2u << negative, 1u, fraction != 0u);
     return;
   }
+  if ((sum[at + LIMBS] & 7u) == 0u) { sum[at + LIMBS] += 8u; }
   let mantissa = product(fraction | select(0u, 0x800000u, exponent != 0u), params.times);
   let shift = max(exponent, 1u) - 1u;
   let first = shift / 32u;

@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,18 +29,25 @@ from rumus.train import (
     Trainer,
     Validate,
     WeightNorms,
+    load_checkpoint,
 )
 
 X = np.random.default_rng(3).normal(size=(24, 5)).astype(np.float32)
 Y = X[:, :1] * 2
 
 
-def fit(*callbacks: object, device: str = "cpu", **options: object) -> Run:
+def fit(
+    *callbacks: object,
+    device: str = "cpu",
+    capture: bool = False,
+    data: tuple[np.ndarray, np.ndarray] = (X, Y),
+    **options: object,
+) -> Run:
     tensor.manual_seed(5)
     model = nn.Linear(5, 1).to(device)
-    batches = DataLoader(ArrayDataset(X, Y), 4, device=device)
+    batches = DataLoader(ArrayDataset(*data), 4, device=device)
     given = {"epochs": 2, "loss": nn.mse_loss} | options
-    trainer = Trainer(SGD(model.parameters(), 0.05))
+    trainer = Trainer(SGD(model.parameters(), 0.05), capture=capture)
     return trainer.fit(model, batches, given.pop("loss"), callbacks=callbacks, **given)
 
 
@@ -108,17 +115,86 @@ def test_a_time_limit_stops_the_run() -> None:
     assert "time limit" in str(run.stopped)
 
 
-@pytest.mark.parametrize(("every", "words"), [(1, "in step 4:"), (3, "the steps 4 to 6")])
-def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_step(
-    device: str, every: int, words: str
+def logarithm(output: Tensor, target: Tensor) -> Tensor:
+    return (output * 0.0 + target).log().mean()  # of 24 samples one is negative
+
+
+def root(output: Tensor, target: Tensor) -> Tensor:
+    return (output * target).abs().sqrt().mean()  # of 24 samples one is 0
+
+
+def line_of(function: Callable[..., object]) -> str:
+    return f"{Path(__file__).name}, line {function.__code__.co_firstlineno + 1}"
+
+
+CAPTURES = [
+    ("cpu", False),
+    pytest.param("gpu", False, marks=pytest.mark.gpu),
+    pytest.param("gpu", True, marks=pytest.mark.gpu),
+]
+
+
+@pytest.mark.parametrize(("device", "capture"), CAPTURES)
+@pytest.mark.parametrize(("every", "accumulate", "step"), [(1, 1, 11), (50, 1, 11), (50, 2, 6)])
+def test_a_loss_that_is_not_finite_ends_the_run_with_its_step_and_operation(
+    device: str, capture: bool, every: int, accumulate: int, step: int
 ) -> None:
+    target = np.ones((24, 1), np.float32)
+    target[17] = -1.0  # in the fifth batch of an epoch
+    stop = StopOnNonFinite(Every(steps=every))
+    def step_function(run: Run, batch: object) -> Mapping[str, Tensor]:
+        value = logarithm(run.model(batch.input), batch.target)
+        run.minimize(value)
+        return {"loss": value}
+
+    second = np.concatenate([np.ones_like(target), target])
+    options = {"device": device, "capture": capture, "accumulate": accumulate, "epochs": 1}
+    options |= {"data": (np.concatenate([X, X]), second), "loss": None, "step": step_function}
+    with pytest.raises(NonFiniteError) as failed:
+        fit(stop, **options)
+    said = str(failed.value)
+    assert said.startswith(f"loss was nan in step {step}: log gave 1 NaN among 4 elements")
+    assert line_of(logarithm) in said
+
+
+@pytest.mark.parametrize(("device", "capture"), CAPTURES)
+def test_a_gradient_that_is_not_finite_is_found_in_the_step_before(
+    device: str, capture: bool, tmp_path: Path
+) -> None:
+    target = np.ones((24, 1), np.float32)
+    target[9] = 0.0  # in the third batch
+    options = {"data": (X, target), "loss": root, "run": RunFolder(tmp_path, Every(steps=2))}
+    with pytest.raises(NonFiniteError) as failed:
+        fit(StopOnNonFinite(), device=device, capture=capture, **options)
+    said = str(failed.value)
+    assert said.startswith("loss was nan in step 4: sqrt gave input 0 a gradient with 1 infinite")
+    assert line_of(root) in said
+    weights = load_checkpoint(tmp_path)["model"]["weight"].numpy()
+    assert np.isfinite(weights).all()
+
+
+def test_what_a_rerun_does_not_show_is_said(device: str) -> None:
     def loss(output: Tensor, target: Tensor) -> Tensor:
         calls.append(1)
         return nn.mse_loss(output, target) * (math.nan if len(calls) == 4 else 1.0)
 
     calls: list[int] = []
-    with pytest.raises(NonFiniteError, match=words):
-        fit(StopOnNonFinite(Every(steps=every)), device=device, loss=loss)
+    with pytest.raises(NonFiniteError, match="step 4: run again, no operation"):
+        fit(StopOnNonFinite(), device=device, loss=loss)
+    calls.clear()
+    with pytest.raises(NonFiniteError, match="step 4: lower the learning rate"):
+        fit(StopOnNonFinite(rerun=False), device=device, loss=loss)
+
+
+def test_a_range_of_steps_is_named_where_an_output_does_not_come_in_each() -> None:
+    def step(run: Run, batch: object) -> Mapping[str, Tensor]:
+        loss = nn.mse_loss(run.model(batch.input), batch.target)
+        run.minimize(loss)
+        now = run.progress.step
+        return {"loss": loss, "other": loss * math.nan} if now == 3 else {"loss": loss}
+
+    with pytest.raises(NonFiniteError, match=r"other was nan in one of the steps 4 to 6"):
+        fit(StopOnNonFinite(Every(steps=3)), loss=None, step=step)
 
 
 class Rows:
@@ -200,7 +276,7 @@ def test_there_is_one_read_back_for_each_interval(
         ProgressBar(every, io.StringIO()),
         Log(Rows(), every=every),
         Log(Rows(), every=every),
-        StopOnNonFinite(every),
+        StopOnNonFinite(every, rerun=False),
         LearningRateMonitor(),
         device="gpu",
         epochs=2,

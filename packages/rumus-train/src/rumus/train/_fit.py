@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from ._errors import EmptyEpochError
+from ._errors import EmptyEpochError, NonFiniteError
 from ._events import Event
 from ._every import Timer
 from ._run import Run
@@ -98,11 +98,13 @@ def look_at_signals(run: Run, saves: Saves | NoSaves) -> None:
 def leave(run: Run, saves: Saves | NoSaves, error: BaseException) -> None:
     """Save what a callback's exception has left whole, and tell the callbacks.
 
-    An exception within a step leaves a state that no undisturbed run has, which is not saved.
+    An exception within a step leaves a state that no undisturbed run has, which is not saved; nor
+    are weights that are not finite.
     """
     run.exception = error
     try:
-        if run.hook_failed and run.progress.samples:
+        is_whole = run.hook_failed and not isinstance(error, NonFiniteError)
+        if is_whole and run.progress.samples:
             saves.save(run)
         saves.wait()
     except Exception as other:

@@ -35,6 +35,10 @@ class BatchStep(Protocol):
         """One batch: what the step returns, cut off from the graph."""
         ...
 
+    def uncaptured(self) -> BatchStep:
+        """The same step, run as it is."""
+        ...
+
     def release(self) -> None:
         """Give back what recordings hold, and forget the run."""
         ...

@@ -63,6 +63,10 @@ class Stepper:
         outputs: Mapping[str, Tensor] = self._replay(*functions, inputs=(batch,))
         return outputs
 
+    def uncaptured(self) -> Stepper:
+        """The same step, run as it is."""
+        return Stepper(self._step, capture=False)
+
     def release(self) -> None:
         """Give back what recordings hold, and forget the run."""
         self._run = self._replay = None
