@@ -84,9 +84,7 @@ class Stepper:
         if not self._capture or run.device.kind == "cpu":
             return False
         reason = ""
-        if run.plan.accumulate > 1:
-            reason = "with accumulation the gradients of several batches are folded"
-        elif self._capture == "auto":
+        if self._capture == "auto":
             reason = (
                 reason_against(run.model, self._step.loss)
                 if isinstance(self._step, LossStep)
