@@ -142,6 +142,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_step_and_operation(
     target = np.ones((24, 1), np.float32)
     target[17] = -1.0  # in the fifth batch of an epoch
     stop = StopOnNonFinite(Every(steps=every))
+
     def step_function(run: Run, batch: object) -> Mapping[str, Tensor]:
         value = logarithm(run.model(batch.input), batch.target)
         run.minimize(value)

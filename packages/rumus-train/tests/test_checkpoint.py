@@ -27,7 +27,7 @@ from rumus.train import (
     Trainer,
     load_checkpoint,
 )
-from rumus.train._checkpoint import folder
+from rumus.train._checkpoint import folder, saver
 from rumus.train._checkpoint.split import join_state, split_state
 
 X = np.random.default_rng(3).normal(size=(22, 5)).astype(np.float32)
@@ -318,3 +318,28 @@ def test_a_run_says_what_it_was_made_with(tmp_path: Path) -> None:
     assert about["settings"]["optimizer"] == "AdamW"
     assert about["environment"]["device"] == "cpu"
     assert "rumus-train" in about["environment"]["packages"]
+
+
+def test_without_memory_for_a_snapshot_saves_wait_and_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    where = {name: RunFolder(tmp_path / name, Every(steps=3)) for name in ("beside", "waiting")}
+    fit(make().to(device), where["beside"])
+
+    def full(arrays: object) -> object:
+        raise MemoryError
+
+    monkeypatch.setattr(saver, "host_copies", full)
+    threads: list[str] = []
+    write = folder.write
+    monkeypatch.setattr(
+        folder, "write", lambda *a: (threads.append(threading.current_thread().name), write(*a))[1]
+    )
+    with pytest.warns(RuntimeWarning, match="while the training waits") as said:
+        fit(make().to(device), where["waiting"])
+    assert len(said) == 1
+    assert set(threads) == {"MainThread"}
+    for name in ("step-00000009", "step-00000012"):
+        for file in ("model.safetensors", "state.safetensors", "state.json"):
+            found = [(tmp_path / run / name / file).read_bytes() for run in where]
+            assert found[0] == found[1], (name, file)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rumus.tensor import from_numpy
+from rumus.tensor import Tensor, from_numpy
 
 from .._errors import CheckpointError
 from .._keep import Keep, Saved
@@ -31,7 +31,7 @@ def write(
     root: Path,
     progress: Progress,
     metrics: Mapping[str, float],
-    arrays: Mapping[str, Array],
+    arrays: Mapping[str, Array | Tensor],
     rest: Any,
 ) -> Path:
     """Write a checkpoint: files, manifest, name, each on disk before the next.
