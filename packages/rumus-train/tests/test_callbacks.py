@@ -2,8 +2,10 @@
 
 import io
 import math
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -318,13 +320,48 @@ def test_progress_in_a_terminal_is_drawn_over(monkeypatch: pytest.MonkeyPatch, r
     if rich:
         pytest.importorskip("rich")
     else:
-        monkeypatch.setattr("rumus.train._callbacks.bar.find_spec", lambda name: None)
+        monkeypatch.setattr("rumus.train._callbacks.screen.find_spec", lambda name: None)
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     out = Terminal()
     fit(ProgressBar(Every(steps=1), out))
     assert "\x1b[" in out.getvalue()
     assert "epoch 2/2" in out.getvalue()
+
+
+class FakeNotebook:
+    """What IPython offers in a kernel: an output that can be shown anew."""
+
+    kernel = object()
+
+    def __init__(self) -> None:
+        self.outputs: list[str] = []
+        self.updates = 0
+
+    def display(self, shown: Mapping[str, str], raw: bool, display_id: bool) -> "FakeNotebook":
+        self.outputs.append(shown["text/plain"])
+        return self
+
+    def update(self, shown: Mapping[str, str], raw: bool) -> None:
+        self.outputs[-1] = shown["text/plain"]
+        self.updates += 1
+
+
+def test_progress_in_a_notebook_is_one_output_that_is_shown_anew(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notebook = FakeNotebook()
+    ipython = SimpleNamespace(get_ipython=lambda: notebook)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=notebook.display))
+    monkeypatch.delenv("CI", raising=False)
+    fit(ProgressBar(Every(steps=1)))
+    assert len(notebook.outputs) == 1
+    assert notebook.updates == 14  # 12 steps and 2 epochs without the first, and the end
+    first, second = notebook.outputs[0].splitlines()
+    assert first.startswith("epoch 1/2  batch 6/6  loss")
+    assert second.startswith("epoch 2/2  batch 6/6  loss")
+    assert capsys.readouterr().err == ""
 
 
 def test_times_and_norms_are_metrics(device: str) -> None:
