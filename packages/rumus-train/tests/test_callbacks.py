@@ -18,6 +18,7 @@ from rumus.train import (
     EarlyStopping,
     Event,
     Every,
+    GradientNorms,
     LearningRateMonitor,
     Log,
     NonFiniteError,
@@ -364,9 +365,53 @@ def test_progress_in_a_notebook_is_one_output_that_is_shown_anew(
     assert capsys.readouterr().err == ""
 
 
-def test_times_and_norms_are_metrics(device: str) -> None:
-    run = fit(Timing(Every(steps=2)), WeightNorms(Every(steps=12)), device=device)
-    assert 0 < run.metrics["time_data"] < run.metrics["time_step"]
-    assert run.metrics["samples_per_second"] > 0
+def test_times_and_memory_are_metrics(device: str) -> None:
+    log = Log(Rows(), every=Every(steps=1))
+    run = fit(Timing(Every(steps=2)), log, device=device)
+    told = run.metrics
+    assert 0 < told["time_data"] < told["time_step"]
+    assert 0 < told["time_read"] < told["time_step"] - told["time_data"]
+    assert told["samples_per_second"] > 0
+    assert ("memory" in told) == (device == "gpu")
+    assert told.get("memory", 0) <= told.get("memory_peak", 0)
+
+
+def test_norms_of_weights_are_metrics(device: str) -> None:
+    run = fit(WeightNorms(Every(steps=12)), device=device)
     weight = run.model.parameters()[0].numpy().astype(np.float64)
     assert run.metrics["norm_weight"] == pytest.approx(np.linalg.norm(weight), rel=1e-6)
+
+
+@pytest.mark.parametrize(("device", "capture"), CAPTURES)
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_norms_of_gradients_are_those_of_the_step_at_the_trigger(
+    device: str, capture: bool, accumulate: int
+) -> None:
+    weights: list[list[np.ndarray]] = []
+
+    def note(run: Run) -> None:
+        weights.append([p.numpy().astype(np.float64) for p in run.model.parameters()])
+
+    rows, every = Rows(), Every(steps=3)
+    fit(
+        OnEvent(Event.STEP_START, note),
+        GradientNorms(every),
+        Log(rows, every=every),
+        device=device,
+        capture=capture,
+        epochs=3,
+        accumulate=accumulate,
+        clip=0.1,
+    )
+    size = 4 * accumulate
+    steps = [row for row in rows.rows if "grad_norm" in row]
+    assert [row["step"] for row in steps] == [3, 6, 9, 12, 15, 18][: 6 // accumulate]
+    for row in steps:
+        w, b = weights[int(row["step"]) - 1]
+        start = size * (int(row["step"]) - 1) % 24
+        x, y = X[start : start + size].astype(np.float64), Y[start : start + size]
+        residual = 2 * (x @ w.T + b - y) / size
+        expected = np.linalg.norm(residual.T @ x), np.linalg.norm(residual.sum())
+        assert row["grad_norm_weight"] == pytest.approx(expected[0], rel=1e-5)
+        assert row["grad_norm_bias"] == pytest.approx(expected[1], rel=1e-5)
+        assert row["grad_norm"] == pytest.approx(np.hypot(*expected), rel=1e-5)
