@@ -22,6 +22,7 @@ from rumus.optim._groups import (
     Options,
     ParamGroup,
     ParamsLike,
+    described,
     lr_scale,
     make_groups,
     state_keys,
@@ -314,7 +315,7 @@ class Optimizer(RuleBase):
         self._masters.forget()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {len(self._params)} parameters, lr {self.get_lr():g}>"
+        return described(type(self).__name__, self._lr, self._groups)
 
     # What the engines ask for
 

@@ -117,6 +117,9 @@ class Trainer(Generic[O]):
         self._steps = 0
         self._sums: dict[Device, LossSum] = {}
 
+    def __repr__(self) -> str:
+        return f"Trainer({self._optimizer!r}, capture={self._capture!r})"
+
     @property
     def optimizer(self) -> O:
         """The optimizer that was given; several by name are."""
