@@ -205,6 +205,21 @@ def test_a_schedule_is_advanced_by_what_it_counts() -> None:
     assert rates == [0.1] * 6 + [CosineAnnealingLR(0.1, t_max=2).lr_at(1)] * 6
 
 
+def test_at_an_epochs_end_progress_and_rates_are_still_those_of_the_epoch() -> None:
+    model = make()
+    seen: list[tuple[int, int, float]] = []
+
+    class Ends:
+        def on_epoch_end(self, run: Run) -> None:
+            seen.append((run.progress.epoch, run.progress.batch, run.rates.get()["optimizer"]))
+
+    schedule = CosineAnnealingLR(0.1, t_max=2)
+    Trainer(SGD(model.parameters(), 0.1)).fit(
+        model, loader(), nn.mse_loss, epochs=2, schedule=schedule, callbacks=[Ends()]
+    )
+    assert seen == [(0, 6, schedule.lr_at(0)), (1, 6, schedule.lr_at(1))]
+
+
 def test_a_schedule_that_follows_a_metric_takes_the_loss_of_the_validation() -> None:
     model = make()
     schedule = ReduceLROnPlateau(0.0, patience=0)

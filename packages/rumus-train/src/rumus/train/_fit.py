@@ -75,7 +75,11 @@ def step(run: Run, saves: Saves | NoSaves) -> None:
 
 
 def edge(run: Run, saves: Saves | NoSaves, epoch_ended: bool) -> None:
-    """What happens between two steps, or between two epochs."""
+    """What happens between two steps, or between two epochs.
+
+    ``validate_if_due`` has the events of a validation, ``finish_epoch`` that of an epoch's end, and
+    ``save`` that of a checkpoint.
+    """
     run.begin_edge(epoch_ended)
     is_due = saves.is_due(run, epoch_ended)
     if run.validate_if_due(epoch_ended):
