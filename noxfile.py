@@ -135,7 +135,9 @@ def docs(session: nox.Session) -> None:
 @nox.session(python="3.11")
 def parity(session: nox.Session) -> None:
     """Compare losses, gradients and optimizer trajectories with PyTorch (a large download)."""
-    peers = ("torch==2.13.0", "expecttest", "scikit-learn==1.9.1")
+    peers = (
+        "torch==2.13.0", "expecttest", "scikit-learn==1.9.1", "keras==3.15.1", "lightning==2.6.6",
+    )  # fmt: skip
     install_tree(session, *TEST_TOOLS, *peers)
     run_pytest(session, "tests/parity")
 

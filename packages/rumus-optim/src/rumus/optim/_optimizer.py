@@ -23,6 +23,7 @@ from rumus.optim._groups import (
     Options,
     ParamGroup,
     ParamsLike,
+    described,
     lr_scale,
     make_groups,
     state_keys,
@@ -320,15 +321,7 @@ class Optimizer(RuleBase):
         self._masters.forget()
 
     def __repr__(self) -> str:
-        groups = self._groups
-        shown = ["lr", *(name for name in groups[0].options if name != "lr")]
-        lines = [
-            f"{len(group.params)} parameters: "
-            + ", ".join(f"{name}={group.options[name]!r}" for name in shown)
-            for group in groups
-        ]
-        inside = lines[0] if len(lines) == 1 else "".join(f"\n  {line}" for line in lines) + "\n"
-        return f"{type(self).__name__}({inside})"
+        return described(type(self).__name__, self._lr, self._groups)
 
     # What the engines ask for
 

@@ -31,8 +31,8 @@ class Event(Enum):
                     save
             if validate is due:
                 # VALIDATION_START, VALIDATION_END
-            schedules that count epochs
-            # EPOCH_END                  run.progress is still in the epoch
+            # EPOCH_END                  run.progress and the rates are still the epoch's
+            a schedule that counts epochs
             if a checkpoint is due:
                 # CHECKPOINT
         # EXCEPTION                      instead of FIT_END, where something was raised

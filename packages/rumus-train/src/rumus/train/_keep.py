@@ -82,6 +82,9 @@ class KeepEvery(Keep):
 class KeepBest(Keep):
     """The ``n`` best by a metric, of equal ones the older; without it, or with NaN, none is.
 
+    With one, it is what Keras's ``save_best_only`` and Lightning's ``save_top_k=1`` keep. With
+    several, of equal ones Lightning may drop the older; and it fills up with NaN.
+
     Args:
         metric: A name in the run's metrics, such as ``"val_loss"``.
         n: How many.

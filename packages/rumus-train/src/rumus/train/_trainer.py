@@ -118,6 +118,9 @@ class Trainer(Generic[O]):
         self._steps = 0
         self._sums: dict[Device, LossSum] = {}
 
+    def __repr__(self) -> str:
+        return f"Trainer({self._optimizer!r}, capture={self._capture!r})"
+
     if not TYPE_CHECKING:  # else checkers would take any name
 
         def __getattr__(self, name: str) -> Any:
@@ -326,7 +329,7 @@ class Trainer(Generic[O]):
                 "no step was taken since the epoch began, so its mean loss is undefined; an empty "
                 "loader (fewer samples than a batch, with drop_last=True) is the usual reason"
             )
-        totals, specials = zip(*(losses.read() for losses in self._sums.values()), strict=True)
+        totals, specials, _ = zip(*(losses.read() for losses in self._sums.values()), strict=True)
         mean = sum(specials) or float(Fraction(sum(totals), self._steps << UNITS))
         if not math.isfinite(mean):
             warnings.warn(

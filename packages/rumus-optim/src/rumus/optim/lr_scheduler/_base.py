@@ -1,11 +1,12 @@
 """What a learning-rate scheduler is, and the base of those that are a formula of the step."""
 
+import inspect
 import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal, Protocol, cast, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, Self, cast, runtime_checkable
 
 from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError, OptimizerStateError
@@ -79,6 +80,26 @@ class Counting:
     _unit: Unit | None = None
     _unread = 0
     """Steps since the rate was read; negative once somebody was told."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Note what it is made of."""
+        made = super().__new__(cls)
+        made._given = args, kwargs
+        return made
+
+    _given: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __repr__(self) -> str:
+        args, kwargs = self._given
+        bound = inspect.signature(type(self)).bind(*args, **kwargs)
+        bound.apply_defaults()
+        shown = [f"{name}={self._shown(name, given)}" for name, given in bound.arguments.items()]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _shown(self, name: str, given: Any) -> str:
+        """An argument as it is now, where it may be set, or was a sequence that is used up."""
+        value = getattr(self, f"_{name}", given)
+        return getattr(value, "__qualname__", None) or repr(value)
 
     def _stepped(self) -> None:
         """Say so once, where steps follow each other and nobody reads the rate."""
