@@ -9,6 +9,7 @@ from ._callbacks.watching import EarlyStopping
 from ._errors import (
     CheckpointError,
     EmptyEpochError,
+    GroupError,
     MissingExtraError,
     NonFiniteError,
     RunFileError,
@@ -17,6 +18,9 @@ from ._errors import (
 from ._evaluate import Validate
 from ._events import Callback, Event
 from ._every import Every
+from ._group.alone import Alone
+from ._group.contract import Group, Pending
+from ._group.find import find_group
 from ._keep import Keep, KeepBest, KeepEvery, KeepLast, Saved
 from ._loggers import CsvLogger, JsonLinesLogger, Logger, TensorBoardLogger
 from ._metrics import (
@@ -61,6 +65,7 @@ __all__ = [
     "RMSE",
     "ROCAUC",
     "Accuracy",
+    "Alone",
     "AveragePrecision",
     "Callback",
     "CheckpointError",
@@ -70,6 +75,8 @@ __all__ = [
     "EmptyEpochError",
     "Event",
     "Every",
+    "Group",
+    "GroupError",
     "JsonLinesLogger",
     "Keep",
     "KeepBest",
@@ -87,6 +94,7 @@ __all__ = [
     "OnEvent",
     "OptimizerLike",
     "OverfitReport",
+    "Pending",
     "Perplexity",
     "Precision",
     "ProfileSteps",
@@ -110,6 +118,7 @@ __all__ = [
     "WeightNorms",
     "__version__",
     "find_batch_size",
+    "find_group",
     "load_checkpoint",
     "lr_range_test",
     "overfit_one_batch",

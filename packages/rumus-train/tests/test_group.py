@@ -1,0 +1,94 @@
+"""Groups: what their calls do, on ranks that are threads and alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rumus.train import Alone, Group, GroupError
+from rumus.train._group.agree import agreed, any_of, gather_text, largest
+
+Ranks = Callable[[int, Callable[[Group], Any]], list[Any]]
+
+
+def on(ranks: Ranks, size: int, body: Callable[[Group], Any]) -> list[Any]:
+    """Alone where there is one rank, so that it is held to the same."""
+    return [body(Alone())] if size == 1 else ranks(size, body)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_each_rank_gets_what_the_others_send_to_it(ranks: Ranks, size: int) -> None:
+    def body(group: Group) -> list[list[float]]:
+        parts = [np.full(r + 1, 10 * group.rank + r, np.float32) for r in range(size)]
+        into = [np.empty(group.rank + 1, np.float32) for _ in range(size)]
+        group.alltoallv(parts, into).wait()
+        return [array.tolist() for array in into]
+
+    expected = [[[10.0 * s + r] * (r + 1) for s in range(size)] for r in range(size)]
+    assert on(ranks, size, body) == expected
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_parts_are_gathered_in_place(ranks: Ranks, size: int) -> None:
+    def body(group: Group) -> list[float]:
+        weights = np.zeros(2 * size, np.float32)
+        into = np.split(weights, size)
+        into[group.rank][...] = group.rank + 1
+        group.allgatherv(into[group.rank], into).wait()
+        return weights.tolist()
+
+    assert on(ranks, size, body) == [np.repeat(np.arange(1.0, size + 1), 2).tolist()] * size
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_the_largest_and_the_root_s_are_everybodys(ranks: Ranks, size: int) -> None:
+    def body(group: Group) -> tuple[Any, ...]:
+        values = np.array([group.rank, -group.rank], np.float64)
+        array = np.full(3, group.rank, np.int32)
+        pending = group.max(values), group.broadcast(array, root=size - 1), group.barrier()
+        for call in pending:
+            call.wait()
+        texts = gather_text(group, "é" * group.rank)
+        told = largest(group, group.rank), any_of(group, group.rank == 1), any_of(group, False)
+        return values.tolist(), array.tolist(), texts, *told
+
+    last = size - 1
+    texts = ["é" * rank for rank in range(size)]
+    expected = ([float(last), 0.0], [last] * 3, texts, last, size > 1, False)
+    assert on(ranks, size, body) == [expected] * size
+
+
+def test_ranks_that_differ_are_told_in_what(ranks: Ranks) -> None:
+    def body(group: Group) -> str:
+        what = {"model": "MLP", "seed": str(group.rank % 2), "data": "abc"}
+        if group.rank == 2:
+            del what["data"]
+        with pytest.raises(GroupError) as told:
+            agreed(group, what)
+        return str(told.value)
+
+    (told,) = set(ranks(3, body))
+    assert "seed: 0 on ranks 0 and 2, 1 on rank 1" in told
+    assert "data: abc on ranks 0 and 1, nothing on rank 2" in told
+    assert "model" not in told
+    agreed(Alone(), {"model": "MLP"})
+
+
+def test_a_rank_that_raises_ends_the_others(ranks: Ranks) -> None:
+    def body(group: Group) -> None:
+        if group.rank == 1:
+            raise KeyError("mine")
+        group.barrier().wait()
+
+    with pytest.raises(KeyError, match="mine"):
+        ranks(3, body)
+
+
+def test_a_rank_that_returns_is_not_waited_for(ranks: Ranks) -> None:
+    def body(group: Group) -> None:
+        if group.rank != 1:
+            group.barrier().wait()
+
+    with pytest.raises(GroupError, match=r"ranks \[1\] have returned"):
+        ranks(3, body)
