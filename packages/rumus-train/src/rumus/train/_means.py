@@ -28,6 +28,15 @@ class Sum(NamedTuple):
     found: int = 0
     special: float = 0.0
 
+    def plus(self, other: Sum) -> Sum:
+        """What was summed of both."""
+        return Sum(
+            self.samples + other.samples,
+            self.units + other.units,
+            self.found + other.found,
+            self.special + other.special,
+        )
+
 
 @dataclass(frozen=True)
 class Totals:
@@ -46,6 +55,11 @@ class Totals:
             elif samples:
                 means[name] = float(Fraction(now.units - then.units, samples << UNITS))
         return means
+
+    def plus(self, other: Totals) -> Totals:
+        """The sums of both."""
+        names = dict.fromkeys([*self.sums, *other.sums])
+        return Totals({n: self.sums.get(n, Sum()).plus(other.sums.get(n, Sum())) for n in names})
 
     def state_dict(self) -> dict[str, list[Any]]:
         """The sums, as JSON can hold them."""

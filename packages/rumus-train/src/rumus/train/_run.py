@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -20,6 +20,8 @@ from ._events import Event, Hooks
 from ._every import Timer
 from ._fold import Fold
 from ._means import Means, Totals
+from ._parallel.edge import CommonClock
+from ._parallel.shared_step import SharedStep
 from ._progress import Progress
 from ._rates import Rates
 from ._signals import Interrupts
@@ -33,6 +35,10 @@ class BatchStep(Protocol):
 
     def __call__(self, run: Run, batch: Any) -> Mapping[str, Tensor]:
         """One batch: what the step returns, cut off from the graph."""
+        ...
+
+    def computed(self, run: Run, batch: Any) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
+        """The same of a part of a batch, and the optimizers that wait for the other parts."""
         ...
 
     def release(self) -> None:
@@ -82,6 +88,7 @@ class Run:
         hooks: Hooks,
         validation: Evaluation | None,
         interrupts: Interrupts,
+        shared: SharedStep | None = None,
     ) -> None:
         self.model, self.optimizers, self.plan, self.rates = model, optimizers, plan, rates
         self.progress = Progress()
@@ -106,7 +113,9 @@ class Run:
         self.hooks, self.interrupts = hooks, interrupts
         self.folds = {name: Fold(o.params) for name, o in optimizers.items()}
         self.device = device_of(model)
-        self._validate_timer = Timer(plan.validate.every) if plan.validate else None
+        self.shared = shared
+        self.clock = CommonClock() if shared is None else CommonClock(shared.shards.group)
+        self._validate_timer = Timer(plan.validate.every, self.clock) if plan.validate else None
 
     @property
     def loss(self) -> Tensor | None:
@@ -155,16 +164,24 @@ class Run:
         """
         name = self._name(optimizer)
         grads = checked_loss(loss).backward(retain_graph=retain_graph)
-        if self.plan.accumulate == 1:
+        if self.plan.accumulate == 1 and self.shared is None:
             return self._update(name, grads)
         if name in self._minimized:
+            several = "several shards" if self.shared else f"accumulate={self.plan.accumulate}"
             raise ArgumentError(
-                f"with accumulate={self.plan.accumulate} a batch has one loss for each optimizer, "
-                f"and {name!r} got a second one: add the losses"
+                f"with {several} a batch has one loss for each optimizer, and {name!r} got a "
+                "second one: add the losses"
             )
         self._minimized.add(name)
-        self.folds[name].add(grads, self.samples)
+        if self.shared is None:
+            self.folds[name].add(grads, self.samples)
+        else:
+            self.shared.settle(name, grads)
         return None
+
+    def settled(self) -> tuple[str, ...]:
+        """The optimizers that got a loss of the present part of a batch."""
+        return tuple(sorted(self._minimized))
 
     # The loop
 
@@ -193,10 +210,17 @@ class Run:
             self.waited += perf_counter() - started
             if batch is None:
                 return
-            yield placed(batch, self.device)
+            yield batch if self.shared is not None else placed(batch, self.device)
 
     def train(self, batch: Any) -> None:
         """Forward and backward of a batch; without accumulation also the update."""
+        if self.shared is not None:
+            is_last = self.window + 1 == self.plan.accumulate
+            self.shared.compute(batch, self._part, self.progress.step, is_last)
+            self.position.in_hand = False
+            self.progress = self.progress.after_batch(0)
+            self.window += 1
+            return
         self.samples = samples_of(batch)
         self._minimized.clear()
         self.outputs = self.plan.step(self, batch)
@@ -207,6 +231,8 @@ class Run:
 
     def finish_step(self) -> None:
         """Clip and update, if that has waited for several batches; then average and schedules."""
+        if self.shared is not None:
+            self._finish_shared(self.shared)
         for name, fold in self.folds.items():
             if fold.samples:
                 self._update(name, fold.take())
@@ -238,13 +264,37 @@ class Run:
             self.emit(Event.VALIDATION_START)
         average = self.plan.average if plan.averaged else None
         with average.applied() if average is not None else nullcontext():
-            values = evaluation.run(leave=lambda: self.interrupts.pending is not None)
+            values = evaluation.run(leave=self._is_interrupted)
         if values is None:
             return False
         self.metrics |= {f"val_{name}": value for name, value in values.items()}
         self.open_edge["validated"] = True
         self.emit(Event.VALIDATION_END)
         return True
+
+    def agree(self, is_writing: bool = False) -> bool:
+        """Let all processes know of a signal or a stop that one of them has seen.
+
+        Args:
+            is_writing: Whether this one writes a checkpoint.
+
+        Returns:
+            Whether any does.
+        """
+        if self.shared is None:
+            return is_writing
+        self.shared.shards.group.at(f"step {self.progress.step}")
+        signal, is_stopped, is_writing_there = self.clock.agree(
+            self.interrupts.pending or 0, int(self.stopped is not None), int(is_writing)
+        )
+        self.interrupts.pending = signal or None
+        if is_stopped:
+            self.stop("another process stopped the run")
+        return bool(is_writing_there)
+
+    def _is_interrupted(self) -> bool:
+        """Whether a signal ends what is done beside steps; with several processes none does."""
+        return self.interrupts.pending is not None and self.shared is None
 
     def finish_epoch(self) -> None:
         """The means of the epoch, the schedules that count epochs, and the next epoch."""
@@ -257,6 +307,24 @@ class Run:
         self.epoch_start = totals
         self.rates.after_epoch(self.metrics)
         self.progress = self.progress.after_epoch()
+
+    def _part(self, part: Any) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
+        """Forward and backward of this process's part of a batch."""
+        self.samples = samples_of(part)
+        self._minimized.clear()
+        return self.plan.step.computed(self, placed(part, self.device))
+
+    def _finish_shared(self, shared: SharedStep) -> None:
+        """The update by all processes, and the means of what their parts returned."""
+        clip = self.plan.clip
+        assert not callable(clip), "functions of the gradients are refused with shards"
+        told = shared.finish(clip)
+        for outputs, samples in zip(told.outputs, told.samples, strict=True):
+            self.means.add(outputs, samples)
+            self.means.count(outputs, samples)
+            self.outputs, self.samples = outputs, samples
+        all_samples = self.progress.samples + sum(told.samples)
+        self.progress = replace(self.progress, samples=all_samples)
 
     def _name(self, optimizer: str | None) -> str:
         if optimizer is None and len(self.optimizers) == 1:

@@ -45,12 +45,7 @@ class Saver:
         """
         self.wait()
         arrays, rest = split_state(state)
-        snapshot = {
-            name: array
-            if isinstance(array, np.ndarray) and name.startswith(_COPIES)
-            else host_copy(array)
-            for name, array in arrays.items()
-        }
+        snapshot = host_copies(arrays)
         self._thread = threading.Thread(
             target=self._write,
             args=(progress, dict(metrics), snapshot, rest),
@@ -81,6 +76,16 @@ class Saver:
         except BaseException as error:  # comes out of the next call
             self._error = error
             folder.clean(self._root)
+
+
+def host_copies(arrays: Mapping[str, Array | Tensor]) -> dict[str, Array]:
+    """A state's arrays on the host, which nobody else has."""
+    return {
+        name: array
+        if isinstance(array, np.ndarray) and name.startswith(_COPIES)
+        else host_copy(array)
+        for name, array in arrays.items()
+    }
 
 
 def host_copy(array: Array | Tensor) -> Array:

@@ -1,0 +1,73 @@
+"""Steps of a loop that is written by hand, over shards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from rumus.nn import Module
+from rumus.tensor import ArgumentError, Tensor, default_generator, tree
+
+from .._checked import checked_loss
+from .._identity import Identity
+from .._replay import CapturedSteps
+from .shards import Shards
+from .shared_step import SharedStep
+
+_NAME = "optimizer"
+
+
+class SharedLoop:
+    """Takes steps whose inputs are whole batches, or the parts of this process.
+
+    Args:
+        shards: Who computes what.
+        optimizers: The one optimizer, by name.
+        capture: Whether the forward and backward pass of a part is captured on a GPU.
+    """
+
+    def __init__(self, shards: Shards, optimizers: Mapping[str, Any], capture: bool) -> None:
+        self._shards = shards
+        self._step = SharedStep(shards, optimizers, ())
+        self._followed: tuple[int, ...] = ()
+        on_gpu = optimizers[_NAME].params[0].device.kind == "gpu"
+        self._replay = CapturedSteps(self._backward) if capture and on_gpu else None
+
+    def __call__(self, forward: Callable[..., Tensor], inputs: tuple[Any, ...]) -> Tensor:
+        """Take one step.
+
+        Raises:
+            ArgumentError: There are no inputs to cut.
+        """
+        if not any(isinstance(leaf, Tensor) and leaf.ndim for leaf in tree.flatten(inputs)[0]):
+            raise ArgumentError(
+                f"train_step cuts a batch into {self._shards.count} shards, and so needs it as an "
+                "input: trainer.train_step(lambda x, y: loss(model(x), y), x, y)"
+            )
+        self._follow(forward)
+        _, number = default_generator.next()  # the same on all ranks, and saved with the stream
+        compute = partial(self._compute, forward)
+        self._step.compute(self._shards.cut(inputs), compute, number, True)
+        return self._step.finish().outputs[0]["loss"]
+
+    def _compute(
+        self, forward: Callable[..., Tensor], part: tuple[Any, ...]
+    ) -> tuple[Mapping[str, Tensor], tuple[str]]:
+        if self._replay is None:
+            return {"loss": self._backward(forward, *part)}, (_NAME,)
+        return {"loss": self._replay(forward, inputs=part)}, (_NAME,)
+
+    def _backward(self, forward: Callable[..., Tensor], *part: Any) -> Tensor:
+        """Loss and gradients of one part."""
+        loss = checked_loss(forward(*part))
+        self._step.settle(_NAME, loss.backward())
+        return loss.detach()
+
+    def _follow(self, forward: Callable[..., Tensor]) -> None:
+        """Follow the function's modules, which are found as a captured step finds them."""
+        named = [value for value in Identity((forward,)).named if isinstance(value, Module)]
+        modules = {id(module): module for root in named for module in root.modules()}
+        if tuple(modules) != self._followed:
+            self._step.follow(modules.values())
+            self._followed = tuple(modules)
