@@ -1,0 +1,49 @@
+"""The end of a program of several ranks: all leave together, or one that fails ends all."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from .worker import Worker
+
+_READ = 0.2
+"""Seconds in which a launcher reads what was written before it hears of an abort."""
+
+
+def end_together(worker: Worker, comm: Any) -> None:
+    """Let this process wait for the others when its program ends, and end them if it raises.
+
+    Args:
+        worker: The group's.
+        comm: The communicator whose processes are ended.
+    """
+    before = sys.excepthook
+
+    def ended_by(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        before(kind, error, trace)
+        if issubclass(kind, Exception):
+            rank = f"rank {comm.Get_rank()} of {comm.Get_size()}"
+            print(f"{rank}, at {worker.where}, ends all ranks.", file=sys.stderr)
+            _abort(comm)
+
+    def leave() -> None:
+        worker.leave()
+        if worker.broken is not None:
+            print(f"rank {comm.Get_rank()}: {worker.broken}", file=sys.stderr)
+            _abort(comm)
+
+    sys.excepthook = ended_by
+    atexit.register(leave)
+
+
+def _abort(comm: Any) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    time.sleep(_READ)
+    comm.Abort(1)
