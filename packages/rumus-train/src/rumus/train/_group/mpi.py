@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from .contract import Array
 from .ending import end_together
 from .launcher import launch
 from .notes import Notes
+from .watch import place, watch
 from .worker import Call, Message, Worker
 
 _TO_DO = (
@@ -57,8 +59,11 @@ class MpiGroup:
         calls, notes = (_duplicate(world, deadline) for _ in range(2))
         self._worker = Worker(mpi, calls, Notes(mpi, notes), deadline)
         end_together(self._worker, world)
-        hosts = gather_text(self, mpi.Get_processor_name())
-        self._local_rank = hosts[: self._rank].count(hosts[self._rank])
+        mine = [mpi.Get_processor_name(), place(), os.getpid()]
+        told = [json.loads(text) for text in gather_text(self, json.dumps(mine))]
+        self._local_rank: int = sum(host == mine[0] for host, _, _ in told[: self._rank])
+        near: dict[int, int] = {r: told[r][2] for r in self._others if mine[1] and told[r][1] == mine[1]}
+        watch(near, lambda rank: self._died(rank, min({self._rank, *near} - {rank})))
 
     @property
     def rank(self) -> int:
@@ -111,6 +116,15 @@ class MpiGroup:
     def at(self, where: str) -> None:
         """Say where the run is, for the message that names who is missing there: "step 120"."""
         self._worker.where = where
+
+    def _died(self, rank: int, speaker: int) -> None:
+        """Say so at once, for a launcher may end the survivors in a moment."""
+        if self._worker.is_leaving:
+            return
+        if self._rank == speaker:
+            where = f"rank {rank} of {self._size} has died at or before {self._worker.where}"
+            os.write(2, f"{where}, where rank {self._rank} is.\n".encode())
+        self._worker.died(rank)
 
     def _to_others(self, arrays: Sequence[Array]) -> list[Message]:
         if len(arrays) != self._size:

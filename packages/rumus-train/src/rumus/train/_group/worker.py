@@ -103,6 +103,7 @@ class Worker:
         self._closing = False
         self._gone: dict[int, Note] = {}
         self._heard: dict[int, Note] = {}
+        self._died: deque[int] = deque()
         self.made = 0
         self.where = "its start"
         self.broken: GroupError | None = None
@@ -121,6 +122,15 @@ class Worker:
         self.made += 1
         self._new.put(call)
         return call
+
+    def died(self, rank: int) -> None:
+        """Say, from any thread, that a rank's process is no more."""
+        self._died.append(rank)
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether this rank has come to its end."""
+        return self._closing
 
     def leave(self) -> None:
         """Finish what was begun, and return when every rank leaves.
@@ -194,6 +204,8 @@ class Worker:
                 self._notes.send(Note("here", self._rank, self.made, self.where), note.rank)
             else:
                 (self._gone if note.kind == "left" else self._heard)[note.rank] = note
+        if self._died and not self._closing:
+            self._break(f"rank {self._died[0]} has died; rank {self._rank} was at {self.where}")
         if self._active and self._gone:
             self._fail_if_left(self._active[0])
 
