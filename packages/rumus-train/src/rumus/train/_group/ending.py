@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 import time
 from types import TracebackType
@@ -36,7 +37,11 @@ def end_together(worker: Worker, comm: Any) -> None:
     ) -> None:
         if issubclass(kind, GroupError):
             _let_others_speak(comm)
+        if issubclass(kind, KeyboardInterrupt) and comm.Get_rank():
+            raise SystemExit(128 + signal.SIGINT)
         before(kind, error, trace)
+        if issubclass(kind, KeyboardInterrupt):  # the launcher takes death by a signal for a crash
+            raise SystemExit(128 + signal.SIGINT)
         if issubclass(kind, Exception):
             rank = f"rank {comm.Get_rank()} of {comm.Get_size()}"
             print(f"{rank}, at {worker.where}, ends all ranks.", file=sys.stderr)
