@@ -62,7 +62,9 @@ class MpiGroup:
         mine = [mpi.Get_processor_name(), place(), os.getpid()]
         told = [json.loads(text) for text in gather_text(self, json.dumps(mine))]
         self._local_rank: int = sum(host == mine[0] for host, _, _ in told[: self._rank])
-        near: dict[int, int] = {r: told[r][2] for r in self._others if mine[1] and told[r][1] == mine[1]}
+        near: dict[int, int] = {
+            r: told[r][2] for r in self._others if mine[1] and told[r][1] == mine[1]
+        }
         watch(near, lambda rank: self._died(rank, min({self._rank, *near} - {rank})))
 
     @property
