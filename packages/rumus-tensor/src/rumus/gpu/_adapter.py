@@ -4,8 +4,8 @@ Two environment variables steer the choice. ``RUMUS_GPU`` names the adapter that
 its position in :func:`adapters` or by a part of its name. ``RUMUS_GPU_LIMITS`` lowers limits, as in
 ``max-storage-buffer-binding-size=1048576``, to see how a program does on a smaller adapter.
 
-Processes that a launcher (``mpiexec``, ``srun``) has started on one host share its adapters out: what
-``"gpu"`` means is then the adapter of their number among them.
+Processes that a launcher (``mpiexec``, ``srun``) has started on one host share its adapters out:
+what ``"gpu"`` means is then the adapter of their number among them.
 """
 
 from __future__ import annotations
