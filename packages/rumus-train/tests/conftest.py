@@ -1,6 +1,7 @@
 """A group of ranks that are threads of the test's process."""
 
 import random
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -165,13 +166,14 @@ class ThreadRank:
 
 
 def streams() -> Any:
-    """Where this process's random streams are."""
-    return random.getstate(), np.random.get_state(), default_generator.state_dict()
+    """Where this process's random streams are, and where it prints."""
+    printed = sys.stdout, sys.stderr
+    return random.getstate(), np.random.get_state(), default_generator.state_dict(), printed
 
 
 def set_streams(state: Any) -> None:
     """Let them go on where others were."""
-    python, numpy, rumus = state
+    python, numpy, rumus, (sys.stdout, sys.stderr) = state
     random.setstate(python)
     np.random.set_state(numpy)
     default_generator.load_state_dict(rumus)

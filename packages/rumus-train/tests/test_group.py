@@ -1,6 +1,9 @@
 """Groups: what their calls do, on ranks that are threads and alone."""
 
+import sys
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 
 from rumus.train import Alone, Group, GroupError
 from rumus.train._group.agree import agreed, any_of, gather_text, largest
+from rumus.train._group.log import own_log
 
 Ranks = Callable[[int, Callable[[Group], Any]], list[Any]]
 
@@ -92,3 +96,24 @@ def test_a_rank_that_returns_is_not_waited_for(ranks: Ranks) -> None:
 
     with pytest.raises(GroupError, match=r"ranks \[1\] have returned"):
         ranks(3, body)
+
+
+def test_ranks_above_0_print_into_files(
+    ranks: Ranks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def body(group: Group) -> None:
+        with suppress(KeyError), own_log(group, tmp_path):
+            print(f"rank {group.rank} trains")
+            group.barrier().wait()
+            print(f"rank {group.rank} is disappointed", file=sys.stderr)
+            if group.rank == 2:
+                raise KeyError("lost")
+
+    ranks(3, body)
+    said = capsys.readouterr()
+    assert said.out == "rank 0 trains\n"
+    assert said.err == "rank 0 is disappointed\n"
+    logs = {path.name: path.read_text() for path in (tmp_path / "ranks").iterdir()}
+    assert logs["rank-1.log"] == "rank 1 trains\nrank 1 is disappointed\n"
+    assert logs["rank-2.log"].startswith("rank 2 trains\nrank 2 is disappointed\nTraceback")
+    assert logs["rank-2.log"].endswith("KeyError: 'lost'\n")
