@@ -9,7 +9,7 @@ from typing import Any
 from ._errors import EmptyEpochError
 from ._events import Event
 from ._run import Run
-from ._run_folder import RunFolder, open_folder
+from ._run_folder import RunFolder, log_of, open_folder
 from ._saves import NoSaves, saves_of
 from ._state import load_run_state
 
@@ -24,7 +24,9 @@ def fit(run: Run, folder: RunFolder | None, settings: Mapping[str, Any]) -> None
         if opened is not None and opened.state is not None:
             load_run_state(run, opened.state)
             saves.loaded(run)
-        with run.interrupts:
+        run.begin_together(settings)
+        run.is_writing = saves.is_writing
+        with run.interrupts, log_of(run, opened):
             try:
                 loop(run, saves)
             except BaseException as error:
@@ -90,11 +92,12 @@ def edge(run: Run, saves: NoSaves, epoch_ended: bool) -> None:
 
 def look_at_signals(run: Run, saves: NoSaves) -> None:
     """After SIGTERM or Ctrl-C, on this process or another: save, and end as it asks for."""
-    saves.agreed(is_writing=run.agree(saves.is_writing()))
-    if run.interrupts.pending is not None:
+    run.agree()
+    saves.agreed(run)
+    if run.edge.signal:
         saves.save(run)
         saves.wait()
-        run.interrupts.leave()
+        run.interrupts.leave(run.edge.signal)
 
 
 def leave(run: Run, saves: NoSaves, error: BaseException) -> None:

@@ -19,8 +19,10 @@ from ._evaluate import Evaluation, Validate, device_of
 from ._events import Event, Hooks
 from ._every import Timer
 from ._fold import Fold
+from ._group.agree import any_of
 from ._means import Means, Totals
-from ._parallel.edge import CommonClock
+from ._parallel.alike import check_alike
+from ._parallel.edge import Edge
 from ._parallel.shared_step import SharedStep
 from ._progress import Progress
 from ._rates import Rates
@@ -114,8 +116,13 @@ class Run:
         self.folds = {name: Fold(o.params) for name, o in optimizers.items()}
         self.device = device_of(model)
         self.shared = shared
-        self.clock = CommonClock() if shared is None else CommonClock(shared.shards.group)
-        self._validate_timer = Timer(plan.validate.every, self.clock) if plan.validate else None
+        self.edge = Edge(None if shared is None else shared.shards.group)
+        self.is_talkative = False
+        """Whether what callbacks decide is told to other processes at each edge."""
+        self.is_writing: Callable[[], bool] = lambda: False
+        """Whether this process writes a checkpoint."""
+        now = self.edge.now
+        self._validate_timer = Timer(plan.validate.every, now) if plan.validate else None
 
     @property
     def loss(self) -> Tensor | None:
@@ -190,7 +197,8 @@ class Run:
         plan, progress = self.plan, self.progress
         by_epochs = plan.epochs is not None and progress.epoch >= plan.epochs
         by_steps = plan.steps is not None and progress.step >= plan.steps
-        return self.stopped is not None or by_epochs or by_steps
+        is_stopped = self.stopped is not None if self.shared is None else self.edge.is_stopped
+        return is_stopped or by_epochs or by_steps
 
     def emit(self, event: Event) -> None:
         """Call the callbacks of an event."""
@@ -272,25 +280,36 @@ class Run:
         self.emit(Event.VALIDATION_END)
         return True
 
-    def agree(self, is_writing: bool = False) -> bool:
-        """Let all processes know of a signal or a stop that one of them has seen.
+    def begin_together(self, settings: Mapping[str, Any]) -> None:
+        """Before the first step of several processes: see that they train the same.
 
-        Args:
-            is_writing: Whether this one writes a checkpoint.
-
-        Returns:
-            Whether any does.
+        Raises:
+            GroupError: They do not.
         """
         if self.shared is None:
-            return is_writing
-        self.shared.shards.group.at(f"step {self.progress.step}")
-        signal, is_stopped, is_writing_there = self.clock.agree(
-            self.interrupts.pending or 0, int(self.stopped is not None), int(is_writing)
-        )
-        self.interrupts.pending = signal or None
-        if is_stopped:
+            return
+        group = self.shared.shards.group
+        group.at("the first step")
+        weights = [*self.model.parameters(), *self.model.buffers()]
+        check_alike(group, weights, settings, self.position.loader)
+        own = [c for c in self.hooks.callbacks if not getattr(c, "first_only", False)]
+        self.is_talkative = any_of(group, bool(own) or group.size == 1)
+
+    def agree(self) -> None:
+        """Let all processes know of a signal or a stop that one of them has seen.
+
+        Without callbacks that may stop one of them they know from the step.
+        """
+        if self.shared is None:
+            self.edge.signal = self.interrupts.pending or 0
+            return
+        if self.is_talkative:
+            self.edge.exchange(self._notes())
+        if self.edge.is_stopped:
             self.stop("another process stopped the run")
-        return bool(is_writing_there)
+
+    def _notes(self) -> list[int]:
+        return self.edge.notes(self.interrupts.pending, self.stopped is not None, self.is_writing())
 
     def _is_interrupted(self) -> bool:
         """Whether a signal ends what is done beside steps; with several processes none does."""
@@ -318,7 +337,8 @@ class Run:
         """The update by all processes, and the means of what their parts returned."""
         clip = self.plan.clip
         assert not callable(clip), "functions of the gradients are refused with shards"
-        told = shared.finish(clip)
+        told = shared.finish(clip, self._notes())
+        self.edge.heard(told.notes)
         for outputs, samples in zip(told.outputs, told.samples, strict=True):
             self.means.add(outputs, samples)
             self.means.count(outputs, samples)

@@ -8,6 +8,7 @@ import platform
 import secrets
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,6 +23,7 @@ from ._errors import RunFolderError
 from ._every import Every
 from ._group.agree import gather_text, largest, ranks
 from ._group.contract import Group
+from ._group.log import own_log
 from ._keep import Keep, KeepLast
 
 _PACKAGES = ("rumus-tensor", "rumus-data", "rumus-optim", "rumus-train", "numpy", "wgpu")
@@ -157,23 +159,43 @@ def open_folder(given: RunFolder, settings: Mapping[str, Any], run: Any) -> Any:
             (root / told["token"]).touch()
         except Exception as failure:
             error, told["error"] = failure, str(failure)
-    told = json.loads(gather_text(group, json.dumps(told))[0])
-    if told["error"]:
-        raise error or RunFolderError(told["error"])
-    sees = gather_text(group, "" if (root / told["token"]).exists() else "not")
-    if opened is not None:
-        (root / told["token"]).unlink()
-    if any(sees):
+    try:
+        newest = _shared_newest(root, group, told)
+    except BaseException as failure:
         if opened is not None:
             opened.release()
+        raise error or failure from None
+    if opened is not None:
+        return opened
+    return OthersFolder(root, folder.read(root / newest) if newest else None)
+
+
+def _shared_newest(root: Path, group: Group, told: dict[str, str]) -> str:
+    """The checkpoint that rank 0 goes on from, which all ranks see.
+
+    Raises:
+        RunFolderError: Rank 0 could not open the folder, or another one does not see it.
+    """
+    told = json.loads(gather_text(group, json.dumps(told))[0])
+    if told["error"]:
+        raise RunFolderError(told["error"])
+    sees = gather_text(group, "" if (root / told["token"]).exists() else "not")
+    if group.rank == 0:
+        (root / told["token"]).unlink()
+    if any(sees):
         blind = ranks([rank for rank, text in enumerate(sees) if text])
         raise RunFolderError(
             f"{root} is not the same folder on all ranks: {blind} cannot see what rank 0 has "
             "written there. Take a path on a file system that all hosts share"
         )
-    if opened is not None:
-        return opened
-    return OthersFolder(root, folder.read(root / told["newest"]) if told["newest"] else None)
+    return told["newest"]
+
+
+def log_of(run: Any, opened: Any) -> AbstractContextManager[None]:
+    """Where this process prints meanwhile: into the folder, if it is not the first."""
+    if run.shared is None or opened is None:
+        return nullcontext()
+    return own_log(run.shared.shards.group, opened.root)
 
 
 def saved_shards(given: RunFolder | None, group: Group) -> int | None:

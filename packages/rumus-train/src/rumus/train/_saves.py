@@ -40,8 +40,8 @@ class NoSaves:
         """Whether files are not on disk yet, which others wait for."""
         return False
 
-    def agreed(self, is_writing: bool) -> None:
-        """Whether any process still writes is known."""
+    def agreed(self, run: Run) -> None:
+        """It is known at an edge whether any process still writes."""
 
 
 class Saves(NoSaves):
@@ -141,15 +141,15 @@ class SharedSaves(Saves):
         """Whether this process writes."""
         return bool(self._saver.is_writing())
 
-    def agreed(self, is_writing: bool) -> None:
-        """Once nobody writes any more, the checkpoint gets its name."""
-        if not is_writing:
+    def agreed(self, run: Run) -> None:
+        """Once nobody writes any more, the checkpoint gets its name; at a later edge at least."""
+        if not run.edge.is_writing and _place(run) != self._latest:
             self.wait()
 
 
 def saves_of(run: Run, root: Path, folder: RunFolder) -> Saves:
     """The saves of a run into its folder."""
-    timer = Timer(folder.every, run.clock)
+    timer = Timer(folder.every, run.edge.now)
     if run.shared is None or run.shared.shards.group.size == 1:
         return Saves(root, folder.keep, timer, folder.on_error)
     saver = SharedSaver(root, folder.keep, run.shared.shards.group)

@@ -87,6 +87,18 @@ class Layout:
                 parts.append(Span(span.arena, start, stop))
         return parts
 
+    def blocks(self) -> list[int]:
+        """The blocks of each rank's segment: those of a norm, of parameters that are trained."""
+        counts = [0] * (len(self.cuts) - 1)
+        for first, arena in zip(self._starts, self.arenas, strict=False):
+            for slot in arena.slots:
+                parameter: Any = slot.parameter
+                for rank in range(len(counts)) if parameter.requires_grad else ():
+                    start = max(self.cuts[rank] - first, slot.offset)
+                    stop = min(self.cuts[rank + 1] - first, slot.offset + slot.size)
+                    counts[rank] += -(-max(stop - start, 0) // BLOCK)
+        return counts
+
     def _edges(self, elementwise: bool) -> list[int]:
         edges = {0, *self._starts}
         for first, arena in zip(self._starts, self.arenas, strict=False):

@@ -12,6 +12,7 @@ from rumus.tensor import ArgumentError, Tensor, default_generator, tree
 from .._checked import checked_loss
 from .._identity import Identity
 from .._replay import CapturedSteps
+from .alike import check_alike
 from .shards import Shards
 from .shared_step import SharedStep
 
@@ -30,6 +31,7 @@ class SharedLoop:
     def __init__(self, shards: Shards, optimizers: Mapping[str, Any], capture: bool) -> None:
         self._shards = shards
         self._step = SharedStep(shards, optimizers, ())
+        self._params, self._begun = optimizers[_NAME].params, False
         self._followed: tuple[int, ...] = ()
         on_gpu = optimizers[_NAME].params[0].device.kind == "gpu"
         self._replay = CapturedSteps(self._backward) if capture and on_gpu else None
@@ -46,6 +48,9 @@ class SharedLoop:
                 "input: trainer.train_step(lambda x, y: loss(model(x), y), x, y)"
             )
         self._follow(forward)
+        if not self._begun:
+            check_alike(self._shards.group, self._params, {"shards": self._shards.count})
+            self._begun = True
         _, number = default_generator.next()  # the same on all ranks, and saved with the stream
         compute = partial(self._compute, forward)
         self._step.compute(self._shards.cut(inputs), compute, number, True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rumus.tensor import Tensor, float32, stack, tensor
 
-from .._group.agree import gather_text
+from .mail import Mail
 from .shards import Shards
 from .tree import Node, folded
 
@@ -40,20 +40,26 @@ class Told(NamedTuple):
         samples: Of each batch.
         outputs: Of each batch the means by name.
         weights: For each optimizer the samples whose loss it got.
+        notes: The numbers that ranks have added, by rank.
     """
 
     samples: list[int]
     outputs: list[dict[str, Tensor]]
     weights: dict[str, int]
+    notes: list[list[int]]
 
 
-def tell(rows: list[Row], batches: int, shards: Shards) -> Told:
+def tell(
+    rows: list[Row], batches: int, shards: Shards, mail: Mail, notes: Sequence[int] = ()
+) -> Told:
     """Exchange the rows of all ranks; waits for the device once.
 
     Args:
         rows: Of this rank.
         batches: Of the step.
         shards: The shards.
+        mail: Of the ranks.
+        notes: Numbers that go along.
     """
     scalars = [value for row in rows for value in row.outputs.values()]
     numbers = iter(_read(scalars))
@@ -61,9 +67,8 @@ def tell(rows: list[Row], batches: int, shards: Shards) -> Told:
         (*row[:3], {name: next(numbers) for name in row.outputs}, list(row.minimized))
         for row in rows
     ]
-    all_rows = [
-        row for text in gather_text(shards.group, json.dumps(mine)) for row in json.loads(text)
-    ]
+    letters = [json.loads(text) for text in mail.exchange(json.dumps([mine, list(notes)]))]
+    all_rows = [row for letter in letters for row in letter[0]]
     weights: dict[str, int] = {}
     for _, _, samples, _, minimized in all_rows:
         for name in minimized:
@@ -73,6 +78,7 @@ def tell(rows: list[Row], batches: int, shards: Shards) -> Told:
         [sum(row[2] for row in found) for found in by_batch],
         [_means(found, shards.count) for found in by_batch],
         dict(sorted(weights.items())),
+        [letter[1] for letter in letters],
     )
 
 

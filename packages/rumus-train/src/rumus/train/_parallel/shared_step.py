@@ -10,6 +10,7 @@ from rumus.nn import Module
 from rumus.optim import Optimizer
 from rumus.tensor import ArgumentError, Tensor, default_generator
 
+from .mail import Mail
 from .rows import Row, Told, tell
 from .shards import Shards, samples_in
 from .statistics import Statistics
@@ -50,6 +51,7 @@ class SharedStep:
             name: Update(shards.group, shards.owned, optimizer)
             for name, optimizer in optimizers.items()
         }
+        self._mail = Mail(shards.group)
         self._rows: list[Row] = []
         self._batches = 0
         self.follow(modules)
@@ -87,13 +89,14 @@ class SharedStep:
                 self._updates[name].add(shard, samples, is_last)
         self._batches += 1
 
-    def finish(self, clip: float | None = None) -> Told:
+    def finish(self, clip: float | None = None, notes: Sequence[int] = ()) -> Told:
         """Exchange and update.
 
         Args:
             clip: The norm to clip the gradients of each optimizer to.
+            notes: Numbers for the other ranks.
         """
-        told = tell(self._rows, self._batches, self.shards)
+        told = tell(self._rows, self._batches, self.shards, self._mail, notes)
         self._rows, self._batches = [], 0
         for name, samples in told.weights.items():
             self._updates[name].step(samples, clip)

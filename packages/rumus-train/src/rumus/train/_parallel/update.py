@@ -109,10 +109,9 @@ class Update:
     def _norm(self, grads: GradientStore) -> float:
         """The norm over all segments: sums over blocks, in an order of their own."""
         mine = self._optimizer.block_squares(grads)
-        lengths = np.zeros(self._group.size, np.int64)
-        lengths[self._group.rank] = len(mine)
-        self._group.max(lengths).wait()
-        squares = [np.empty(int(length)) for length in lengths]
+        if self._group.size == 1:
+            return math.sqrt(math.fsum(mine))
+        squares = [np.empty(count) for count in self._lay_out().blocks()]
         self._group.allgatherv(mine, squares).wait()
         return math.sqrt(math.fsum(np.concatenate(squares)))
 
