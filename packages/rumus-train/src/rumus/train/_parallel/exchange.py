@@ -1,8 +1,14 @@
-"""The two exchanges of a step: gradients to the owners of their segments, weights back to all."""
+"""The two exchanges of a step: gradients to the owners of their segments, weights back to all.
+
+A segment goes round by round: while one is on its way, the next one is read from the device, and
+then the one before it summed there. What a rank has of its own segment never leaves the device.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +17,12 @@ from .layout import Layout, Span
 from .tree import Node, folded, subtrees
 from .vectors import Vector, Vectors
 
-ROUND = 1 << 20
-"""Elements of a segment that are exchanged at once; the next round is read meanwhile."""
+ROUND = 1 << 22
+"""Elements of each segment that are exchanged at once."""
+_NOTHING = np.empty(0, np.float32)
+
+Pieces = list[Span]
+Sums = Mapping[Node, Vector]
 
 
 class Exchange:
@@ -32,7 +42,7 @@ class Exchange:
         self._shards = owned[-1].stop
         self._nodes = [subtrees(own, self._shards) for own in owned]
 
-    def gather_sums(self, spans: Sequence[Span], sums: Mapping[Node, Vector], samples: int) -> None:
+    def gather_sums(self, spans: Sequence[Span], sums: Sums, samples: int) -> None:
         """Let the gradients of this rank's segment be the means over all shards.
 
         Args:
@@ -40,98 +50,96 @@ class Exchange:
             sums: The sums of this rank's subtrees.
             samples: Of all shards.
         """
-        share = 1.0 / samples
-        if self._group.size == 1:
-            (total,) = sums.values()
-            for span, values in zip(spans, total, strict=True):
-                self._vectors.put_mean(span, values, share)
-            return
-        before: tuple[Pending, list[Span], list[Array]] | None = None
+        share, rank, before = 1.0 / samples, self._group.rank, None
         for pieces in self._rounds(spans):
-            sent = [self._read(spans, sums, theirs) for theirs in pieces]
-            length = sum(piece.size for piece in pieces[self._group.rank])
-            got = [np.empty(len(nodes) * length, np.float32) for nodes in self._nodes]
+            mine = pieces[rank]
+            length = sum(piece.size for piece in mine)
+            sent = [self._vectors.read(_parts(spans, sums, theirs)) for theirs in pieces]
+            got = [self._vectors.room(len(nodes) * length) for nodes in self._nodes]
+            sent[rank] = got[rank] = _NOTHING
             pending = self._group.alltoallv(sent, got)
             if before is not None:
-                self._put(*before, share)
-            before = pending, pieces[self._group.rank], got
+                self._sum(spans, sums, *before, share)
+            before = pending, mine, got
         if before is not None:
-            self._put(*before, share)
+            self._sum(spans, sums, *before, share)
+        self._vectors.free_rooms()
 
     def gather_weights(self, spans: Sequence[Span]) -> None:
         """Let all ranks have each other's segments."""
-        if self._group.size == 1:
-            return
         rank, before = self._group.rank, None
-        for span in spans:
-            parts = [self._layout.of_rank(r, [span]) for r in range(self._group.size)]
-            rooms = [self._vectors.room(p[0]) if p else _nothing(span, self) for p in parts]
-            if parts[rank]:
-                own = self._vectors.weights(parts[rank][0])
-                rooms[rank] = own
-            pending = self._group.allgatherv(rooms[rank], rooms)
+        for pieces in self._rounds(spans):
+            found = [self._vectors.weights(p, r == rank) for r, p in enumerate(pieces)]
+            pending = self._group.allgatherv(found[rank], found)
             if before is not None:
                 self._put_weights(*before)
-            before = pending, parts, rooms
+            before = pending, pieces, found
         if before is not None:
             self._put_weights(*before)
+        self._vectors.free_rooms()
 
-    def _rounds(self, spans: Sequence[Span]) -> Iterator[list[list[Span]]]:
+    def _rounds(self, spans: Sequence[Span]) -> Iterator[list[Pieces]]:
         """For each round and rank, what of its segment is exchanged."""
-        cut = [
-            list(_cut(self._layout.of_rank(rank, spans), ROUND)) for rank in range(self._group.size)
-        ]
-        for k in range(max(map(len, cut))):
-            yield [pieces[k] if k < len(pieces) else [] for pieces in cut]
+        ranks = range(self._group.size)
+        cut = [_cut(self._layout.of_rank(rank, spans), ROUND) for rank in ranks]
+        for pieces in zip_longest(*cut, fillvalue=[]):
+            yield list(pieces)
 
-    def _read(
-        self, spans: Sequence[Span], sums: Mapping[Node, Vector], pieces: Sequence[Span]
-    ) -> Array:
-        """Pieces of this rank's sums, subtree after subtree."""
-        found = [
-            self._vectors.read(vector, k, piece.start - span.start, piece.stop - span.start)
-            for vector in sums.values()
-            for piece in pieces
-            for k, span in enumerate(spans)
-            if span.arena == piece.arena and span.start <= piece.start < span.stop
-        ]
-        if len(found) == 1:
-            return found[0]
-        return np.concatenate(found) if found else np.empty(0, np.float32)
-
-    def _put(
-        self, pending: Pending, pieces: Sequence[Span], got: Sequence[Array], share: float
+    def _sum(
+        self,
+        spans: Sequence[Span],
+        sums: Sums,
+        pending: Pending,
+        pieces: Pieces,
+        got: Sequence[Array],
+        share: float,
     ) -> None:
-        """Sum what all ranks have sent, in the order of the tree."""
+        """Sum what all ranks have of some pieces, in the order of the tree."""
         pending.wait()
-        found: dict[Node, Array] = {}
-        for nodes, arrays in zip(self._nodes, got, strict=True):
-            found |= zip(nodes, np.split(arrays, len(nodes)), strict=True)
-        total = folded(found, self._shards, _add)
+        own = self._nodes[self._group.rank]
+        theirs: dict[Node, Any] = {}
+        for nodes, values in zip(self._nodes, got, strict=True):
+            if nodes is not own:
+                theirs |= zip(nodes, np.split(values, len(nodes)), strict=True)
         at = 0
         for piece in pieces:
-            self._vectors.put_mean(piece, total[at : at + piece.size], share)
+            found: dict[Node, Any] = {
+                node: self._vectors.of_host(values[at : at + piece.size])
+                for node, values in theirs.items()
+            }
+            mine = _parts(spans, sums, [piece])
+            found |= zip(own, [self._vectors.part(*part) for part in mine], strict=True)
+            self._vectors.put_mean(piece, folded(found, self._shards, self._vectors.plus), share)
             at += piece.size
 
     def _put_weights(
-        self, pending: Pending, parts: Sequence[Sequence[Span]], rooms: Sequence[Array]
+        self, pending: Pending, pieces: Sequence[Pieces], found: Sequence[Array]
     ) -> None:
         pending.wait()
-        for rank, (part, room) in enumerate(zip(parts, rooms, strict=True)):
-            if part and rank != self._group.rank:
-                self._vectors.put_weights(part[0], room)
+        for rank, (theirs, values) in enumerate(zip(pieces, found, strict=True)):
+            if rank != self._group.rank:
+                self._vectors.put_weights(theirs, values)
 
 
-def _add(left: Array, right: Array) -> Array:
-    with np.errstate(all="ignore"):
-        return np.add(left, right, out=left)
+def _parts(spans: Sequence[Span], sums: Sums, pieces: Sequence[Span]) -> list[tuple[Any, int, int]]:
+    """Where pieces lie in the arrays of a rank's sums, subtree after subtree."""
+    return [
+        (vector[k], piece.start - span.start, piece.stop - span.start)
+        for vector in sums.values()
+        for piece in pieces
+        for k, span in enumerate(spans)
+        if span.arena == piece.arena and span.start <= piece.start < span.stop
+    ]
 
 
-def _cut(spans: Sequence[Span], most: int) -> Iterator[list[Span]]:
-    """The spans in runs of so many elements."""
-    pieces: list[Span] = []
+def _cut(spans: Sequence[Span], most: int) -> Iterator[Pieces]:
+    """The spans in runs of so many elements of one arena."""
+    pieces: Pieces = []
     room = most
     for span in spans:
+        if pieces and pieces[-1].arena != span.arena:
+            yield pieces
+            pieces, room = [], most
         start = span.start
         while start < span.stop:
             stop = min(span.stop, start + room)
@@ -143,7 +151,3 @@ def _cut(spans: Sequence[Span], most: int) -> Iterator[list[Span]]:
                 pieces, room = [], most
     if pieces:
         yield pieces
-
-
-def _nothing(span: Span, exchange: Exchange) -> Array:
-    return np.empty(0, exchange._layout.arenas[span.arena].data.dtype)

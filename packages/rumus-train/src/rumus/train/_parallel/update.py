@@ -11,7 +11,7 @@ import numpy as np
 from rumus.autograd import GradientStore
 from rumus.nn import Parameter
 from rumus.optim import Optimizer
-from rumus.tensor import MissingGradError, Tensor
+from rumus.tensor import MissingGradError
 
 from .._group.contract import Group
 from .device_vectors import DeviceVectors
@@ -60,8 +60,7 @@ class Update:
                         "does not depend on it"
                     )
                 if not _shares(grad.array, arena.grads):
-                    place = _flat(arena.grads)[slot.offset : slot.offset + slot.size]
-                    place.copy_(grad.reshape(-1))
+                    self._vectors.gradient(slot).copy_(grad)
 
     def add(self, shard: int, samples: int, is_last: bool) -> None:
         """Take the gradients in the arenas as a shard's.
@@ -89,7 +88,12 @@ class Update:
             self._spans = layout.trained()
         self.samples = 0
         sums = self._sums.take()
-        self._exchange.gather_sums(self._spans, sums, samples)
+        if self._group.size == 1:
+            (total,) = sums.values()
+            for span, values in zip(self._spans, total, strict=True):
+                self._vectors.put_mean(span, values, 1.0 / samples)
+        else:
+            self._exchange.gather_sums(self._spans, sums, samples)
         for vector in sums.values():
             self._vectors.free(vector)
         grads = self._gradients()
@@ -119,12 +123,10 @@ class Update:
         """The arenas' gradients, of which this rank's segment is looked at."""
         grads = GradientStore()
         for arena in self._lay_out().arenas:
-            flat = _flat(arena.grads)
             for slot in arena.slots:
                 parameter: Any = slot.parameter
                 if parameter.requires_grad:
-                    values = flat[slot.offset : slot.offset + slot.size]
-                    grads.replace(parameter.id, values.reshape(parameter.shape))
+                    grads.replace(parameter.id, self._vectors.gradient(slot))
         return grads
 
     def _lay_out(self) -> Layout:
@@ -145,10 +147,6 @@ class Update:
 
     def _zeros(self) -> Vector:
         return self._vectors.zeros(self._spans)
-
-
-def _flat(array: Any) -> Tensor:
-    return Tensor.from_array(array)
 
 
 def _shares(a: Any, b: Any) -> bool:

@@ -8,13 +8,16 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rumus.tensor import Arena
+from rumus.tensor import Arena, Slot, Tensor
 
 from .layout import Span
+from .rooms import Rooms
 
 Array = npt.NDArray[Any]
 Vector = list[Any]
 """An array for each span of an arena that is trained."""
+Part = tuple[Any, int, int]
+"""An array of a vector, and where in it something begins and ends."""
 
 
 class Vectors(Protocol):
@@ -29,31 +32,51 @@ class Vectors(Protocol):
         ...
 
     def added(self, left: Vector, right: Vector) -> Vector:
-        """The sum, possibly in the memory of one of the two."""
-        ...
-
-    def read(self, vector: Vector, k: int, start: int, stop: int) -> Array:
-        """Elements of a vector's array on the host."""
-        ...
-
-    def put_mean(self, span: Span, total: Any, share: float) -> None:
-        """Let the arena's gradients be a sum, of the host or of a vector, times a number."""
-        ...
-
-    def weights(self, span: Span) -> Array:
-        """Parameters on the host."""
-        ...
-
-    def room(self, span: Span) -> Array:
-        """Where parameters of other ranks may be written before :meth:`put_weights`."""
-        ...
-
-    def put_weights(self, span: Span, values: Array) -> None:
-        """Let parameters have other values."""
+        """The sum, possibly in the memory of the first one."""
         ...
 
     def free(self, vector: Vector) -> None:
         """Nobody needs a vector any more."""
+        ...
+
+    def part(self, array: Any, start: int, stop: int) -> Any:
+        """Elements of a vector's array, where they are."""
+        ...
+
+    def of_host(self, values: Array) -> Any:
+        """Elements that came from another rank."""
+        ...
+
+    def plus(self, left: Any, right: Any) -> Any:
+        """The sum of parts, possibly in the memory of the first one."""
+        ...
+
+    def put_mean(self, span: Span, total: Any, share: float) -> None:
+        """Let the arena's gradients be a sum times a number."""
+        ...
+
+    def gradient(self, slot: Slot) -> Tensor:
+        """The arena's gradient of a parameter."""
+        ...
+
+    def read(self, parts: Sequence[Part]) -> Array:
+        """Parts one after the other on the host."""
+        ...
+
+    def room(self, size: int) -> Array:
+        """Memory of the host for so many float32, until :meth:`free_rooms`."""
+        ...
+
+    def weights(self, spans: Sequence[Span], is_own: bool) -> Array:
+        """Parameters of one arena on the host, or the memory for those of another rank."""
+        ...
+
+    def put_weights(self, spans: Sequence[Span], values: Array) -> None:
+        """Let parameters have the values that came from another rank."""
+        ...
+
+    def free_rooms(self) -> None:
+        """Keep the host's memory for the next exchange."""
         ...
 
 
@@ -67,6 +90,7 @@ class HostVectors:
     def __init__(self, arenas: Sequence[Arena]) -> None:
         self._arenas = arenas
         self._idle: dict[int, list[Array]] = {}
+        self._rooms = Rooms()
 
     def weighted(self, spans: Sequence[Span], weight: float) -> Vector:
         """The arenas' gradients times a number."""
@@ -86,16 +110,28 @@ class HostVectors:
 
     def added(self, left: Vector, right: Vector) -> Vector:
         """The sum, in the memory of the first one."""
-        with np.errstate(all="ignore"):
-            for a, b in zip(left, right, strict=True):
-                np.add(a, b, out=a)
+        for a, b in zip(left, right, strict=True):
+            self.plus(a, b)
         self.free(right)
         return left
 
-    def read(self, vector: Vector, k: int, start: int, stop: int) -> Array:
-        """Elements of a vector's array."""
-        values: Array = vector[k][start:stop]
+    def free(self, vector: Vector) -> None:
+        """Keep the memory for another vector."""
+        for values in vector:
+            self._idle.setdefault(values.size, []).append(values)
+
+    def part(self, array: Any, start: int, stop: int) -> Any:
+        """A view."""
+        return array[start:stop]
+
+    def of_host(self, values: Array) -> Any:
+        """The same."""
         return values
+
+    def plus(self, left: Any, right: Any) -> Any:
+        """The sum, in the memory of the first one."""
+        with np.errstate(all="ignore"):
+            return np.add(left, right, out=left)
 
     def put_mean(self, span: Span, total: Any, share: float) -> None:
         """Let the arena's gradients be a sum times a number."""
@@ -103,22 +139,45 @@ class HostVectors:
         with np.errstate(all="ignore"):
             np.multiply(total, np.float32(share), out=grads, casting="same_kind", dtype=np.float32)
 
-    def weights(self, span: Span) -> Array:
-        """Parameters, where they lie."""
-        values: Array = self._arenas[span.arena].data[span.start : span.stop]
-        return values
+    def gradient(self, slot: Slot) -> Tensor:
+        """A view of the arena."""
+        flat = slot.arena.grads[slot.offset : slot.offset + slot.size]
+        parameter: Any = slot.parameter
+        return Tensor.from_array(flat.reshape(parameter.shape))
 
-    def room(self, span: Span) -> Array:
-        """The parameters themselves."""
-        return self.weights(span)
+    def read(self, parts: Sequence[Part]) -> Array:
+        """Parts one after the other; a view of a single one."""
+        found = [array[start:stop] for array, start, stop in parts]
+        if len(found) == 1:
+            view: Array = found[0]
+            return view
+        room = self.room(sum(values.size for values in found))
+        return np.concatenate(found, out=room) if found else room
 
-    def put_weights(self, span: Span, values: Array) -> None:
-        """They are there already."""
+    def room(self, size: int) -> Array:
+        """Memory that is kept."""
+        return self._rooms.take(size, np.float32)
 
-    def free(self, vector: Vector) -> None:
-        """Keep the memory for another vector."""
-        for values in vector:
-            self._idle.setdefault(values.size, []).append(values)
+    def weights(self, spans: Sequence[Span], is_own: bool) -> Array:
+        """Where the parameters lie, if they are in one place."""
+        views = [self._arenas[s.arena].data[s.start : s.stop] for s in spans]
+        if len(views) == 1:
+            view: Array = views[0]
+            return view
+        dtype = self._arenas[spans[0].arena].data.dtype if spans else np.float32
+        room = self._rooms.take(sum(view.size for view in views), dtype)
+        return np.concatenate(views, out=room) if is_own and views else room
+
+    def put_weights(self, spans: Sequence[Span], values: Array) -> None:
+        """Let the parameters have the values, if they were not written there."""
+        at = 0
+        for span in spans if len(spans) > 1 else ():
+            self._arenas[span.arena].data[span.start : span.stop] = values[at : at + span.size]
+            at += span.size
+
+    def free_rooms(self) -> None:
+        """Keep the memory."""
+        self._rooms.free()
 
     def _buffer(self, size: int) -> Array:
         idle = self._idle.get(size)
