@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from rumus.data import ArrayDataset, DataLoader
-from rumus.train import Group, find_group
+from rumus.train import Group, MpiGroup, find_group
 from rumus.train._group.agree import agreed, gather_text, largest
-from rumus.train._group.mpi import MpiGroup
 
 DEADLINE = 3.0
 STEP = 5
