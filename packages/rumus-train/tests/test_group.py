@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rumus.train import Alone, Group, GroupError
+from rumus.tensor import ArgumentError
+from rumus.train import Alone, Group, GroupError, MpiGroup, find_group
 from rumus.train._group.agree import agreed, any_of, gather_text, largest
+from rumus.train._group.launcher import Launch, launch
 from rumus.train._group.log import own_log
 
 Ranks = Callable[[int, Callable[[Group], Any]], list[Any]]
@@ -117,3 +119,33 @@ def test_ranks_above_0_print_into_files(
     assert logs["rank-1.log"] == "rank 1 trains\nrank 1 is disappointed\n"
     assert logs["rank-2.log"].startswith("rank 2 trains\nrank 2 is disappointed\nTraceback")
     assert logs["rank-2.log"].endswith("KeyError: 'lost'\n")
+
+
+@pytest.mark.parametrize(
+    ("environment", "found"),
+    [
+        ({}, None),
+        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}, None),
+        ({"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "2"}, Launch("srun", 4, 2)),
+        ({"PMI_SIZE": "3", "PMI_RANK": "1"}, Launch("MPICH or a relative of it", 3, 1)),
+        ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1"}, Launch("Open MPI", 2, 1)),
+        ({"PMIX_RANK": "5"}, Launch("PMIx", 0, 5)),
+        ({"PMI_SIZE": "many"}, None),
+    ],
+)
+def test_a_launcher_is_known_by_its_variables(environment: Any, found: Launch | None) -> None:
+    assert launch(environment) == found
+
+
+def test_a_group_is_given_or_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = Alone()
+    assert find_group(alone) is alone
+    assert find_group() is find_group("auto")
+    with pytest.raises(ArgumentError, match=r'"auto" or a Group, such as Alone\(\), not 3'):
+        find_group(3)  # type: ignore[arg-type]
+    for deadline in (0, -1.0, float("nan")):
+        with pytest.raises(ArgumentError, match="seconds above 0"):
+            MpiGroup(deadline=deadline)
+    monkeypatch.setenv("RUMUS_DEADLINE", "soon")
+    with pytest.raises(ArgumentError, match="not 'soon'"):
+        MpiGroup()

@@ -21,6 +21,7 @@ from ._every import Every
 from ._group.alone import Alone
 from ._group.contract import Group, Pending
 from ._group.find import find_group
+from ._group.mpi import MpiGroup
 from ._keep import Keep, KeepBest, KeepEvery, KeepLast, Saved
 from ._loggers import CsvLogger, JsonLinesLogger, Logger, TensorBoardLogger
 from ._metrics import (
@@ -90,6 +91,7 @@ __all__ = [
     "MeanLoss",
     "Metric",
     "MissingExtraError",
+    "MpiGroup",
     "NonFiniteError",
     "OnEvent",
     "OptimizerLike",

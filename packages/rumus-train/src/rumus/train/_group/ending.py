@@ -10,7 +10,6 @@ import time
 from types import TracebackType
 from typing import Any
 
-from .._errors import GroupError
 from .worker import Worker
 
 _READ = 0.2
@@ -35,17 +34,15 @@ def end_together(worker: Worker, comm: Any) -> None:
     def ended_by(
         kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
-        if issubclass(kind, GroupError):
-            _let_others_speak(comm)
-        if issubclass(kind, KeyboardInterrupt) and comm.Get_rank():
+        if issubclass(kind, KeyboardInterrupt):  # a launcher takes death by a signal for a crash
+            if comm.Get_rank() == 0:
+                before(kind, error, trace)
             raise SystemExit(128 + signal.SIGINT)
+        _let_others_speak(comm)
         before(kind, error, trace)
-        if issubclass(kind, KeyboardInterrupt):  # the launcher takes death by a signal for a crash
-            raise SystemExit(128 + signal.SIGINT)
-        if issubclass(kind, Exception):
-            rank = f"rank {comm.Get_rank()} of {comm.Get_size()}"
-            print(f"{rank}, at {worker.where}, ends all ranks.", file=sys.stderr)
-            _abort(comm)
+        rank = f"rank {comm.Get_rank()} of {comm.Get_size()}"
+        print(f"{rank}, at {worker.where}, ends all ranks.", file=sys.stderr)
+        _abort(comm)
 
     def leave() -> None:
         worker.leave()
@@ -59,7 +56,7 @@ def end_together(worker: Worker, comm: Any) -> None:
 
 
 def _let_others_speak(comm: Any) -> None:
-    """Wait where several ranks have the same to say: the first to say it ends the others."""
+    """Wait, for several ranks may have the same to say: the first to say it ends the others."""
     time.sleep(_APART * min(comm.Get_rank(), _MOST))
 
 

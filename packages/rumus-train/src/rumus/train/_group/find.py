@@ -12,6 +12,7 @@ from .._errors import GroupError
 from .alone import Alone
 from .contract import Group
 from .launcher import launch
+from .mpi import MpiGroup
 
 
 def find_group(group: Group | Literal["auto"] = "auto") -> Group:
@@ -44,8 +45,6 @@ def find_group(group: Group | Literal["auto"] = "auto") -> Group:
 def _found() -> Group:
     found = launch(os.environ)
     if found is not None and found.size != 1:
-        from .mpi import MpiGroup
-
         group = MpiGroup()
         return group if group.size > 1 else Alone()
     if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":

