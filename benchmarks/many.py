@@ -5,7 +5,8 @@ Each process takes a batch of the same size, so that the global batch grows with
     python benchmarks/many.py --case cnn --batch 1024
     mpiexec -n 2 python benchmarks/many.py --case cnn --batch 1024
 
-What is printed is JSON: milliseconds of a step (the mean), of them those from the last loss to the new weights ("update"), and those that waited for other processes ("waited").
+What is printed is JSON: milliseconds of a step (the mean), of them those from the last loss to the
+new weights ("update"), and those that waited for other processes ("waited").
 """
 
 from __future__ import annotations

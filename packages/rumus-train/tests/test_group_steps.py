@@ -189,25 +189,49 @@ def test_a_hand_written_loop_needs_no_other_change(ranks: Ranks) -> None:
     same(ranks, body, (2, 3))
 
 
+def adversaries(group: Group, device: str = "cpu", capture: bool = False) -> Any:
+    """Two optimizers, of which the second one's loss has gradients for the first one's model."""
+    net = mlp(device)
+    optimizers = {
+        "last": optim.SGD(net[2].parameters(), 0.1),
+        "first": optim.AdamW(net[0].parameters(), 0.01),
+    }
+
+    def step(run: Any, batch: Any) -> Any:
+        loss = nn.mse_loss(net(batch.input), batch.target)
+        run.minimize(loss, "last", retain_graph=True)
+        run.minimize(loss * -0.5, "first")
+        return {"loss": loss, "each": loss * 2.0}
+
+    data = loader(drop_last=True, device=device)
+    trainer = Trainer(optimizers, group=group, shards=SHARDS, capture=capture)
+    run = trainer.fit(net, data, step=step, epochs=1)
+    return net, run.metrics
+
+
 def test_several_optimizers_step_together(ranks: Ranks) -> None:
     def body(group: Group) -> str:
-        net = mlp()
-        optimizers = {
-            "first": optim.SGD(net[0].parameters(), 0.1),
-            "last": optim.AdamW(net[2].parameters(), 0.01),
-        }
-
-        def step(run: Any, batch: Any) -> Any:
-            loss = nn.mse_loss(net(batch.input), batch.target)
-            run.minimize(loss, "last", retain_graph=True)
-            run.minimize(loss, "first")
-            return {"loss": loss, "each": loss * 2.0}
-
-        trainer = Trainer(optimizers, group=group, shards=SHARDS)
-        run = trainer.fit(net, loader(), step=step, epochs=1)
-        return digest(net) + repr(run.metrics)
+        net, metrics = adversaries(group)
+        return digest(net) + repr(metrics)
 
     same(ranks, body, (3,))
+    cut, _ = adversaries(Alone())
+    net = mlp()
+    last, first = optim.SGD(net[2].parameters(), 0.1), optim.AdamW(net[0].parameters(), 0.01)
+    for batch in loader(drop_last=True):
+        loss = nn.mse_loss(net(batch.input), batch.target)
+        grads = loss.backward(retain_graph=True)
+        others = (loss * -0.5).backward()
+        last.step(grads)
+        first.step(others)
+    for a, b in zip(cut.parameters(), net.parameters(), strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.gpu
+def test_several_optimizers_are_captured_with_the_same_bits() -> None:
+    eager, captured = (adversaries(Alone(), "gpu", capture)[0] for capture in (False, True))
+    assert digest(eager) == digest(captured)
 
 
 def test_the_mean_over_shards_is_the_gradient_of_the_batch(ranks: Ranks) -> None:

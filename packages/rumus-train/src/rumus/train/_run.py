@@ -187,7 +187,9 @@ class Run:
         return None
 
     def settled(self) -> tuple[str, ...]:
-        """The optimizers that got a loss of the present part of a batch."""
+        """The optimizers that got a loss of the present part of a batch, which has no further."""
+        if self.shared is not None:
+            self.shared.release()
         return tuple(sorted(self._minimized))
 
     # The loop

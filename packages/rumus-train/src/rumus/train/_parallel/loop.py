@@ -67,6 +67,7 @@ class SharedLoop:
         """Loss and gradients of one part."""
         loss = checked_loss(forward(*part))
         self._step.settle(_NAME, loss.backward())
+        self._step.release()
         return loss.detach()
 
     def _follow(self, forward: Callable[..., Tensor]) -> None:

@@ -66,6 +66,11 @@ class SharedStep:
         """Bring a loss's gradients to their places: the part of a step that can be captured."""
         self._updates[name].settle(grads)
 
+    def release(self) -> None:
+        """The part has no further loss: what is captured leaves nothing behind."""
+        for update in self._updates.values():
+            update.release()
+
     def compute(self, parts: Sequence[Any], compute: Compute, step: int, is_last: bool) -> None:
         """Forward and backward of this rank's parts of a batch.
 

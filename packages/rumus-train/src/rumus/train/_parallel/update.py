@@ -38,12 +38,15 @@ class Update:
         self._own = owned[group.rank]
         self._layout: Layout | None = None
         self._spans: list[Span] = []
+        self._held: GradientStore | None = None
         self.samples = 0
         """Of the shards of this rank that were added."""
         self._lay_out()
 
     def settle(self, grads: GradientStore) -> None:
         """Bring a backward pass's gradients to their places in the arenas; a capture records it.
+
+        They are held until :meth:`release`, so that no other backward pass takes their places.
 
         Raises:
             MissingGradError: A parameter that requires a gradient has none.
@@ -61,6 +64,11 @@ class Update:
                     )
                 if not _shares(grad.array, arena.grads):
                     self._vectors.gradient(slot).copy_(grad)
+        self._held = grads
+
+    def release(self) -> None:
+        """There is no other backward pass before :meth:`add`."""
+        self._held = None
 
     def add(self, shard: int, samples: int, is_last: bool) -> None:
         """Take the gradients in the arenas as a shard's.
