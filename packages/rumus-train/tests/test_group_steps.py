@@ -11,7 +11,7 @@ import pytest
 
 from rumus import nn, optim, tensor
 from rumus.data import ArrayDataset, DataLoader
-from rumus.train import Alone, Group, Trainer
+from rumus.train import Alone, Group, GroupError, Trainer
 
 SHARDS = 8
 SIZES = (1, 2, 3, 4, 5, 8)
@@ -232,6 +232,67 @@ def test_several_optimizers_step_together(ranks: Ranks) -> None:
 def test_several_optimizers_are_captured_with_the_same_bits() -> None:
     eager, captured = (adversaries(Alone(), "gpu", capture)[0] for capture in (False, True))
     assert digest(eager) == digest(captured)
+
+
+def test_a_loop_may_load_its_parts_alone(ranks: Ranks) -> None:
+    def body(group: Group, shared: bool = True) -> Any:
+        net = mlp()
+        trainer = Trainer(optim.AdamW(net.parameters(), 0.01), group=group, shards=SHARDS)
+        data = loader()
+        batches = trainer.share(data) if shared else data
+        for batch in batches:
+            trainer.train_step(lambda b: nn.mse_loss(net(b.input), b.target), batch)
+        return digest(net)
+
+    one = body(Alone(), False)
+    assert ranks(3, body) == [one] * 3
+    plain = loader()
+    assert Trainer(optim.SGD(mlp().parameters(), 0.1)).share(plain) is plain
+
+
+def test_an_exchange_goes_round_by_round(ranks: Ranks, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = fitted(Alone(), clip=0.1)
+    monkeypatch.setattr("rumus.train._parallel.exchange.ROUND", 64)
+    assert ranks(3, lambda group: fitted(group, clip=0.1)) == [one] * 3
+
+
+def test_running_averages_move_once_by_the_mean_of_the_shards(ranks: Ranks) -> None:
+    def body(group: Group) -> Any:
+        net = nn.BatchNorm1d(12)
+        trainer = Trainer(optim.SGD(net.parameters(), 0.0), group=group, shards=3)
+        trainer.train_step(lambda x: net(x).sum(), tensor.tensor(X[:20]))
+        return [net.running_mean.numpy(), net.running_var.numpy(), net.num_batches_tracked.item()]
+
+    parts = [X[0:6], X[6:13], X[13:20]]
+    means = np.average([p.mean(0) for p in parts], axis=0, weights=[6, 7, 7])
+    variances = np.average([p.var(0, ddof=1) for p in parts], axis=0, weights=[6, 7, 7])
+    for mean, var, count in ranks(2, body):
+        np.testing.assert_allclose(mean, 0.1 * means, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(var, 0.9 + 0.1 * variances, rtol=1e-5)
+        assert count == 1
+
+
+def test_ranks_that_differ_are_told_before_the_first_step(ranks: Ranks) -> None:
+    def body(group: Group, kind: str) -> None:
+        net = mlp()
+        if kind == "weights" and group.rank == 1:
+            tensor.manual_seed(4)
+            net = nn.Sequential(nn.Linear(12, 20), nn.Tanh(), nn.Linear(20, 3))
+        if kind == "model" and group.rank == 2:
+            net = nn.Sequential(nn.Linear(12, 21), nn.Linear(21, 3))
+        lr = 0.5 if kind == "options" and group.rank == 1 else 0.9
+        trainer = Trainer(optim.SGD(net.parameters(), 0.1, momentum=lr), group=group)
+        data = DataLoader(ArrayDataset(X, Y), 20 + (kind == "data" and group.rank))
+        trainer.fit(net, data, nn.mse_loss, epochs=1)
+
+    for kind, said in (
+        ("weights", r"weights: checksum \w+ on ranks 0 and 2, checksum \w+ on rank 1"),
+        ("model", r"parameters: \(20, 12\) float32.* on rank 2"),
+        ("options", r"optimizer.0.momentum: 0.9 on ranks 0 and 2, 0.5 on rank 1"),
+        ("data", "data: "),
+    ):
+        with pytest.raises(GroupError, match=said):
+            ranks(3, lambda group, kind=kind: body(group, kind))
 
 
 def test_the_mean_over_shards_is_the_gradient_of_the_batch(ranks: Ranks) -> None:

@@ -21,7 +21,7 @@ from ._fit import fit
 from ._group.contract import Group
 from ._group.find import find_group
 from ._loss_sum import LossSum
-from ._parallel.loop import SharedLoop
+from ._parallel.loop import PartsLoader, SharedLoop
 from ._parallel.shards import Shards, checked_shards, shards_of
 from ._replay import CapturedSteps
 from ._request import Request
@@ -44,6 +44,7 @@ class OptimizerLike(Protocol):
 
 
 O = TypeVar("O", bound=OptimizerLike | Mapping[str, Any])  # noqa: E741  one letter, like every type variable here
+T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 GradHook = Callable[[GradientStore, list[Parameter]], object]
 
@@ -114,6 +115,7 @@ class Trainer(Generic[O]):
             raise ArgumentError(f'capture is True, False or "auto", not {capture!r}')
         self._group = find_group(group)
         self._count = checked_shards(shards, self._group)
+        self._shards = shards_of(self._group, self._count)
         self._loop: SharedLoop | None = None
         self._optimizer = optimizer
         self._capture: Capture = capture
@@ -170,9 +172,8 @@ class Trainer(Generic[O]):
         _check_callable("grad_hook", grad_hook)
         if self._several:
             raise ArgumentError("train_step takes steps of one optimizer; fit(step=) of several")
-        shards = shards_of(self._group, self._count)
-        if shards is not None:
-            shared = self._shared_step(shards, grad_hook, forward, inputs)
+        if self._shards is not None:
+            shared = self._shared_step(self._shards, grad_hook, forward, inputs)
             self._steps += 1
             return shared
         device = self._optimizers["optimizer"].params[0].device
@@ -183,6 +184,35 @@ class Trainer(Generic[O]):
             loss = self._step(grad_hook, forward, *inputs)
         self._steps += 1
         return loss
+
+    def share(self, loader: Iterable[T]) -> Iterable[T]:
+        """A loader for a loop that is written by hand, of which each process makes its parts alone.
+
+        What it gives is for :meth:`train_step`, as its only input. A loop works without it, too:
+        each process then makes whole batches, which ``train_step`` cuts.
+
+        Args:
+            loader: Of whole batches, the same in all processes.
+
+        Returns:
+            A loader of as many items; the one given, where a process trains alone on whole batches.
+
+        Example:
+            >>> from rumus import nn
+            >>> from rumus.data import ArrayDataset, DataLoader
+            >>> from rumus.optim import SGD
+            >>> import numpy as np
+            >>> data = ArrayDataset(np.ones((8, 2), np.float32), np.ones((8, 1), np.float32))
+            >>> model = nn.Linear(2, 1)
+            >>> trainer = Trainer(SGD(model.parameters(), lr=0.1), shards=2)
+            >>> for batch in trainer.share(DataLoader(data, batch_size=4)):
+            ...     trainer.train_step(lambda b: nn.mse_loss(model(b.input), b.target), batch).shape
+            ()
+            ()
+        """
+        if self._shards is None:
+            return loader
+        return PartsLoader(self._shards.loader(loader))
 
     def fit(
         self,
@@ -285,8 +315,7 @@ class Trainer(Generic[O]):
             ArgumentError: There is neither a loss nor a metric, or two have one name.
             EmptyEpochError: The loader has no batch.
         """
-        shards = shards_of(self._group, self._count)
-        values = Evaluation(model, loader, loss, metrics, forward, shards).run()
+        values = Evaluation(model, loader, loss, metrics, forward, self._shards).run()
         assert values is not None, "nobody asked the evaluation to leave"
         return values
 

@@ -41,7 +41,7 @@ def check_alike(
         shapes.append(f"{values.shape} {values.dtype}")
         found["weights"] = zlib.crc32(np.ascontiguousarray(values).tobytes(), found["weights"])
     what = {
-        "model": f"{len(shapes)} arrays, {zlib.crc32(repr(shapes).encode()):08x}",
+        "parameters": ", ".join(shapes),
         "weights": f"checksum {found['weights']:08x}",
         "seed": str(default_generator.state()[0]),
         "versions": ", ".join(f"{name} {_version(name)}" for name in _PACKAGES),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,32 @@ from .shards import Shards
 from .shared_step import SharedStep
 
 _NAME = "optimizer"
+
+
+class Parts(list[Any]):
+    """This process's parts of a batch."""
+
+
+class PartsLoader:
+    """A loader of parts, for a loop that is written by hand.
+
+    Args:
+        loader: Gives lists of them.
+    """
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(Parts, self._loader)
+
+    def __len__(self) -> int:
+        length: int = len(self._loader)
+        return length
+
+    def __getattr__(self, name: str) -> Any:
+        """The loader's own: its state, its epoch."""
+        return getattr(self.__dict__["_loader"], name)
 
 
 class SharedLoop:
@@ -42,19 +68,26 @@ class SharedLoop:
         Raises:
             ArgumentError: There are no inputs to cut.
         """
-        if not any(isinstance(leaf, Tensor) and leaf.ndim for leaf in tree.flatten(inputs)[0]):
-            raise ArgumentError(
-                f"train_step cuts a batch into {self._shards.count} shards, and so needs it as an "
-                "input: trainer.train_step(lambda x, y: loss(model(x), y), x, y)"
-            )
+        parts = self._parts(inputs)
         self._follow(forward)
         if not self._begun:
             check_alike(self._shards.group, self._params, {"shards": self._shards.count})
             self._begun = True
         _, number = default_generator.next()  # the same on all ranks, and saved with the stream
         compute = partial(self._compute, forward)
-        self._step.compute(self._shards.cut(inputs), compute, number, True)
+        self._step.compute(parts, compute, number, True)
         return self._step.finish().outputs[0]["loss"]
+
+    def _parts(self, inputs: tuple[Any, ...]) -> list[Any]:
+        """The inputs of each of this process's parts."""
+        if len(inputs) == 1 and isinstance(inputs[0], Parts):
+            return [None if part is None else (part,) for part in inputs[0]]
+        if not any(isinstance(leaf, Tensor) and leaf.ndim for leaf in tree.flatten(inputs)[0]):
+            raise ArgumentError(
+                f"train_step cuts a batch into {self._shards.count} shards, and so needs it as an "
+                "input: trainer.train_step(lambda x, y: loss(model(x), y), x, y)"
+            )
+        return self._shards.cut(inputs)
 
     def _compute(
         self, forward: Callable[..., Tensor], part: tuple[Any, ...]
