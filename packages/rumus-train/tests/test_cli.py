@@ -129,3 +129,9 @@ def test_the_doctor_sees_wrong_numbers(capsys: Captured, monkeypatch: pytest.Mon
     monkeypatch.setattr(_doctor, "CHECKS", wrong)
     assert main(["doctor"]) == 1
     assert "WRONG: sums: differs from the CPU by 0.5" in capsys.readouterr().out
+
+
+def test_the_doctor_of_ranks_says_how_to_start_several(capsys: Captured) -> None:
+    assert main(["doctor", "--mpi"]) == 1
+    out, err = capsys.readouterr()
+    assert "mpiexec" in out or "python -m pip install mpi4py" in err

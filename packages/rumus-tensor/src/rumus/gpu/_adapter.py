@@ -3,11 +3,15 @@
 Two environment variables steer the choice. ``RUMUS_GPU`` names the adapter that ``"gpu"`` means, by
 its position in :func:`adapters` or by a part of its name. ``RUMUS_GPU_LIMITS`` lowers limits, as in
 ``max-storage-buffer-binding-size=1048576``, to see how a program does on a smaller adapter.
+
+Processes that a launcher (``mpiexec``, ``srun``) has started on one host share its adapters out:
+what ``"gpu"`` means is then the adapter of their number among them.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,6 +22,15 @@ from rumus.gpu._seam import load_api
 _KINDS = ("DiscreteGPU", "IntegratedGPU", "VirtualGPU", "Unknown", "CPU")
 _FEATURES = ("timestamp-query", "shader-f16", "subgroups", "chromium-experimental-subgroup-matrix")
 """What is asked for where the adapter has it; no kernel of ours may need it."""
+_LOCAL_RANKS = (
+    "OMPI_COMM_WORLD_LOCAL_RANK",
+    "MPI_LOCALRANKID",
+    "MV2_COMM_WORLD_LOCAL_RANK",
+    "PALS_LOCAL_RANKID",
+    "SLURM_LOCALID",
+)
+"""Variables in which launchers tell a process its number among those of its host."""
+
 _WHAT_TO_INSTALL = (
     "install your GPU's Vulkan, Metal or DirectX 12 driver, or a software adapter "
     "(Debian: mesa-vulkan-drivers)"
@@ -37,9 +50,18 @@ def adapters() -> tuple[Any, ...]:
     if not ranked:
         raise GpuUnavailableError(f"no GPU adapter was found: {_WHAT_TO_INSTALL}")
     wanted = os.environ.get("RUMUS_GPU", "")
-    if wanted:
-        ranked.insert(0, ranked.pop(_position(ranked, wanted)))
+    first = _position(ranked, wanted) if wanted else share(ranked, os.environ)
+    ranked.insert(0, ranked.pop(first))
     return tuple(ranked)
+
+
+def share(ranked: Sequence[Any], environment: Mapping[str, str]) -> int:
+    """The position of this process's adapter, among those of the best one's kind."""
+    told = (environment.get(name, "") for name in _LOCAL_RANKS)
+    local_rank = next((int(text) for text in told if text.isdecimal()), 0)
+    kinds = [(a.info["adapter_type"], a.info["backend_type"]) for a in ranked]
+    alike = [position for position, kind in enumerate(kinds) if kind == kinds[0]]
+    return alike[local_rank % len(alike)]
 
 
 def adapter(index: int) -> Any:

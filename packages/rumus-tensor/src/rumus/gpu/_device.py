@@ -216,11 +216,11 @@ class GpuDevice:
 
     # Waiting
 
-    def read(self, array: GpuArray) -> npt.NDArray[Any]:
+    def read(self, array: GpuArray, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
         """The elements of a contiguous array, once everything recorded has run."""
         _capture.refuse("reads a tensor back, which has no value while the step is recorded")
         self.ahead = None
-        result: npt.NDArray[Any] = self.submitter.call(self._checked, self._read, array)
+        result: npt.NDArray[Any] = self.submitter.call(self._checked, self._read, array, out)
         self._raise_errors()
         return result
 
@@ -236,9 +236,9 @@ class GpuDevice:
         if len(self._errors) < _MOST_ERRORS:
             self._errors.append(error)
 
-    def _read(self, array: GpuArray) -> npt.NDArray[Any]:
+    def _read(self, array: GpuArray, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
         self.queue.encode()
-        result = self._readback.read(array)
+        result = self._readback.read(array, out)
         self.queue.flight.clear()
         self.faults.check()
         return result

@@ -58,9 +58,9 @@ class Readback:
         self._faults = faults
         self._idle: list[Any] = []
 
-    def read(self, array: GpuArray) -> npt.NDArray[Any]:
+    def read(self, array: GpuArray, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
         """Wait for everything recorded and return the elements of a contiguous array."""
-        result = np.empty(array.shape, array.dtype)
+        result = np.empty(array.shape, array.dtype) if out is None else out
         target = result.reshape(-1).view(np.uint8)
         rest = deque(range(0, target.size, PIECE) or [0])
         only = len(rest) == 1

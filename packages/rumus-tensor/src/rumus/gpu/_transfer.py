@@ -57,11 +57,16 @@ def from_host(array: npt.NDArray[Any], device_index: int = 0) -> GpuArray:
     return GpuArray(storage, data.shape, contiguous_strides(data.shape), 0, data.dtype)
 
 
-def to_host(array: GpuArray) -> npt.NDArray[Any]:
+def to_host(array: GpuArray, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
     """Copy a contiguous array to the host, waiting for everything recorded so far.
 
+    Args:
+        array: the array.
+        out: a contiguous array of its shape and dtype to be filled and returned; memory that was
+            written before takes a copy faster than new memory (default: a new array).
+
     Raises:
-        ArgumentError: if it is not contiguous, or no GpuArray.
+        ArgumentError: if it is not contiguous, or no GpuArray, or ``out`` does not fit.
         GpuError: whatever went wrong on the device until now.
         CaptureError: inside a capture, where nothing has been computed yet.
     """
@@ -69,8 +74,15 @@ def to_host(array: GpuArray) -> npt.NDArray[Any]:
         raise ArgumentError(
             f"to_host takes a contiguous GpuArray, not {array!r}: read a tensor with .numpy()"
         )
+    if out is not None and (
+        (out.shape, out.dtype) != (array.shape, array.dtype) or not out.flags.c_contiguous
+    ):
+        raise ArgumentError(
+            f"out is a contiguous array of shape {array.shape} and {array.dtype}, not of "
+            f"{out.shape} and {out.dtype}"
+        )
     device: GpuDevice = array.storage.device
-    return device.read(array)
+    return device.read(array, out)
 
 
 @lru_cache(maxsize=4096)

@@ -11,6 +11,7 @@ from ._callbacks.watching import EarlyStopping
 from ._errors import (
     CheckpointError,
     EmptyEpochError,
+    GroupError,
     MissingExtraError,
     NonFiniteError,
     RunFileError,
@@ -19,6 +20,10 @@ from ._errors import (
 from ._evaluate import Validate
 from ._events import Callback, Event
 from ._every import Every
+from ._group.alone import Alone
+from ._group.contract import Group, Pending
+from ._group.find import find_group
+from ._group.mpi import MpiGroup
 from ._keep import Keep, KeepBest, KeepEvery, KeepLast, Saved
 from ._loggers import CsvLogger, JsonLinesLogger, Logger, TensorBoardLogger
 from ._metrics import (
@@ -63,6 +68,7 @@ __all__ = [
     "RMSE",
     "ROCAUC",
     "Accuracy",
+    "Alone",
     "AveragePrecision",
     "Callback",
     "CheckpointError",
@@ -73,6 +79,8 @@ __all__ = [
     "Event",
     "Every",
     "GradientNorms",
+    "Group",
+    "GroupError",
     "JsonLinesLogger",
     "Keep",
     "KeepBest",
@@ -86,10 +94,12 @@ __all__ = [
     "MeanLoss",
     "Metric",
     "MissingExtraError",
+    "MpiGroup",
     "NonFiniteError",
     "OnEvent",
     "OptimizerLike",
     "OverfitReport",
+    "Pending",
     "Perplexity",
     "Precision",
     "ProfileSteps",
@@ -113,6 +123,7 @@ __all__ = [
     "WeightNorms",
     "__version__",
     "find_batch_size",
+    "find_group",
     "load_checkpoint",
     "lr_range_test",
     "overfit_one_batch",

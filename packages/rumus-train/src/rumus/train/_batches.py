@@ -91,7 +91,7 @@ class Position:
                 f"a {type(loader).__name__} can be iterated once, and every epoch iterates its "
                 "loader anew; pass a DataLoader, or a list of batches"
             )
-        self._loader = loader
+        self.loader = loader
         self._says_at_end = self.remembers and "at_end" in signature(loader.state_dict).parameters
         self._skip = 0
         self._taken = 0
@@ -102,12 +102,12 @@ class Position:
     @property
     def remembers(self) -> bool:
         """Whether the loader says where it is."""
-        return hasattr(self._loader, "state_dict") and hasattr(self._loader, "load_state_dict")
+        return hasattr(self.loader, "state_dict") and hasattr(self.loader, "load_state_dict")
 
     def epoch(self) -> Iterator[Any]:
         """The batches of an epoch, or the rest of the one that was loaded."""
         self._taken, self._skip = self._skip, 0
-        batches = iter(self._loader)
+        batches = iter(self.loader)
         try:
             left = islice(batches, self._taken, None)
             while True:
@@ -126,7 +126,7 @@ class Position:
     def __len__(self) -> int:
         """The batches of an epoch; 0 if the loader cannot say."""
         try:
-            return len(self._loader)
+            return len(self.loader)
         except TypeError:
             return 0
 
@@ -137,12 +137,12 @@ class Position:
         if not self.remembers:
             return {"taken": 0 if ended else self._taken}
         if self._says_at_end:
-            return {"loader": self._loader.state_dict(at_end="next" if ended else "stay")}
-        return {"loader": self._loader.state_dict()}
+            return {"loader": self.loader.state_dict(at_end="next" if ended else "stay")}
+        return {"loader": self.loader.state_dict()}
 
     def load_state_dict(self, state: Any) -> None:
         """Make the next epoch go on where a loader was."""
         if "loader" in state:
-            self._loader.load_state_dict(state["loader"])
+            self.loader.load_state_dict(state["loader"])
         else:
             self._skip = int(state["taken"])

@@ -8,6 +8,7 @@
     ├── RunFolderError (ValueError)      a run folder that is in use, or holds another run
     ├── RunFileError (ValueError)        a file of a run or a checkpoint that cannot be read
     ├── NonFiniteError (ArithmeticError) a loss that is infinite or not a number
+    ├── GroupError (RuntimeError)        ranks that are missing, or do not train the same
     └── MissingExtraError (ImportError)  an optional package that is not installed
 """
 
@@ -28,6 +29,10 @@ class RunFolderError(RumusError, ValueError):
 
 class NonFiniteError(RumusError, ArithmeticError):
     """A loss is infinite or not a number."""
+
+
+class GroupError(RumusError, RuntimeError):
+    """A rank is missing or has failed, ranks do not train the same, or they are no group."""
 
 
 class MissingExtraError(RumusError, ImportError):

@@ -15,6 +15,8 @@ from ._errors import EmptyEpochError
 from ._every import Every
 from ._means import Means, Totals
 from ._metrics import Metric, read_metrics
+from ._parallel.merge import check_mergeable, merge
+from ._parallel.shards import Shards
 
 Forward = Callable[[Any], tuple[Any, Any]]
 Loss = Callable[[Any, Any], Tensor]
@@ -71,6 +73,7 @@ class Evaluation:
             ``"loss"`` in the results.
         metrics: Updated with each batch.
         forward: As in :class:`Validate`.
+        shards: Who computes what of each batch.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Evaluation:
         loss: Loss | None,
         metrics: Sequence[MetricLike],
         forward: Forward | None = None,
+        shards: Shards | None = None,
     ) -> None:
         if loss is None and not metrics:
             raise ArgumentError("an evaluation needs a loss, or metrics")
@@ -93,6 +97,10 @@ class Evaluation:
             raise ArgumentError(f"metrics have names of their own, not {', '.join(names)}")
         self._model, self._loss, self._metrics = model, loss, list(metrics)
         self._forward = forward or self._default_forward
+        self._shards = shards
+        if shards is not None:
+            check_mergeable(metrics, shards.group)
+            loader = shards.loader(loader)
         self._position = Position(loader)
         self._device = device_of(model)
         self._means = Means()
@@ -109,13 +117,19 @@ class Evaluation:
             self._begin()
         with evaluating(self._model):
             for batch in self._position.epoch():
-                self._update(placed(batch, self._device))
+                parts = [batch] if self._shards is None else batch
+                for part in parts:
+                    if part is not None:
+                        self._update(placed(part, self._device))
+                self._batches += 1
                 self._position.in_hand = False
                 if leave():
                     return None
         self.is_open = False
         if not self._batches:
             raise EmptyEpochError("the loader of an evaluation has no batch")
+        if self._shards is not None:
+            merge(self._means, self._metrics, self._shards.group)
         values: dict[str, Any] = dict(self._means.read().since(Totals()))
         ours = [metric for metric in self._metrics if isinstance(metric, Metric)]
         others = [metric for metric in self._metrics if not isinstance(metric, Metric)]
@@ -153,7 +167,6 @@ class Evaluation:
     def _update(self, batch: Any) -> None:
         samples = samples_of(batch)
         output, target = self._forward(batch)
-        self._batches += 1
         if self._loss is not None:
             outputs = {"loss": self._loss(output, target)}
             self._means.add(outputs, samples)

@@ -58,7 +58,9 @@ class Callback:
     """Does something at the events that it has methods for; one that is missing costs nothing.
 
     Any object with such methods is a callback; deriving from this class is not needed. One with
-    ``state_dict`` and ``load_state_dict`` is saved in checkpoints.
+    ``state_dict`` and ``load_state_dict`` is saved in checkpoints. Of several processes that train
+    together each has its own; one whose ``first_only`` is true, as of all that write, works in the
+    first process alone.
 
     Example:
         >>> class PrintEpochs(Callback):
@@ -70,18 +72,23 @@ class Callback:
 class Hooks:
     """The methods of callbacks, by event.
 
+    Args:
+        callbacks: Objects with such methods.
+        is_first: Whether this process is the first of those that train together.
+
     Raises:
         ArgumentError: A callback has a method for an event that does not exist, or none at all.
     """
 
-    def __init__(self, callbacks: Iterable[Any]) -> None:
+    def __init__(self, callbacks: Iterable[Any], is_first: bool = True) -> None:
         if not isinstance(callbacks, Iterable):
             raise ArgumentError(
                 f"callbacks is a list, as in [{type(callbacks).__name__}(...)], not one of them"
             )
-        self.callbacks = list(callbacks)
-        for callback in self.callbacks:
+        given = list(callbacks)
+        for callback in given:
             _check(callback)
+        self.callbacks = [c for c in given if is_first or not getattr(c, "first_only", False)]
         self._by_event = {
             event: [
                 getattr(callback, f"on_{event.value}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
@@ -61,15 +62,20 @@ class Every:
 
 
 class Timer:
-    """An :class:`Every` with a clock that runs since the last time that it was due."""
+    """An :class:`Every` with a clock that runs since the last time that it was due.
 
-    def __init__(self, every: Every) -> None:
-        self.every = every
-        self._last = monotonic()
+    Args:
+        every: The trigger.
+        now: The clock, in seconds.
+    """
+
+    def __init__(self, every: Every, now: Callable[[], float] = monotonic) -> None:
+        self.every, self._now = every, now
+        self._last = now()
 
     def is_due(self, progress: Progress, epoch_ended: bool = False) -> bool:
         """Whether it is time; if so, the clock begins anew."""
-        due = self.every.is_due(progress, epoch_ended, monotonic() - self._last)
+        due = self.every.is_due(progress, epoch_ended, self._now() - self._last)
         if due:
-            self._last = monotonic()
+            self._last = self._now()
         return due

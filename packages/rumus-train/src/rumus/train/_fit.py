@@ -8,24 +8,25 @@ from typing import Any
 
 from ._errors import EmptyEpochError, NonFiniteError
 from ._events import Event
-from ._every import Timer
 from ._run import Run
-from ._run_folder import OpenFolder, RunFolder
-from ._saves import NoSaves, Saves
+from ._run_folder import RunFolder, log_of, open_folder
+from ._saves import NoSaves, saves_of
 from ._state import load_run_state
 
 
 def fit(run: Run, folder: RunFolder | None, settings: Mapping[str, Any]) -> None:
     """Run to the end, from the beginning or from the newest checkpoint."""
-    opened = OpenFolder(folder, settings, run.device) if folder is not None else None
-    saves: Saves | NoSaves = NoSaves()
+    opened = open_folder(folder, settings, run) if folder is not None else None
+    saves: NoSaves = NoSaves()
     if folder is not None and opened is not None:
-        saves = Saves(opened.root, folder.keep, Timer(folder.every), folder.on_error)
+        saves = saves_of(run, opened.root, folder)
     try:
         if opened is not None and opened.state is not None:
             load_run_state(run, opened.state)
             saves.loaded(run)
-        with run.interrupts:
+        run.begin_together(settings)
+        run.is_writing = saves.is_writing
+        with run.interrupts, log_of(run, opened):
             try:
                 loop(run, saves)
             except BaseException as error:
@@ -37,9 +38,10 @@ def fit(run: Run, folder: RunFolder | None, settings: Mapping[str, Any]) -> None
             opened.release()
 
 
-def loop(run: Run, saves: Saves | NoSaves) -> None:
+def loop(run: Run, saves: NoSaves) -> None:
     """The loop; :class:`Event` says where callbacks run in it."""
     run.emit(Event.FIT_START)
+    run.agree()
     if run.open_edge is not None:  # the checkpoint was taken within an edge
         edge(run, saves, run.open_edge["epoch_ended"])
     while not run.is_over():
@@ -53,7 +55,8 @@ def loop(run: Run, saves: Saves | NoSaves) -> None:
                 step(run, saves)
                 if run.is_over() and not run.is_last_batch():
                     break
-            look_at_signals(run, saves)
+            if run.shared is None:  # several processes agree between two steps
+                look_at_signals(run, saves)
         else:
             if run.progress.batch == 0:
                 raise EmptyEpochError("the loader gave no batch in an epoch: it is empty")
@@ -66,7 +69,7 @@ def loop(run: Run, saves: Saves | NoSaves) -> None:
     look_at_signals(run, saves)
 
 
-def step(run: Run, saves: Saves | NoSaves) -> None:
+def step(run: Run, saves: NoSaves) -> None:
     """The update, and the edge behind it."""
     run.finish_step()
     run.begin_edge(epoch_ended=False)
@@ -74,7 +77,7 @@ def step(run: Run, saves: Saves | NoSaves) -> None:
     edge(run, saves, epoch_ended=False)
 
 
-def edge(run: Run, saves: Saves | NoSaves, epoch_ended: bool) -> None:
+def edge(run: Run, saves: NoSaves, epoch_ended: bool) -> None:
     """What happens between two steps, or between two epochs.
 
     ``validate_if_due`` has the events of a validation, ``finish_epoch`` that of an epoch's end, and
@@ -91,15 +94,17 @@ def edge(run: Run, saves: Saves | NoSaves, epoch_ended: bool) -> None:
     look_at_signals(run, saves)
 
 
-def look_at_signals(run: Run, saves: Saves | NoSaves) -> None:
-    """After SIGTERM or Ctrl-C: save, and end as it asks for."""
-    if run.interrupts.pending is not None:
+def look_at_signals(run: Run, saves: NoSaves) -> None:
+    """After SIGTERM or Ctrl-C, on this process or another: save, and end as it asks for."""
+    run.agree()
+    saves.agreed(run)
+    if run.edge.signal:
         saves.save(run)
         saves.wait()
-        run.interrupts.leave()
+        run.interrupts.leave(run.edge.signal)
 
 
-def leave(run: Run, saves: Saves | NoSaves, error: BaseException) -> None:
+def leave(run: Run, saves: NoSaves, error: BaseException) -> None:
     """Save what a callback's exception has left whole, and tell the callbacks.
 
     An exception within a step leaves a state that no undisturbed run has, which is not saved; nor
@@ -108,7 +113,9 @@ def leave(run: Run, saves: Saves | NoSaves, error: BaseException) -> None:
     run.exception = error
     try:
         is_whole = run.hook_failed and not isinstance(error, NonFiniteError)
-        if is_whole and run.progress.samples:
+        if run.shared is not None:
+            saves.abandon()
+        elif is_whole and run.progress.samples:
             saves.save(run)
         saves.wait()
     except Exception as other:

@@ -32,6 +32,15 @@ class Sum(NamedTuple):
     values: int = 0
     first: int = -1
 
+    def plus(self, other: Sum) -> Sum:
+        """What was summed of both."""
+        return Sum(
+            self.samples + other.samples,
+            self.units + other.units,
+            self.found + other.found,
+            self.special + other.special,
+        )
+
 
 @dataclass(frozen=True)
 class Totals:
@@ -50,6 +59,11 @@ class Totals:
             elif samples:
                 means[name] = float(Fraction(now.units - then.units, samples << UNITS))
         return means
+
+    def plus(self, other: Totals) -> Totals:
+        """The sums of both."""
+        names = dict.fromkeys([*self.sums, *other.sums])
+        return Totals({n: self.sums.get(n, Sum()).plus(other.sums.get(n, Sum())) for n in names})
 
     def state_dict(self) -> dict[str, list[Any]]:
         """The sums, as JSON can hold them."""

@@ -12,6 +12,8 @@ from rumus.tensor import ArgumentError
 
 from ._evaluate import Evaluation, Loss, MetricLike, Validate
 from ._events import Hooks
+from ._parallel.shards import Shards
+from ._parallel.shared_step import SharedStep
 from ._rates import Rates
 from ._run import Clip, Plan, Run, StepFunction
 from ._signals import Interrupts
@@ -39,9 +41,14 @@ class Request:
     callbacks: Sequence[Any]
 
     def prepared(
-        self, optimizers: Mapping[str, Any], capture: Capture
+        self, optimizers: Mapping[str, Any], capture: Capture, shards: Shards | None = None
     ) -> tuple[Run, dict[str, Any]]:
         """The run, and the settings that its numbers depend on.
+
+        Args:
+            optimizers: By name.
+            capture: As in ``Trainer``.
+            shards: Who computes what; None for a process alone with whole batches.
 
         Raises:
             ArgumentError: Arguments are outside their range, or do not go together.
@@ -63,14 +70,28 @@ class Request:
         if validate is not None:
             loss = validate.loss or self.loss
             evaluation = Evaluation(
-                self.model, validate.loader, loss, self.metrics, validate.forward
+                self.model, validate.loader, loss, self.metrics, validate.forward, shards
             )
         if not self.model.training:
             self.model.train()
         rates = Rates(optimizers, self.schedule)
-        hooks = Hooks(self.callbacks)
-        run = Run(self.model, optimizers, self.loader, plan, rates, hooks, evaluation, Interrupts())
-        return run, self._settings(optimizers, rates)
+        hooks = Hooks(self.callbacks, is_first=shards is None or shards.group.rank == 0)
+        loader, shared = self.loader, None
+        settings = self._settings(optimizers, rates)
+        if shards is not None:
+            if callable(self.clip):
+                raise ArgumentError(
+                    "with shards, of one process or several, clip is a norm: gradients are whole "
+                    "only after the fold, each in the process that owns it, so that a function "
+                    "would see a part of them"
+                )
+            settings["shards"] = shards.count
+            loader = shards.loader(self.loader)
+            shared = SharedStep(shards, optimizers, self.model.modules())
+        run = Run(
+            self.model, optimizers, loader, plan, rates, hooks, evaluation, Interrupts(), shared
+        )
+        return run, settings
 
     def _validate(self) -> Validate | None:
         if self.validate is None or isinstance(self.validate, Validate):

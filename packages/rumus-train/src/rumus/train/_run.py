@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -19,7 +19,11 @@ from ._evaluate import Evaluation, Validate, device_of
 from ._events import Event, Hooks
 from ._every import Timer
 from ._fold import Fold
+from ._group.agree import any_of
 from ._means import Means, Totals
+from ._parallel.alike import check_alike
+from ._parallel.edge import Edge
+from ._parallel.shared_step import SharedStep
 from ._progress import Progress
 from ._rates import Rates
 from ._signals import Interrupts
@@ -37,6 +41,10 @@ class BatchStep(Protocol):
 
     def uncaptured(self) -> BatchStep:
         """The same step, run as it is."""
+        ...
+
+    def computed(self, run: Run, batch: Any) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
+        """The same of a part of a batch, and the optimizers that wait for the other parts."""
         ...
 
     def release(self) -> None:
@@ -88,6 +96,7 @@ class Run:
         hooks: Hooks,
         validation: Evaluation | None,
         interrupts: Interrupts,
+        shared: SharedStep | None = None,
     ) -> None:
         self.model, self.optimizers, self.plan, self.rates = model, optimizers, plan, rates
         self.progress = Progress()
@@ -113,7 +122,14 @@ class Run:
         self.hooks, self.interrupts = hooks, interrupts
         self.folds = {name: Fold(o.params) for name, o in optimizers.items()}
         self.device = device_of(model)
-        self._validate_timer = Timer(plan.validate.every) if plan.validate else None
+        self.shared = shared
+        self.edge = Edge(None if shared is None else shared.shards.group)
+        self.is_talkative = False
+        """Whether what callbacks decide is told to other processes at each edge."""
+        self.is_writing: Callable[[], bool] = lambda: False
+        """Whether this process writes a checkpoint."""
+        now = self.edge.now
+        self._validate_timer = Timer(plan.validate.every, now) if plan.validate else None
 
     @property
     def loss(self) -> Tensor | None:
@@ -165,16 +181,26 @@ class Run:
         """
         name = self._name(optimizer)
         grads = checked_loss(loss).backward(retain_graph=retain_graph)
-        if self.plan.accumulate == 1:
+        if self.plan.accumulate == 1 and self.shared is None:
             return self._update(name, grads)
         if name in self._minimized:
+            several = "several shards" if self.shared else f"accumulate={self.plan.accumulate}"
             raise ArgumentError(
-                f"with accumulate={self.plan.accumulate} a batch has one loss for each optimizer, "
-                f"and {name!r} got a second one: add the losses"
+                f"with {several} a batch has one loss for each optimizer, and {name!r} got a "
+                "second one: add the losses"
             )
         self._minimized.add(name)
-        self.folds[name].add(grads, self.samples)
+        if self.shared is None:
+            self.folds[name].add(grads, self.samples)
+        else:
+            self.shared.settle(name, grads)
         return None
+
+    def settled(self) -> tuple[str, ...]:
+        """The optimizers that got a loss of the present part of a batch, which has no further."""
+        if self.shared is not None:
+            self.shared.release()
+        return tuple(sorted(self._minimized))
 
     # The loop
 
@@ -183,7 +209,8 @@ class Run:
         plan, progress = self.plan, self.progress
         by_epochs = plan.epochs is not None and progress.epoch >= plan.epochs
         by_steps = plan.steps is not None and progress.step >= plan.steps
-        return self.stopped is not None or by_epochs or by_steps
+        is_stopped = self.stopped is not None if self.shared is None else self.edge.is_stopped
+        return is_stopped or by_epochs or by_steps
 
     def emit(self, event: Event) -> None:
         """Call the callbacks of an event."""
@@ -203,10 +230,17 @@ class Run:
             self.waited += perf_counter() - started
             if batch is None:
                 return
-            yield placed(batch, self.device)
+            yield batch if self.shared is not None else placed(batch, self.device)
 
     def train(self, batch: Any) -> None:
         """Forward and backward of a batch; without accumulation also the update."""
+        if self.shared is not None:
+            is_last = self.window + 1 == self.plan.accumulate
+            self.shared.compute(batch, self._part, self.progress.step, is_last)
+            self.position.in_hand = False
+            self.progress = self.progress.after_batch(0)
+            self.window += 1
+            return
         self.samples = samples_of(batch)
         self._minimized.clear()
         self.outputs = self.plan.step(self, batch)
@@ -217,6 +251,8 @@ class Run:
 
     def finish_step(self) -> None:
         """Clip and update, if that has waited for several batches; then average and schedules."""
+        if self.shared is not None:
+            self._finish_shared(self.shared)
         for name, fold in self.folds.items():
             if fold.samples:
                 self._update(name, fold.take())
@@ -248,13 +284,48 @@ class Run:
             self.emit(Event.VALIDATION_START)
         average = self.plan.average if plan.averaged else None
         with average.applied() if average is not None else nullcontext():
-            values = evaluation.run(leave=lambda: self.interrupts.pending is not None)
+            values = evaluation.run(leave=self._is_interrupted)
         if values is None:
             return False
         self.metrics |= {f"val_{name}": value for name, value in values.items()}
         self.open_edge["validated"] = True
         self.emit(Event.VALIDATION_END)
         return True
+
+    def begin_together(self, settings: Mapping[str, Any]) -> None:
+        """Before the first step of several processes: see that they train the same.
+
+        Raises:
+            GroupError: They do not.
+        """
+        if self.shared is None:
+            return
+        group = self.shared.shards.group
+        group.at("the first step")
+        weights = [*self.model.parameters(), *self.model.buffers()]
+        check_alike(group, weights, settings, self.position.loader)
+        own = [c for c in self.hooks.callbacks if not getattr(c, "first_only", False)]
+        self.is_talkative = any_of(group, bool(own) or group.size == 1)
+
+    def agree(self) -> None:
+        """Let all processes know of a signal or a stop that one of them has seen.
+
+        Without callbacks that may stop one of them they know from the step.
+        """
+        if self.shared is None:
+            self.edge.signal = self.interrupts.pending or 0
+            return
+        if self.is_talkative:
+            self.edge.exchange(self._notes())
+        if self.edge.is_stopped:
+            self.stop("another process stopped the run")
+
+    def _notes(self) -> list[int]:
+        return self.edge.notes(self.interrupts.pending, self.stopped is not None, self.is_writing())
+
+    def _is_interrupted(self) -> bool:
+        """Whether a signal ends what is done beside steps; with several processes none does."""
+        return self.interrupts.pending is not None and self.shared is None
 
     def finish_epoch(self) -> None:
         """The means of the epoch, the schedules that count epochs, and the next epoch."""
@@ -267,6 +338,25 @@ class Run:
         self.epoch_start = totals
         self.rates.after_epoch(self.metrics)
         self.progress = self.progress.after_epoch()
+
+    def _part(self, part: Any) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
+        """Forward and backward of this process's part of a batch."""
+        self.samples = samples_of(part)
+        self._minimized.clear()
+        return self.plan.step.computed(self, placed(part, self.device))
+
+    def _finish_shared(self, shared: SharedStep) -> None:
+        """The update by all processes, and the means of what their parts returned."""
+        clip = self.plan.clip
+        assert not callable(clip), "functions of the gradients are refused with shards"
+        told = shared.finish(clip, self._notes())
+        self.edge.heard(told.notes)
+        for outputs, samples in zip(told.outputs, told.samples, strict=True):
+            self.means.add(outputs, samples)
+            self.means.count(outputs, samples)
+            self.outputs, self.samples = outputs, samples
+        all_samples = self.progress.samples + sum(told.samples)
+        self.progress = replace(self.progress, samples=all_samples)
 
     def _name(self, optimizer: str | None) -> str:
         if optimizer is None and len(self.optimizers) == 1:

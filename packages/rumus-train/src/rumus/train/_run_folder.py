@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
+import secrets
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +21,9 @@ from ._checkpoint.files import sync_folder, write_json
 from ._checkpoint.lock import FolderLock
 from ._errors import RunFolderError
 from ._every import Every
+from ._group.agree import gather_text, largest, ranks
+from ._group.contract import Group
+from ._group.log import own_log
 from ._keep import Keep, KeepLast
 
 _PACKAGES = ("rumus-tensor", "rumus-data", "rumus-optim", "rumus-train", "numpy", "wgpu")
@@ -70,6 +75,8 @@ class OpenFolder:
     def __init__(self, given: RunFolder, settings: Mapping[str, Any], device: Device) -> None:
         self.root = Path(given.path)
         self.root.mkdir(parents=True, exist_ok=True)
+        self.newest = ""
+        """The checkpoint to go on from."""
         self._lock = FolderLock(self.root)
         try:
             folder.clean(self.root)
@@ -100,6 +107,7 @@ class OpenFolder:
         if newest is None:
             return None
         self._check(settings)
+        self.newest = newest[0].name
         return newest[1]
 
     def _check(self, settings: Mapping[str, Any]) -> None:
@@ -117,6 +125,88 @@ class OpenFolder:
                 f"{self.root} was begun with other settings: {'; '.join(changed)}. Set them back, "
                 "or begin a new run in another folder; load_checkpoint() gives its weights"
             )
+
+
+@dataclass
+class OthersFolder:
+    """A run folder that rank 0 has opened, as the other ranks see it."""
+
+    root: Path
+    state: dict[str, Any] | None
+
+    def release(self) -> None:
+        """Rank 0 does."""
+
+
+def open_folder(given: RunFolder, settings: Mapping[str, Any], run: Any) -> Any:
+    """The folder in use, on every rank.
+
+    Raises:
+        RunFolderError: As of :class:`OpenFolder`; or the ranks do not share the folder.
+        CheckpointError: A rank cannot read the checkpoint that rank 0 goes on from.
+    """
+    if run.shared is None or run.shared.shards.group.size == 1:
+        return OpenFolder(given, settings, run.device)
+    group = run.shared.shards.group
+    opened: OpenFolder | None = None
+    error: Exception | None = None
+    told = {"error": "", "newest": "", "token": ""}
+    root = Path(given.path)
+    if group.rank == 0:
+        try:
+            opened = OpenFolder(given, settings, run.device)
+            told |= {"newest": opened.newest, "token": f".group-{secrets.token_hex(8)}"}
+            (root / told["token"]).touch()
+        except Exception as failure:
+            error, told["error"] = failure, str(failure)
+    try:
+        newest = _shared_newest(root, group, told)
+    except BaseException as failure:
+        if opened is not None:
+            opened.release()
+        raise error or failure from None
+    if opened is not None:
+        return opened
+    return OthersFolder(root, folder.read(root / newest) if newest else None)
+
+
+def _shared_newest(root: Path, group: Group, told: dict[str, str]) -> str:
+    """The checkpoint that rank 0 goes on from, which all ranks see.
+
+    Raises:
+        RunFolderError: Rank 0 could not open the folder, or another one does not see it.
+    """
+    told = json.loads(gather_text(group, json.dumps(told))[0])
+    if told["error"]:
+        raise RunFolderError(told["error"])
+    sees = gather_text(group, "" if (root / told["token"]).exists() else "not")
+    if group.rank == 0:
+        (root / told["token"]).unlink()
+    if any(sees):
+        blind = ranks([rank for rank, text in enumerate(sees) if text])
+        raise RunFolderError(
+            f"{root} is not the same folder on all ranks: {blind} cannot see what rank 0 has "
+            "written there. Take a path on a file system that all hosts share"
+        )
+    return told["newest"]
+
+
+def log_of(run: Any, opened: Any) -> AbstractContextManager[None]:
+    """Where this process prints meanwhile: into the folder, if it is not the first."""
+    if run.shared is None or opened is None:
+        return nullcontext()
+    return own_log(run.shared.shards.group, opened.root)
+
+
+def saved_shards(given: RunFolder | None, group: Group) -> int | None:
+    """The shards of the run in a folder that is to go on; None if there is none."""
+    found = 0
+    if given is not None and given.resume and group.rank == 0:
+        root = Path(given.path)
+        if (root / _RUN).exists() and folder.saved(root):
+            settings = json.loads((root / _RUN).read_text())["settings"]
+            found = int(settings.get("shards", 1))
+    return largest(group, found) or None
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ._checkpoint.saver import Saver
+from ._checkpoint.shared import SharedSaver
 from ._events import Event
 from ._every import Timer
 from ._keep import Keep
 from ._run import Run
+from ._run_folder import RunFolder
 from ._state import run_state
 
 
@@ -31,6 +33,16 @@ class NoSaves:
     def wait(self) -> None:
         """There is nothing to wait for."""
 
+    def abandon(self) -> None:
+        """There is nothing to leave."""
+
+    def is_writing(self) -> bool:
+        """Whether files are not on disk yet, which others wait for."""
+        return False
+
+    def agreed(self, run: Run) -> None:
+        """It is known at an edge whether any process still writes."""
+
 
 class Saves(NoSaves):
     """Saves a run into its folder.
@@ -45,7 +57,7 @@ class Saves(NoSaves):
     def __init__(
         self, root: Path, keep: Keep, timer: Timer, on_error: Literal["raise", "warn"]
     ) -> None:
-        self._saver = Saver(root, keep)
+        self._saver: Any = Saver(root, keep)
         self._timer, self._on_error = timer, on_error
         self._latest: object = None
         self._postponed = False
@@ -94,6 +106,54 @@ class Saves(NoSaves):
                 RuntimeWarning,
                 stacklevel=5,
             )
+
+
+class SharedSaves(Saves):
+    """Saves a run of several processes, which all call the same at the same edges.
+
+    Args:
+        saver: Of this process.
+        timer: As in :class:`Saves`, with a clock that all processes share.
+        on_error: As there.
+    """
+
+    def __init__(
+        self, saver: SharedSaver, timer: Timer, on_error: Literal["raise", "warn"]
+    ) -> None:
+        self._saver: Any = saver
+        self._timer, self._on_error = timer, on_error
+        self._latest, self._postponed = None, False
+
+    def wait(self) -> None:
+        """Wait until all processes' files are on disk.
+
+        Raises:
+            OSError: One failed, and failures are raised.
+        """
+        self._guarded(self._saver.finish)
+
+    def abandon(self) -> None:
+        """Wait for this process's files alone: the others may be gone."""
+        self._saver.join()
+        self._saver.is_open = False
+
+    def is_writing(self) -> bool:
+        """Whether this process writes."""
+        return bool(self._saver.is_writing())
+
+    def agreed(self, run: Run) -> None:
+        """Once nobody writes any more, the checkpoint gets its name; at a later edge at least."""
+        if not run.edge.is_writing and _place(run) != self._latest:
+            self.wait()
+
+
+def saves_of(run: Run, root: Path, folder: RunFolder) -> Saves:
+    """The saves of a run into its folder."""
+    timer = Timer(folder.every, run.edge.now)
+    if run.shared is None or run.shared.shards.group.size == 1:
+        return Saves(root, folder.keep, timer, folder.on_error)
+    saver = SharedSaver(root, folder.keep, run.shared.shards.group)
+    return SharedSaves(saver, timer, folder.on_error)
 
 
 def _place(run: Run) -> object:

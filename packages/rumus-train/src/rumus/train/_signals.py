@@ -50,13 +50,13 @@ class Interrupts:
             signal.raise_signal(number)
         self.pending = number
 
-    def leave(self) -> None:
-        """End as the signal asked for.
+    def leave(self, signal_number: int) -> None:
+        """End as a signal asked for, which may have come to another process.
 
         Raises:
             KeyboardInterrupt: It was Ctrl-C or Ctrl-Break.
             SystemExit: It was SIGTERM; the exit code is 143.
         """
-        if self.pending == signal.SIGTERM:
+        if signal_number == signal.SIGTERM:
             raise SystemExit(128 + signal.SIGTERM)
         raise KeyboardInterrupt

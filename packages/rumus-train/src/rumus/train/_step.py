@@ -49,6 +49,10 @@ class Stepper:
 
     def __call__(self, run: Run, batch: Any) -> Mapping[str, Tensor]:
         """One batch: what the step returns, cut off from the graph."""
+        return self.computed(run, batch)[0]
+
+    def computed(self, run: Run, batch: Any) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
+        """The same of a part of a batch, and the optimizers that wait for the other parts."""
         if run is not self._run:
             self._run = run
             self._replay = CapturedSteps(self._whole) if self._is_captured(run) else None
@@ -60,8 +64,10 @@ class Stepper:
         ]
         if callable(run.plan.clip):
             functions.append(run.plan.clip)
-        outputs: Mapping[str, Tensor] = self._replay(*functions, inputs=(batch,))
-        return outputs
+        result: tuple[Mapping[str, Tensor], tuple[str, ...]] = self._replay(
+            *functions, inputs=(batch,)
+        )
+        return result
 
     def uncaptured(self) -> Stepper:
         """The same step, run as it is."""
@@ -71,13 +77,14 @@ class Stepper:
         """Give back what recordings hold, and forget the run."""
         self._run = self._replay = None
 
-    def _whole(self, *given: Any) -> Mapping[str, Tensor]:
+    def _whole(self, *given: Any) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
         """All that happens on the device; the batch is the last of what is given."""
         assert self._run is not None, "the run is known before its first batch"
         outputs = _checked_outputs(self._step(self._run, given[-1]))
+        if self._run.shared is not None:
+            return outputs, self._run.settled()
         self._run.means.add(outputs, self._run.samples)
-        result: Mapping[str, Tensor] = outputs
-        return result
+        return outputs, ()
 
     def _is_captured(self, run: Run) -> bool:
         """Whether steps are captured; if not, though it was asked for, a warning says why."""

@@ -19,11 +19,15 @@ from ._evaluate import Evaluation, Forward, Loss, MetricLike, Validate, gathered
 from ._exact_sum import UNITS
 from ._fit import fit
 from ._foreign import unknown
+from ._group.contract import Group
+from ._group.find import find_group
 from ._loss_sum import LossSum
+from ._parallel.loop import PartsLoader, SharedLoop
+from ._parallel.shards import Shards, checked_shards, shards_of
 from ._replay import CapturedSteps
 from ._request import Request
 from ._run import Clip, Run, StepFunction
-from ._run_folder import RunFolder
+from ._run_folder import RunFolder, saved_shards
 from ._step import Capture
 
 
@@ -41,6 +45,7 @@ class OptimizerLike(Protocol):
 
 
 O = TypeVar("O", bound=OptimizerLike | Mapping[str, Any])  # noqa: E741  one letter, like every type variable here
+T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 GradHook = Callable[[GradientStore, list[Parameter]], object]
 
@@ -63,8 +68,11 @@ class Trainer(Generic[O]):
             anew. What they read out of a list or a dict, and from files or clocks, stays as it was
             at the recording. On the CPU steps run as they do without. With ``"auto"``, :meth:`fit`
             captures where it can see that this is safe, and says once why where it does not.
-        group: Which processes train together; there is one so far (``"auto"``).
-        shards: Into how many parts a batch is cut; into one so far (None).
+        group: Which processes train together: by default those that a launcher such as ``mpiexec``
+            has started with this one, otherwise this one alone. All run the same script.
+        shards: Into how many parts each batch is cut, by default as many as there are processes
+            when the run begins. They share the parts, and the weights are the same to the bit for
+            every number of processes up to it, on devices of a kind.
 
     Raises:
         ArgumentError: ``optimizer`` has no ``params`` and ``step``, or another argument is none of
@@ -89,8 +97,8 @@ class Trainer(Generic[O]):
         optimizer: O,
         *,
         capture: Capture = False,
-        group: Literal["auto"] = "auto",
-        shards: None = None,
+        group: Group | Literal["auto"] = "auto",
+        shards: int | None = None,
     ) -> None:
         several = isinstance(optimizer, Mapping)
         self._optimizers: dict[str, Any] = (
@@ -106,11 +114,10 @@ class Trainer(Generic[O]):
             raise ArgumentError("a Trainer takes at least one optimizer")
         if capture not in (True, False, "auto"):
             raise ArgumentError(f'capture is True, False or "auto", not {capture!r}')
-        if group != "auto" or shards is not None:
-            raise ArgumentError(
-                'training over several machines or shards is not there yet: group is "auto" and '
-                "shards is None"
-            )
+        self._group = find_group(group)
+        self._count = checked_shards(shards, self._group)
+        self._shards = shards_of(self._group, self._count)
+        self._loop: SharedLoop | None = None
         self._optimizer = optimizer
         self._capture: Capture = capture
         self._several = several
@@ -174,6 +181,10 @@ class Trainer(Generic[O]):
         _check_callable("grad_hook", grad_hook)
         if self._several:
             raise ArgumentError("train_step takes steps of one optimizer; fit(step=) of several")
+        if self._shards is not None:
+            shared = self._shared_step(self._shards, grad_hook, forward, inputs)
+            self._steps += 1
+            return shared
         device = self._optimizers["optimizer"].params[0].device
         if self._replay is not None and device.kind == "gpu":
             self._sum(device)
@@ -182,6 +193,35 @@ class Trainer(Generic[O]):
             loss = self._step(grad_hook, forward, *inputs)
         self._steps += 1
         return loss
+
+    def share(self, loader: Iterable[T]) -> Iterable[T]:
+        """A loader for a loop that is written by hand, of which each process makes its parts alone.
+
+        What it gives is for :meth:`train_step`, as its only input. A loop works without it, too:
+        each process then makes whole batches, which ``train_step`` cuts.
+
+        Args:
+            loader: Of whole batches, the same in all processes.
+
+        Returns:
+            A loader of as many items; the one given, where a process trains alone on whole batches.
+
+        Example:
+            >>> from rumus import nn
+            >>> from rumus.data import ArrayDataset, DataLoader
+            >>> from rumus.optim import SGD
+            >>> import numpy as np
+            >>> data = ArrayDataset(np.ones((8, 2), np.float32), np.ones((8, 1), np.float32))
+            >>> model = nn.Linear(2, 1)
+            >>> trainer = Trainer(SGD(model.parameters(), lr=0.1), shards=2)
+            >>> for batch in trainer.share(DataLoader(data, batch_size=4)):
+            ...     trainer.train_step(lambda b: nn.mse_loss(model(b.input), b.target), batch).shape
+            ()
+            ()
+        """
+        if self._shards is None:
+            return loader
+        return PartsLoader(self._shards.loader(loader))
 
     def fit(
         self,
@@ -252,7 +292,8 @@ class Trainer(Generic[O]):
             model, loader, loss, step, epochs, steps, validate, metrics, schedule, clip,
             accumulate, average, callbacks,
         )  # fmt: skip
-        prepared, settings = given.prepared(self._optimizers, self._capture)
+        shards = shards_of(self._group, self._count, saved_shards(run, self._group))
+        prepared, settings = given.prepared(self._optimizers, self._capture, shards)
         fit(prepared, run, settings)
         return prepared
 
@@ -283,7 +324,7 @@ class Trainer(Generic[O]):
             ArgumentError: There is neither a loss nor a metric, or two have one name.
             EmptyEpochError: The loader has no batch.
         """
-        values = Evaluation(model, loader, loss, metrics, forward).run()
+        values = Evaluation(model, loader, loss, metrics, forward, self._shards).run()
         assert values is not None, "nobody asked the evaluation to leave"
         return values
 
@@ -354,6 +395,22 @@ class Trainer(Generic[O]):
         grad_hook(grads, list(optimizer.params))
         optimizer.step(grads)
         loss = loss.detach()
+        self._sum(loss.device).add(loss)
+        return loss
+
+    def _shared_step(
+        self, shards: Shards, grad_hook: GradHook, forward: Callable[..., Tensor], inputs: Any
+    ) -> Tensor:
+        """A step over shards, of this process alone or of several."""
+        if grad_hook is not _leave:
+            raise ArgumentError(
+                "with shards, of one process or several, gradients are whole only after the fold, "
+                "each in the process that owns it, so that a grad_hook would see a part of them; "
+                "to clip them there is fit(clip=...)"
+            )
+        if self._loop is None:
+            self._loop = SharedLoop(shards, self._optimizers, self._capture is True)
+        loss = self._loop(forward, inputs)
         self._sum(loss.device).add(loss)
         return loss
 

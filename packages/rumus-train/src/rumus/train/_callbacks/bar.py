@@ -26,6 +26,8 @@ class ProgressBar:
         file: Where it is written (default: standard error, or the notebook).
     """
 
+    first_only = True
+
     def __init__(
         self,
         every: Every = Every(seconds=1.0),  # noqa: B008  it is frozen

@@ -44,6 +44,8 @@ class Log:
         ArgumentError: A sink has no ``log``.
     """
 
+    first_only = True
+
     def __init__(self, *sinks: Sink, every: Every = Every(steps=50)) -> None:  # noqa: B008
         wrong = [sink for sink in sinks if not callable(getattr(sink, "log", None))]
         if wrong or not sinks:

@@ -26,6 +26,8 @@ _NAME = re.compile(r"step-(\d{8,})(?:-(\d+))?")
 _MANIFEST, _STATE = "manifest.json", "state.json"
 _MODEL = "model/"
 
+Entries = dict[str, Any]
+
 
 def write(
     root: Path,
@@ -39,19 +41,45 @@ def write(
     The arrays below ``model/`` are ``model.safetensors``, by the names of the model's parameters;
     all others are ``state.safetensors``.
     """
+    target, under = begin(root, progress)
+    files, listed = write_whole(under, arrays)
+    commit(target, under, progress, metrics, files, listed, rest)
+    return target
+
+
+def begin(root: Path, progress: Progress) -> tuple[Path, Path]:
+    """A checkpoint's place, and the empty folder for its files until it has all of them."""
     target = _free_name(root, progress.step)
     under = root / f".{target.name}.tmp"
     shutil.rmtree(under, ignore_errors=True)
     under.mkdir(parents=True)
+    return target, under
+
+
+def write_whole(under: Path, arrays: Mapping[str, Array]) -> tuple[Entries, Entries]:
+    """Write the files of arrays that one process has; the files' and the arrays' entries."""
     model = {n[len(_MODEL) :]: a for n, a in arrays.items() if n.startswith(_MODEL)}
     state = {n: a for n, a in arrays.items() if not n.startswith(_MODEL)}
-    files: dict[str, Any] = {}
-    listed: dict[str, Any] = {}
+    files: Entries = {}
+    listed: Entries = {}
     for name, part, prefix in (("model", model, _MODEL), ("state", state, "")):
         file = f"{name}.safetensors"
         files[file], found = write_arrays(under / file, part)
         listed |= {prefix + array: entry for array, entry in found.items()}
-    files[_STATE] = write_json(under / _STATE, rest)
+    return files, listed
+
+
+def commit(
+    target: Path,
+    under: Path,
+    progress: Progress,
+    metrics: Mapping[str, float],
+    files: Entries,
+    listed: Entries,
+    rest: Any,
+) -> None:
+    """Make a checkpoint of files that are on disk: manifest, then name."""
+    files = {**files, _STATE: write_json(under / _STATE, rest)}
     manifest = {
         "format": FORMAT,
         "progress": progress.state_dict(),
@@ -62,8 +90,7 @@ def write(
     write_json(under / _MANIFEST, manifest)
     sync_folder(under)
     os.rename(under, target)
-    sync_folder(root)
-    return target
+    sync_folder(target.parent)
 
 
 def saved(root: Path) -> list[Saved]:

@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(run=_inspect)
 
     doctor = commands.add_parser("doctor", help="say what this machine can, and test its GPUs")
+    doctor.add_argument(
+        "--mpi", action="store_true", help="of the ranks that a launcher has started, instead"
+    )
     doctor.set_defaults(run=_doctor)
 
     compare = commands.add_parser("compare", help="settings and curves of two runs side by side")
@@ -82,6 +85,10 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    if options.mpi:
+        from ._ranks import doctor_of_ranks
+
+        return doctor_of_ranks()
     from ._doctor import doctor
 
     return doctor()

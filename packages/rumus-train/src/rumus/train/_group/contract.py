@@ -1,0 +1,71 @@
+"""What training asks of the processes that train together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+class Pending(Protocol):
+    """A call of a group that has begun."""
+
+    def wait(self) -> None:
+        """Return when the arrays of the call are filled, and those that it reads are free again.
+
+        Raises:
+            GroupError: The call cannot be finished: a rank is missing, has left or has failed.
+        """
+        ...
+
+
+@runtime_checkable
+class Group(Protocol):
+    """Processes that train together, numbered by rank: five calls over arrays on the host.
+
+    Every rank makes the same calls in the same order. A call returns at once; its arrays are the
+    group's until :meth:`Pending.wait` returns. Arrays are contiguous and may be empty.
+    """
+
+    @property
+    def rank(self) -> int:
+        """The number of this process, from 0."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many processes there are."""
+        ...
+
+    @property
+    def local_rank(self) -> int:
+        """The number of this process among those of this host, which chooses its GPU."""
+        ...
+
+    def alltoallv(self, parts: Sequence[Array], into: Sequence[Array]) -> Pending:
+        """Send ``parts[r]`` to rank r, and fill ``into[r]`` with what rank r sends here."""
+        ...
+
+    def allgatherv(self, part: Array, into: Sequence[Array]) -> Pending:
+        """Fill ``into[r]`` on every rank with the part of rank r; ``into[rank]`` may be it."""
+        ...
+
+    def broadcast(self, array: Array, root: int = 0) -> Pending:
+        """Fill the array on every rank with that of one rank."""
+        ...
+
+    def max(self, values: npt.NDArray[np.int64] | npt.NDArray[np.float64]) -> Pending:
+        """Replace each value by the largest one in its place on any rank."""
+        ...
+
+    def barrier(self) -> Pending:
+        """Wait until every rank has come here."""
+        ...
+
+    def at(self, where: str) -> None:
+        """Say where the run is, for the message that names who is missing there: "step 120"."""
+        ...

@@ -1,0 +1,68 @@
+"""The end of a program of several ranks: all leave together, or one that fails ends all."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from .worker import Worker
+
+_READ = 0.2
+"""Seconds in which a launcher reads what was written before it hears of an abort."""
+
+_APART = 0.5
+"""Seconds by which a rank lets the one before it speak first."""
+
+_MOST = 8
+"""Ranks that are let to speak first."""
+
+
+def end_together(worker: Worker, comm: Any) -> None:
+    """Let this process wait for the others when its program ends, and end them if it raises.
+
+    Args:
+        worker: The group's.
+        comm: The communicator whose processes are ended.
+    """
+    before = sys.excepthook
+
+    def ended_by(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        if issubclass(kind, KeyboardInterrupt):  # a launcher takes death by a signal for a crash
+            if comm.Get_rank() == 0:
+                before(kind, error, trace)
+            raise SystemExit(128 + signal.SIGINT)
+        _let_others_speak(comm)
+        before(kind, error, trace)
+        rank = f"rank {comm.Get_rank()} of {comm.Get_size()}"
+        print(f"{rank}, at {worker.where}, ends all ranks.", file=sys.stderr)
+        _abort(comm)
+
+    def leave() -> None:
+        worker.leave()
+        if worker.broken is not None:
+            _let_others_speak(comm)
+            print(f"rank {comm.Get_rank()}: {worker.broken}", file=sys.stderr)
+            _abort(comm)
+
+    sys.excepthook = ended_by
+    atexit.register(leave)
+
+
+def _let_others_speak(comm: Any) -> None:
+    """Wait, for several ranks may have the same to say: the first to say it ends the others."""
+    time.sleep(_APART * min(comm.Get_rank(), _MOST))
+
+
+def _abort(comm: Any) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    time.sleep(_READ)
+    comm.Abort(1)
+    os._exit(1)  # some abort by a message to the launcher, and return

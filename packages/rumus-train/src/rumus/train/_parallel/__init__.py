@@ -1,0 +1,1 @@
+"""The step of several processes, which has the bits of one."""

@@ -1,0 +1,117 @@
+"""Sums of gradients on a GPU, and their way over the host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from rumus import gpu
+from rumus.gpu import GpuArray
+from rumus.tensor import Arena, Slot, Tensor, float32, from_numpy, zeros
+
+from .layout import Span
+from .rooms import Rooms
+from .vectors import Array, Part, Vector
+
+
+class DeviceVectors:
+    """Sums on a GPU; products and sums are launches of their own, so that each is rounded.
+
+    Args:
+        arenas: Of the parameters.
+    """
+
+    def __init__(self, arenas: Sequence[Arena]) -> None:
+        self._arenas = arenas
+        self._device = Tensor.from_array(arenas[0].data).device
+        self._rooms = Rooms()
+
+    def weighted(self, spans: Sequence[Span], weight: float) -> Vector:
+        """The arenas' gradients times a number."""
+        return [self._grads(span).to(float32) * weight for span in spans]
+
+    def zeros(self, spans: Sequence[Span]) -> Vector:
+        """Nothing."""
+        return [zeros((span.size,), device=self._device) for span in spans]
+
+    def added(self, left: Vector, right: Vector) -> Vector:
+        """The sum."""
+        return [a + b for a, b in zip(left, right, strict=True)]
+
+    def free(self, vector: Vector) -> None:
+        """The device's memory is given back by itself."""
+
+    def part(self, array: Any, start: int, stop: int) -> Any:
+        """A view."""
+        return Tensor.from_array(_view(array.array, start, stop))
+
+    def of_host(self, values: Array) -> Any:
+        """Bring them to the device."""
+        return from_numpy(values).to(self._device)
+
+    def plus(self, left: Any, right: Any) -> Any:
+        """The sum."""
+        return left + right
+
+    def put_mean(self, span: Span, total: Any, share: float) -> None:
+        """Let the arena's gradients be a sum times a number."""
+        grads = self._grads(span)
+        grads.copy_((total * share).to(grads.dtype))
+
+    def gradient(self, slot: Slot) -> Tensor:
+        """A view of the arena."""
+        grads = slot.arena.grads
+        parameter: Any = slot.parameter
+        shape = parameter.shape
+        steps = tuple(prod(shape[k + 1 :]) for k in range(len(shape)))
+        at = grads.offset + slot.offset
+        return Tensor.from_array(GpuArray(grads.storage, shape, steps, at, grads.dtype))
+
+    def read(self, parts: Sequence[Part]) -> Array:
+        """Parts one after the other on the host; waits for the device."""
+        views = [_view(array.array, start, stop) for array, start, stop in parts]
+        return self._read(views, np.dtype(np.float32))
+
+    def room(self, size: int) -> Array:
+        """Memory that is kept."""
+        return self._rooms.take(size, np.float32)
+
+    def weights(self, spans: Sequence[Span], is_own: bool) -> Array:
+        """Parameters on the host; waits for the device."""
+        dtype = self._arenas[spans[0].arena].data.dtype if spans else np.dtype(np.float32)
+        if not is_own:
+            return self._rooms.take(sum(span.size for span in spans), dtype)
+        return self._read([self._data(span) for span in spans], dtype)
+
+    def put_weights(self, spans: Sequence[Span], values: Array) -> None:
+        """Bring parameters to the device."""
+        at = 0
+        for span in spans:
+            part = from_numpy(values[at : at + span.size]).to(self._device)
+            Tensor.from_array(self._data(span)).copy_(part)
+            at += span.size
+
+    def free_rooms(self) -> None:
+        """Keep the host's memory."""
+        self._rooms.free()
+
+    def _read(self, views: Sequence[GpuArray], dtype: np.dtype[Any]) -> Array:
+        room = self._rooms.take(sum(view.size for view in views), dtype)
+        at = 0
+        for view in views:
+            gpu.to_host(view, room[at : at + view.size])
+            at += view.size
+        return room
+
+    def _grads(self, span: Span) -> Tensor:
+        return Tensor.from_array(_view(self._arenas[span.arena].grads, span.start, span.stop))
+
+    def _data(self, span: Span) -> GpuArray:
+        return _view(self._arenas[span.arena].data, span.start, span.stop)
+
+
+def _view(flat: GpuArray, start: int, stop: int) -> GpuArray:
+    return GpuArray(flat.storage, (stop - start,), (1,), flat.offset + start, flat.dtype)

@@ -1,0 +1,125 @@
+"""Where an optimizer's elements lie, and which rank owns which."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from rumus.nn import Parameter
+from rumus.tensor import pack
+
+BLOCK = 16384
+"""Elements of a parameter between two places where it may be cut: a norm's block."""
+
+
+class Span(NamedTuple):
+    """Elements of an arena.
+
+    Attributes:
+        arena: Its number.
+        start: The first element.
+        stop: One past the last one.
+    """
+
+    arena: int
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.stop - self.start
+
+
+class Layout:
+    """The arenas of an optimizer's parameters, cut into a segment for each rank.
+
+    As in :meth:`rumus.optim.Optimizer.step_range`: arenas of smaller dtypes come first, and their
+    elements are numbered through. The cuts depend on the parameters and the number of ranks alone.
+
+    Args:
+        params: The optimizer's parameters.
+        size: The number of ranks.
+        elementwise: Whether a parameter may be cut.
+
+    Attributes:
+        params: The parameters in the order of the arenas.
+        arenas: The arenas.
+        cuts: The segment of rank r goes from ``cuts[r]`` to ``cuts[r + 1]``.
+    """
+
+    def __init__(self, params: Sequence[Parameter], size: int, elementwise: bool) -> None:
+        self.params = sorted(params, key=lambda p: p.dtype.itemsize)
+        self.arenas = pack(self.params)
+        self._starts = [0]
+        for arena in self.arenas:
+            self._starts.append(self._starts[-1] + arena.data.size)
+        self.cuts = _cuts(self._edges(elementwise), size)
+
+    def is_current(self) -> bool:
+        """Whether the parameters are still there."""
+        return pack(self.params) == self.arenas
+
+    def trained(self) -> list[Span]:
+        """The elements of parameters that require gradients, in as few spans as they make."""
+        spans: list[Span] = []
+        for k, arena in enumerate(self.arenas):
+            last = False
+            for slot in arena.slots:
+                parameter: Any = slot.parameter
+                if parameter.requires_grad:
+                    stop = slot.offset + slot.size
+                    start = spans.pop().start if last else slot.offset
+                    spans.append(Span(k, start, stop))
+                last = parameter.requires_grad
+        return [span for span in spans if span.size]
+
+    def of_rank(self, rank: int, spans: Sequence[Span]) -> list[Span]:
+        """The parts of spans that lie in a rank's segment."""
+        parts = []
+        for span in spans:
+            first = self._starts[span.arena]
+            start = max(span.start, self.cuts[rank] - first)
+            stop = min(span.stop, self.cuts[rank + 1] - first)
+            if start < stop:
+                parts.append(Span(span.arena, start, stop))
+        return parts
+
+    def blocks(self) -> list[int]:
+        """The blocks of each rank's segment: those of a norm, of parameters that are trained."""
+        counts = [0] * (len(self.cuts) - 1)
+        for first, arena in zip(self._starts, self.arenas, strict=False):
+            for slot in arena.slots:
+                parameter: Any = slot.parameter
+                for rank in range(len(counts)) if parameter.requires_grad else ():
+                    start = max(self.cuts[rank] - first, slot.offset)
+                    stop = min(self.cuts[rank + 1] - first, slot.offset + slot.size)
+                    counts[rank] += -(-max(stop - start, 0) // BLOCK)
+        return counts
+
+    def _edges(self, elementwise: bool) -> list[int]:
+        edges = {0, *self._starts}
+        for first, arena in zip(self._starts, self.arenas, strict=False):
+            for slot in arena.slots:
+                inner = range(0, max(slot.size, 1), BLOCK) if elementwise else (0,)
+                edges.update(first + slot.offset + k for k in inner)
+        return sorted(edges)
+
+
+def _cuts(edges: Sequence[int], size: int) -> list[int]:
+    """The places, among some edges, of the cuts into segments whose largest is the smallest."""
+    low, high = max((b - a for a, b in pairwise(edges)), default=0), edges[-1]
+    while low < high:
+        most = (low + high) // 2
+        low, high = (low, most) if _filled(edges, size, most)[-1] == edges[-1] else (most + 1, high)
+    return _filled(edges, size, high)
+
+
+def _filled(edges: Sequence[int], size: int, most: int) -> list[int]:
+    """Cuts such that each segment takes as much as it may."""
+    cuts = [0]
+    for _ in range(size):
+        cuts.append(edges[bisect_right(edges, cuts[-1] + most) - 1])
+    return cuts

@@ -1,0 +1,107 @@
+"""What the shards of a step returned: read once, told to all ranks, and averaged alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rumus.tensor import Tensor, float32, stack, tensor
+
+from .mail import Mail
+from .shards import Shards
+from .tree import Node, folded
+
+
+class Row(NamedTuple):
+    """What one batch of one shard returned.
+
+    Attributes:
+        batch: Its number in the step.
+        shard: The shard.
+        samples: Its samples.
+        outputs: The scalars by name.
+        minimized: The optimizers that got a loss.
+    """
+
+    batch: int
+    shard: int
+    samples: int
+    outputs: Mapping[str, Tensor]
+    minimized: tuple[str, ...]
+
+
+class Told(NamedTuple):
+    """What all ranks know of a step.
+
+    Attributes:
+        samples: Of each batch.
+        outputs: Of each batch the means by name.
+        weights: For each optimizer the samples whose loss it got.
+        notes: The numbers that ranks have added, by rank.
+    """
+
+    samples: list[int]
+    outputs: list[dict[str, Tensor]]
+    weights: dict[str, int]
+    notes: list[list[int]]
+
+
+def tell(
+    rows: list[Row], batches: int, shards: Shards, mail: Mail, notes: Sequence[int] = ()
+) -> Told:
+    """Exchange the rows of all ranks; waits for the device once.
+
+    Args:
+        rows: Of this rank.
+        batches: Of the step.
+        shards: The shards.
+        mail: Of the ranks.
+        notes: Numbers that go along.
+    """
+    scalars = [value for row in rows for value in row.outputs.values()]
+    numbers = iter(_read(scalars))
+    mine = [
+        (*row[:3], {name: next(numbers) for name in row.outputs}, list(row.minimized))
+        for row in rows
+    ]
+    letters = [json.loads(text) for text in mail.exchange(json.dumps([mine, list(notes)]))]
+    all_rows = [row for letter in letters for row in letter[0]]
+    weights: dict[str, int] = {}
+    for _, _, samples, _, minimized in all_rows:
+        for name in minimized:
+            weights[name] = weights.get(name, 0) + samples
+    by_batch = [[row for row in all_rows if row[0] == k] for k in range(batches)]
+    return Told(
+        [sum(row[2] for row in found) for found in by_batch],
+        [_means(found, shards.count) for found in by_batch],
+        dict(sorted(weights.items())),
+        [letter[1] for letter in letters],
+    )
+
+
+def _read(scalars: list[Tensor]) -> list[float]:
+    """The scalars' values, with one transfer from a device."""
+    if len({str(scalar.device) for scalar in scalars}) == 1 and len(scalars) > 1:
+        values: list[float] = stack([s.to(float32) for s in scalars]).numpy().tolist()
+        return values
+    return [float(scalar.to(float32).item()) for scalar in scalars]
+
+
+def _means(rows: list[Any], shards: int) -> dict[str, Tensor]:
+    """The means over the shards, weighted by samples, in the order of the tree."""
+    names = dict.fromkeys(name for row in rows for name in row[3])
+    means = {}
+    with np.errstate(all="ignore"):
+        for name in names:
+            found = {Node(k, 0): np.float32(0) for k in range(shards)}
+            samples = 0
+            for _, shard, weight, outputs, _ in rows:
+                if name in outputs:
+                    found[Node(shard, 0)] = np.float32(outputs[name]) * np.float32(weight)
+                    samples += weight
+            total = folded(found, shards, lambda a, b: np.float32(a + b))
+            means[name] = tensor(np.float32(total * np.float32(1.0 / samples)))
+    return means

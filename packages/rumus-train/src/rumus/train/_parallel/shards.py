@@ -1,0 +1,119 @@
+"""Which shards of a batch a process computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rumus.tensor import ArgumentError, Tensor, tree
+
+from .._batches import samples_of
+from .._group.agree import any_of
+from .._group.contract import Group
+
+_END = object()
+
+
+class Shards:
+    """The shards of a run, and those of this rank.
+
+    Args:
+        group: The ranks.
+        count: The shards.
+
+    Attributes:
+        owned: The shards of each rank.
+        own: Those of this rank.
+
+    Raises:
+        ArgumentError: There are fewer shards than ranks.
+    """
+
+    def __init__(self, group: Group, count: int) -> None:
+        if count < group.size:
+            raise ArgumentError(
+                f"{group.size} processes cannot share {count} shard{'s' * (count > 1)} of a batch: "
+                "each needs one at least. Start fewer processes, or give Trainer(shards=...) the "
+                "largest number that the run is to grow to"
+            )
+        self.group, self.count = group, count
+        ends = [count * rank // group.size for rank in range(group.size + 1)]
+        self.owned = [range(ends[r], ends[r + 1]) for r in range(group.size)]
+        self.own = self.owned[group.rank]
+
+    def loader(self, loader: Any) -> Any:
+        """A loader that gives this rank's parts of each batch."""
+        if hasattr(loader, "sharded"):
+            return loader.sharded(self.count, self.group.rank, self.group.size)
+        return CutLoader(loader, self)
+
+    def cut(self, batch: Any) -> list[Any]:
+        """This rank's parts of a batch: neighbours, whose lengths differ by one at most.
+
+        Tensors without an axis and everything else are in each part as they are.
+        """
+        leaves, structure = tree.flatten(batch)
+        length = samples_in(batch)
+        parts: list[Any] = []
+        for shard in self.own:
+            start, stop = (length * k // self.count for k in (shard, shard + 1))
+            pieces = [x[start:stop] if isinstance(x, Tensor) and x.ndim else x for x in leaves]
+            parts.append(tree.unflatten(structure, pieces) if start < stop else None)
+        return parts
+
+
+def samples_in(part: Any) -> int:
+    """The samples of a part of a batch, in which tensors without an axis are settings."""
+    leaves = tree.flatten(part)[0]
+    return samples_of([x for x in leaves if isinstance(x, Tensor) and x.ndim])
+
+
+class CutLoader:
+    """A loader of whole batches, of which each rank takes its parts.
+
+    A rank whose loader ends before the others' goes on with empty parts until all have ended.
+    """
+
+    def __init__(self, loader: Any, shards: Shards) -> None:
+        self._loader, self._shards = loader, shards
+        if hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict"):
+            self.state_dict = loader.state_dict
+            self.load_state_dict = loader.load_state_dict
+
+    def __len__(self) -> int:
+        length: int = len(self._loader)  # raises, as the loader's own
+        return length
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        group, own = self._shards.group, self._shards.own
+        batches = iter(self._loader)
+        while True:
+            batch = next(batches, _END)
+            if not any_of(group, batch is not _END):
+                return
+            yield [None] * len(own) if batch is _END else self._shards.cut(batch)
+
+
+def shards_of(group: Group, count: int | None, saved: int | None = None) -> Shards | None:
+    """The shards of a run; None for a process alone that does not cut its batches.
+
+    Args:
+        group: The ranks.
+        count: As the trainer was told; None for as many as there are ranks.
+        saved: Those of a run that goes on.
+    """
+    count = count or saved or group.size
+    return None if group.size == count == 1 else Shards(group, count)
+
+
+def checked_shards(count: int | None, group: Group) -> int | None:
+    """The number of shards that a trainer was given.
+
+    Raises:
+        ArgumentError: It is none, or fewer than ranks.
+    """
+    if count is not None and (type(count) is not int or count < 1):
+        raise ArgumentError(f"shards is a whole number from 1, or None, not {count!r}")
+    if count is not None:
+        Shards(group, count)
+    return count

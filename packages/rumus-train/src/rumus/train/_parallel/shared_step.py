@@ -1,0 +1,110 @@
+"""A step of several ranks: each computes its shards, and all have the same weights after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from rumus.autograd import GradientStore
+from rumus.nn import Module
+from rumus.optim import Optimizer
+from rumus.tensor import ArgumentError, Tensor, default_generator
+
+from .mail import Mail
+from .rows import Row, Told, tell
+from .shards import Shards, samples_in
+from .statistics import Statistics
+from .streams import of_shard, own_generators
+from .update import Update
+
+Compute = Callable[[Any], tuple[Mapping[str, Tensor], Sequence[str]]]
+"""What one part of a batch returns, and the optimizers whose gradients it has settled."""
+
+
+class SharedStep:
+    """The steps of a run or of a loop.
+
+    Args:
+        shards: Who computes what.
+        optimizers: By name.
+        modules: Of the model.
+
+    Raises:
+        ArgumentError: An optimizer cannot keep the state of a segment.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        optimizers: Mapping[str, Any],
+        modules: Iterable[Module],
+    ) -> None:
+        for optimizer in optimizers.values():
+            if not isinstance(optimizer, Optimizer):
+                raise ArgumentError(
+                    f"{type(optimizer).__name__} cannot train over shards, of one process or "
+                    "several: it needs the gradients of all in one place. Take another optimizer, "
+                    "or one process without shards="
+                )
+        self.shards = shards
+        self._updates = {
+            name: Update(shards.group, shards.owned, optimizer)
+            for name, optimizer in optimizers.items()
+        }
+        self._mail = Mail(shards.group)
+        self._rows: list[Row] = []
+        self._batches = 0
+        self.follow(modules)
+
+    def follow(self, modules: Iterable[Module]) -> None:
+        """Look after the running averages and the random streams of some modules."""
+        followed = list(modules)
+        self._statistics = Statistics(followed, self.shards.group, self.shards.owned)
+        self._streams = [default_generator, *(g for m in followed for g in own_generators(m))]
+
+    def settle(self, name: str, grads: GradientStore) -> None:
+        """Bring a loss's gradients to their places: the part of a step that can be captured."""
+        self._updates[name].settle(grads)
+
+    def release(self) -> None:
+        """The part has no further loss: what is captured leaves nothing behind."""
+        for update in self._updates.values():
+            update.release()
+
+    def compute(self, parts: Sequence[Any], compute: Compute, step: int, is_last: bool) -> None:
+        """Forward and backward of this rank's parts of a batch.
+
+        Args:
+            parts: In the order of the shards; None where there are no samples.
+            compute: Called with each.
+            step: The number of the step.
+            is_last: Whether the step has no further batch.
+        """
+        for shard, part in zip(self.shards.own, parts, strict=True):
+            if part is None:
+                continue
+            samples = samples_in(part)
+            with of_shard(self._streams, shard, step, self._batches):
+                self._statistics.begin()
+                outputs, minimized = compute(part)
+            scalars = {name: value for name, value in outputs.items() if value.shape == ()}
+            self._rows.append(Row(self._batches, shard, samples, scalars, tuple(minimized)))
+            self._statistics.add(shard, samples, is_last)
+            for name in minimized:
+                self._updates[name].add(shard, samples, is_last)
+        self._batches += 1
+
+    def finish(self, clip: float | None = None, notes: Sequence[int] = ()) -> Told:
+        """Exchange and update.
+
+        Args:
+            clip: The norm to clip the gradients of each optimizer to.
+            notes: Numbers for the other ranks.
+        """
+        told = tell(self._rows, self._batches, self.shards, self._mail, notes)
+        self._rows, self._batches = [], 0
+        for name, samples in told.weights.items():
+            self._updates[name].step(samples, clip)
+        if any(told.samples):
+            self._statistics.finish(sum(told.samples))
+        return told

@@ -1,0 +1,151 @@
+"""Groups: what their calls do, on ranks that are threads and alone."""
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rumus.tensor import ArgumentError
+from rumus.train import Alone, Group, GroupError, MpiGroup, find_group
+from rumus.train._group.agree import agreed, any_of, gather_text, largest
+from rumus.train._group.launcher import Launch, launch
+from rumus.train._group.log import own_log
+
+Ranks = Callable[[int, Callable[[Group], Any]], list[Any]]
+
+
+def on(ranks: Ranks, size: int, body: Callable[[Group], Any]) -> list[Any]:
+    """Alone where there is one rank, so that it is held to the same."""
+    return [body(Alone())] if size == 1 else ranks(size, body)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_each_rank_gets_what_the_others_send_to_it(ranks: Ranks, size: int) -> None:
+    def body(group: Group) -> list[list[float]]:
+        parts = [np.full(r + 1, 10 * group.rank + r, np.float32) for r in range(size)]
+        into = [np.empty(group.rank + 1, np.float32) for _ in range(size)]
+        group.alltoallv(parts, into).wait()
+        return [array.tolist() for array in into]
+
+    expected = [[[10.0 * s + r] * (r + 1) for s in range(size)] for r in range(size)]
+    assert on(ranks, size, body) == expected
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_parts_are_gathered_in_place(ranks: Ranks, size: int) -> None:
+    def body(group: Group) -> list[float]:
+        weights = np.zeros(2 * size, np.float32)
+        into = np.split(weights, size)
+        into[group.rank][...] = group.rank + 1
+        group.allgatherv(into[group.rank], into).wait()
+        return weights.tolist()
+
+    assert on(ranks, size, body) == [np.repeat(np.arange(1.0, size + 1), 2).tolist()] * size
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_the_largest_and_the_root_s_are_everybodys(ranks: Ranks, size: int) -> None:
+    def body(group: Group) -> tuple[Any, ...]:
+        values = np.array([group.rank, -group.rank], np.float64)
+        array = np.full(3, group.rank, np.int32)
+        pending = group.max(values), group.broadcast(array, root=size - 1), group.barrier()
+        for call in pending:
+            call.wait()
+        texts = gather_text(group, "é" * group.rank)
+        told = largest(group, group.rank), any_of(group, group.rank == 1), any_of(group, False)
+        return values.tolist(), array.tolist(), texts, *told
+
+    last = size - 1
+    texts = ["é" * rank for rank in range(size)]
+    expected = ([float(last), 0.0], [last] * 3, texts, last, size > 1, False)
+    assert on(ranks, size, body) == [expected] * size
+
+
+def test_ranks_that_differ_are_told_in_what(ranks: Ranks) -> None:
+    def body(group: Group) -> str:
+        what = {"model": "MLP", "seed": str(group.rank % 2), "data": "abc"}
+        if group.rank == 2:
+            del what["data"]
+        with pytest.raises(GroupError) as told:
+            agreed(group, what)
+        return str(told.value)
+
+    (told,) = set(ranks(3, body))
+    assert "seed: 0 on ranks 0 and 2, 1 on rank 1" in told
+    assert "data: abc on ranks 0 and 1, nothing on rank 2" in told
+    assert "model" not in told
+    agreed(Alone(), {"model": "MLP"})
+
+
+def test_a_rank_that_raises_ends_the_others(ranks: Ranks) -> None:
+    def body(group: Group) -> None:
+        if group.rank == 1:
+            raise KeyError("mine")
+        group.barrier().wait()
+
+    with pytest.raises(KeyError, match="mine"):
+        ranks(3, body)
+
+
+def test_a_rank_that_returns_is_not_waited_for(ranks: Ranks) -> None:
+    def body(group: Group) -> None:
+        if group.rank != 1:
+            group.barrier().wait()
+
+    with pytest.raises(GroupError, match=r"ranks \[1\] have returned"):
+        ranks(3, body)
+
+
+def test_ranks_above_0_print_into_files(
+    ranks: Ranks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def body(group: Group) -> None:
+        with suppress(KeyError), own_log(group, tmp_path):
+            print(f"rank {group.rank} trains")
+            group.barrier().wait()
+            print(f"rank {group.rank} is disappointed", file=sys.stderr)
+            if group.rank == 2:
+                raise KeyError("lost")
+
+    ranks(3, body)
+    said = capsys.readouterr()
+    assert said.out == "rank 0 trains\n"
+    assert said.err == "rank 0 is disappointed\n"
+    logs = {path.name: path.read_text() for path in (tmp_path / "ranks").iterdir()}
+    assert logs["rank-1.log"] == "rank 1 trains\nrank 1 is disappointed\n"
+    assert logs["rank-2.log"].startswith("rank 2 trains\nrank 2 is disappointed\nTraceback")
+    assert logs["rank-2.log"].endswith("KeyError: 'lost'\n")
+
+
+@pytest.mark.parametrize(
+    ("environment", "found"),
+    [
+        ({}, None),
+        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}, None),
+        ({"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "2"}, Launch("srun", 4, 2)),
+        ({"PMI_SIZE": "3", "PMI_RANK": "1"}, Launch("MPICH or a relative of it", 3, 1)),
+        ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1"}, Launch("Open MPI", 2, 1)),
+        ({"PMIX_RANK": "5"}, Launch("PMIx", 0, 5)),
+        ({"PMI_SIZE": "many"}, None),
+    ],
+)
+def test_a_launcher_is_known_by_its_variables(environment: Any, found: Launch | None) -> None:
+    assert launch(environment) == found
+
+
+def test_a_group_is_given_or_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = Alone()
+    assert find_group(alone) is alone
+    assert find_group() is find_group("auto")
+    with pytest.raises(ArgumentError, match=r'"auto" or a Group, such as Alone\(\), not 3'):
+        find_group(3)  # type: ignore[arg-type]
+    for deadline in (0, -1.0, float("nan")):
+        with pytest.raises(ArgumentError, match="seconds above 0"):
+            MpiGroup(deadline=deadline)
+    monkeypatch.setenv("RUMUS_DEADLINE", "soon")
+    with pytest.raises(ArgumentError, match="not 'soon'"):
+        MpiGroup()

@@ -1,0 +1,97 @@
+"""Steps over shards on a GPU: the way over the host changes no bit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rumus import nn, optim, tensor
+from rumus.data import ArrayDataset, DataLoader
+from rumus.train import Alone, Group, Trainer
+
+pytestmark = pytest.mark.gpu
+RNG = np.random.default_rng(5)
+X = RNG.normal(size=(40, 12)).astype(np.float32)
+Y = RNG.normal(size=(40, 3)).astype(np.float32)
+Ranks = Callable[[int, Callable[[Group], Any]], list[Any]]
+
+
+class To(nn.Module):
+    def __init__(self, dtype: str) -> None:
+        self.dtype = dtype
+
+    def forward(self, x: Any) -> Any:
+        return x.to(self.dtype)
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(12, 30), nn.GELU(), nn.Dropout(0.2), nn.Linear(30, 3))
+
+
+def normed() -> nn.Module:
+    return nn.Sequential(nn.BatchNorm1d(12), nn.Linear(12, 3))
+
+
+def half() -> nn.Module:
+    return nn.Sequential(To("float16"), mlp().to("float16"), To("float32"))
+
+
+def frozen() -> nn.Module:
+    net = mlp()
+    net[0].weight.requires_grad = False
+    return net
+
+
+def fitted(group: Group, model: Callable[[], nn.Module], capture: Any, **options: Any) -> Any:
+    tensor.manual_seed(4)
+    net = model().to("gpu")
+    trainer = Trainer(
+        optim.AdamW(net.named_parameters(), 0.01), capture=capture, group=group, shards=4
+    )
+    data = DataLoader(ArrayDataset(X, Y), 16, shuffle=True, drop_last=True)
+    run = trainer.fit(net, data, nn.mse_loss, epochs=2, **options)
+    state = net.state_dict().values()
+    return hashlib.sha256(b"".join(v.numpy().tobytes() for v in state)).hexdigest(), run.metrics
+
+
+CASES: dict[str, Any] = {
+    "an MLP": (mlp, False, {}),
+    "captured steps": (mlp, True, {"clip": 0.3}),
+    "captured accumulation": (mlp, "auto", {"accumulate": 2}),
+    "running averages, captured": (normed, True, {}),
+    "float16 with masters": (half, False, {"clip": 0.3}),
+    "frozen parameters": (frozen, False, {}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_ranks_with_a_gpu_have_the_bits_of_one(case: str, ranks: Ranks) -> None:
+    model, capture, options = CASES[case]
+    one = fitted(Alone(), model, capture, **options)
+    if capture:
+        assert one == fitted(Alone(), model, False, **options)
+    for size in (2, 3):
+        assert ranks(size, lambda group: fitted(group, model, capture, **options)) == [one] * size
+
+
+def test_a_captured_loop_has_the_bits_of_one_that_is_not(ranks: Ranks) -> None:
+    def body(group: Group, capture: bool = True) -> Any:
+        tensor.manual_seed(4)
+        net = mlp().to("gpu")
+        trainer = Trainer(
+            optim.AdamW(net.parameters(), 0.01), capture=capture, group=group, shards=4
+        )
+        losses = []
+        for batch in DataLoader(ArrayDataset(X, Y), 16, device="gpu"):
+            loss = trainer.train_step(
+                lambda x, y: nn.mse_loss(net(x), y), batch.input, batch.target
+            )
+            losses.append(loss.item())
+        return [p.numpy().tolist() for p in net.parameters()], losses
+
+    one = body(Alone(), False)
+    assert ranks(2, body) == [one, one]

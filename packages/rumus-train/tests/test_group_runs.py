@@ -1,0 +1,321 @@
+"""Runs of several ranks: checkpoints that any number goes on from, evaluation, stops."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rumus import nn, optim, tensor
+from rumus.data import ArrayDataset, DataLoader
+from rumus.optim.lr_scheduler import WarmupCosine
+from rumus.train import (
+    MAE,
+    Accuracy,
+    Alone,
+    Callback,
+    ConfusionMatrix,
+    Every,
+    Group,
+    KeepLast,
+    Log,
+    Run,
+    RunFolder,
+    RunFolderError,
+    Trainer,
+    Validate,
+    load_checkpoint,
+)
+
+SHARDS = 8
+RNG = np.random.default_rng(6)
+X = RNG.normal(size=(53, 6)).astype(np.float32)
+Y = RNG.normal(size=(53, 2)).astype(np.float32)
+LABELS = RNG.integers(0, 3, 53)
+Ranks = Callable[[int, Callable[[Group], Any]], list[Any]]
+
+
+def digest(*modules: Any) -> str:
+    arrays = [v for module in modules for v in module.state_dict().values()]
+    return hashlib.sha256(b"".join(np.asarray(a.numpy()).tobytes() for a in arrays)).hexdigest()
+
+
+def train(
+    group: Group,
+    folder: Path | None = None,
+    *callbacks: Any,
+    epochs: int = 4,
+    make: Callable[..., Any] = lambda p: optim.AdamW(p, 0.01),
+    shards: int | None = SHARDS,
+    every: Every = Every(epochs=1),  # noqa: B008
+    resume: bool = True,
+    clip: float | None = 1.0,
+) -> tuple[str, Run]:
+    tensor.manual_seed(8)
+    net = nn.Sequential(nn.Linear(6, 16), nn.Dropout(0.2), nn.GELU(), nn.Linear(16, 2))
+    optimizer = make(net.named_parameters())
+    average = optim.WeightAverage(net.named_parameters(), decay=0.9)
+    data = DataLoader(ArrayDataset(X, Y), 16, shuffle=True, seed=1)
+    run = Trainer(optimizer, group=group, shards=shards).fit(
+        net,
+        data,
+        nn.mse_loss,
+        epochs=epochs,
+        clip=clip,
+        accumulate=2,
+        average=average,
+        schedule=WarmupCosine(0.01, 2, 9),
+        validate=Validate(DataLoader(ArrayDataset(X, Y), 10), averaged=True),
+        metrics=[MAE()],
+        callbacks=callbacks,
+        run=None if folder is None else RunFolder(folder, every, KeepLast(3), resume),
+    )
+    averages = average.state_dict()["averages"].values()
+    text = digest(net) + hashlib.sha256(b"".join(a.tobytes() for a in averages)).hexdigest()
+    return text + json.dumps([run.metrics, run.progress.state_dict()]), run
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: optim.AdamW(p, 0.01),
+        lambda p: optim.Adafactor(p, 0.05),
+        lambda p: optim.SGD(p, 0.05),
+    ],
+    ids=["AdamW", "Adafactor", "SGD"],
+)
+def test_a_run_moves_between_numbers_of_ranks(
+    make: Callable[..., Any], ranks: Ranks, tmp_path: Path
+) -> None:
+    whole = train(Alone(), make=make)[0]
+    for end, size in enumerate((4, 1, 3, 8), start=1):
+
+        def go_on(group: Group, end: int = end) -> str:
+            return train(group, tmp_path, epochs=end, make=make)[0]
+
+        results = ranks(size, go_on)
+        assert len(set(results)) == 1
+    assert results[0] == whole
+    assert len(load_checkpoint(tmp_path)["optimizers"]["optimizer"]["groups"]) == 1
+
+
+def test_a_checkpoint_of_several_ranks_is_that_of_one(ranks: Ranks, tmp_path: Path) -> None:
+    train(Alone(), tmp_path / "one", epochs=2)
+    ranks(3, lambda group: train(group, tmp_path / "three", epochs=2) and None)
+    (one, three) = (load_checkpoint(tmp_path / name) for name in ("one", "three"))
+    assert text_of(one) == text_of(three)
+    newest = max((tmp_path / "three").glob("step-*"))
+    files = {path.name for path in newest.iterdir()}
+    assert {f"segment-{rank:04}.safetensors" for rank in range(3)} < files
+
+
+def text_of(state: Any) -> Any:
+    if isinstance(state, dict):
+        return {key: text_of(value) for key, value in sorted(state.items())}
+    if isinstance(state, (list, tuple)):
+        return [text_of(value) for value in state]
+    return state.tolist() if hasattr(state, "tolist") else state
+
+
+def test_the_number_of_shards_is_that_of_the_first_start(ranks: Ranks, tmp_path: Path) -> None:
+    ranks(4, lambda group: train(group, tmp_path, epochs=1, shards=None) and None)
+    settings = json.loads((tmp_path / "run.json").read_text())["settings"]
+    assert settings["shards"] == 4
+    results = ranks(2, lambda group: train(group, tmp_path, epochs=3, shards=None)[0])
+    assert results[0] == train(Alone(), epochs=3, shards=4)[0]
+    with pytest.raises(tensor.ArgumentError, match="5 processes cannot share 4 shards"):
+        ranks(5, lambda group: train(group, tmp_path, shards=None))
+    with pytest.raises(RunFolderError, match="shards was 4 and is 8"):
+        ranks(2, lambda group: train(group, tmp_path, shards=8))
+
+
+class Raised(Exception):  # noqa: N818
+    pass
+
+
+class At(Callback):
+    """Does something on one rank after some steps."""
+
+    def __init__(self, step: int, action: Callable[[Run], None]) -> None:
+        self.step, self.action = step, action
+
+    def on_step_end(self, run: Run) -> None:
+        if run.progress.step == self.step:
+            self.action(run)
+
+
+def test_a_stop_on_one_rank_stops_all_at_the_same_step(ranks: Ranks) -> None:
+    def body(group: Group) -> Any:
+        own = [At(3, lambda run: run.stop("enough"))] if group.rank == 1 else []
+        _, run = train(group, None, *own)
+        return run.progress.step, run.stopped
+
+    found = ranks(3, body)
+    assert [step for step, _ in found] == [3, 3, 3]
+    assert found[1][1] == "enough"
+    assert found[0][1] == "another process stopped the run"
+
+
+def test_a_signal_to_one_rank_saves_and_ends_all(ranks: Ranks, tmp_path: Path) -> None:
+    def noted(run: Run) -> None:
+        run.interrupts.pending = signal.SIGTERM
+
+    def body(group: Group) -> Any:
+        own = [At(3, noted)] if group.rank == 2 else []
+        with pytest.raises(SystemExit) as ended:
+            train(group, tmp_path, *own)
+        return ended.value.code
+
+    assert ranks(3, body) == [143, 143, 143]
+    assert load_checkpoint(tmp_path)["progress"]["step"] == 3
+    results = ranks(2, lambda group: train(group, tmp_path)[0])
+    assert results[0] == train(Alone())[0]
+
+
+def test_triggers_by_time_come_at_the_same_step_on_all_ranks(ranks: Ranks, tmp_path: Path) -> None:
+    def body(group: Group) -> Any:
+        steps: list[int] = []
+        watch = At(0, lambda run: None)
+        watch.on_checkpoint = lambda run: steps.append(run.progress.step)  # type: ignore[attr-defined]
+        train(group, tmp_path, watch, every=Every(seconds=0.02))
+        return steps
+
+    first, *others = ranks(3, body)
+    assert len(first) > 1
+    assert others == [first, first]
+
+
+def test_an_exception_on_one_rank_ends_all_and_saves_nothing(ranks: Ranks, tmp_path: Path) -> None:
+    def fail(run: Run) -> None:
+        raise Raised
+
+    def body(group: Group) -> None:
+        train(group, tmp_path, *([At(2, fail)] if group.rank == 1 else []))
+
+    with pytest.raises(Raised):
+        ranks(3, body)
+    assert not list(tmp_path.glob("step-*"))
+
+
+def test_only_the_first_rank_logs(ranks: Ranks, tmp_path: Path) -> None:
+    class Sink:
+        def __init__(self) -> None:
+            self.calls = 0
+
+        def log(self, step: int, values: Any) -> None:
+            self.calls += 1
+
+        def resume(self, step: int) -> None:
+            self.calls += 1
+
+        def flush(self) -> None:
+            self.calls += 1
+
+    def body(group: Group) -> int:
+        sink = Sink()
+        train(group, None, Log(sink, every=Every(steps=1)), epochs=1)
+        return sink.calls
+
+    first, *others = ranks(3, body)
+    assert first > 0
+    assert others == [0, 0]
+
+
+def test_a_folder_that_ranks_do_not_share_is_refused(ranks: Ranks, tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="not the same folder on all ranks: rank 2 cannot"):
+        ranks(3, lambda group: train(group, tmp_path / ("b" if group.rank == 2 else "a")))
+    with pytest.raises(RunFolderError, match="has checkpoints of a run"):
+        train(Alone(), tmp_path / "c", epochs=1)
+        ranks(2, lambda group: train(group, tmp_path / "c", resume=False))
+
+
+def test_a_disk_that_is_full_on_one_rank_is_told_by_all(
+    ranks: Ranks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rumus.train._checkpoint import shared
+
+    write = shared.write_arrays
+
+    def full(path: Path, arrays: Any) -> Any:
+        if path.name == "segment-0001.safetensors":
+            raise OSError(28, "No space left on device")
+        return write(path, arrays)
+
+    monkeypatch.setattr(shared, "write_arrays", full)
+
+    def body(group: Group) -> str:
+        with pytest.raises(OSError, match=r"rank 1: OSError.*No space") as error:
+            train(group, tmp_path)
+        return str(error.value)
+
+    assert len(set(ranks(3, body))) == 1
+    assert not list(tmp_path.glob("*step-*"))
+
+
+def evaluated(group: Group, size: int = 10) -> Any:
+    tensor.manual_seed(8)
+    net = nn.Sequential(nn.Linear(6, 16), nn.Dropout(0.5), nn.Linear(16, 3))
+    trainer = Trainer(optim.SGD(net.parameters(), 0.1), group=group, shards=SHARDS)
+    data = DataLoader(ArrayDataset(X, LABELS), size)
+    metrics = [Accuracy(), ConfusionMatrix(3)]
+    values = trainer.evaluate(net, data, nn.cross_entropy_loss, metrics)
+    return text_of(values), metrics[0].compute()
+
+
+def test_an_evaluation_of_several_ranks_is_that_of_one(ranks: Ranks) -> None:
+    one = evaluated(Alone())
+    for size in (2, 3, 8):
+        assert ranks(size, evaluated) == [one] * size
+    tensor.manual_seed(8)
+    net = nn.Sequential(nn.Linear(6, 16), nn.Dropout(0.5), nn.Linear(16, 3))
+    right = net.eval()(tensor.tensor(X)).numpy().argmax(1) == LABELS
+    assert one[1] == right.mean()
+    assert one[0]["accuracy"] == one[1]
+
+
+def test_a_metric_that_cannot_be_merged_is_refused_before_it_starts(ranks: Ranks) -> None:
+    class Own:
+        name = "own"
+
+        def update(self, output: Any, target: Any) -> None: ...
+        def reset(self) -> None: ...
+        def compute(self) -> float:
+            return 0.0
+
+    def body(group: Group) -> None:
+        net = nn.Linear(6, 2)
+        trainer = Trainer(optim.SGD(net.parameters(), 0.1), group=group)
+        trainer.evaluate(net, DataLoader(ArrayDataset(X, Y), 10), nn.mse_loss, [Own()])
+
+    with pytest.raises(tensor.ArgumentError, match=r"own.*has no state_dict"):
+        ranks(2, body)
+
+
+class Uneven:
+    """A loader of one's own, which has fewer batches on some ranks."""
+
+    def __init__(self, batches: int) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Any]:
+        for k in range(self.batches):
+            yield tensor.tensor(X[k : k + 12]), tensor.tensor(Y[k : k + 12])
+
+
+def test_a_rank_without_a_further_batch_lets_nobody_hang(ranks: Ranks) -> None:
+    def body(group: Group) -> Any:
+        net = nn.Linear(6, 2)
+        trainer = Trainer(optim.AdamW(net.parameters(), 0.01), group=group)
+        run = trainer.fit(net, Uneven(3 + group.rank), nn.mse_loss, epochs=2)
+        return digest(net), run.progress.step, run.progress.samples
+
+    tensor.manual_seed(0)
+    found = ranks(3, body)
+    assert len(set(found)) == 1
+    assert found[0][1:] == (10, 2 * (3 * 12 + 8 + 4))

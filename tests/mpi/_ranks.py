@@ -1,0 +1,145 @@
+"""What each rank does in the tests: ``mpiexec -n N python _ranks.py WHAT``."""
+
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from rumus.data import ArrayDataset, DataLoader
+from rumus.train import Group, MpiGroup, find_group
+from rumus.train._group.agree import agreed, gather_text, largest
+
+DEADLINE = 3.0
+STEP = 5
+"""At which something happens to rank 1."""
+
+
+def main(what: str) -> None:
+    """Do it, and let rank 0 say that it was done."""
+    group = MpiGroup(deadline=DEADLINE)
+    globals()[what](group)
+    if group.rank == 0:
+        print(f"{what} is done by {group.size} ranks", flush=True)
+
+
+def calls(group: Group) -> None:
+    """Every call of the contract, with arrays that are empty, small and larger than a buffer."""
+    rank, size = group.rank, group.size
+    for count in (0, 1, 7, 300_000):
+        parts = [np.full(count * r, 10 * rank + r, np.float32) for r in range(size)]
+        into = [np.zeros(count * rank, np.float32) for _ in range(size)]
+        mine = np.full(count + rank, rank, np.uint8)
+        gathered = [mine if r == rank else np.zeros(count + r, np.uint8) for r in range(size)]
+        top = np.array([rank, -rank, 2**60 + rank])
+        text = np.full(count, rank, np.float64)
+        pending = [
+            group.alltoallv(parts, into),
+            group.allgatherv(mine, gathered),
+            group.max(top),
+            group.broadcast(text, root=size - 1),
+            group.barrier(),
+        ]
+        for call in reversed(pending):
+            call.wait()
+        for r in range(size):
+            np.testing.assert_array_equal(into[r], np.full(count * rank, 10 * r + rank, np.float32))
+            np.testing.assert_array_equal(gathered[r], np.full(count + r, r, np.uint8))
+        np.testing.assert_array_equal(top, [size - 1, 0, 2**60 + size - 1])
+        np.testing.assert_array_equal(text, np.full(count, size - 1.0))
+    assert gather_text(group, "é" * rank) == ["é" * r for r in range(size)]
+    assert find_group("auto").size == size
+    assert group.local_rank == rank
+
+
+def differ(group: Group) -> None:
+    """Ranks that do not train the same."""
+    agreed(group, {"model": "MLP", "seed": str(min(group.rank, 1))})
+
+
+def steps(group: Group, happens: Any = lambda: None) -> None:
+    """Steps with an exchange each, and a loader at work; at one of them something happens."""
+    loader = DataLoader(ArrayDataset(np.zeros((4000, 8), np.float32)), batch_size=8, num_workers=2)
+    for step, _ in enumerate(loader):
+        group.at(f"step {step}")
+        if step == STEP and group.rank == 1:
+            happens()
+        group.max(np.zeros(3, np.int64)).wait()
+        if step == 2 * STEP:
+            return
+
+
+def raises(group: Group) -> None:
+    """Rank 1 raises."""
+
+    def happens() -> None:
+        raise ValueError("a broken sample")
+
+    steps(group, happens)
+
+
+def ends(group: Group) -> None:
+    """Rank 1 ends its program."""
+    steps(group, lambda: sys.exit(0))
+
+
+def exits(group: Group) -> None:
+    """Rank 1 ends without a word."""
+    steps(group, lambda: os._exit(0))
+
+
+def dies(group: Group) -> None:
+    """Rank 1 is killed."""
+    steps(group, lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def stops(group: Group) -> None:
+    """Rank 1 is stopped."""
+    steps(group, lambda: os.kill(os.getpid(), signal.SIGSTOP))
+
+
+def computes(group: Group) -> None:
+    """Rank 1 computes longer than the deadline."""
+    steps(group, lambda: time.sleep(DEADLINE + 5))
+
+
+def stops_at_its_end(group: Group) -> None:
+    """Rank 1 is stopped when there is nothing left to do."""
+    steps(group)
+    if group.rank == 1:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def ends_late(group: Group) -> None:
+    """Rank 1 has work of its own at the end, longer than the deadline, which all wait for."""
+    steps(group)
+    if group.rank == 1:
+        time.sleep(DEADLINE + 1)
+
+
+def is_told_to_stop(group: Group) -> None:
+    """Train until any rank has got a signal; all leave at the same step."""
+    told = [0]
+
+    def note(number: int, _: object) -> None:
+        told[0] = number
+
+    signal.signal(signal.SIGTERM, note)
+    processes = gather_text(group, str(os.getpid()))
+    if group.rank == 0:
+        print("process", processes[1], flush=True)
+    for step in range(10_000):
+        group.at(f"step {step}")
+        time.sleep(0.01)
+        if number := largest(group, told[0]):
+            leaving = gather_text(group, str(step))
+            assert leaving == [str(step)] * group.size
+            if group.rank == 0:
+                print(f"all stop at one step for signal {number}", flush=True)
+            raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
