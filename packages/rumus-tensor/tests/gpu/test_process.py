@@ -21,7 +21,9 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_first_use_without_a_session_prints_nothing_and_leaves_the_environment_as_it_was() -> None:
+def test_a_first_use_without_a_session_prints_nothing_and_leaves_the_environment_as_it_was() -> (
+    None
+):
     code = """
 import os
 from rumus import gpu
