@@ -30,7 +30,7 @@ def _started(device: Device) -> Backend[Any]:
 
 
 def _gpu_is_available() -> bool:
-    """Whether there is a GPU; a software adapter, which numpy outruns, is one if it is asked for."""
+    """Whether there is a GPU; a software adapter, which numpy outruns, is one if it is named."""
     from rumus import gpu
 
     if not gpu.is_available():

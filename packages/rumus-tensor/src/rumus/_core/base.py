@@ -39,6 +39,10 @@ class TensorBase(Generic[TensorT]):
 
         Raises:
             BorrowError: An optimizer step holds the parameter.
+
+        Example:
+            >>> tensor([1, 2]).array
+            array([1, 2], dtype=int32)
         """
         version = self._version
         if version.borrower is not None:

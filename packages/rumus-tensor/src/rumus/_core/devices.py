@@ -21,6 +21,10 @@ class Device:
 
     Raises:
         DeviceError: The name is none of these.
+
+    Example:
+        >>> Device("gpu") == "gpu:0", str(Device("cpu"))
+        (True, 'cpu')
     """
 
     __slots__ = ("name",)

@@ -9,7 +9,16 @@ from ._module import Module
 
 
 class Layer(Module):
-    """A module from one tensor to one tensor, typed as such."""
+    """A module from one tensor to one tensor, typed as such.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> class Double(Layer):
+        ...     def forward(self, x):
+        ...         return x * 2.0
+        >>> Double()(ones(2)).tolist()
+        [2.0, 2.0]
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """What the layer computes; a subclass writes it."""

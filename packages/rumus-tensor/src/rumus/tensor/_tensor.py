@@ -108,6 +108,10 @@ class Tensor(
 
         Raises:
             DTypeError: The dtype is not supported.
+
+        Example:
+            >>> Tensor.from_array(np.ones(2, np.float32)).tolist()
+            [1.0, 1.0]
         """
         check_dtype(array.dtype)
         on_cpu = isinstance(array, np.ndarray)
