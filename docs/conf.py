@@ -56,9 +56,7 @@ def public_names(module: str) -> list[str]:
     ]
 
 
-def list_names(
-    app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
-) -> None:
+def list_names(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Put a table of a module's names, each with its first sentence, before them."""
     if what == "module" and name in PUBLIC:
         lines += ["", ".. autosummary::", "   :nosignatures:", ""]

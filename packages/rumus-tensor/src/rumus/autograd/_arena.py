@@ -34,6 +34,12 @@ class Slot(GradSlot):
     Attributes:
         offset: the first element's position in ``arena.data`` and ``arena.grads``.
         size: the parameter's number of elements.
+
+    Example:
+        >>> from rumus.nn import Linear
+        >>> (arena,) = pack(Linear(3, 2).parameters())
+        >>> [slot.size for slot in arena.slots]
+        [6, 2]
     """
 
     def __init__(self, arena: Arena, parameter: Leaf, offset: int) -> None:

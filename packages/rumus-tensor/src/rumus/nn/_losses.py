@@ -294,7 +294,14 @@ class MultiLabelSoftMarginLoss(Loss):
 
 
 class CTCLoss(Loss):
-    """:func:`rumus.nn.functional.ctc_loss`, of log_probs, targets and both lengths."""
+    """:func:`rumus.nn.functional.ctc_loss`, of log_probs, targets and both lengths.
+
+    Example:
+        >>> from rumus.tensor import tensor, zeros
+        >>> log_probs = zeros(4, 1, 3).log_softmax(2)
+        >>> CTCLoss()(log_probs, tensor([[1, 2]]), tensor([4]), tensor([2])).shape
+        ()
+    """
 
     function = staticmethod(f.ctc_loss)
     inputs = 4

@@ -88,9 +88,21 @@ class Arithmetic(TensorBase[TensorT]):
         return matmul(operand(self, other), self)
 
     def __neg__(self) -> TensorT:
+        """``-a``.
+
+        Example:
+            >>> (-tensor([1, -2])).tolist()
+            [-1, 2]
+        """
         return apply("neg", self)
 
     def __pos__(self) -> TensorT:
+        """``+a``, which is ``a``.
+
+        Example:
+            >>> (+tensor([1, -2])).tolist()
+            [1, -2]
+        """
         return self  # type: ignore[return-value]
 
     def __abs__(self) -> TensorT:
@@ -115,6 +127,12 @@ class Arithmetic(TensorBase[TensorT]):
         return self._compared("ge", other)
 
     def __invert__(self) -> TensorT:
+        """``~a``: the other bits of integers, the opposite of bools.
+
+        Example:
+            >>> (~tensor([1, -2])).tolist()
+            [-2, 1]
+        """
         return self._bits("not", "~")
 
     def __and__(self, other: Operand) -> TensorT:

@@ -57,6 +57,18 @@ class StopOnNonFinite:
 
     Raises:
         NonFiniteError: In a run, when it is so.
+
+    Example:
+        >>> from rumus import nn
+        >>> from rumus.data import ArrayDataset, DataLoader
+        >>> from rumus.optim import SGD
+        >>> from rumus.train import Trainer
+        >>> loader = DataLoader(ArrayDataset(np.ones((8, 2)), np.ones((8, 1))), batch_size=4)
+        >>> model = nn.Linear(2, 1)
+        >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
+        >>> run = trainer.fit(model, loader, nn.mse_loss, epochs=1, callbacks=[StopOnNonFinite()])
+        >>> run.stopped is None
+        True
     """
 
     def __init__(self, every: Every = Every(steps=50)) -> None:  # noqa: B008  it is frozen
