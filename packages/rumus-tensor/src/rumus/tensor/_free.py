@@ -32,6 +32,11 @@ def free(
     Args:
         method: A method of the tensor.
         name: What the function is called, where that is not the method's name.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> free(Tensor.abs)(tensor([-2, 3])).tolist()
+        [2, 3]
     """
     called = name or method.__name__
 

@@ -66,8 +66,9 @@ class Log:
         >>> model = nn.Linear(2, 1)
         >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
         >>> from rumus.train import CsvLogger, Every
-        >>> log = Log(CsvLogger("metrics.csv"), every=Every(steps=1))
-        >>> run = trainer.fit(model, loader, nn.mse_loss, epochs=1, callbacks=[log])
+        >>> with CsvLogger("metrics.csv") as file:
+        ...     log = Log(file, every=Every(steps=1))
+        ...     run = trainer.fit(model, loader, nn.mse_loss, epochs=1, callbacks=[log])
         >>> len(Path("metrics.csv").read_text().splitlines()) > 1
         True
     """
