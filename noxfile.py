@@ -212,6 +212,19 @@ def matrix(session: nox.Session, end: str, package: str) -> None:
     run_pytest(session, f"packages/{package}/tests", *QUICK)
 
 
+@nox.session(python=OLDEST)
+def publish(session: nox.Session) -> None:
+    """Upload the releases in dist/ by twine, which asks who you are; its options follow `--`."""
+    files = releases_in_dist()
+    if not files:
+        session.error("dist/ has no release: RELEASING.md says how one is made")
+    if git("status", "--porcelain").strip():
+        session.error("there are changes that are not committed: publish what is in the history")
+    session.install("twine")
+    session.run("twine", "check", "--strict", *files)
+    session.run("twine", "upload", *session.posargs, *files)
+
+
 # What sessions are made of
 
 
@@ -275,6 +288,13 @@ def built(package: str) -> Path:
     """The wheel that the build session has just made."""
     (wheel,) = DIST.glob(f"{package.replace('-', '_')}-*.whl")
     return wheel
+
+
+def releases_in_dist() -> list[str]:
+    """Sdists and wheels of versions that are no development versions, dependencies first."""
+    stems = [name.replace("-", "_") for name in PACKAGES]
+    files = [file for stem in stems for file in sorted(DIST.glob(f"{stem}-*"))]
+    return [str(file) for file in files if ".dev" not in file.name]
 
 
 def requirements(wheel: Path) -> list[Requirement]:

@@ -58,6 +58,14 @@ class Optimizer(RuleBase):
         ParameterListError: no parameters, an empty group, a parameter twice, or another object.
         HyperparameterError: an option is unknown or outside its range.
         DeviceError: the parameters are on a device for which a subclass has no formula.
+
+    Example:
+        >>> from rumus import nn, tensor
+        >>> model = nn.Linear(2, 1)
+        >>> optimizer: Optimizer = AdamW(model.parameters(), lr=0.1)
+        >>> optimizer.step(model(tensor.ones(4, 2)).sum().backward())
+        >>> optimizer.steps, optimizer.get_lr()
+        (1, 0.1)
     """
 
     def __init__(

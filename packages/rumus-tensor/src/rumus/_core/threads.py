@@ -35,6 +35,10 @@ def get_num_threads() -> int:
     What :func:`set_num_threads` was given, else the environment variable ``RUMUS_NUM_THREADS``,
     else the cores that this process may use (two hardware threads of one core count once), eight at
     most.
+
+    Example:
+        >>> get_num_threads() >= 1
+        True
     """
     return _default() if _chosen is None else _chosen
 

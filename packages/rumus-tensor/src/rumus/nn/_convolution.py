@@ -165,6 +165,11 @@ class Conv1d(_Convolution):
 
     Raises:
         ArgumentError: An option is out of range.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> Conv1d(3, 8, 5, padding=2)(ones(1, 3, 20)).shape
+        (1, 8, 20)
     """
 
     axes = 1
@@ -268,6 +273,11 @@ class ConvTranspose1d(_Transposed):
 
     Raises:
         ArgumentError: An option is out of range.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> ConvTranspose1d(3, 8, 2, stride=2)(ones(1, 3, 10)).shape
+        (1, 8, 20)
     """
 
     axes = 1
@@ -294,6 +304,11 @@ class ConvTranspose2d(_Transposed):
 
     Raises:
         ArgumentError: An option is out of range.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> ConvTranspose2d(3, 8, 2, stride=2)(ones(1, 3, 5, 5)).shape
+        (1, 8, 10, 10)
     """
 
     axes = 2

@@ -61,6 +61,13 @@ def save_file(
     Raises:
         StateDictError: A value is no tensor, or a name is no text or the format's own
             ``__metadata__``; or the metadata is something else than texts.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> model = Linear(2, 1)
+        >>> save_file(model, "model.safetensors")
+        >>> sorted(load_file("model.safetensors"))
+        ['bias', 'weight']
     """
     state = weights.state_dict() if isinstance(weights, Module) else weights
     if not isinstance(state, Mapping):
@@ -128,6 +135,12 @@ def load_file(path: str | os.PathLike[str], device: Device | str = CPU) -> dict[
             than arrays can have; or the index names what is not there. For one that PyTorch
             pickled (``.pt``, ``.pth``, ``.bin``) the message says how to convert it.
         ArgumentError: An integer does not fit int32.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> save_file({"bias": ones(2)}, "bias.safetensors")
+        >>> load_file("bias.safetensors")["bias"].tolist()
+        [1.0, 1.0]
     """
     device = Device(device)
     if os.fspath(path).endswith(_INDEX) and os.path.isfile(path):

@@ -20,6 +20,14 @@ class Layer(Module):
 
     Raises:
         DTypeError: From a call: it was given something else.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> class Double(Layer):
+        ...     def forward(self, x):
+        ...         return x * 2.0
+        >>> Double()(ones(2)).tolist()
+        [2.0, 2.0]
     """
 
     takes_anything: ClassVar[bool] = False

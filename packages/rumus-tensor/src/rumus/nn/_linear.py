@@ -35,6 +35,11 @@ class Linear(Layer):
 
     Raises:
         ArgumentError: A length is not positive.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> Linear(4, 2)(ones(8, 4)).shape
+        (8, 2)
     """
 
     def __init__(

@@ -14,7 +14,14 @@ from rumus.tensor._tensor import Tensor
 
 
 class LoadReport(NamedTuple):
-    """What :meth:`Module.load_state_dict` left out."""
+    """What :meth:`Module.load_state_dict` left out.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> model = Linear(2, 1)
+        >>> model.load_state_dict({"weight": ones(1, 2)}, strict=False).missing
+        ('bias',)
+    """
 
     missing: tuple[str, ...]
     """Names that the module has and the state has not; a tied weight counts under any name."""

@@ -19,7 +19,14 @@ _HEADS = ("layer", "output", "parameters", "multiply-adds", "memory")
 
 
 class SummaryRow(NamedTuple):
-    """A call of a module without modules inside."""
+    """A call of a module without modules inside.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> (row,) = summary(Linear(4, 2), ones(8, 4)).rows
+        >>> row.output, row.parameters
+        ((8, 2), 10)
+    """
 
     name: str
     """Its path and class."""
@@ -34,7 +41,14 @@ class SummaryRow(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What :func:`summary` found; prints as a table."""
+    """What :func:`summary` found; prints as a table.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> table = summary(Linear(4, 2), ones(8, 4))
+        >>> table.parameters
+        10
+    """
 
     rows: tuple[SummaryRow, ...]
     parameters: int

@@ -227,6 +227,13 @@ class TransformerDecoder(Module):
         decoder_layer: Copied for each of them, weights included, as in PyTorch.
         num_layers: How many.
         norm: Applied to the result.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> from rumus.nn import TransformerDecoderLayer
+        >>> decoder = TransformerDecoder(TransformerDecoderLayer(16, 4, 32, batch_first=True), 2)
+        >>> decoder(ones(2, 5, 16), ones(2, 7, 16)).shape
+        (2, 5, 16)
     """
 
     def __init__(

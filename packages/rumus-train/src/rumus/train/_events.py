@@ -40,6 +40,12 @@ class Event(Enum):
 
     A callback runs between two steps and never within one: what it wants from inside is an output
     of the step. ``run.stop(reason)`` ends the run at the next edge.
+
+    Example:
+        >>> from rumus.train import OnEvent
+        >>> hello = OnEvent(Event.FIT_START, lambda run: print("begun"))
+        >>> [event.value for event in Event][:3]
+        ['fit_start', 'epoch_start', 'step_start']
     """
 
     FIT_START = "fit_start"

@@ -84,6 +84,18 @@ class Run:
         stopped: Why the run was stopped; None while it goes on.
         exception: At ``Event.EXCEPTION``, what was raised.
         rates: The learning rates and their schedules.
+
+    Example:
+        >>> from rumus import nn
+        >>> from rumus.data import ArrayDataset, DataLoader
+        >>> from rumus.optim import SGD
+        >>> from rumus.train import Trainer
+        >>> loader = DataLoader(ArrayDataset(np.ones((8, 2)), np.ones((8, 1))), batch_size=4)
+        >>> model = nn.Linear(2, 1)
+        >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
+        >>> run = trainer.fit(model, loader, nn.mse_loss, epochs=2)
+        >>> run.progress.step, sorted(run.metrics)
+        (4, ['loss'])
     """
 
     def __init__(

@@ -40,6 +40,12 @@ class RecordSchema:
     Attributes:
         input: The dtype and the shape of every input, or None if they differ.
         target: The same of every target.
+
+    Example:
+        >>> with RecordWriter("schema.rrec") as writer:
+        ...     writer.append(np.zeros(2, np.float32), 0)
+        >>> RecordDataset("schema.rrec").schema.input.shape
+        (2,)
     """
 
     input: Field | None
@@ -73,6 +79,14 @@ class RecordDataset(Generic[S]):
         RecordCorruptError: A header, a footer or an index is damaged.
         RecordFileIncompleteError: A file was not finished; :func:`rumus.data.recover` saves it.
         OSError: The system cannot open or map a file, for want of descriptors for example.
+
+    Example:
+        >>> with RecordWriter("three.rrec") as writer:
+        ...     for k in range(3):
+        ...         writer.append(np.full(2, k, np.float32), k)
+        >>> data = RecordDataset("three.rrec")
+        >>> len(data), data[1].input.tolist(), data[1].target.item()
+        (3, [1.0, 1.0], 1)
     """
 
     def __init__(

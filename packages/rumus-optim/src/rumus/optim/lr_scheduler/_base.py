@@ -47,6 +47,12 @@ class LRScheduler(_Rates, Protocol):
     """A learning rate that changes from step to step.
 
     A scheduler does not own the optimizer: ``optimizer.set_lr(scheduler.get_lr())`` joins them.
+
+    Example:
+        >>> schedule: LRScheduler = StepLR(0.8, step_size=1, gamma=0.5)
+        >>> schedule.step()
+        >>> schedule.get_lr()
+        0.4
     """
 
     def step(self) -> None:
@@ -56,7 +62,15 @@ class LRScheduler(_Rates, Protocol):
 
 @runtime_checkable
 class MetricScheduler(_Rates, Protocol):
-    """A learning rate that follows a metric, which each step is given."""
+    """A learning rate that follows a metric, which each step is given.
+
+    Example:
+        >>> schedule: MetricScheduler = ReduceLROnPlateau(0.1, factor=0.5, patience=0)
+        >>> for loss in (1.0, 1.0, 1.0):
+        ...     schedule.step(loss)
+        >>> schedule.get_lr()
+        0.025
+    """
 
     @property
     def mode(self) -> Literal["min", "max"]:
@@ -148,6 +162,15 @@ class Schedule(Counting, ABC):
     Raises:
         HyperparameterError: ``initial_lr`` is negative or not finite; or, from :meth:`get_lr` and
             :meth:`lr_at`, the rate of a step is too large for a float.
+
+    Example:
+        >>> schedule: Schedule = StepLR(0.1, step_size=2, gamma=0.5)
+        >>> rates = []
+        >>> for epoch in range(4):
+        ...     rates.append(schedule.get_lr())
+        ...     schedule.step()
+        >>> rates
+        [0.1, 0.1, 0.05, 0.05]
     """
 
     def __init__(self, initial_lr: float) -> None:

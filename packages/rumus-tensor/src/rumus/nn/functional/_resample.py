@@ -109,6 +109,11 @@ def unfold(
         ShapeError: x has another number of axes, or is smaller than a window.
         DTypeError: x is of no floats.
         ArgumentError: An option is out of range.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> unfold(ones(1, 2, 5, 5), 3).shape
+        (1, 18, 9)
     """
     _check_planes("unfold", x, (3, 4), "(N, C, H, W) or (C, H, W)")
     slide, kernel, size = _geometry(
@@ -143,6 +148,11 @@ def fold(
         ShapeError: The columns do not fit the planes.
         DTypeError: x is of no floats.
         ArgumentError: An option is out of range.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> fold(ones(1, 18, 9), (5, 5), 3).shape
+        (1, 2, 5, 5)
     """
     _check_planes("fold", x, (2, 3), "(N, C * taps, windows) or (C * taps, windows)")
     plane = two(lengths_of("fold", "output_size", output_size, 2), 1)
@@ -166,6 +176,11 @@ def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
     Raises:
         ShapeError: x has fewer axes, or its channels are no multiple of r².
         ArgumentError: r is not positive.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> pixel_shuffle(ones(1, 8, 3, 3), 2).shape
+        (1, 2, 6, 6)
     """
     check_tensors("pixel_shuffle", x)
     (r,) = lengths_of("pixel_shuffle", "upscale_factor", upscale_factor, 1)
@@ -188,6 +203,11 @@ def pixel_unshuffle(x: Tensor, downscale_factor: int) -> Tensor:
     Raises:
         ShapeError: x has fewer axes, or its lengths are no multiples of r.
         ArgumentError: r is not positive.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> pixel_unshuffle(ones(1, 2, 6, 6), 2).shape
+        (1, 8, 3, 3)
     """
     check_tensors("pixel_unshuffle", x)
     (r,) = lengths_of("pixel_unshuffle", "downscale_factor", downscale_factor, 1)

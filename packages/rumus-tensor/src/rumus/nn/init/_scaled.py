@@ -54,6 +54,11 @@ def xavier_uniform_(
 
     Raises:
         ShapeError: The tensor has fewer than two axes.
+
+    Example:
+        >>> from rumus.tensor import zeros
+        >>> bool((xavier_uniform_(zeros(3, 3)).abs() <= 1.0).all())
+        True
     """
     bound = gain * math.sqrt(6.0 / max(sum(_fans("xavier_uniform_", tensor)), 1))
     return uniform_(tensor, -bound, bound, generator)
@@ -68,6 +73,11 @@ def xavier_normal_(
 
     Raises:
         ShapeError: The tensor has fewer than two axes.
+
+    Example:
+        >>> from rumus.tensor import zeros
+        >>> xavier_normal_(zeros(3, 3)).shape
+        (3, 3)
     """
     deviation = gain * math.sqrt(2.0 / max(sum(_fans("xavier_normal_", tensor)), 1))
     return normal_(tensor, 0.0, deviation, generator)
@@ -92,6 +102,11 @@ def kaiming_uniform_(
     Raises:
         ShapeError: The tensor has fewer than two axes.
         ArgumentError: A name is another one.
+
+    Example:
+        >>> from rumus.tensor import zeros
+        >>> kaiming_uniform_(zeros(4, 3), nonlinearity="relu").shape
+        (4, 3)
     """
     bound = math.sqrt(3.0) * _deviation("kaiming_uniform_", tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound, generator)
@@ -111,6 +126,11 @@ def kaiming_normal_(
     Raises:
         ShapeError: The tensor has fewer than two axes.
         ArgumentError: A name is another one.
+
+    Example:
+        >>> from rumus.tensor import zeros
+        >>> kaiming_normal_(zeros(4, 3), nonlinearity="relu").shape
+        (4, 3)
     """
     deviation = _deviation("kaiming_normal_", tensor, a, mode, nonlinearity)
     return normal_(tensor, 0.0, deviation, generator)

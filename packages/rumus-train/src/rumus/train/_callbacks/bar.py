@@ -24,6 +24,21 @@ class ProgressBar:
     Args:
         every: When the loss is read (default: each second).
         file: Where it is written (default: standard error, or the notebook).
+
+    Example:
+        >>> from rumus import nn
+        >>> from rumus.data import ArrayDataset, DataLoader
+        >>> from rumus.optim import SGD
+        >>> from rumus.train import Trainer
+        >>> loader = DataLoader(ArrayDataset(np.ones((8, 2)), np.ones((8, 1))), batch_size=4)
+        >>> model = nn.Linear(2, 1)
+        >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
+        >>> import io
+        >>> lines = io.StringIO()
+        >>> bar = ProgressBar(file=lines)
+        >>> run = trainer.fit(model, loader, nn.mse_loss, epochs=1, callbacks=[bar])
+        >>> lines.getvalue().startswith("epoch 1/1")
+        True
     """
 
     first_only = True

@@ -19,6 +19,19 @@ class LearningRateMonitor:
     """Puts the learning rates into ``run.metrics``, as ``"lr"`` or ``"lr_NAME"`` for each.
 
     It belongs before the loggers that write them.
+
+    Example:
+        >>> from rumus import nn
+        >>> from rumus.data import ArrayDataset, DataLoader
+        >>> from rumus.optim import SGD
+        >>> from rumus.train import Trainer
+        >>> loader = DataLoader(ArrayDataset(np.ones((8, 2)), np.ones((8, 1))), batch_size=4)
+        >>> model = nn.Linear(2, 1)
+        >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
+        >>> rates = LearningRateMonitor()
+        >>> run = trainer.fit(model, loader, nn.mse_loss, epochs=1, callbacks=[rates])
+        >>> run.metrics["lr"]
+        0.1
     """
 
     def on_fit_start(self, run: Run) -> None:
@@ -43,6 +56,20 @@ class Timing:
 
     Args:
         every: When (default: each 50 steps).
+
+    Example:
+        >>> from rumus import nn
+        >>> from rumus.data import ArrayDataset, DataLoader
+        >>> from rumus.optim import SGD
+        >>> from rumus.train import Trainer
+        >>> loader = DataLoader(ArrayDataset(np.ones((8, 2)), np.ones((8, 1))), batch_size=4)
+        >>> model = nn.Linear(2, 1)
+        >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
+        >>> from rumus.train import Every
+        >>> timing = Timing(Every(steps=1))
+        >>> run = trainer.fit(model, loader, nn.mse_loss, epochs=1, callbacks=[timing])
+        >>> "time_data" in run.metrics
+        True
     """
 
     def __init__(self, every: Every = _EACH_50) -> None:

@@ -33,6 +33,10 @@ class EarlyStopping:
 
     Raises:
         ArgumentError: An argument is outside its range; or, in a run, there is no such metric.
+
+    Example:
+        >>> EarlyStopping("val_accuracy", patience=5, mode="max").patience
+        5
     """
 
     def __init__(
