@@ -3,7 +3,7 @@
 // other, with CAUSAL without those above the diagonal. A part of a pass has some lines (batches times
 // query heads) and some blocks of queries: `blocks` of each line, from `first_block` on.
 
-struct Strip { line: u32, row: u32, start: u32, end: u32 }
+struct Block { line: u32, row: u32, column: u32 }
 
 // How many blocks the queries before this block of queries have.
 fn blocks_before(row: u32) -> u32 {
@@ -21,12 +21,18 @@ fn block_start(line: u32, row: u32, column: u32) -> u32 {
 // Where the tops of the rows of a block begin; their sums come next.
 fn moments_start(start: u32) -> u32 { return params.beside + start / (EDGE / 2u); }
 
-// The line of the part, and the blocks of its queries and keys that a workgroup makes.
-fn find_strip(number: u32) -> Strip {
-  let strip = number % params.strips;
-  let rows = params.last_block - params.first_block;
-  let row = params.first_block + number / params.strips % rows;
-  let last = select(params.key_blocks, min(params.key_blocks, row + 1u), CAUSAL);
-  let line = number / params.strips / rows;
-  return Strip(line, row, strip * STRIP, min(last, (strip + 1u) * STRIP));
+// The line of the part, and the block of its queries and keys.
+fn find_block(number: u32) -> Block {
+  let line = number / params.blocks;
+  let block = number % params.blocks + blocks_before(params.first_block);
+  let short = blocks_before(params.key_blocks);
+  if (!CAUSAL || block >= short) {
+    let rest = select(block, block - short, CAUSAL);
+    let row = rest / params.key_blocks + select(0u, params.key_blocks, CAUSAL);
+    return Block(line, row, rest % params.key_blocks);
+  }
+  var row = u32((sqrt(f32(8u * block + 1u)) - 1.0) * 0.5);
+  if (row * (row + 1u) / 2u > block) { row -= 1u; }
+  if ((row + 1u) * (row + 2u) / 2u <= block) { row += 1u; }
+  return Block(line, row, block - row * (row + 1u) / 2u);
 }

@@ -196,16 +196,7 @@ class Blocks(NamedTuple):
     def words(self, part: Part) -> Params:
         """What all kernels want to know of a part."""
         words: Params = [part.first_line, part.lines, *self.sizes, self.key_blocks]
-        words += [part.blocks, part.first_block, part.last_block, self.beside]
-        return [*words, self.strips]
-
-    @property
-    def strips(self) -> int:
-        import os
-        return -(-self.key_blocks // int(os.environ.get("X_STRIP", "1")))
-
-    def groups(self, part: Part) -> int:
-        return part.lines * (part.last_block - part.first_block) * self.strips
+        return [*words, part.blocks, part.first_block, part.last_block, self.beside]
 
 
 def _blocks(
@@ -256,7 +247,7 @@ def run_joined(
     for part in blocks.parts:
         words = blocks.words(part)
         of_weights = [*words, *_operand(q), *_operand(k), *scored.words]
-        groups = plane(blocks.groups(part), index)
+        groups = plane(part.lines * part.blocks, index)
         arrays = [q, k, *scored.arrays, blocks.array]
         attention_pipeline(weights).dispatch(arrays, of_weights, groups)
         number = (part.last_block - part.first_block) * part.lines * wide
@@ -306,7 +297,7 @@ def run_backward(
     for part in blocks.parts:
         words = blocks.words(part)
         of_slopes = [*words, *(word for array in reads for word in _operand(array)), *scored.words]
-        groups = plane(blocks.groups(part), index)
+        groups = plane(part.lines * part.blocks, index)
         arrays = [*reads, made, *scored.arrays, blocks.array]
         attention_pipeline(slopes).dispatch(arrays, of_slopes, groups)
         owners = part.lines // blocks.sizes[1]

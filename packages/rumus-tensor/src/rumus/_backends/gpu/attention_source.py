@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from functools import cache
 from typing import NamedTuple
 
@@ -34,7 +33,7 @@ _PARTS = {
 """The files behind ``attention.wgsl`` that a kernel is made of."""
 _PART = (
     *("first_line", "lines", "heads", "sharing", "queries", "keys"),
-    *("key_blocks", "blocks", "first_block", "last_block", "beside", "strips"),
+    *("key_blocks", "blocks", "first_block", "last_block", "beside"),
 )
 _SIZES = {
     "forward": ("batches", "heads", "sharing", "queries", "keys", "blocks"),
@@ -101,7 +100,6 @@ def attention_pipeline(variant: Variant) -> Pipeline:
         SLICE=tile.slice,
         STEP=tile.step,
         BUFFERS=tile.buffers,
-        STRIP=int(os.environ.get("X_STRIP", "1")),
         CAUSAL=variant.causal,
         MASKED=variant.mask is not None,
         DROPOUT=variant.dropout,
@@ -148,24 +146,6 @@ def _kernel(name: str, tile: Tile, size: int) -> Kernel:
     operands = "".join(_operand_source(side, way) for side in READS[name] for way in ways)
     parts = (read_shader(f"{part}.wgsl") for part in ("attention", *_PARTS[name]))
     text = "".join(parts) + operands + read_shader(f"attention_{name}.wgsl")
-    if os.environ.get("X_INLINE"):
-        text = text.replace("\n  for (var d = 0u; d < SLICE; d += STEP) {\n", "\n  {\n    const d = 0u;\n")
-        i = text.index("fn multiply_slice(")
-        j = text.index("\n}\n", i)
-        body = text[text.index(") {\n", i) + 4 : j].replace("(*sums)", "sums")
-        text = text[:i] + text[j + 3 :]
-        for buf in ("buffer", "0u"):
-            inner = body.replace("buffer", buf)
-            for indent in ("        ", "      ", "    "):
-                call = f"\n{indent}multiply_slice(tx, ty, {buf}, &sums);"
-                moved = "\n".join(indent[2:] + line for line in inner.split("\n"))
-                text = text.replace(call, f"\n{indent}{{\n{moved}\n{indent}}}")
-        assert "multiply_slice" not in text
-    pad = int(os.environ.get("X_PAD", "0"))
-    if pad:
-        text = text.replace("var<workgroup> left:", f"var<workgroup> pad: array<vec4<f32>, {pad // 16}>;\nvar<workgroup> left:")
-        i = text.rindex("  let ty = local / TX;")
-        text = text[:i] + "  if (params.heads == 77777u) { pad[local] = vec4<f32>(f32(number)); workgroupBarrier(); left[local] = pad[local ^ 1u]; }\n" + text[i:]
     return Kernel(unroll(text, counts), name=f"attention_{name}", trusted=True)
 
 
