@@ -56,7 +56,7 @@ def begin(root: Path, progress: Progress) -> tuple[Path, Path]:
     return target, under
 
 
-def write_whole(under: Path, arrays: Mapping[str, Array]) -> tuple[Entries, Entries]:
+def write_whole(under: Path, arrays: Mapping[str, Array | Tensor]) -> tuple[Entries, Entries]:
     """Write the files of arrays that one process has; the files' and the arrays' entries."""
     model = {n[len(_MODEL) :]: a for n, a in arrays.items() if n.startswith(_MODEL)}
     state = {n: a for n, a in arrays.items() if not n.startswith(_MODEL)}
