@@ -130,8 +130,6 @@ def test_alibi_takes_from_scores_by_distance():
 def test_what_does_not_fit_is_said():
     with pytest.raises(ArgumentError, match="divides"):
         nn.MultiheadAttention(10, 3)
-    with pytest.raises(ArgumentError, match="add_bias_kv"):
-        nn.MultiheadAttention(9, 3, add_bias_kv=True)
     with pytest.raises(ArgumentError, match="dropout"):
         nn.MultiheadAttention(9, 3, dropout=1.0)
     attention = nn.MultiheadAttention(8, 2, batch_first=True)
