@@ -232,7 +232,9 @@ UNLIKE = {
 FLOATS_ONLY = {
     "add": "bools are added as int32",
     "__radd__": "likewise",
-    "baddbmm": "factors of integer matrices keep their fractions",
+    **dict.fromkeys(
+        "addbmm addmv addr baddbmm".split(), "factors of integer matrices keep their fractions"
+    ),
     "hinge_embedding_loss": "targets that are neither 1 nor -1",
     "nn.functional.margin_ranking_loss": "differences of uint8",
     "nn.functional.softmin.with_dtype": "PyTorch negates before it casts",

@@ -8,6 +8,7 @@ import pytest
 import rumus.tensor as rt
 from rumus import gpu
 from rumus.autograd import leaf
+from rumus.nn import functional
 from rumus.tensor import ArgumentError, DTypeError, ShapeError, float16, tensor
 
 RNG = np.random.default_rng(0)
@@ -158,6 +159,23 @@ CASES = {
     "hsplit": (lambda a: rt.hsplit(a, [1])[1], lambda a: np.hsplit(a, [1])[1], (A,)),
     "vsplit": (lambda a: rt.vsplit(a, 3)[2], lambda a: np.vsplit(a, 3)[2], (A,)),
     "dsplit": (lambda a: rt.dsplit(a, 2)[1], lambda a: np.dsplit(a, 2)[1], (CUBE,)),
+    "addbmm": (
+        lambda c, a, b: rt.addbmm(c, a, b, alpha=2),
+        lambda c, a, b: c + 2 * (a @ b).sum(0),
+        (A[:, :3], CUBE, CUBE.transpose(0, 2, 1)),
+    ),
+    "addmv": (lambda c, a, x: rt.addmv(c, a, x, beta=0), lambda c, a, x: a @ x, (A[:, 0], A, W)),
+    "addr": (rt.addr, lambda c, x, y: c + np.outer(x, y), (A, A[:, 0], W)),
+    "pdist": (
+        lambda a: functional.pdist(a, 3.0),
+        lambda a: pairs(a, a, 3)[np.triu_indices(3, 1)],
+        (A,),
+    ),
+    "channel_shuffle": (
+        lambda x: functional.channel_shuffle(x.reshape(2, 6, 2), 2),
+        lambda x: x.reshape(2, 2, 3, 2).swapaxes(1, 2).reshape(2, 6, 2),
+        (CUBE,),
+    ),
     "fliplr": (rt.fliplr, np.fliplr, (A,)),
     "flipud": (rt.flipud, np.flipud, (A,)),
     "atleast_3d": (rt.atleast_3d, np.atleast_3d, (A,)),

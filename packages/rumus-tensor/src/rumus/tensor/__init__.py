@@ -204,7 +204,23 @@ from ._named import (
     var_mean,
 )
 from ._padding import pad
-from ._products import addmm, baddbmm, bmm, dot, inner, kron, mm, mv, outer, tensordot, vdot, vecdot
+from ._products import (
+    addbmm,
+    addmm,
+    addmv,
+    addr,
+    baddbmm,
+    bmm,
+    dot,
+    inner,
+    kron,
+    mm,
+    mv,
+    outer,
+    tensordot,
+    vdot,
+    vecdot,
+)
 from ._quantiles import quantile
 from ._random import bernoulli, exponential, normal, randint, randperm, trunc_normal, uniform
 from ._scanning import cummax, cummin, cumprod, cumsum, logcumsumexp
@@ -274,9 +290,12 @@ __all__ = [
     "acos",
     "acosh",
     "add",
+    "addbmm",
     "addcdiv",
     "addcmul",
     "addmm",
+    "addmv",
+    "addr",
     "all",
     "allclose",
     "amax",

@@ -170,6 +170,31 @@ def fold(
     return y if x.ndim == 3 else y.reshape(y.shape[1:])
 
 
+def channel_shuffle(x: Tensor, groups: int) -> Tensor:
+    """The channels of groups in turns (Zhang et al., arXiv:1707.01083).
+
+    Args:
+        x: Of shape (N, C, …).
+        groups: A divisor of C.
+
+    Raises:
+        ShapeError: x has fewer than three axes, or its channels are no multiple of groups.
+        ArgumentError: groups is not positive.
+
+    Example:
+        >>> from rumus.tensor import arange
+        >>> channel_shuffle(arange(6).reshape(1, 6, 1), 3).flatten().tolist()
+        [0, 2, 4, 1, 3, 5]
+    """
+    check_tensors("channel_shuffle", x)
+    (groups,) = lengths_of("channel_shuffle", "groups", groups, 1)
+    if x.ndim < 3 or x.shape[1] % groups:
+        raise ShapeError(f"channel_shuffle by {groups} takes (N, C * {groups}, …), not {x.shape}")
+    batch, channels, *rest = x.shape
+    parts = x.reshape((batch, groups, channels // groups, *rest))
+    return parts.swapaxes(1, 2).reshape(x.shape)
+
+
 def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
     """(…, C r², H, W) as (…, C, H r, W r): channels become pixels (Shi et al., arXiv:1609.05158).
 
