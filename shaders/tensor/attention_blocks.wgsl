@@ -3,7 +3,7 @@
 // other, with CAUSAL without those above the diagonal. A part of a pass has some lines (batches times
 // query heads) and some blocks of queries: `blocks` of each line, from `first_block` on.
 
-struct Strip { line: u32, row: u32, start: u32, end: u32 }
+struct Strip { line: u32, row: u32, half: u32, start: u32, end: u32 }
 
 // How many blocks the queries before this block of queries have.
 fn blocks_before(row: u32) -> u32 {
@@ -25,8 +25,10 @@ fn moments_start(start: u32) -> u32 { return params.beside + start / (EDGE / 2u)
 fn find_strip(number: u32) -> Strip {
   let strip = number % params.strips;
   let rows = params.last_block - params.first_block;
-  let row = params.first_block + number / params.strips % rows;
+  let halves = EDGE / ROWS;
+  let half = number / params.strips % halves;
+  let row = params.first_block + number / params.strips / halves % rows;
   let last = select(params.key_blocks, min(params.key_blocks, row + 1u), CAUSAL);
-  let line = number / params.strips / rows;
-  return Strip(line, row, strip * STRIP, min(last, (strip + 1u) * STRIP));
+  let line = number / params.strips / halves / rows;
+  return Strip(line, row, half, strip * STRIP, min(last, (strip + 1u) * STRIP));
 }

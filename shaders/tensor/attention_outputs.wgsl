@@ -4,7 +4,6 @@
 // A workgroup makes EDGE rows, COLUMNS wide. Rows without any key give zero, and a normaliser beside
 // which every weight is zero.
 
-const EDGE = ROWS;
 const RIGHT_VECTORS = COLUMN_VECTORS;
 
 struct Place { line: u32, block: u32, column: u32, end: u32 }
@@ -96,7 +95,7 @@ fn main(
     var total = vec4<f32>(0.0);
     for (var k = 0u; k < place.end; k += EDGE) {
       let moments = moments_start(block_start(place.line, place.block, k / EDGE)) + vector;
-      total += weight(blocks[moments], top) * blocks[moments + ROW_VECTORS];
+      total += weight(blocks[moments], top) * blocks[moments + EDGE / 4u];
     }
     let empty = total == vec4<f32>(0.0);
     let share = select(1.0 / total, vec4<f32>(0.0), empty);

@@ -3,7 +3,6 @@
 // A workgroup makes EDGE rows of one of them, COLUMNS wide. Keys add up what they get of all query
 // heads that share them, one after the other, and what the parts before this one left.
 
-const EDGE = ROWS;
 const RIGHT_VECTORS = COLUMN_VECTORS;
 const INTO_VALUE = 0u;
 const INTO_KEY = 1u;

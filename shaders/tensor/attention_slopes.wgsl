@@ -3,7 +3,6 @@
 //   weights p = exp(s - normaliser), after dropout,
 //   slopes ds = scale * p * (grad . value - delta), with p before dropout
 
-const EDGE = ROWS;
 const RIGHT_VECTORS = COLUMN_VECTORS;
 
 @compute @workgroup_size(THREADS)
@@ -20,7 +19,7 @@ fn main(
   let line = params.first_line + place.line;
   let batch = line / params.heads;
   let head = line % params.heads;
-  let first_row = place.row * EDGE;
+  let first_row = place.row * EDGE + place.half * ROWS;
   let query = query_start(batch, head);
   let key = key_start(batch, head / params.sharing);
   let value = value_start(batch, head / params.sharing);
@@ -52,7 +51,7 @@ fn main(
     }
 
     var deltas: array<vec4<f32>, ROW_CHUNKS>;
-    var parts: array<vec4<f32>, SUMS>;
+    let start = block_start(place.line, place.row, block) + place.half * ROWS * (EDGE / 4u);
     score(first_row, first_column, tx, ty, mask_start(batch, head), &sums);
     for (var p = 0u; p < ROW_CHUNKS; p++) {  // unroll
       for (var c = 0u; c < 4u; c++) {  // unroll
@@ -60,7 +59,8 @@ fn main(
         let statistic = statistics[line * params.queries + row];
         deltas[p][c] = statistic.y;
         for (var q = 0u; q < COLUMN_CHUNKS; q++) {  // unroll
-          parts[(4u * p + c) * COLUMN_CHUNKS + q] = weight(
+          let at = start + (4u * row_vector(ty, p) + c) * (EDGE / 4u) + q * TX + tx;
+          blocks[at] = weight(
             sums[(4u * p + c) * COLUMN_CHUNKS + q], vec4<f32>(statistic.x));
         }
       }
@@ -83,16 +83,17 @@ fn main(
       buffer = (buffer + 1u) % BUFFERS;
     }
 
-    let start = block_start(place.line, place.row, block);
     for (var p = 0u; p < ROW_CHUNKS; p++) {  // unroll
       for (var c = 0u; c < 4u; c++) {  // unroll
         let row = 4u * row_vector(ty, p) + c;
         for (var q = 0u; q < COLUMN_CHUNKS; q++) {  // unroll
-          let at = start + row * COLUMN_VECTORS + q * TX + tx;
-          let part = parts[(4u * p + c) * COLUMN_CHUNKS + q];
+          let at = start + row * (EDGE / 4u) + q * TX + tx;
+          let part = blocks[at];
           var factors = vec4<f32>(1.0);
-          if (DROPOUT) { factors = kept(first_row + row, first_column + column_of(tx, q), line); }
-          blocks[at] = part * factors;
+          if (DROPOUT) {
+            factors = kept(first_row + row, first_column + column_of(tx, q), line);
+            blocks[at] = part * factors;
+          }
           blocks[params.beside + at] = params.scale * part *
             (sums[(4u * p + c) * COLUMN_CHUNKS + q] * factors - deltas[p][c]);
         }

@@ -19,6 +19,7 @@ from .attention_tiles import (
     BLOCKS_BYTES,
     TX,
     Part,
+    Edge,
     Tile,
     choose,
     column_chunks,
@@ -184,7 +185,7 @@ def run_forward(
 class Blocks(NamedTuple):
     """How weights, or weights and slopes, lie in memory, and what is made at a time."""
 
-    tile: Tile
+    tile: Edge
     parts: list[Part]
     array: GpuArray
     beside: int
@@ -205,18 +206,19 @@ class Blocks(NamedTuple):
         return -(-self.key_blocks // int(os.environ.get("X_STRIP", "1")))
 
     def groups(self, part: Part) -> int:
-        return part.lines * (part.last_block - part.first_block) * self.strips
+        halves = self.tile.edge // self.tile.maker.rows
+        return part.lines * (part.last_block - part.first_block) * self.strips * halves
 
 
 def _blocks(
-    q: GpuArray, k: GpuArray, causal: bool, tile: Tile | None, most_bytes: int, slopes: bool
+    q: GpuArray, k: GpuArray, causal: bool, tile: Edge | None, most_bytes: int, slopes: bool
 ) -> Blocks:
     index = q.device_index
     batches, heads, queries, _ = q.shape
     sharing, keys = heads // k.shape[1], k.shape[2]
     lines = batches * heads
-    tile = tile or edge_tile(queries, keys, lines)
-    edge = tile.rows
+    tile = tile or edge_tile(queries, keys, lines, slopes)
+    edge = tile.edge
     rows, key_blocks = -(-queries // edge), -(-keys // edge)
     vectors = edge * edge // 4
     beside = vectors if slopes else edge // 2
@@ -236,7 +238,7 @@ def run_joined(
     rule: AttentionRule,
     normalisers: GpuArray,
     output: GpuArray,
-    tile: Tile | None = None,
+    tile: Edge | None = None,
     most_bytes: int = BLOCKS_BYTES,
 ) -> None:
     """Weights of some heads and queries at a time, and their products with values."""
@@ -245,14 +247,14 @@ def run_joined(
     shape = (*q.shape[:3], k.shape[2])
     blocks = _blocks(q, k, rule.causal, tile, most_bytes, False)
     tile = blocks.tile
-    made = tile._replace(column_chunks=tile.row_chunks * tile.ty // TX)
-    narrow = tile._replace(column_chunks=column_chunks(v.shape[3]))
+    made = tile.maker
+    narrow = tile.multiplier._replace(column_chunks=column_chunks(v.shape[3]))
     wide = -(-v.shape[3] // narrow.columns)
     scored = _scored(mask, state, rule, shape)
     weights = _variant("weights", made, (q, k), 0, rule.causal)
-    weights = weights._replace(mask=scored.mask, dropout=state is not None)
+    weights = weights._replace(edge=tile.edge, mask=scored.mask, dropout=state is not None)
     outputs = _variant("outputs", narrow, (v,), wide * narrow.columns, rule.causal)
-    outputs = outputs._replace(result_vectors=not _vectors_fail(output))
+    outputs = outputs._replace(edge=tile.edge, result_vectors=not _vectors_fail(output))
     for part in blocks.parts:
         words = blocks.words(part)
         of_weights = [*words, *_operand(q), *_operand(k), *scored.words]
@@ -272,7 +274,7 @@ def run_backward(
     rule: AttentionRule,
     made: GpuArray,
     into: Sequence[GpuArray],
-    tile: Tile | None = None,
+    tile: Edge | None = None,
     most_bytes: int = BLOCKS_BYTES,
 ) -> None:
     """Weights and slopes of some heads and queries at a time, and their products.
@@ -292,16 +294,16 @@ def run_backward(
     shape = (*q.shape[:3], k.shape[2])
     blocks = _blocks(q, k, rule.causal, tile, most_bytes, True)
     tile = blocks.tile
-    square = tile._replace(column_chunks=tile.row_chunks * tile.ty // TX)
+    square = tile.maker
     size = max(q.shape[3], v.shape[3])
-    narrow = tile._replace(column_chunks=column_chunks(size))
+    narrow = tile.multiplier._replace(column_chunks=column_chunks(size))
     wide = -(-size // narrow.columns)
     scored = _scored(mask, state, rule, shape)
     slopes = _variant("slopes", square, reads, 0, rule.causal)
-    slopes = slopes._replace(mask=scored.mask, dropout=state is not None)
+    slopes = slopes._replace(edge=tile.edge, mask=scored.mask, dropout=state is not None)
     read = q, k, grad
     products = _variant("products", narrow, read, wide * narrow.columns, rule.causal)
-    products = products._replace(result_vectors=not any(_vectors_fail(array) for array in into))
+    products = products._replace(edge=tile.edge, result_vectors=not any(_vectors_fail(array) for array in into))
     of_targets = [word for array in into for word in _target(array)]
     for part in blocks.parts:
         words = blocks.words(part)

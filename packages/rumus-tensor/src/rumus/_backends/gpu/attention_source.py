@@ -78,6 +78,7 @@ class Variant(NamedTuple):
     dropout: bool = False
     result_vectors: bool = True
     """Whether results are written by vectors."""
+    edge: int = 64
     adding: bool = False
     """Whether gradients of keys and values are added to what is there."""
 
@@ -101,6 +102,7 @@ def attention_pipeline(variant: Variant) -> Pipeline:
         SLICE=tile.slice,
         STEP=tile.step,
         BUFFERS=tile.buffers,
+        EDGE=variant.edge,
         STRIP=int(os.environ.get("X_STRIP", "1")),
         CAUSAL=variant.causal,
         MASKED=variant.mask is not None,

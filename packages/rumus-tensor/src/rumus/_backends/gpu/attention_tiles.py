@@ -69,11 +69,22 @@ def choose(rows: int, heads: int, size: int, memory: int) -> Tile:
     return next(t for t in (first, few, *small) if t.workgroup_bytes(size) <= memory)
 
 
-def edge_tile(queries: int, keys: int, lines: int) -> Tile:
-    """The tile of the backward pass, whose blocks are square."""
+class Edge(NamedTuple):
+    """Blocks of a size, how they are made, and how they are multiplied."""
+
+    edge: int
+    maker: Tile
+    multiplier: Tile
+
+
+def edge_tile(queries: int, keys: int, lines: int, slopes: bool = False) -> Edge:
+    """The blocks of a problem."""
     large = Tile(8, 2, 2, 16, 16, 2)
     many = -(-queries // large.rows) * -(-keys // large.rows) * lines >= GROUPS
-    return large if many else Tile(8, 1, 1, 16, 16, 2)
+    if many:
+        return Edge(64, large, large._replace(buffers=1 if slopes else 2))
+    small = Tile(8, 1, 1, 16, 16, 2)
+    return Edge(32, small, small)
 
 
 def column_chunks(size: int) -> int:
