@@ -12,7 +12,7 @@ struct Place { line: u32, block: u32, column: u32, end: u32 }
 fn find_place(number: u32) -> Place {
   let column = number % params.wide * COLUMNS;
   let line = number / params.wide % params.lines;
-  let block = params.last_block - 1u - number / (params.wide * params.lines);
+  let block = params.last_row - 1u - number / (params.wide * params.lines);
   let end = select(params.keys, min(params.keys, (block + 1u) * EDGE), CAUSAL);
   return Place(line, block, column, end);
 }

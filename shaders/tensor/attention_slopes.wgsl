@@ -12,14 +12,15 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let number = group.y * groups.x + group.x;
-  let place = find_strip(number);
-  if (place.line >= params.lines || place.start >= place.end) { return; }
+  let place = find_block(number);
+  if (place.line >= params.lines) { return; }
   let tx = local % TX;
   let ty = local / TX;
   let line = params.first_line + place.line;
   let batch = line / params.heads;
   let head = line % params.heads;
   let first_row = place.row * EDGE + place.half * ROWS;
+  let first_column = place.column * EDGE;
   let query = query_start(batch, head);
   let key = key_start(batch, head / params.sharing);
   let value = value_start(batch, head / params.sharing);
@@ -28,30 +29,33 @@ fn main(
   var left_next: array<vec4<f32>, 4u * LEFT_LOADS>;
   var right_next: array<vec4<f32>, 4u * RIGHT_LOADS>;
   var sums: array<vec4<f32>, SUMS>;
+  var parts: array<vec4<f32>, SUMS>;
+  var deltas: array<vec4<f32>, ROW_CHUNKS>;
   var buffer = 0u;
   query_fetch_left(query, first_row, 0u, local, &left_next);
-  key_fetch_right(key, place.start * EDGE, 0u, local, &right_next);
-  for (var block = place.start; block < place.end; block++) {
-    let first_column = block * EDGE;
+  key_fetch_right(key, first_column, 0u, local, &right_next);
+  // First the scores, then the gradients of weights: in one loop, whose code is long.
+  for (var of_value = 0u; of_value < 2u; of_value++) {
     clear(&sums);
-    for (var d = 0u; d < params.query_size; d += SLICE) {
+    let size = select(params.query_size, params.value_size, of_value == 1u);
+    for (var d = 0u; d < size; d += SLICE) {
       store_left(local, buffer, &left_next);
       store_right(local, buffer, &right_next);
       workgroupBarrier();
-      if (d + SLICE < params.query_size) {
+      let more = d + SLICE < size;
+      if (more && of_value == 0u) {
         query_fetch_left(query, first_row, d + SLICE, local, &left_next);
         key_fetch_right(key, first_column, d + SLICE, local, &right_next);
-      } else {
-        grad_fetch_left(grad, first_row, 0u, local, &left_next);
-        value_fetch_right(value, first_column, 0u, local, &right_next);
+      } else if (more || of_value == 0u) {
+        let next = select(0u, d + SLICE, more);
+        grad_fetch_left(grad, first_row, next, local, &left_next);
+        value_fetch_right(value, first_column, next, local, &right_next);
       }
       multiply_slice(tx, ty, buffer, &sums);
       if (BUFFERS == 1u) { workgroupBarrier(); }
       buffer = (buffer + 1u) % BUFFERS;
     }
-
-    var deltas: array<vec4<f32>, ROW_CHUNKS>;
-    let start = block_start(place.line, place.row, block) + place.half * ROWS * (EDGE / 4u);
+    if (of_value == 1u) { break; }
     score(first_row, first_column, tx, ty, mask_start(batch, head), &sums);
     for (var p = 0u; p < ROW_CHUNKS; p++) {  // unroll
       for (var c = 0u; c < 4u; c++) {  // unroll
@@ -59,44 +63,25 @@ fn main(
         let statistic = statistics[line * params.queries + row];
         deltas[p][c] = statistic.y;
         for (var q = 0u; q < COLUMN_CHUNKS; q++) {  // unroll
-          let at = start + (4u * row_vector(ty, p) + c) * (EDGE / 4u) + q * TX + tx;
-          blocks[at] = weight(
+          parts[(4u * p + c) * COLUMN_CHUNKS + q] = weight(
             sums[(4u * p + c) * COLUMN_CHUNKS + q], vec4<f32>(statistic.x));
         }
       }
     }
+  }
 
-    clear(&sums);
-    for (var d = 0u; d < params.value_size; d += SLICE) {
-      store_left(local, buffer, &left_next);
-      store_right(local, buffer, &right_next);
-      workgroupBarrier();
-      if (d + SLICE < params.value_size) {
-        grad_fetch_left(grad, first_row, d + SLICE, local, &left_next);
-        value_fetch_right(value, first_column, d + SLICE, local, &right_next);
-      } else {
-        query_fetch_left(query, first_row, 0u, local, &left_next);
-        key_fetch_right(key, first_column + EDGE, 0u, local, &right_next);
-      }
-      multiply_slice(tx, ty, buffer, &sums);
-      if (BUFFERS == 1u) { workgroupBarrier(); }
-      buffer = (buffer + 1u) % BUFFERS;
-    }
-
-    for (var p = 0u; p < ROW_CHUNKS; p++) {  // unroll
-      for (var c = 0u; c < 4u; c++) {  // unroll
-        let row = 4u * row_vector(ty, p) + c;
-        for (var q = 0u; q < COLUMN_CHUNKS; q++) {  // unroll
-          let at = start + row * (EDGE / 4u) + q * TX + tx;
-          let part = blocks[at];
-          var factors = vec4<f32>(1.0);
-          if (DROPOUT) {
-            factors = kept(first_row + row, first_column + column_of(tx, q), line);
-            blocks[at] = part * factors;
-          }
-          blocks[params.beside + at] = params.scale * part *
-            (sums[(4u * p + c) * COLUMN_CHUNKS + q] * factors - deltas[p][c]);
-        }
+  let start = block_start(place.line, place.row, place.column) + place.half * ROWS * (EDGE / 4u);
+  for (var p = 0u; p < ROW_CHUNKS; p++) {  // unroll
+    for (var c = 0u; c < 4u; c++) {  // unroll
+      let row = 4u * row_vector(ty, p) + c;
+      for (var q = 0u; q < COLUMN_CHUNKS; q++) {  // unroll
+        let at = start + row * (EDGE / 4u) + q * TX + tx;
+        let part = parts[(4u * p + c) * COLUMN_CHUNKS + q];
+        var factors = vec4<f32>(1.0);
+        if (DROPOUT) { factors = kept(first_row + row, first_column + column_of(tx, q), line); }
+        blocks[at] = part * factors;
+        blocks[params.beside + at] = params.scale * part *
+          (sums[(4u * p + c) * COLUMN_CHUNKS + q] * factors - deltas[p][c]);
       }
     }
   }

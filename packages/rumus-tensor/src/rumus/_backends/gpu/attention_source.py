@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from functools import cache
 from typing import NamedTuple
 
@@ -34,14 +33,14 @@ _PARTS = {
 """The files behind ``attention.wgsl`` that a kernel is made of."""
 _PART = (
     *("first_line", "lines", "heads", "sharing", "queries", "keys"),
-    *("key_blocks", "blocks", "first_block", "last_block", "beside", "strips"),
+    *("first_row", "last_row", "first_column", "last_column", "triangle", "blocks", "beside"),
 )
 _SIZES = {
     "forward": ("batches", "heads", "sharing", "queries", "keys", "blocks"),
     "weights": _PART,
     "outputs": (*_PART, "wide", "groups"),
     "slopes": _PART,
-    "products": (*_PART, "wide", "groups"),
+    "products": (*_PART, "wide", "groups", "adds_to_queries", "adds_to_keys"),
     "delta": ("batches", "heads", "queries"),
 }
 _TARGETS = {
@@ -49,6 +48,12 @@ _TARGETS = {
     "outputs": ("result",),
     "products": ("into_query", "into_key", "into_value"),
 }
+_ADDING = {
+    "into_query": "adds_to_queries",
+    "into_key": "adds_to_keys",
+    "into_value": "adds_to_keys",
+}
+"""What tells whether a result is added to what is there."""
 _OF_OPERANDS = ("offset", "batch", "head", "row", "rows", "size")
 _OF_TARGETS = ("offset", "batch", "head", "row", "size")
 _OF_MASKS = ("offset", "batch", "head", "row", "column")
@@ -79,8 +84,6 @@ class Variant(NamedTuple):
     result_vectors: bool = True
     """Whether results are written by vectors."""
     edge: int = 64
-    adding: bool = False
-    """Whether gradients of keys and values are added to what is there."""
 
 
 @cache
@@ -103,7 +106,6 @@ def attention_pipeline(variant: Variant) -> Pipeline:
         STEP=tile.step,
         BUFFERS=tile.buffers,
         EDGE=variant.edge,
-        STRIP=int(os.environ.get("X_STRIP", "1")),
         CAUSAL=variant.causal,
         MASKED=variant.mask is not None,
         DROPOUT=variant.dropout,
@@ -150,24 +152,6 @@ def _kernel(name: str, tile: Tile, size: int) -> Kernel:
     operands = "".join(_operand_source(side, way) for side in READS[name] for way in ways)
     parts = (read_shader(f"{part}.wgsl") for part in ("attention", *_PARTS[name]))
     text = "".join(parts) + operands + read_shader(f"attention_{name}.wgsl")
-    if os.environ.get("X_INLINE"):
-        text = text.replace("\n  for (var d = 0u; d < SLICE; d += STEP) {\n", "\n  {\n    const d = 0u;\n")
-        i = text.index("fn multiply_slice(")
-        j = text.index("\n}\n", i)
-        body = text[text.index(") {\n", i) + 4 : j].replace("(*sums)", "sums")
-        text = text[:i] + text[j + 3 :]
-        for buf in ("buffer", "0u"):
-            inner = body.replace("buffer", buf)
-            for indent in ("        ", "      ", "    "):
-                call = f"\n{indent}multiply_slice(tx, ty, {buf}, &sums);"
-                moved = "\n".join(indent[2:] + line for line in inner.split("\n"))
-                text = text.replace(call, f"\n{indent}{{\n{moved}\n{indent}}}")
-        assert "multiply_slice" not in text
-    pad = int(os.environ.get("X_PAD", "0"))
-    if pad:
-        text = text.replace("var<workgroup> left:", f"var<workgroup> pad: array<vec4<f32>, {pad // 16}>;\nvar<workgroup> left:")
-        i = text.rindex("  let ty = local / TX;")
-        text = text[:i] + "  if (params.heads == 77777u) { pad[local] = vec4<f32>(f32(number)); workgroupBarrier(); left[local] = pad[local ^ 1u]; }\n" + text[i:]
     return Kernel(unroll(text, counts), name=f"attention_{name}", trusted=True)
 
 
@@ -208,7 +192,7 @@ def _prelude(variant: Variant) -> str:
         texts.append(math_source("math", "exponential"))
     if kernel in _TARGETS:
         bind("read_write", "result", "vec4<f32>" if variant.result_vectors else "f32")
-        texts.append(_stores(kernel, variant.result_vectors, variant.adding))
+        texts.append(_stores(kernel, variant.result_vectors))
     return "".join(texts) + _params(next(binding), kernel, variant.dropout)
 
 
@@ -226,7 +210,7 @@ def _params(binding: int, kernel: str, dropout: bool = False) -> str:
     return "struct Params { " + ", ".join(declared) + " }\n" + block
 
 
-def _stores(kernel: str, vectors: bool, adding: bool) -> str:
+def _stores(kernel: str, vectors: bool) -> str:
     """``NAME_start(batch, head)`` and ``NAME_store(start, row, column, v)``, of 4 neighbours."""
     by = 4 if vectors else 1
     text = ""
@@ -234,8 +218,8 @@ def _stores(kernel: str, vectors: bool, adding: bool) -> str:
         stores = ""
         for e in range(0, 4, by):
             place, value = (f"at / {by}u", "v") if vectors else (f"at + {e}u", f"v[{e}]")
-            if adding and name != "into_query":
-                value = f"result[{place}] + {value}"
+            if name in _ADDING:
+                value = f"select({value}, result[{place}] + {value}, params.{_ADDING[name]} != 0u)"
             stores += f"if (column + {e}u < params.{name}_size) {{ result[{place}] = {value}; }} "
         text += (
             f"fn {name}_start(batch: u32, head: u32) -> u32 {{ return params.{name}_offset + "
