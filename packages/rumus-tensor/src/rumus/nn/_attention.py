@@ -18,7 +18,7 @@ from ._linear import Linear
 from ._module import Module
 from ._parameter import Parameter
 from .functional import scaled_dot_product_attention
-from .functional._attention import LARGEST, attention_rule, times_values, triangle, weights_of
+from .functional._attention import attention_rule, times_values, triangle, weights_of
 
 
 class MultiheadAttention(Module):
@@ -144,7 +144,7 @@ class MultiheadAttention(Module):
         causal = is_causal and mask is None
         size = self.embed_dim // self.num_heads
         rule = attention_rule((size,), self.dropout if self.training else 0.0, causal, None)
-        if one and not need_weights and self.in_proj_weight is not None and size <= LARGEST:
+        if one and not need_weights and self.in_proj_weight is not None:
             packed = self._heads(self._packed(query), 3 * self.num_heads, transposed=False)
             inputs = (packed,) if mask is None else (packed, mask)
             result = PackedAttention(rule, self.generator, self.num_heads)(*inputs)

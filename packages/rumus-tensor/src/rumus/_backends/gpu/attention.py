@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,8 @@ from .layout import Shape
 from .movement import assign
 from .random import dropout_again
 from .row_source import as_dtype
+
+Into = tuple[GpuArray, GpuArray, GpuArray]
 
 
 def attention(
@@ -65,15 +69,20 @@ def attention_backward(
     rule: AttentionRule,
 ) -> tuple[GpuArray, GpuArray, GpuArray]:
     """See ``Backend.attention_backward``; the gradients are in one storage."""
-    whole = empty((q.size + k.size + v.size,), float32, q.device_index)
-    starts = 0, q.size, q.size + k.size
-    into_q, into_k, into_v = (
-        GpuArray(whole.storage, part.shape, _strides(part.shape), start, float32)
-        for part, start in zip((q, k, v), starts, strict=True)
-    )
-    into = into_q, into_k, into_v
+    into = gradients_in_one((q.shape, k.shape, v.shape), q.device_index)
     _backward(grad, (q, k, v), mask, state, output, normalisers, rule, into)
     return into
+
+
+def gradients_in_one(shapes: tuple[Shape, Shape, Shape], device_index: int) -> Into:
+    """New arrays for the gradients of queries, keys and values, in one storage."""
+    ends = list(accumulate(map(prod, shapes), initial=0))
+    whole = empty((ends[-1],), float32, device_index)
+    into_q, into_k, into_v = (
+        GpuArray(whole.storage, shape, _strides(shape), start, float32)
+        for shape, start in zip(shapes, ends, strict=False)
+    )
+    return into_q, into_k, into_v
 
 
 def packed_attention_backward(
@@ -110,7 +119,7 @@ def _backward(
     output: GpuArray,
     normalisers: GpuArray,
     rule: AttentionRule,
-    into: tuple[GpuArray, GpuArray, GpuArray],
+    into: Into,
 ) -> None:
     if not (grad.size and parts[1].size):
         for array in into:

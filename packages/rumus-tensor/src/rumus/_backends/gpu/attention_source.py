@@ -21,6 +21,7 @@ READS = {
     "delta": ("grad", "output"),
 }
 """The arrays that a kernel reads by ``attention_operand.wgsl``, in the order of its bindings."""
+KERNELS = "forward", "weights", "outputs", "slopes", "products"
 SCORES = ("forward", "weights", "slopes")
 """The kernels that make scores."""
 _PARTS = {
@@ -83,7 +84,8 @@ class Variant(NamedTuple):
     dropout: bool = False
     result_vectors: bool = True
     """Whether results are written by vectors."""
-    edge: int = 64
+    edge: int = 0
+    """Of the blocks that it makes or multiplies."""
 
 
 @cache
