@@ -3,8 +3,6 @@
 // has some lines (batches times query heads), rows (of queries) and columns (of keys); of a triangle the
 // blocks above the diagonal are left out.
 
-struct Block { line: u32, row: u32, column: u32, half: u32 }
-
 // How many blocks the rows of the part before this one have.
 fn blocks_before(row: u32) -> u32 {
   let rows = row - params.first_row;
@@ -22,26 +20,3 @@ fn block_start(line: u32, row: u32, column: u32) -> u32 {
 
 // Where the tops of the rows of a block begin; their sums come next.
 fn moments_start(start: u32) -> u32 { return params.beside + start / (EDGE / 2u); }
-
-// The block, and which half of its rows, that a workgroup makes.
-fn find_block(number: u32) -> Block {
-  const HALVES = EDGE / ROWS;
-  let line = number / (HALVES * params.blocks);
-  let block = number / HALVES % params.blocks;
-  let columns = params.last_column - params.first_column;
-  var row = block / columns;
-  var column = block % columns;
-  if (params.triangle != 0u) {
-    let short = columns * (columns + 1u) / 2u;
-    if (block < short) {
-      row = u32((sqrt(f32(8u * block + 1u)) - 1.0) * 0.5);
-      if (row * (row + 1u) / 2u > block) { row -= 1u; }
-      if ((row + 1u) * (row + 2u) / 2u <= block) { row += 1u; }
-      column = block - row * (row + 1u) / 2u;
-    } else {
-      row = columns + (block - short) / columns;
-      column = (block - short) % columns;
-    }
-  }
-  return Block(line, params.first_row + row, params.first_column + column, number % HALVES);
-}

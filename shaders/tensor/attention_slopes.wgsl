@@ -1,7 +1,7 @@
 // What the gradients of attention are products of, for a block of queries and keys, from normalisers
 // and delta = grad . output of each query (attention_delta.wgsl):
 //   weights p = exp(s - normaliser), after dropout,
-//   slopes ds = scale * p * (grad . value - delta), with p before dropout
+//   slopes ds = slope_scale * p * (grad . value - delta), with p before dropout
 
 const RIGHT_VECTORS = COLUMN_VECTORS;
 
@@ -80,7 +80,7 @@ fn main(
         var factors = vec4<f32>(1.0);
         if (DROPOUT) { factors = kept(first_row + row, first_column + column_of(tx, q), line); }
         blocks[at] = part * factors;
-        blocks[params.beside + at] = params.scale * part *
+        blocks[params.beside + at] = params.slope_scale * part *
           (sums[(4u * p + c) * COLUMN_CHUNKS + q] * factors - deltas[p][c]);
       }
     }

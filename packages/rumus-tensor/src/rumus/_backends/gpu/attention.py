@@ -14,7 +14,7 @@ from rumus._backends.generator import Generator
 from rumus._core.dtypes import float16, float32
 from rumus.gpu import GpuArray, empty, from_host, full, host_value, limits, outside_capture, persist
 
-from .attention_blocks import backward_by_blocks, forward_by_blocks
+from .attention_blocks import backward_by_blocks, forward_by_blocks, mask_gradient
 from .attention_layout import Params, given, operand, readable, scored_by, target, vectors_fail
 from .attention_source import Variant, attention_pipeline, delta_pipeline
 from .attention_tiles import Tile, by_blocks, choose, padded
@@ -72,6 +72,25 @@ def attention_backward(
     into = gradients_in_one((q.shape, k.shape, v.shape), q.device_index)
     _backward(grad, (q, k, v), mask, state, output, normalisers, rule, into)
     return into
+
+
+def attention_mask_gradient(
+    grad: GpuArray,
+    q: GpuArray,
+    k: GpuArray,
+    v: GpuArray,
+    mask: GpuArray,
+    state: GpuArray | None,
+    output: GpuArray,
+    normalisers: GpuArray,
+    rule: AttentionRule,
+) -> GpuArray:
+    """See ``Backend.attention_mask_gradient``."""
+    if not (grad.size and k.size and mask.size):
+        return full(mask.shape, 0.0, float32, q.device_index)
+    reads = [readable(array) for array in (q, k, v, grad)]
+    made = statistics(reads[3], readable(output), normalisers)
+    return mask_gradient(reads, mask, state, rule, made)
 
 
 def gradients_in_one(shapes: tuple[Shape, Shape, Shape], device_index: int) -> Into:
@@ -174,7 +193,7 @@ def run_forward(
     words: Params = [batches, heads, heads // key_heads, queries, keys, blocks]
     for array in reads:
         words += operand(array)
-    words += [*target(output), *scored.words]
+    words += [*target(output), *scored.places, *scored.numbers]
     arrays = [*reads, *scored.arrays, normalisers, output]
     groups = plane(blocks * heads * batches, index)
     attention_pipeline(variant).dispatch(arrays, words, groups)
@@ -218,6 +237,7 @@ class Attention:
 
     attention = staticmethod(attention)
     attention_backward = staticmethod(attention_backward)
+    attention_mask_gradient = staticmethod(attention_mask_gradient)
     packed_attention_backward = staticmethod(packed_attention_backward)
 
     def causal_mask(self, queries: int, keys: int, offset: int) -> GpuArray:

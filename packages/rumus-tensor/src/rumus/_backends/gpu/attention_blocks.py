@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from rumus._backends.contract.attention import AttentionRule
 from rumus._core.dtypes import float32
-from rumus.gpu import GpuArray, empty, limits
+from rumus.gpu import GpuArray, empty, full, limits
 
 from .attention_layout import Params, given, operand, readable, scored_by, target, vectors_fail
 from .attention_parts import Part, parts_of
-from .attention_source import Variant, attention_pipeline
+from .attention_source import Variant, attention_pipeline, mask_pipeline
 from .attention_tiles import BLOCKS_BYTES, Blocking, Tile, blocking_of, column_chunks, padded
-from .kernels import plane
+from .kernels import WORKGROUP, grid, plane
 
 
 class Blocks(NamedTuple):
@@ -84,7 +84,7 @@ def forward_by_blocks(
     outputs = outputs._replace(edge=tile.edge, result_vectors=not vectors_fail(output))
     for part in blocks.parts:
         words = blocks.words(part)
-        of_weights = [*words, *operand(q), *operand(k), *scored.words]
+        of_weights = [*words, *operand(q), *operand(k), *scored.places, *scored.numbers]
         groups = plane(blocks.makers(part), index)
         arrays = [q, k, *scored.arrays, blocks.array]
         attention_pipeline(weights).dispatch(arrays, of_weights, groups)
@@ -104,7 +104,7 @@ def backward_by_blocks(
     blocking: Blocking | None = None,
     most_bytes: int = BLOCKS_BYTES,
 ) -> None:
-    """Weights and slopes of some heads and queries at a time, and their products.
+    """Weights and slopes of some heads, queries and keys at a time, and their products.
 
     Args:
         reads: Queries, keys, values and the gradient.
@@ -119,34 +119,67 @@ def backward_by_blocks(
     q, k, v, grad = reads
     index = q.device_index
     blocks = _blocks(q, k, rule.causal, blocking, most_bytes, True)
-    tile = blocks.tile
-    square = tile.maker
     size = max(q.shape[3], v.shape[3])
-    narrow = tile.multiplier._replace(column_chunks=column_chunks(size))
-    wide = -(-size // narrow.columns)
-    scored = scored_by(mask, state, rule, q, k)
-    slopes = _variant("slopes", square, reads, 0, rule.causal)
-    slopes = slopes._replace(edge=tile.edge, mask=scored.mask, dropout=state is not None)
+    tile = blocks.tile.multiplier._replace(column_chunks=column_chunks(size))
+    wide = -(-size // tile.columns)
     read = q, k, grad
-    products = _variant("products", narrow, read, wide * narrow.columns, rule.causal)
+    products = _variant("products", tile, read, wide * tile.columns, rule.causal)
     products = products._replace(
-        edge=tile.edge, result_vectors=not any(vectors_fail(array) for array in into)
+        edge=blocks.tile.edge, result_vectors=not any(vectors_fail(array) for array in into)
     )
-    of_targets = [word for array in into for word in target(array)]
-    for part in blocks.parts:
-        words = blocks.words(part)
-        of_slopes = [*words, *(word for array in reads for word in operand(array)), *scored.words]
-        arrays = [*reads, made, *scored.arrays, blocks.array]
-        if part.blocks:
-            groups = plane(blocks.makers(part), index)
-            attention_pipeline(slopes).dispatch(arrays, of_slopes, groups)
+    arrays = [*read, blocks.array, into[0]]
+    of_arrays = [word for array in read for word in operand(array)]
+    of_arrays += [word for array in into for word in target(array)]
+    for part in _slopes(blocks, reads, mask, state, rule, made, rule.scale):
         owners = part.lines // blocks.sizes[1]
         ranks = max(part.last_column - part.first_column, part.last_row - part.first_row)
         number = ranks * (2 * owners + part.lines) * wide
-        words += [wide, number, part.adds_to_queries, part.adds_to_keys]
-        words += [word for array in read for word in operand(array)] + of_targets
-        arrays = [*read, blocks.array, into[0]]
-        attention_pipeline(products).dispatch(arrays, words, plane(number, index))
+        words = [*blocks.words(part), wide, number, part.adds_to_queries, part.adds_to_keys]
+        groups = plane(number, index)
+        attention_pipeline(products).dispatch(arrays, [*words, *of_arrays], groups)
+
+
+def mask_gradient(
+    reads: Sequence[GpuArray],
+    mask: GpuArray,
+    state: GpuArray | None,
+    rule: AttentionRule,
+    made: GpuArray,
+    most_bytes: int = BLOCKS_BYTES,
+) -> GpuArray:
+    """The sums of slopes for each element of an added mask, float32; the rest as above."""
+    q, k = reads[:2]
+    shape = (1,) * (4 - mask.ndim) + mask.shape
+    into = full(mask.shape, 0.0, float32, q.device_index)
+    blocks = _blocks(q, k, rule.causal, None, most_bytes, True)
+    groups = grid(mask.size, WORKGROUP, q.device_index)
+    for part in _slopes(blocks, reads, mask, state, rule, made, 1.0):
+        words = [*blocks.words(part), *shape]
+        mask_pipeline(blocks.tile.edge).dispatch([blocks.array, into], words, groups)
+    return into
+
+
+def _slopes(
+    blocks: Blocks,
+    reads: Sequence[GpuArray],
+    mask: GpuArray | None,
+    state: GpuArray | None,
+    rule: AttentionRule,
+    made: GpuArray,
+    scale: float,
+) -> Iterator[Part]:
+    """The parts, one after the other, with their weights and slopes in memory."""
+    scored = scored_by(mask, state, rule, reads[0], reads[1])
+    slopes = _variant("slopes", blocks.tile.maker, reads, 0, rule.causal)
+    slopes = slopes._replace(edge=blocks.tile.edge, mask=scored.mask, dropout=state is not None)
+    arrays = [*reads, made, *scored.arrays, blocks.array]
+    of_arrays = [word for array in reads for word in operand(array)]
+    for part in blocks.parts:
+        if part.blocks:
+            words = [*blocks.words(part), *of_arrays, *scored.places, scale, *scored.numbers]
+            groups = plane(blocks.makers(part), reads[0].device_index)
+            attention_pipeline(slopes).dispatch(arrays, words, groups)
+        yield part
 
 
 def _variant(

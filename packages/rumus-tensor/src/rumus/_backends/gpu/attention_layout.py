@@ -21,7 +21,8 @@ class Scored(NamedTuple):
 
     mask: str | None
     arrays: list[GpuArray]
-    words: Params
+    places: Params
+    numbers: Params
 
 
 def scored_by(
@@ -33,18 +34,18 @@ def scored_by(
 ) -> Scored:
     """What a kernel is told of the mask, the scale and dropout, for scores of a shape."""
     arrays: list[GpuArray] = []
-    words: Params = [0] * 5
+    places: Params = [0] * 5
     if mask is not None:
         shape = (*q.shape[:3], k.shape[2])
         mask = copy(mask) if min(mask.strides) < 0 else mask
-        words = [mask.offset, *broadcast_strides(mask.shape, mask.strides, shape)]
+        places = [mask.offset, *broadcast_strides(mask.shape, mask.strides, shape)]
         arrays.append(mask)
     if state is not None:
-        words.append(state.offset)
+        places.append(state.offset)
         arrays.append(state)
-    words += [rule.scale, -inf]
-    words += [rule.dropout, 1.0 / (1.0 - rule.dropout)] if state is not None else []
-    return Scored(None if mask is None else dtype_name(mask.dtype), arrays, words)
+    numbers: Params = [rule.scale, -inf]
+    numbers += [rule.dropout, 1.0 / (1.0 - rule.dropout)] if state is not None else []
+    return Scored(None if mask is None else dtype_name(mask.dtype), arrays, places, numbers)
 
 
 def readable(array: GpuArray) -> GpuArray:

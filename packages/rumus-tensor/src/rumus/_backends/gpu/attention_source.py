@@ -19,6 +19,7 @@ READS = {
     "slopes": ("query", "key", "value", "grad"),
     "products": ("query", "key", "grad"),
     "delta": ("grad", "output"),
+    "mask": (),
 }
 """The arrays that a kernel reads by ``attention_operand.wgsl``, in the order of its bindings."""
 KERNELS = "forward", "weights", "outputs", "slopes", "products"
@@ -26,9 +27,9 @@ SCORES = ("forward", "weights", "slopes")
 """The kernels that make scores."""
 _PARTS = {
     "forward": ("attention_weight", "attention_scores"),
-    "weights": ("attention_weight", "attention_scores", "attention_blocks"),
+    "weights": ("attention_weight", "attention_scores", "attention_blocks", "attention_place"),
     "outputs": ("attention_weight", "attention_blocks", "attention_lines"),
-    "slopes": ("attention_weight", "attention_scores", "attention_blocks"),
+    "slopes": ("attention_weight", "attention_scores", "attention_blocks", "attention_place"),
     "products": ("attention_blocks", "attention_lines"),
 }
 """The files behind ``attention.wgsl`` that a kernel is made of."""
@@ -43,6 +44,7 @@ _SIZES = {
     "slopes": _PART,
     "products": (*_PART, "wide", "groups", "adds_to_queries", "adds_to_keys"),
     "delta": ("batches", "heads", "queries"),
+    "mask": (*_PART, "mask_batches", "mask_heads", "mask_queries", "mask_keys"),
 }
 _TARGETS = {
     "forward": ("result",),
@@ -136,6 +138,18 @@ def delta_pipeline(grad: Given, output: Given) -> Pipeline:
 
 
 @cache
+def mask_pipeline(edge: int) -> Pipeline:
+    """A variant of ``attention_mask.wgsl``."""
+    prelude = (
+        "@group(0) @binding(0) var<storage, read> blocks: array<vec4<f32>>;\n"
+        "@group(0) @binding(1) var<storage, read_write> result: array<f32>;\n"
+    )
+    source = read_shader("attention_blocks.wgsl") + read_shader("attention_mask.wgsl")
+    found = Kernel(source, name="attention_mask", trusted=True)
+    return found.variant(prelude=prelude + _params(2, "mask"), EDGE=edge)
+
+
+@cache
 def _kernel(name: str, tile: Tile, size: int) -> Kernel:
     threads = TX * tile.ty
     lines = size if name == "forward" else tile.columns
@@ -206,6 +220,7 @@ def _params(binding: int, kernel: str, dropout: bool = False) -> str:
     fields += [f"mask_{field}" for field in _OF_MASKS] if scored else []
     fields += ["state_offset"] if dropout else []
     declared = [f"{field}: u32" for field in fields]
+    declared += ["slope_scale: f32"] if kernel == "slopes" else []
     declared += ["scale: f32", "none: f32"] if scored else []
     declared += ["probability: f32", "kept_scale: f32"] if dropout else []
     block = f"@group(0) @binding({binding}) var<uniform> params: Params;\n"
