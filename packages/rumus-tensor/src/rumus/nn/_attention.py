@@ -21,7 +21,7 @@ from ._module import Module
 from ._module_inputs import check_tensor
 from ._parameter import Parameter
 from .functional import scaled_dot_product_attention
-from .functional._attention import LARGEST, attention_rule, times_values, triangle, weights_of
+from .functional._attention import attention_rule, times_values, triangle, weights_of
 
 
 class MultiheadAttention(Module):
@@ -157,7 +157,7 @@ class MultiheadAttention(Module):
         if more and mask is None and is_causal:
             mask, causal = triangle(*shape, 0, query.device), False
             rule = rule._replace(causal=False)
-        packs = self.in_proj_weight is not None and size <= LARGEST and cache is None and not more
+        packs = self.in_proj_weight is not None and cache is None and not more
         if one and not need_weights and packs:
             packed = self._heads(self._packed(query), 3 * self.num_heads, transposed=False)
             inputs = (packed,) if mask is None else (packed, mask)
