@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rumus import gpu, nn
+from rumus.nn import functional
 from rumus.tensor import (
     ArgumentError,
     Generator,
@@ -36,6 +37,32 @@ class GPT(nn.Module):
         return self.head(self.layers(x, is_causal=True, cache=cache))
 
 
+class Turning(nn.Module):
+    """An attention of its own: turned queries and keys, of which several heads share one."""
+
+    def __init__(self):
+        manual_seed(2)
+        self.tokens = nn.Embedding(CLASSES, 16)
+        self.queries, self.both = nn.Linear(16, 16), nn.Linear(16, 2 * 8)
+        self.turn = nn.RotaryPositions(8, CONTEXT)
+
+    def forward(self, ids, cache=None):
+        n, length = ids.shape
+        x = self.tokens(ids)
+        q = self.queries(x).reshape((n, length, 2, 8)).transpose(1, 2)
+        k, v = (part.unsqueeze(1) for part in self.both(x).split(2, -1))
+        at = 0 if cache is None else cache.positions(length)
+        q, k = self.turn(q, at), self.turn(k, at)
+        mask = None
+        if cache is not None:
+            k, v, mask = cache.extended(self, k, v)
+        y = functional.scaled_dot_product_attention(
+            q, k, v, mask, is_causal=mask is None, enable_gqa=True
+        )
+        y = y.transpose(1, 2).reshape((n, length, 16))
+        return (x + y) @ self.tokens.weight.transpose()
+
+
 class Constant(nn.Module):
     """The same probabilities whatever was read."""
 
@@ -47,7 +74,7 @@ class Constant(nn.Module):
 
 
 def greedy_by_whole_sequences(model, prompt, count):
-    ids, device = list(prompt), model.head.weight.device
+    ids, device = list(prompt), model.tokens.weight.device
     for _ in range(count):
         with no_grad():
             ids.append(model(tensor([ids], device=device))[0, -1].argmax().item())
@@ -110,6 +137,13 @@ def test_greedy_tokens_are_those_of_whole_sequences(device):
     expected = [greedy_by_whole_sequences(model, prompt, 7) for prompt in prompts]
     assert nn.generate(model, prompts, 7, CONTEXT, temperature=0) == expected
     assert nn.generate(model, prompts[0], 7, CONTEXT, temperature=0) == expected[0]
+
+
+def test_an_attention_of_ones_own_keeps_what_it_likes(device):
+    model = Turning().to(device).eval()
+    prompts = [[1, 2, 3, 9], [4, 7]]
+    expected = [greedy_by_whole_sequences(model, prompt, 6) for prompt in prompts]
+    assert nn.generate(model, prompts, 6, CONTEXT, temperature=0) == expected
 
 
 def test_past_the_context_the_later_half_is_read_anew(device):
