@@ -53,12 +53,10 @@ class Turning(nn.Module):
         k, v = (part.unsqueeze(1) for part in self.both(x).split(2, -1))
         at = 0 if cache is None else cache.positions(length)
         q, k = self.turn(q, at), self.turn(k, at)
-        mask = None
-        if cache is not None:
-            k, v, mask = cache.extended(self, k, v)
-        y = functional.scaled_dot_product_attention(
-            q, k, v, mask, is_causal=mask is None, enable_gqa=True
-        )
+        if cache is None:
+            y = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+        else:
+            y = cache.attend(self, q, k, v)
         y = y.transpose(1, 2).reshape((n, length, 16))
         return (x + y) @ self.tokens.weight.transpose()
 
@@ -91,6 +89,26 @@ def test_a_cache_gives_the_logits_of_the_whole_sequence(device):
             cache.advance(end - start)
     assert np.allclose(np.concatenate(parts, 1), whole.numpy(), atol=2e-6)
     assert cache.lengths.tolist() == [6, 6]
+
+
+@pytest.mark.parametrize(("room", "heads", "key_heads"), [(256, 4, 4), (512, 4, 2), (200, 2, 1)])
+def test_a_long_cache_is_read_in_parts(room, heads, key_heads, device):
+    """Of one token and of three, at the beginning, where most parts hold nothing, and later."""
+    rng = np.random.default_rng(0)
+    total = 150
+    q = rng.standard_normal((2, heads, total, 8), np.float32) * 2
+    k, v = (rng.standard_normal((2, key_heads, total, 8), np.float32) * 2 for _ in range(2))
+    scores = q @ np.repeat(k, heads // key_heads, 1).swapaxes(2, 3) / np.sqrt(8)
+    scores += np.where(np.tri(total), 0, -np.inf)
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    expected = weights / weights.sum(-1, keepdims=True) @ np.repeat(v, heads // key_heads, 1)
+    owner, cache = nn.Identity(), nn.KeyValueCache(2, room, device)
+    with no_grad():
+        for start, end in ((0, 1), (1, 4), (4, 145), (145, 146), (146, 149), (149, 150)):
+            parts = (tensor(part[:, :, start:end], device=device) for part in (q, k, v))
+            got = cache.attend(owner, *parts)
+            cache.advance(end - start)
+            assert np.allclose(got.numpy(), expected[:, :, start:end], atol=3e-6)
 
 
 def test_a_cache_that_was_reset_begins_anew_in_the_same_memory(device):
