@@ -25,7 +25,7 @@ _FEW = 8
 _PART = 64
 """The fewest keys of a part."""
 _NOTHING = 3e38
-"""What the logarithm of a sum without any term is above, by the contract of gradients."""
+"""Logarithms of sums are below; where no key takes part, the kernel writes the largest float."""
 
 
 class KeyValueCache(Module):
