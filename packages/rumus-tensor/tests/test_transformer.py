@@ -115,6 +115,17 @@ def test_sinusoidal_positions_are_added(device):
     assert np.allclose(got[:, :, 1::2], np.cos(angles), atol=1e-6)
 
 
+@pytest.mark.parametrize("make", [nn.RotaryPositions, nn.SinusoidalPositions])
+def test_each_sequence_may_have_positions_of_its_own(make, device):
+    positions, x = make(8, 20).to(device), randn((2, 3, 5, 8)).to(device)
+    starts = [0, 7]
+    at = tensor([[start + k for k in range(5)] for start in starts], device=device)
+    expected = [positions(x[k], start=start).numpy() for k, start in enumerate(starts)]
+    assert np.allclose(positions(x, at).numpy(), expected, atol=1e-6)
+    with pytest.raises(ShapeError, match=r"\(N, length\).*not \(2, 4\)"):
+        positions(x, at[:, :4])
+
+
 def test_alibi_takes_from_scores_by_distance():
     bias = nn.alibi_bias(4, 3, 5).numpy()
     slopes = np.array([0.25, 0.0625, 0.015625, 0.00390625])[:, None, None]

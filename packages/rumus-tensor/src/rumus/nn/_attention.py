@@ -170,6 +170,8 @@ class MultiheadAttention(Module):
                     "MultiheadAttention with a cache takes one tensor as query, key and value, and "
                     "no masks: each token looks at those before it"
                 )
+            if not need_weights and not rule.dropout:
+                return self._out(cache.attend(self, q, k, v), batched), None
             k, v, mask = cache.extended(self, k, v)
             causal, rule = False, rule._replace(causal=False)
         if more:
