@@ -152,15 +152,15 @@ def test_the_sum_of_losses_is_exact_whatever_their_sizes(device: str, most: int)
     losses = LossSum(Device(device))
     for value, times in zip(values, weights, strict=True):
         losses.add(tensor.tensor(value, device=device), int(times))
-    total, special, _ = losses.read()
-    assert special == 0
+    total, special, before = losses.read()
+    assert (special, before) == (0, len(values))
     expected = [
         int(times) * int(Fraction(float(value)) * 2**UNITS)
         for value, times in zip(values, weights, strict=True)
     ]
     assert total == sum(expected)
     losses.clear()
-    assert losses.read()[:2] == (0, 0)
+    assert losses.read() == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,8 @@ def test_what_is_not_finite_stays_so_in_a_sum(
     losses = LossSum(Device(device))
     for value in values:
         losses.add(tensor.tensor(np.float32(value), device=device))
-    np.testing.assert_equal(losses.read()[1], expected)
+    np.testing.assert_equal(losses.read().special, expected)
+    assert losses.read().before == next(k for k, v in enumerate(values) if not np.isfinite(v))
 
 
 @pytest.mark.parametrize("capture", [False, True])
