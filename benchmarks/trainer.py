@@ -264,7 +264,7 @@ class _Save:
     """
 
     def __init__(self, root: Path, seconds: float) -> None:
-        self._saver, self._budget = Saver(root, KeepLast(1)), seconds
+        self._saver, self._budget = Saver(root, KeepLast(9)), seconds
         self.alone = self.beside = self.written = self.paused = 0.0
         self.most = 0
         self._is_over = threading.Event()
