@@ -223,3 +223,9 @@ def test_a_loss_in_place_of_a_function_is_refused() -> None:
     with pytest.raises(ArgumentError, match="grad_hook is a function"):
         trainer.train_step_with(None, w.sum)  # type: ignore[arg-type]
     np.testing.assert_array_equal(w.numpy(), W)
+
+
+def test_a_trainer_shows_its_optimizer() -> None:
+    shown = repr(Trainer(SGD(nn.Linear(2, 1).parameters(), 0.1), capture="auto"))
+    assert shown.startswith("Trainer(SGD(2 parameters: lr=0.1, ")
+    assert shown.endswith("capture='auto')")
