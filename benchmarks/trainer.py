@@ -118,7 +118,7 @@ def _block(step: Callable[[], None], device: str) -> float:
 def measure_fit(device: str, smoke: bool) -> dict[str, Any]:
     """``fit`` against the loop written by hand."""
     result: dict[str, Any] = {}
-    for hidden in (64,) if smoke else (64, 512) if device == "cpu" else (512, 4096):
+    for hidden in (64,) if smoke else (64, 512) if device == "cpu" else (512, 6144):
         for capture in (False,) if device == "cpu" else (False, True):
             runs = {
                 "by hand": lambda h=hidden, c=capture: _epochs_by_hand(device, h, c, smoke),
