@@ -235,7 +235,7 @@ class Run:
     def epoch(self) -> Iterator[Any]:
         """The batches of the epoch, or what is left of it, on the model's device."""
         self.epoch_is_over = False
-        batches = self.position.epoch()
+        batches = self.position.epoch(in_hand=self.hooks.has(Event.STEP_START))
         while True:
             started = perf_counter()
             batch = next(batches, None)
