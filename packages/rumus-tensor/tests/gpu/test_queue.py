@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from rumus import gpu
 from rumus.gpu import _device, _queue, _readback
 from rumus.gpu._device import get_device
-from rumus.tensor import tensor
+from rumus.tensor import ArgumentError, tensor
 
 pytestmark = pytest.mark.gpu
 
@@ -97,6 +97,19 @@ def test_a_view_of_bytes_at_any_offset_is_read_back(offset: int) -> None:
 def test_a_read_back_of_many_pieces_is_exact() -> None:
     x = np.random.default_rng(0).random(9 << 20, dtype=np.float32)
     assert (gpu.to_host(gpu.from_host(x)) == x).all()
+
+
+@pytest.mark.parametrize("size", [5, 5 << 20])
+def test_a_read_back_fills_the_memory_that_it_is_given(size: int) -> None:
+    x = np.random.default_rng(size).random(size, dtype=np.float32)
+    memory = np.full(size + 2, 7.0, np.float32)
+    out = memory[1:-1]
+    assert gpu.to_host(gpu.from_host(x), out) is out
+    assert (out == x).all()
+    assert memory[0] == memory[-1] == 7.0
+    for other in (memory, memory[1:-1].astype(np.int32), np.zeros(2 * size, np.float32)[::2]):
+        with pytest.raises(ArgumentError, match="out is a contiguous array"):
+            gpu.to_host(gpu.from_host(x), other)
 
 
 def test_more_dispatches_than_a_batch_run_in_order() -> None:
