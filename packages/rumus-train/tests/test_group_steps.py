@@ -228,6 +228,23 @@ def test_several_optimizers_step_together(ranks: Ranks) -> None:
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-6)
 
 
+def test_a_step_may_leave_the_weights_as_they_are(ranks: Ranks) -> None:
+    def body(group: Group) -> str:
+        net = mlp()
+
+        def step(run: Any, batch: Any) -> Any:
+            loss = nn.mse_loss(net(batch.input), batch.target)
+            if run.progress.step % 2:
+                run.minimize(loss)
+            return {"loss": loss}
+
+        trainer = Trainer(optim.SGD(net.parameters(), 0.1), group=group, shards=SHARDS)
+        run = trainer.fit(net, loader(), step=step, epochs=1)
+        return digest(net) + repr(run.metrics)
+
+    same(ranks, body, (3,))
+
+
 @pytest.mark.gpu
 def test_several_optimizers_are_captured_with_the_same_bits() -> None:
     eager, captured = (adversaries(Alone(), "gpu", capture)[0] for capture in (False, True))

@@ -43,6 +43,7 @@ from ._metrics import (
     TopK,
     read_metrics,
 )
+from ._optimizers import OptimizerLike
 from ._progress import Progress
 from ._run import Run
 from ._run_folder import RunFolder, load_checkpoint
@@ -56,7 +57,7 @@ from ._tools import (
     overfit_one_batch,
     seed_everything,
 )
-from ._trainer import OptimizerLike, Trainer
+from ._trainer import Trainer
 
 __all__ = [
     "F1",

@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, Generic, Literal, Protocol, TypeVar, TypeVarTuple
+from typing import Any, Generic, Literal, TypeVar, TypeVarTuple
 
 from rumus.autograd import GradientStore
 from rumus.nn import Module, Parameter
@@ -21,6 +21,7 @@ from ._fit import fit
 from ._group.contract import Group
 from ._group.find import find_group
 from ._loss_sum import LossSum
+from ._optimizers import OptimizerLike, named_optimizers
 from ._parallel.loop import PartsLoader, SharedLoop
 from ._parallel.shards import Shards, checked_shards, shards_of
 from ._replay import CapturedSteps
@@ -28,20 +29,6 @@ from ._request import Request
 from ._run import Clip, Run, StepFunction
 from ._run_folder import RunFolder, saved_shards
 from ._step import Capture
-
-
-class OptimizerLike(Protocol):
-    """What a trainer needs of an optimizer; every one in :mod:`rumus.optim` has it."""
-
-    @property
-    def params(self) -> Sequence[Parameter]:
-        """The parameters that :meth:`step` changes."""
-        ...
-
-    def step(self, grads: GradientStore) -> None:
-        """Change the parameters by their gradients, taking those out of the store."""
-        ...
-
 
 O = TypeVar("O", bound=OptimizerLike | Mapping[str, Any])  # noqa: E741  one letter, like every type variable here
 T = TypeVar("T")
@@ -100,17 +87,7 @@ class Trainer(Generic[O]):
         shards: int | None = None,
     ) -> None:
         several = isinstance(optimizer, Mapping)
-        self._optimizers: dict[str, Any] = (
-            dict(optimizer) if isinstance(optimizer, Mapping) else {"optimizer": optimizer}
-        )
-        for given in self._optimizers.values():
-            if not (hasattr(given, "params") and callable(getattr(given, "step", None))):
-                raise ArgumentError(
-                    f"a Trainer takes an optimizer, such as AdamW(model.parameters(), lr=1e-3), "
-                    f"not a {type(given).__name__}"
-                )
-        if not self._optimizers:
-            raise ArgumentError("a Trainer takes at least one optimizer")
+        self._optimizers = named_optimizers(optimizer)
         if capture not in (True, False, "auto"):
             raise ArgumentError(f'capture is True, False or "auto", not {capture!r}')
         self._group = find_group(group)
@@ -393,15 +370,9 @@ class Trainer(Generic[O]):
         self, shards: Shards, grad_hook: GradHook, forward: Callable[..., Tensor], inputs: Any
     ) -> Tensor:
         """A step over shards, of this process alone or of several."""
-        if grad_hook is not _leave:
-            raise ArgumentError(
-                "with shards, of one process or several, gradients are whole only after the fold, "
-                "each in the process that owns it, so that a grad_hook would see a part of them; "
-                "to clip them there is fit(clip=...)"
-            )
         if self._loop is None:
             self._loop = SharedLoop(shards, self._optimizers, self._capture is True)
-        loss = self._loop(forward, inputs)
+        loss = self._loop(forward, inputs, is_hooked=grad_hook is not _leave)
         self._sum(loss.device).add(loss)
         return loss
 

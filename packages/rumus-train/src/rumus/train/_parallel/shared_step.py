@@ -11,7 +11,7 @@ from rumus.optim import Optimizer
 from rumus.tensor import ArgumentError, Tensor, default_generator
 
 from .mail import Mail
-from .rows import Row, Told, tell
+from .rows import Row, Told, told, written
 from .shards import Shards, samples_in
 from .statistics import Statistics
 from .streams import of_shard, own_generators
@@ -101,10 +101,16 @@ class SharedStep:
             clip: The norm to clip the gradients of each optimizer to.
             notes: Numbers for the other ranks.
         """
-        told = tell(self._rows, self._batches, self.shards, self._mail, notes)
+        self._mail.send(written(self._rows, notes))
+        first = next(iter(self._updates.values()))
+        if len(self._updates) == 1:
+            first.begin()
+        found = told(self._mail.receive(), self._batches, self.shards.count)
         self._rows, self._batches = [], 0
-        for name, samples in told.weights.items():
+        if not found.weights and len(self._updates) == 1:
+            first.step(0, clip)
+        for name, samples in found.weights.items():
             self._updates[name].step(samples, clip)
-        if any(told.samples):
-            self._statistics.finish(sum(told.samples))
-        return told
+        if any(found.samples):
+            self._statistics.finish(sum(found.samples))
+        return found
