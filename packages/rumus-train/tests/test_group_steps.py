@@ -273,6 +273,31 @@ def test_an_exchange_goes_round_by_round(ranks: Ranks, monkeypatch: pytest.Monke
     assert ranks(3, lambda group: fitted(group, clip=0.1)) == [one] * 3
 
 
+def test_a_step_that_fails_has_changed_nothing() -> None:
+    digests = []
+    for fails in (False, True):
+        net = normed()
+        trainer = Trainer(optim.AdamW(net.parameters(), 0.01), shards=4)
+        calls = 0
+
+        def forward(x: Any, y: Any, net: nn.Module = net, fails: bool = fails) -> Any:
+            nonlocal calls
+            calls += 1
+            if fails and calls == 3:
+                raise RuntimeError("out of luck")
+            return nn.mse_loss(net(x), y)
+
+        inputs = tensor.tensor(X[:20]), tensor.tensor(Y[:20])
+        if fails:
+            before = digest(net)
+            with pytest.raises(RuntimeError, match="luck"):
+                trainer.train_step(forward, *inputs)
+            assert digest(net) == before
+        trainer.train_step(forward, *inputs)
+        digests.append(digest(net))
+    assert digests[0] == digests[1]
+
+
 def test_running_averages_move_once_by_the_mean_of_the_shards(ranks: Ranks) -> None:
     def body(group: Group) -> Any:
         net = nn.BatchNorm1d(12)
@@ -362,6 +387,10 @@ def test_what_does_not_go_with_shards_is_refused(ranks: Ranks) -> None:
         trainer.fit(net, loader(), nn.mse_loss, epochs=1, clip=lambda grads, params: None)
     with pytest.raises(tensor.ArgumentError, match="grad_hook would see a part"):
         trainer.train_step_with(lambda g, p: None, lambda x: net(x).sum(), tensor.tensor(X))
+    hook = net[0].weight.register_hook(lambda grad: grad)
+    with pytest.raises(tensor.ArgumentError, match="has a hook on its gradient"):
+        trainer.train_step(lambda x: net(x).sum(), tensor.tensor(X))
+    hook.remove()
     with pytest.raises(tensor.ArgumentError, match="as an input"):
         trainer.train_step(lambda: net(tensor.tensor(X)).sum())
     with pytest.raises(tensor.ArgumentError, match="LBFGS cannot train over shards"):

@@ -58,7 +58,8 @@ class Trainer(Generic[O]):
             has started with this one, otherwise this one alone. All run the same script.
         shards: Into how many parts each batch is cut, by default as many as there are processes
             when the run begins. They share the parts, and the weights are the same to the bit for
-            every number of processes up to it, on devices of a kind.
+            every number of processes up to it, on devices of a kind. In each process the optimizer
+            keeps the state of its part of the parameters from then on, and changes that alone.
 
     Raises:
         ArgumentError: ``optimizer`` has no ``params`` and ``step``, or another argument is none of

@@ -80,19 +80,32 @@ class SharedStep:
             step: The number of the step.
             is_last: Whether the step has no further batch.
         """
-        for shard, part in zip(self.shards.own, parts, strict=True):
-            if part is None:
-                continue
-            samples = samples_in(part)
-            with of_shard(self._streams, shard, step, self._batches):
-                self._statistics.begin()
-                outputs, minimized = compute(part)
-            scalars = {name: value for name, value in outputs.items() if value.shape == ()}
-            self._rows.append(Row(self._batches, shard, samples, scalars, tuple(minimized)))
-            self._statistics.add(shard, samples, is_last)
-            for name in minimized:
-                self._updates[name].add(shard, samples, is_last)
+        try:
+            for shard, part in zip(self.shards.own, parts, strict=True):
+                if part is not None:
+                    self._compute(shard, part, compute, step, is_last)
+        except BaseException:
+            self._clear()
+            raise
         self._batches += 1
+
+    def _compute(self, shard: int, part: Any, compute: Compute, step: int, is_last: bool) -> None:
+        samples = samples_in(part)
+        with of_shard(self._streams, shard, step, self._batches):
+            self._statistics.begin()
+            outputs, minimized = compute(part)
+        scalars = {name: value for name, value in outputs.items() if value.shape == ()}
+        self._rows.append(Row(self._batches, shard, samples, scalars, tuple(minimized)))
+        self._statistics.add(shard, samples, is_last)
+        for name in minimized:
+            self._updates[name].add(shard, samples, is_last)
+
+    def _clear(self) -> None:
+        """Be where the step began: one that has failed has changed nothing."""
+        self._rows, self._batches = [], 0
+        self._statistics.clear()
+        for update in self._updates.values():
+            update.clear()
 
     def finish(self, clip: float | None = None, notes: Sequence[int] = ()) -> Told:
         """Exchange and update.

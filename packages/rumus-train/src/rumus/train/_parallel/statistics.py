@@ -73,6 +73,13 @@ class Statistics:
                 _count(norm).add_(int(moved))
         self._start = []
 
+    def clear(self) -> None:
+        """Forget what shards have moved since the last step."""
+        if self._start:
+            self.begin()
+        self._start = []
+        self._sums.clear()
+
     def _gathered(self) -> dict[Node, Array]:
         """The sums of all subtrees."""
         mine = np.concatenate([value.numpy() for value in self._sums.take().values()])

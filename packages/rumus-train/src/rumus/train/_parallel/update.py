@@ -11,7 +11,7 @@ import numpy as np
 from rumus.autograd import GradientStore
 from rumus.nn import Parameter
 from rumus.optim import Optimizer
-from rumus.tensor import MissingGradError, structure_version
+from rumus.tensor import ArgumentError, MissingGradError, structure_version
 
 from .._group.contract import Group
 from .device_vectors import DeviceVectors
@@ -53,6 +53,7 @@ class Update:
 
         Raises:
             MissingGradError: A parameter that requires a gradient has none.
+            ArgumentError: One has a hook on its gradient.
         """
         for arena in self._lay_out().arenas:
             for slot in arena.slots:
@@ -65,9 +66,20 @@ class Update:
                         f"{parameter.label} of shape {parameter.shape} has no gradient; the loss "
                         "does not depend on it"
                     )
+                if parameter.hooks:
+                    raise ArgumentError(
+                        f"{parameter.label} has a hook on its gradient, which would see that of "
+                        "one shard; with shards gradients are whole only after the fold, each in "
+                        "the process that owns it. To clip them there is fit(clip=...)"
+                    )
                 if not _shares(grad.array, arena.grads):
                     self._vectors.gradient(slot).copy_(grad)
         self._held = grads
+
+    def clear(self) -> None:
+        """Forget the shards that were added since the last step."""
+        self._held, self.samples = None, 0
+        self._sums.clear()
 
     def release(self) -> None:
         """There is no other backward pass before :meth:`add`."""

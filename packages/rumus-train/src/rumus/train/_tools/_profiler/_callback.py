@@ -29,6 +29,8 @@ class ProfileSteps:
         ArgumentError: There are no steps.
     """
 
+    first_only = True
+
     def __init__(
         self,
         first: int = 10,
