@@ -37,7 +37,7 @@ DOWNSTREAM = ROOT / "tests" / "downstream"
 # tested in the working tree; wheels are tested without
 EXTRAS = {
     "rumus-tensor": "[dawn]",
-    "rumus-data": "[cli]",
+    "rumus-data": "[arrow,cli]",
     "rumus-train": "[plots,rich,tensorboard]",
 }
 PYTHONS = python_versions(load_toml(ROOT / "packages" / PACKAGES[0] / "pyproject.toml"))
@@ -46,7 +46,10 @@ OLDEST, NEWEST = SERVING[0], SERVING[-1]
 
 EDITABLE_TOOLS = ("hatchling>=1.27", "editables")
 BUILD_TOOLS = ("hatchling>=1.27", "build", "twine")
-TEST_TOOLS = ("pytest>=8", "hypothesis>=6.100", "google-crc32c>=1.7")  # a second checksum
+# a second checksum, and tests on several cores
+TEST_TOOLS = ("pytest>=8", "hypothesis>=6.100", "google-crc32c>=1.7", "pytest-xdist>=3.6")
+# a file's tests stay together; of more processes each has a GPU's kernels to compile
+IN_PARALLEL = ("-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile")
 EXAMPLE_TOOLS = ("matplotlib>=3.9",)  # examples train without it, and draw with it
 ARRAY_API_TOOLS = ("pytest>=8", "hypothesis>=6.151", "ndindex>=1.8", "pytest-json-report")
 MYPY = "mypy==2.4.*"
@@ -135,7 +138,9 @@ def docs(session: nox.Session) -> None:
 @nox.session(python="3.11")
 def parity(session: nox.Session) -> None:
     """Compare losses, gradients and optimizer trajectories with PyTorch (a large download)."""
-    peers = ("torch==2.13.0", "expecttest", "scikit-learn==1.9.1")
+    peers = (
+        "torch==2.13.0", "expecttest", "scikit-learn==1.9.1", "keras==3.15.1", "lightning==2.6.6",
+    )  # fmt: skip
     install_tree(session, *TEST_TOOLS, *peers)
     run_pytest(session, "tests/parity")
 
@@ -207,6 +212,19 @@ def matrix(session: nox.Session, end: str, package: str) -> None:
     run_pytest(session, f"packages/{package}/tests", *QUICK)
 
 
+@nox.session(python=OLDEST)
+def publish(session: nox.Session) -> None:
+    """Upload the releases in dist/ by twine, which asks who you are; its options follow `--`."""
+    files = releases_in_dist()
+    if not files:
+        session.error("dist/ has no release: RELEASING.md says how one is made")
+    if git("status", "--porcelain").strip():
+        session.error("there are changes that are not committed: publish what is in the history")
+    session.install("twine")
+    session.run("twine", "check", "--strict", *files)
+    session.run("twine", "upload", *session.posargs, *files)
+
+
 # What sessions are made of
 
 
@@ -241,8 +259,9 @@ def say_if_untested(session: nox.Session) -> None:
 def run_pytest(session: nox.Session, *arguments: str) -> None:
     """Run tests in one call, so that skips are said once; what follows `--` may choose none."""
     nothing_chosen = [5] if session.posargs else []
+    options = "-q", "-c", "pyproject.toml", "--durations=10", *IN_PARALLEL
     session.run(
-        *("pytest", "-q", "-c", "pyproject.toml", "--durations=10", *arguments, *session.posargs),
+        *("pytest", *options, *arguments, *session.posargs),
         success_codes=[0, *nothing_chosen],
     )
 
@@ -269,6 +288,13 @@ def built(package: str) -> Path:
     """The wheel that the build session has just made."""
     (wheel,) = DIST.glob(f"{package.replace('-', '_')}-*.whl")
     return wheel
+
+
+def releases_in_dist() -> list[str]:
+    """Sdists and wheels of versions that are no development versions, dependencies first."""
+    stems = [name.replace("-", "_") for name in PACKAGES]
+    files = [file for stem in stems for file in sorted(DIST.glob(f"{stem}-*"))]
+    return [str(file) for file in files if ".dev" not in file.name]
 
 
 def requirements(wheel: Path) -> list[Requirement]:

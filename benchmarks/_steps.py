@@ -32,11 +32,11 @@ def batch_of(
 
 
 def our_step(
-    model: nn.Module, weights: Weights, capture: bool
+    model: nn.Module, weights: Weights, capture: bool, device: str = "gpu"
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """A step of ours on the GPU; returns the loss."""
+    """A step of ours; returns the loss."""
     model.load_state_dict(weights)
-    model.to_gpu()
+    model.to(device)
     trainer = Trainer(AdamW(model.parameters(), lr=LEARNING_RATE), capture=capture)
 
     def clip(grads: Any, params: Any) -> None:
@@ -49,15 +49,20 @@ def our_step(
 
 
 def their_step(
-    torch: Any, model: Any, weights: Weights, batch: tuple[Array, Array], graph: bool
+    torch: Any,
+    model: Any,
+    weights: Weights,
+    batch: tuple[Array, Array],
+    graph: bool,
+    device: str = "cuda",
 ) -> tuple[Any, Any, Any]:
     """PyTorch's step on fixed input tensors that hold a batch: the step and its inputs."""
     model.load_state_dict({k: torch.from_numpy(v.numpy().copy()) for k, v in weights.items()})
-    model.cuda()
+    model.to(device)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, fused=True, capturable=graph
     )
-    x, y = (torch.from_numpy(part).cuda() for part in batch)
+    x, y = (torch.from_numpy(part).to(device) for part in batch)
     y = y.long()
 
     def step() -> Any:
@@ -85,6 +90,7 @@ def largest_difference(
     ours: Callable[[Tensor, Tensor], Tensor],
     theirs: tuple[Any, Any, Any],
     batches: list[tuple[Array, Array]],
+    device: str = "gpu",
 ) -> float:
     """The largest relative difference between the losses of two eager or captured steps."""
     step, x, y = theirs
@@ -93,6 +99,6 @@ def largest_difference(
         x.copy_(x.new_tensor(inputs))
         y.copy_(y.new_tensor(classes))
         expected = step().item()
-        loss = ours(tensor(inputs, device="gpu"), tensor(classes, device="gpu")).item()
+        loss = ours(tensor(inputs, device=device), tensor(classes, device=device)).item()
         worst = max(worst, abs(loss / expected - 1))
     return worst

@@ -1,6 +1,6 @@
-"""The attention kernels with several tiles: what ``attention_tiles.choose`` is fitted to.
+"""The attention kernels with several tiles: what ``attention_tiles`` is fitted to.
 
-python benchmarks/tune_attention.py [--case N] [--only KERNEL] [--steps 4,16] [--smoke]
+python benchmarks/tune_attention.py [--case N] [--only PASS] [--steps 4,16] [--smoke]
 """
 
 # /// script
@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from itertools import product
-from typing import Any
 
 import numpy as np
 from _timing import per_call
@@ -34,7 +34,11 @@ CASES = (
 )
 SMOKE_CASES = ((1, 2, 40, 32),)
 CALLS = 4
-PRODUCTS = {"forward": 2, "queries": 3, "keys": 4}
+EDGES = ((8, 2, 2), (16, 1, 2), (8, 1, 1))
+"""Rows of invocations and chunks of square tiles."""
+BYTES = (1 << 26, 1 << 27, 1 << 28, 1 << 29)
+"""What weights and slopes may take at a time."""
+PRODUCTS = {"forward": 2, "joined": 2, "backward": 5}
 
 
 def captured(call: Callable[[], object]) -> float:
@@ -62,9 +66,9 @@ class Problem:
         self.output = gpu.persist(output)
         gpu.persist(self.normalisers)
         self.statistics = gpu.persist(attention.statistics(grad, output, self.normalisers))
-        both = gpu.persist(gpu.empty((2, *shape)))
+        whole = gpu.persist(gpu.empty((3, *shape)))
         self.into = [
-            GpuArray(both.storage, shape, q.strides, i * q.size, q.dtype) for i in range(2)
+            GpuArray(whole.storage, shape, q.strides, i * q.size, q.dtype) for i in range(3)
         ]
         self.flops = shape[0] * shape[1] * shape[2] ** 2 * shape[3]
 
@@ -72,25 +76,34 @@ class Problem:
         """Run the kernel in front of the gradients."""
         return attention.statistics(self.reads[3], self.output, self.normalisers)
 
-    def run(self, kernel: str, tile: Tile) -> None:
-        """Run one of the others."""
-        forward = kernel == "forward"
-        reads = self.reads[:3] if forward else self.reads
-        beside = [self.normalisers if forward else self.statistics]
-        results = self.into if kernel == "keys" else self.into[:1]
-        attention.run(kernel, reads, None, None, self.rule, beside, results, tile)
+    def forward(self, tile: Tile) -> None:
+        """Run it, into the place of a gradient."""
+        rest = None, None, self.rule, self.normalisers, self.into[0]
+        attention.run_forward(self.reads[:3], *rest, tile)
+
+    def joined(self, tile: Tile, most_bytes: int) -> None:
+        """The same by weights in memory."""
+        rest = None, None, self.rule, self.normalisers, self.into[0]
+        attention.run_joined(self.reads[:3], *rest, tile, most_bytes)
+
+    def backward(self, tile: Tile, most_bytes: int) -> None:
+        """Run what follows the statistics."""
+        rest = None, None, self.rule, self.statistics, self.into
+        attention.run_backward(self.reads, *rest, tile, most_bytes)
 
 
-def sweep(problem: Problem, kernel: str, tiles: Sequence[Tile]) -> None:
-    """Time the tiles and print them, the best first."""
-    rows: list[Any] = []
-    for tile in tiles:
-        rows.append((captured(lambda t=tile: problem.run(kernel, t)), tile))
-    for seconds, tile in sorted(rows):
-        rate = PRODUCTS[kernel] * problem.flops / seconds * 1e-12
-        print(
-            f"  {kernel:8} {seconds * 1e6:9.1f} us {rate:6.1f} TFLOP/s  {tuple(tile)}", flush=True
-        )
+def report(problem: Problem, name: str, call: Callable[[], None], what: object) -> None:
+    """Time a pass and print it, and its kernels alone."""
+    seconds = captured(call)
+    rate = PRODUCTS[name] * problem.flops / seconds * 1e-12
+    call()
+    with gpu.kernel_times() as times:
+        call()
+    parts: dict[str, float] = {}
+    for time in times:
+        parts[time.name] = parts.get(time.name, 0.0) + time.seconds
+    cells = "  ".join(f"{kernel} {1e6 * alone:.1f}" for kernel, alone in parts.items())
+    print(f"  {name:8} {seconds * 1e6:9.1f} us {rate:6.1f} TFLOP/s  {what}  {cells}", flush=True)
 
 
 def main() -> None:
@@ -109,11 +122,20 @@ def main() -> None:
         problem = Problem(shape)
         seconds = captured(problem.make_statistics)
         print(f"{shape}   statistics {seconds * 1e6:.1f} us", flush=True)
-        tiles = [Tile(*parts) for parts in product((8, 16), (1, 2), (1, 2), (16,), steps)]
-        fitting = [t for t in tiles if t.workgroup_bytes(padded(shape[3]), False) <= memory]
-        for kernel in PRODUCTS:
-            if options.only in kernel:
-                sweep(problem, kernel, fitting)
+        size = padded(shape[3])
+        if options.only in "forward":
+            for parts in product((8, 16), (1, 2), (1, 2), (16,), steps):
+                tile = Tile(*parts)
+                if tile.workgroup_bytes(size) <= memory:
+                    report(problem, "forward", partial(problem.forward, tile), tuple(tile))
+        for name in ("joined", "backward"):
+            if options.only not in name:
+                continue
+            for edge, depth, step, buffers in product(EDGES, (16, 8), steps, (2, 1)):
+                tile = Tile(*edge, depth, min(step, depth), buffers)
+                for most in BYTES if tile == Tile(8, 2, 2, 16, 16, 2) else BYTES[1:2]:
+                    call = partial(getattr(problem, name), tile, most)
+                    report(problem, name, call, (*tile, f"{most >> 20} MiB"))
 
 
 if __name__ == "__main__":

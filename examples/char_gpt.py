@@ -17,10 +17,10 @@ import numpy as np
 from _shared import command_line, pyplot, read, save
 
 from rumus import nn
-from rumus.data import ArrayDataset, DataLoader
+from rumus.data import ArrayDataset, CharacterTokenizer, DataLoader
 from rumus.optim import AdamW, clip_grad_norm_, no_decay_groups
 from rumus.optim.lr_scheduler import WarmupCosine
-from rumus.tensor import Device, arange, multinomial, no_grad, tensor
+from rumus.tensor import Device, arange, no_grad
 from rumus.train import Trainer
 
 CONTEXT, BATCH = 96, 32
@@ -44,11 +44,13 @@ class GPT(nn.Module):
         for table in (self.characters, self.places):
             nn.init.normal_(table.weight, std=0.02)
 
-    def forward(self, ids):
+    def forward(self, ids, cache=None):
         """Logits of the character after each, of shape (batch, length, characters)."""
-        x = self.characters(ids) + self.places(arange(ids.shape[1], device=ids.device))
+        length = ids.shape[1]
+        places = cache.positions(length) if cache else arange(length, device=ids.device)
+        x = self.characters(ids) + self.places(places)
         for layer in self.layers:
-            x = layer(x, is_causal=True)
+            x = layer(x, is_causal=True, cache=cache)
         return self.head(self.norm(x))
 
     def loss(self, ids, following):
@@ -73,14 +75,10 @@ def held_out_loss(model: GPT, data: ArrayDataset, device: Device) -> float:
     return float(np.mean(losses))
 
 
-def written(model: GPT, alphabet: list[str], start: str, length: int, device: Device) -> str:
+def written(model: GPT, tokens: CharacterTokenizer, start: str, length: int) -> str:
     """What the model writes after a start, each character drawn as likely as it holds it."""
-    ids = [alphabet.index(letter) for letter in start]
-    with no_grad():
-        for _ in range(length):
-            logits = model(tensor([ids[-CONTEXT:]], dtype="int32", device=device))[0, -1]
-            ids.append(multinomial((logits / 0.8).softmax(0), 1).item())
-    return "".join(alphabet[i] for i in ids)
+    ids = nn.generate(model, tokens.encode(start), length, CONTEXT, temperature=0.8)
+    return start + tokens.decode(ids)
 
 
 def main() -> None:
@@ -90,13 +88,14 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=3)
     options = read(parser)
     text = "\n\n".join(topics.values())[: 20_000 if options.small else None]
-    alphabet = sorted(set(text))
-    ids = np.array([alphabet.index(letter) for letter in text], np.int32)
+    tokens = CharacterTokenizer.train(text)
+    ids = np.array(tokens.encode(text), np.int32)
     cut = len(ids) * 9 // 10
     train, test = windows(ids[:cut]), windows(ids[cut:])
 
     device = options.device
-    model = GPT(len(alphabet), options.width, options.layers).to(device)
+    config = {"characters": len(tokens), "width": options.width, "layers": options.layers}
+    model = GPT(**config).to(device)
     print(f"{len(text):,} characters, {model.count_parameters():,} parameters")
     groups = no_decay_groups(model, weight_decay=0.1)
     trainer = Trainer(AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.95)), capture=True)
@@ -120,10 +119,11 @@ def main() -> None:
                 checks.append((step, held_out_loss(model, test, device)))
                 print(f"\n--- step {step}: {checks[-1][1]:.3f} nats a character, held out ---")
                 length = 20 if options.small else 300
-                print(written(model, alphabet, "The ", length, device))
+                print(written(model, tokens, "The ", length))
             if step == options.steps:
                 break
-    nn.save_file(model, options.out / "char_gpt.safetensors")
+    nn.save_model(model, options.out / "char_gpt.safetensors", config)
+    tokens.save(options.out / "char_gpt.json")
 
     if (plt := pyplot()) is not None:
         figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")

@@ -30,12 +30,3 @@ fn side_fetch_right(
     }
   }
 }
-
-fn side_fetch_lines(
-  start: u32, first: u32, local: u32, next: ptr<function, array<vec4<f32>, LINE_LOADS>>,
-) {
-  for (var i = 0u; i < LINE_LOADS; i++) {  // unroll
-    let t = local + i * THREADS;
-    (*next)[i] = side_at(start, first + t / SIZE_VECTORS, t % SIZE_VECTORS * 4u);
-  }
-}

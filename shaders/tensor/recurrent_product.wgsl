@@ -1,76 +1,119 @@
-// The product inside of a step of a recurrent layer: a tile of TILE rows of the batch by TILE columns,
-// of vectors of 4 numbers that lie along k in both. Put in front of recurrent.wgsl and its backward,
-// which give `vectors_of_k()` and read vector k of a row of the batch (`row_vector`) and of a column
-// of the tile (`column_vector`), 0 where there is none.
+// The product inside of a step of a recurrent layer: TM rows of the batch by TN columns of a weight.
+// Put in front of recurrent.wgsl and its backward, which give what an item of the tile reads early
+// (`fetch_early`), while products are still being made, and what becomes of its sum (`finish`).
 //
-// A step is short and has few rows, so GROUPS groups of invocations share its values of k; each keeps
-// 4 x 4 sums in registers, and `total` adds up the groups'. Vectors take turns in their places in
-// workgroup memory, so that invocations that read together meet no bank twice.
+// Both operands lie packed (recurrent_pack.wgsl): vectors of 4 neighbours along k, those of one k side
+// by side, and so many rows and columns that tiles are whole. An invocation keeps RM x RN sums in
+// registers, TEAM of them make the tile; the teams of a workgroup take turns along k, so that they
+// share nothing but their sums in the end. Vectors are read while those before are multiplied.
+//
+// Four neighbouring sums are a cell: the gates of a unit, or SCALARS = 4 items, each a unit.
 
-const SIDE = TILE / 4u;
-const TEAM = SIDE * SIDE;
+const TX = TN / RN;
+const TY = TM / RM;
+const TEAM = TX * TY;
 const GROUPS = 256u / TEAM;
-const SLICE = 512u / TILE / GROUPS;  // vectors of k of each group at a time
+const CELLS_OF_ROW = RN / 4u;
+const ROUNDS = RM * RN / 16u;  // in which all teams' sums go through workgroup memory
+const PART = RM / ROUNDS;
+const CELLS = 4u * TEAM;       // of the tile in a round
+const ITEMS = SCALARS * CELLS;
+const OWN = (ROUNDS * ITEMS + 255u) / 256u;  // items of an invocation
 
 var<workgroup> tile: array<vec4<f32>, 1024>;
 
-fn place(row: u32, k: u32) -> u32 { return row * SLICE + (k ^ ((row >> 1u) & (SLICE - 1u))); }
-
-// One of the 1024 vectors of all groups' slices: rows first, then columns.
-fn fetched(number: u32, slice: u32) -> vec4<f32> {
-  let line = number / SLICE % (2u * TILE);
-  let group = number / SLICE / (2u * TILE);
-  let k = (slice * GROUPS + group) * SLICE + number % SLICE;
-  if (line < TILE) { return row_vector(line, k); }
-  return column_vector(line - TILE, k);
+fn row_of(item: u32) -> u32 {
+  let cell = item % ITEMS / SCALARS;
+  return (item / ITEMS * PART + cell / TEAM / CELLS_OF_ROW) * TY + cell % TEAM / TX;
 }
 
-fn multiply(local: u32) {
-  let group = local / TEAM;
-  let r = local % TEAM / SIDE;
-  let c = local % SIDE;
-  let base = group * 2u * TILE;
-  var sums: array<vec4<f32>, 4>;
-  var next: array<vec4<f32>, 4>;
-  for (var n = 0u; n < 4u; n++) {  // unroll
-    next[n] = fetched(local + 256u * n, 0u);
+fn unit_of(item: u32) -> u32 {
+  let cell = item % ITEMS / SCALARS;
+  return (cell / TEAM % CELLS_OF_ROW * TX + cell % TX) * SCALARS + item % SCALARS;
+}
+
+fn fetch(k: u32, rows_at: u32, columns_at: u32, a: ptr<function, array<vec4<f32>, RM>>, b: ptr<function, array<vec4<f32>, RN>>) {
+  for (var i = 0u; i < RM; i++) {  // unroll
+    (*a)[i] = lines[rows_at + k * params.line_rows + i * TY];
   }
-  let slices = (vectors_of_k() + GROUPS * SLICE - 1u) / (GROUPS * SLICE);
-  for (var slice = 0u; slice < slices; slice++) {
-    workgroupBarrier();
-    for (var n = 0u; n < 4u; n++) {  // unroll
-      tile[place((local + 256u * n) / SLICE, local % SLICE)] = next[n];
+  for (var j = 0u; j < RN; j++) {  // unroll
+    (*b)[j] = weight[columns_at + k * TN + j * TX];
+  }
+}
+
+fn multiply(a: ptr<function, array<vec4<f32>, RM>>, b: ptr<function, array<vec4<f32>, RN>>, sums: ptr<function, array<f32, SUMS>>) {
+  for (var i = 0u; i < RM; i++) {  // unroll
+    for (var j = 0u; j < RN; j++) {  // unroll
+      (*sums)[i * RN + j] = fma((*a)[i].x, (*b)[j].x, (*sums)[i * RN + j]);
+      (*sums)[i * RN + j] = fma((*a)[i].y, (*b)[j].y, (*sums)[i * RN + j]);
+      (*sums)[i * RN + j] = fma((*a)[i].z, (*b)[j].z, (*sums)[i * RN + j]);
+      (*sums)[i * RN + j] = fma((*a)[i].w, (*b)[j].w, (*sums)[i * RN + j]);
     }
-    workgroupBarrier();
-    for (var n = 0u; n < 4u; n++) {  // unroll
-      next[n] = fetched(local + 256u * n, slice + 1u);
+  }
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let team = local / TEAM;
+  let r = local % TEAM / TX;
+  let c = local % TX;
+  let first_row = group.y * TM;
+  let first_unit = group.x * (TN / 4u * SCALARS);
+  let rows_at = first_row + r;
+  let columns_at = group.x * params.weight_vectors * TN + c;
+
+  var early: array<Early, OWN>;
+  for (var q = 0u; q < OWN; q++) {  // unroll
+    let item = q * 256u + local;
+    let row = first_row + row_of(item);
+    let unit = first_unit + unit_of(item);
+    if (item < ROUNDS * ITEMS && row < params.batch && unit < params.hidden) {
+      early[q] = fetch_early(row, unit);
     }
-    for (var k = 0u; k < SLICE; k++) {  // unroll
-      let b0 = tile[place(base + TILE + c, k)];
-      let b1 = tile[place(base + TILE + c + SIDE, k)];
-      let b2 = tile[place(base + TILE + c + 2u * SIDE, k)];
-      let b3 = tile[place(base + TILE + c + 3u * SIDE, k)];
-      for (var i = 0u; i < 4u; i++) {  // unroll
-        let a = tile[place(base + r + SIDE * i, k)];
-        sums[i] += vec4<f32>(dot(a, b0), dot(a, b1), dot(a, b2), dot(a, b3));
+  }
+
+  var sums: array<f32, SUMS>;
+  var a: array<vec4<f32>, RM>;
+  var b: array<vec4<f32>, RN>;
+  var a_next: array<vec4<f32>, RM>;
+  var b_next: array<vec4<f32>, RN>;
+  if (team < params.vectors) { fetch(team, rows_at, columns_at, &a, &b); }
+  for (var k = team; k < params.vectors; k += 2u * GROUPS) {
+    let has_next = k + GROUPS < params.vectors;
+    if (has_next) { fetch(k + GROUPS, rows_at, columns_at, &a_next, &b_next); }
+    multiply(&a, &b, &sums);
+    if (!has_next) { break; }
+    if (k + 2u * GROUPS < params.vectors) { fetch(k + 2u * GROUPS, rows_at, columns_at, &a, &b); }
+    multiply(&a_next, &b_next, &sums);
+  }
+
+  var totals: array<Sum, OWN>;
+  for (var p = 0u; p < ROUNDS; p++) {  // unroll
+    for (var i = 0u; i < PART; i++) {  // unroll
+      for (var u = 0u; u < CELLS_OF_ROW; u++) {  // unroll
+        const at = (p * PART + i) * RN + 4u * u;
+        tile[team * CELLS + (i * CELLS_OF_ROW + u) * TEAM + local % TEAM] =
+          vec4<f32>(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
       }
     }
+    workgroupBarrier();
+    for (var q = 0u; q < OWN; q++) {  // unroll
+      let item = q * 256u + local;
+      if (item / ITEMS == p) {
+        for (var other = 0u; other < GROUPS; other++) {
+          totals[q] += summand(other * ITEMS + item % ITEMS);
+        }
+      }
+    }
+    workgroupBarrier();
   }
-  workgroupBarrier();
-  for (var i = 0u; i < 4u; i++) {  // unroll
-    for (var j = 0u; j < 4u; j++) {  // unroll
-      let at = (group * TILE + r + SIDE * i) * TILE + c + SIDE * j;
-      tile[at / 4u][at % 4u] = sums[i][j];
+
+  for (var q = 0u; q < OWN; q++) {  // unroll
+    let item = q * 256u + local;
+    let row = first_row + row_of(item);
+    let unit = first_unit + unit_of(item);
+    if (item < ROUNDS * ITEMS && row < params.batch && unit < params.hidden) {
+      finish(row, unit, early[q], totals[q]);
     }
   }
-  workgroupBarrier();
-}
-
-fn total(row: u32, column: u32) -> f32 {
-  var sum = 0.0;
-  for (var group = 0u; group < GROUPS; group++) {
-    let at = (group * TILE + row) * TILE + column;
-    sum += tile[at / 4u][at % 4u];
-  }
-  return sum;
 }

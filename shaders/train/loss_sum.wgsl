@@ -1,12 +1,22 @@
-// sum += loss, exactly: the sum is a two's complement integer of LIMBS words, the lowest first, in
-// units of 2**-149, the smallest float32. Integers, because no compiler reorders them. The word behind
-// them remembers what no integer is: 1 a NaN, 2 infinity, 4 minus infinity.
+// sum += times * loss, exactly: the sum is a two's complement integer of LIMBS words, the lowest
+// first, in units of 2**-149, the smallest float32. Integers, because no compiler reorders them. The
+// word behind them remembers what no integer is: 1 a NaN, 2 infinity, 4 minus infinity; its other
+// bits count the losses before the first of those.
 
-struct Params { loss_offset: u32, sum_offset: u32 }
+struct Params { loss_offset: u32, sum_offset: u32, times: u32 }
 
 @group(0) @binding(0) var<storage, read> loss: array<u32>;  // the bits of a float32
 @group(0) @binding(1) var<storage, read_write> sum: array<u32>;
 @group(0) @binding(2) var<uniform> params: Params;
+
+fn product(a: u32, b: u32) -> vec2<u32> {  // its 64 bits, the low ones first
+  let low = (a & 0xffffu) * (b & 0xffffu);
+  let left = (a >> 16u) * (b & 0xffffu);
+  let right = (a & 0xffffu) * (b >> 16u);
+  let middle = (low >> 16u) + (left & 0xffffu) + (right & 0xffffu);
+  let high = (a >> 16u) * (b >> 16u) + (left >> 16u) + (right >> 16u) + (middle >> 16u);
+  return vec2((low & 0xffffu) | (middle << 16u), high);
+}
 
 @compute @workgroup_size(1)
 fn main() {
@@ -19,15 +29,18 @@ fn main() {
     sum[at + LIMBS] |= select(2u << negative, 1u, fraction != 0u);
     return;
   }
-  let mantissa = fraction | select(0u, 0x800000u, exponent != 0u);
+  if ((sum[at + LIMBS] & 7u) == 0u) { sum[at + LIMBS] += 8u; }
+  let mantissa = product(fraction | select(0u, 0x800000u, exponent != 0u), params.times);
   let shift = max(exponent, 1u) - 1u;
   let first = shift / 32u;
-  let low = mantissa << (shift % 32u);
-  let high = (mantissa >> 1u) >> (31u - shift % 32u);
+  let low = mantissa << vec2(shift % 32u);
+  let high = (mantissa >> vec2(1u)) >> vec2(31u - shift % 32u);
+  var words = array(low.x, low.y | high.x, high.y);
   let flip = 0u - negative;  // -x = ~x + 1; the words below the first stay as they are
   var carry = negative;
   for (var k = first; k < LIMBS; k++) {
-    let part = select(select(0u, high, k == first + 1u), low, k == first) ^ flip;
+    var part = flip;
+    if (k - first < 3u) { part ^= words[k - first]; }
     let old = sum[at + k];
     let total = old + part;
     sum[at + k] = total + carry;

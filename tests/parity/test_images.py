@@ -97,6 +97,31 @@ CASES: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
         lambda f, x: f.interpolate(x, size=(7, 1), mode="bilinear", align_corners=True),
         [(2, 3, 4, 5)],
     ),
+    "bilinear, smaller, antialiased": (
+        lambda f, x: f.interpolate(x, size=(5, 3), mode="bilinear", antialias=True),
+        [(2, 3, 17, 13)],
+    ),
+    "bilinear, larger, antialiased": (
+        lambda f, x: f.interpolate(x, size=(9, 6), mode="bilinear", antialias=True),
+        [(2, 3, 4, 5)],
+    ),
+    "bilinear by a factor, antialiased": (
+        lambda f, x: f.interpolate(x, scale_factor=(0.3, 0.6), mode="bilinear", antialias=True),
+        [(2, 3, 14, 15)],
+    ),
+    "affine_grid": (lambda f, t: f.affine_grid(t, (2, 1, 4, 5), align_corners=False), [(2, 2, 3)]),
+    "affine_grid, corners": (
+        lambda f, t: f.affine_grid(t, (2, 1, 4, 3), align_corners=True),
+        [(2, 2, 3)],
+    ),
+    **{
+        f"grid_sample, {padding}, {corners}": (
+            lambda f, x, at, how=(padding, corners): f.grid_sample(x, at, "bilinear", *how),
+            [(2, 3, 5, 6), (2, 4, 7, 2)],
+        )
+        for padding in ("zeros", "border", "reflection")
+        for corners in (False, True)
+    },
     "linear": (lambda f, x: f.interpolate(x, scale_factor=2, mode="linear"), [(2, 3, 5)]),
     "area": (lambda f, x: f.interpolate(x, size=(3, 7), mode="area"), [(2, 3, 4, 5)]),
     "unfold": (
@@ -171,3 +196,21 @@ def test_places_of_max_pooling_and_nan(device: str) -> None:
         expected, where = pool(T, torch.from_numpy(x))
         np.testing.assert_array_equal(values.numpy(), expected.numpy())
         np.testing.assert_array_equal(places.numpy(), where.numpy())
+
+
+@pytest.mark.parametrize("corners", [False, True])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
+def test_the_nearest_pixel_of_a_grid(padding: str, corners: bool, device: str) -> None:
+    x, grid = numbers(2, 3, 5, 6), numbers(2, 4, 7, 2)
+    grid[0, 0, :3] = [[np.nan, 0.3], [9e9, -0.2], [-40, np.inf]]
+    theirs = torch.from_numpy(x).requires_grad_()
+    expected = T.grid_sample(theirs, torch.from_numpy(grid), "nearest", padding, corners)
+    expected.sum().backward()
+    ours = nn.Parameter(tensor.tensor(x, device=device))
+    result = F.grid_sample(ours, tensor.tensor(grid, device=device), "nearest", padding, corners)
+    into = result.sum().backward().get(ours.id)
+    assert into is not None and theirs.grad is not None
+    finite = slice(1, None) if padding == "reflection" else slice(None)
+    np.testing.assert_array_equal(result.numpy()[finite], expected.detach().numpy()[finite])
+    np.testing.assert_array_equal(into.numpy()[finite], theirs.grad.numpy()[finite])

@@ -241,6 +241,7 @@ REFUSED = {
     "takes x of": "three axes of space",
     "at least 1, not": "a stride of nothing, which stands for the kernel's size",
     "at least 1 along a padded axis": "an axis cut down to nothing before it is padded",
+    "mode is one of": "between more than four pixels",
     "max_norm would change": "a forward pass writes to no weight",
     r"the result has no '\.\.\.'": "numpy's einsum",
     "differ in length": "axes of length 1 that are broadcast before they are summed",

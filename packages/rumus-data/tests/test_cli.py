@@ -48,7 +48,9 @@ def test_verify_tells_good_from_damaged(path: Path, capsys: pytest.CaptureFixtur
 def test_recover_completes_a_cut_file(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.write_bytes(path.read_bytes()[:100_000])
     assert run("inspect", path) == 1
-    assert "is not complete" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "is not complete" in said
+    assert f"`rumus-data recover {path}` (in Python, " in said
     assert run("recover", path) == 0
     records = len(RecordDataset(path))
     assert f"{records} records" in capsys.readouterr().out

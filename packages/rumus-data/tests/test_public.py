@@ -1,6 +1,11 @@
 """The names that users and siblings rely on."""
 
+import numpy as np
+import pytest
+
 import rumus.data
+from rumus.data import DataLoader
+from rumus.tensor import ArgumentError
 
 
 def test_all_public_names_are_listed_and_sorted() -> None:
@@ -8,3 +13,16 @@ def test_all_public_names_are_listed_and_sorted() -> None:
     assert sorted(names) == names
     public = {name for name in vars(rumus.data) if not name.startswith("_")}
     assert public == set(names) - {"__version__"}
+
+
+def test_names_of_pytorch_are_translated() -> None:
+    with pytest.raises(AttributeError, match=r"no attribute 'TensorDataset'; here: ArrayDataset"):
+        rumus.data.TensorDataset  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no attribute 'nothing_like_it'$"):
+        rumus.data.nothing_like_it  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_tuple_of_arrays_is_no_data_set() -> None:
+    with pytest.raises(ArgumentError, match=r"tuple of 2 arrays, .*ArrayDataset\(inputs, targets"):
+        DataLoader((np.zeros((4, 2)), np.zeros(4)), batch_size=2)
+    assert len(DataLoader([np.zeros(4), np.zeros(4)], batch_size=2)) == 1

@@ -1,7 +1,9 @@
 """Learning-rate schedules against their formulas, written here in high precision."""
 
+import copy
 import json
 import math
+import pickle
 from decimal import Decimal, getcontext
 from itertools import pairwise
 
@@ -362,3 +364,43 @@ def test_the_state_of_another_schedule_is_refused_by_name() -> None:
 def test_values_outside_their_range_are_refused_by_name(make, named) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(HyperparameterError, match=named):
         make()
+
+
+SHOWN = [
+    "ConstantLR(initial_lr=0.4, factor=0.25, total_steps=3)",
+    "CosineAnnealingLR(initial_lr=0.4, t_max=3, eta_min=0.0)",
+    "CosineAnnealingWarmRestarts(initial_lr=0.4, t_0=2, t_mult=2, eta_min=0.1)",
+    "CyclicLR(base_lr=0.1, max_lr=0.4, step_size_up=2, step_size_down=None, mode='triangular', "
+    "gamma=1.0, scale_fn=None, scale_mode='cycle')",
+    "ExponentialLR(initial_lr=0.4, gamma=0.5)",
+    "LinearLR(initial_lr=0.4, start_factor=0.5, end_factor=1.0, total_iters=2)",
+    "MultiStepLR(initial_lr=0.4, milestones=[2, 4], gamma=0.1)",
+    "OneCycleLR(max_lr=0.4, total_steps=9, pct_start=0.3, anneal_strategy='cos', div_factor=25.0, "
+    "final_div_factor=10000.0, three_phase=False)",
+    "PolynomialLR(initial_lr=0.4, total_iters=5, power=2.0)",
+    "StepLR(initial_lr=0.4, step_size=2, gamma=0.1)",
+    "WarmupCosine(initial_lr=0.4, warmup_steps=2, total_steps=9, eta_min=0.0, start_lr=0.0)",
+]
+SHOWN += [
+    f"SequentialLR(schedulers=[{SHOWN[5]}, {SHOWN[4]}], milestones=[3])",
+    f"ChainedScheduler(schedulers=[{SHOWN[5]}, {SHOWN[4]}])",
+]
+
+
+@pytest.mark.parametrize("shown", SHOWN, ids=lambda shown: shown.partition("(")[0])
+def test_a_schedule_shows_what_makes_it_again(shown: str) -> None:
+    schedule = eval(shown, vars(schedules))
+    assert repr(schedule) == shown
+    copied = pickle.loads(pickle.dumps(copy.deepcopy(schedule)))
+    assert repr(copied) == shown
+    assert [copied.lr_at(t) for t in range(12)] == [schedule.lr_at(t) for t in range(12)]
+
+
+def test_a_schedule_shows_its_rate_as_it_was_set() -> None:
+    schedule = schedules.StepLR(0.4, 2)
+    schedule.set_initial_lr(0.2)
+    assert repr(schedule) == "StepLR(initial_lr=0.2, step_size=2, gamma=0.1)"
+    shown = repr(schedules.ReduceLROnPlateau(0.4, threshold_mode="abs"))
+    assert shown.startswith("ReduceLROnPlateau(initial_lr=0.4, mode='min', factor=0.1, patience=10")
+    assert "threshold_mode='abs'" in shown
+    assert "lr_lambda=len" in repr(schedules.LambdaLR(0.4, len))

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from rumus.nn import Parameter
-from rumus.optim import SGD, AdamW, HyperparameterError, Optimizer, OptimizerStateError
+from rumus.optim import (
+    SGD,
+    AdamW,
+    GradientAccumulator,
+    HyperparameterError,
+    Optimizer,
+    OptimizerStateError,
+    WeightAverage,
+)
 from rumus.optim.lr_scheduler import ExponentialLR
 
 
@@ -170,3 +178,11 @@ def test_a_state_with_a_rate_that_cannot_be_is_refused(change: dict[str, Any]) -
     with pytest.raises(OptimizerStateError):
         optimizer.load_state_dict(state)
     assert rates(optimizer) == [0.1, 0.1]
+
+
+def test_a_window_and_an_average_show_how_far_they_are() -> None:
+    weight = Parameter([1.0])
+    accumulator = GradientAccumulator(3)
+    accumulator.add((weight * 2.0).sum().backward())
+    assert repr(accumulator) == "<GradientAccumulator: 1 of 3 passes>"
+    assert repr(WeightAverage([weight], 0.9)) == "<WeightAverage: 1 parameters, decay 0.9>"

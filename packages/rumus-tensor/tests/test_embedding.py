@@ -351,7 +351,7 @@ def test_what_does_not_fit_is_refused(case, device):
 
 @pytest.mark.parametrize("make", [Embedding, EmbeddingBag])
 def test_layers_of_impossible_lengths_are_refused(make):
-    with pytest.raises(ArgumentError, match="at least 1, not 0 and 3"):
+    with pytest.raises(ArgumentError, match="at least 1, not 0"):
         make(0, 3)
     with pytest.raises(ArgumentError, match="padding_idx"):
         make(2, 3, padding_idx=2)

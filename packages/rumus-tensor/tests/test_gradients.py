@@ -19,9 +19,11 @@ from rumus.tensor import (
     float16,
     float32,
     kron,
+    manual_seed,
     maximum,
     minimum,
     pad,
+    rand,
     stack,
     tensor,
     tensordot,
@@ -37,6 +39,20 @@ def weighted_values(q, k, v, mask):
     k, v = (np.repeat(a, q.shape[1] // k.shape[1], 1) for a in (k, v))
     parts = np.where(mask, np.exp(q @ k.swapaxes(2, 3) / math.sqrt(q.shape[3])), 0.0)
     return parts / np.maximum(parts.sum(3, keepdims=True), 1e-300) @ v
+
+
+def attention_after_dropout(q, k, v):
+    """The same weights in each call."""
+    manual_seed(5)
+    return scaled_dot_product_attention(q, k, v, dropout_p=0.3)
+
+
+def weighted_values_after_dropout(q, k, v):
+    """By the numbers that the generator gives for that seed."""
+    manual_seed(5)
+    kept = (rand((1, 2, 3, 4)).numpy() >= np.float32(0.3)) / 0.7
+    parts = np.exp(q @ k.swapaxes(2, 3) / math.sqrt(q.shape[3]))
+    return parts / parts.sum(3, keepdims=True) * kept @ v
 
 
 def packed_weighted_values(x):
@@ -459,6 +475,12 @@ CASES = {
         lambda q, k, v: scaled_dot_product_attention(q, k, v, tensor(SEEN, device=q.device)),
         lambda q, k, v: weighted_values(q, k, v, SEEN),
         [(1, 1, 3, 2), (1, 1, 3, 2), (1, 1, 3, 2)],
+        False,
+    ),
+    "attention with dropout": (
+        attention_after_dropout,
+        weighted_values_after_dropout,
+        [(1, 2, 3, 2), (1, 2, 4, 2), (1, 2, 4, 2)],
         False,
     ),
     "packed attention": (

@@ -78,7 +78,7 @@ def test_linear_says_what_it_takes():
         nn.Linear(4, 3)(zeros((2, 5)))
     with pytest.raises(DTypeError, match="input is uint8, the weight float32"):
         nn.Linear(4, 3)(zeros(2, 4, dtype=uint8))
-    with pytest.raises(ArgumentError, match="at least 1, not 0 and 3"):
+    with pytest.raises(ArgumentError, match="at least 1, not 0"):
         nn.Linear(0, 3)
 
 

@@ -151,3 +151,69 @@ MISTAKES = [
 def test_mistakes_say_what_was_given_and_expected(mistake, error, message):
     with pytest.raises(error, match=message):
         mistake()
+
+
+def test_antialiasing_weighs_a_triangle_of_the_pixels_it_stands_for(device):
+    x = numbers(2, 9)
+    for length, step in ((3, 3.0), (4, 2.25), (12, 0.75)):
+        reach = max(step, 1.0)
+        centres = (np.arange(length)[:, None] + 0.5) * step
+        weights = np.maximum(0, 1 - np.abs(np.arange(9) + 0.5 - centres) / reach)
+        wanted = x @ (weights / weights.sum(1, keepdims=True)).T
+        given = tensor(x[None], device=device)
+        got = F.interpolate(given, length, mode="linear", antialias=True)
+        np.testing.assert_allclose(got.numpy()[0], wanted, rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    "options", [{"mode": "nearest"}, {"mode": "area"}, {"align_corners": True}]
+)
+def test_antialiasing_is_for_linear_modes(options):
+    with pytest.raises(ArgumentError, match="antialias is for linear modes without align_corners"):
+        F.interpolate(zeros(1, 1, 4, 4), 2, antialias=True, **{"mode": "bilinear", **options})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("corners", [False, True])
+def test_the_grid_of_nothing_changed_reads_the_image(dtype, corners, device):
+    x = tensor(numbers(2, 3, 4, 5).astype(dtype), device=device)
+    theta = tensor(np.array([[[1, 0, 0], [0, 1, 0]]] * 2, dtype), device=device)
+    grid = F.affine_grid(theta, x.shape, corners)
+    got = F.grid_sample(x, grid, align_corners=corners)
+    assert got.dtype == np.dtype(dtype)
+    tolerance = 1e-6 if dtype == "float32" else 2e-2
+    np.testing.assert_allclose(got.numpy(), x.numpy(), atol=tolerance, rtol=tolerance)
+
+
+def test_gradients_of_a_grid_are_the_slopes_between_pixels(device):
+    """Of a plane a * column + b * row they are a * W / 2 and b * H / 2 inside of the image."""
+    rows, columns = np.mgrid[:6, :8].astype(np.float32)
+    plane = tensor((0.5 * columns - 2 * rows)[None, None], device=device)
+    at = nn.Parameter(tensor(RNG.uniform(-0.7, 0.7, (1, 3, 3, 2)), device=device))
+    slopes = F.grid_sample(plane, at).sum().backward().get(at.id).numpy()
+    np.testing.assert_allclose(slopes, np.broadcast_to([2.0, -6.0], (1, 3, 3, 2)), rtol=1e-5)
+
+
+def test_grids_of_no_images_and_of_no_places(device):
+    grid = zeros(0, 2, 3, 2, device=device)
+    assert F.grid_sample(zeros(0, 3, 4, 5, device=device), grid).shape == (0, 3, 2, 3)
+    grid = zeros(2, 0, 3, 2, device=device)
+    assert F.grid_sample(zeros(2, 3, 4, 5, device=device), grid).shape == (2, 3, 0, 3)
+    assert F.affine_grid(zeros(0, 2, 3, device=device), (0, 1, 2, 3)).shape == (0, 2, 3, 2)
+
+
+def test_grids_that_do_not_fit_are_refused():
+    x, grid = zeros(1, 1, 4, 4), zeros(1, 2, 2, 2)
+    for call, kind, message in (
+        (lambda: F.grid_sample(x, zeros(2, 2, 2, 2)), ShapeError, "a grid of"),
+        (lambda: F.grid_sample(x, zeros(1, 2, 2, 3)), ShapeError, "a grid of"),
+        (lambda: F.grid_sample(x[0], grid), ShapeError, "takes x of"),
+        (lambda: F.grid_sample(x, grid.to(float16)), DTypeError, "floats of one dtype"),
+        (lambda: F.grid_sample(x, grid, "bicubic"), ArgumentError, "not 'bicubic' and 'zeros'"),
+        (lambda: F.grid_sample(x, grid, padding_mode="wrap"), ArgumentError, "and 'wrap'"),
+        (lambda: F.affine_grid(zeros(1, 3, 3), (1, 1, 2, 2)), ShapeError, r"\(1, 3, 3\)"),
+        (lambda: F.affine_grid(zeros(2, 2, 3), (1, 1, 2, 2)), ShapeError, "theta of"),
+        (lambda: F.affine_grid(zeros(1, 2, 3).to(int32), (1, 1, 2, 2)), DTypeError, "floats"),
+    ):
+        with pytest.raises(kind, match=message):
+            call()

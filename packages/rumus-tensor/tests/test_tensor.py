@@ -125,6 +125,30 @@ def test_devices_are_values():
     assert Device("auto") in (Device("cpu"), Device("gpu"))
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("kind", "chosen", "expected"),
+    [("CPU", "", "cpu"), ("CPU", "0", "gpu:0"), ("DiscreteGPU", "", "gpu:0")],
+)
+def test_auto_takes_a_software_adapter_only_where_it_is_named(
+    kind: str, chosen: str, expected: str
+):
+    code = f"""
+from rumus import gpu
+from rumus.tensor import Device
+known = gpu.info()
+known["adapters"][0]["kind"] = {kind!r}
+gpu.info = lambda: known
+print(Device("auto"))
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "RUMUS_GPU"}
+    environment |= {"RUMUS_GPU": chosen} if chosen else {}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == expected
+
+
 def test_a_device_is_equal_to_its_names():
     assert Device("cpu") == "cpu"
     assert Device("gpu") == "gpu:0"

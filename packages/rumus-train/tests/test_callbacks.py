@@ -2,8 +2,10 @@
 
 import io
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from rumus.train import (
     EarlyStopping,
     Event,
     Every,
+    GradientNorms,
     LearningRateMonitor,
     Log,
     NonFiniteError,
@@ -29,18 +32,25 @@ from rumus.train import (
     Trainer,
     Validate,
     WeightNorms,
+    load_checkpoint,
 )
 
 X = np.random.default_rng(3).normal(size=(24, 5)).astype(np.float32)
 Y = X[:, :1] * 2
 
 
-def fit(*callbacks: object, device: str = "cpu", **options: object) -> Run:
+def fit(
+    *callbacks: object,
+    device: str = "cpu",
+    capture: bool = False,
+    data: tuple[np.ndarray, np.ndarray] = (X, Y),
+    **options: object,
+) -> Run:
     tensor.manual_seed(5)
     model = nn.Linear(5, 1).to(device)
-    batches = DataLoader(ArrayDataset(X, Y), 4, device=device)
+    batches = DataLoader(ArrayDataset(*data), 4, device=device)
     given = {"epochs": 2, "loss": nn.mse_loss} | options
-    trainer = Trainer(SGD(model.parameters(), 0.05))
+    trainer = Trainer(SGD(model.parameters(), 0.05), capture=capture)
     return trainer.fit(model, batches, given.pop("loss"), callbacks=callbacks, **given)
 
 
@@ -108,17 +118,87 @@ def test_a_time_limit_stops_the_run() -> None:
     assert "time limit" in str(run.stopped)
 
 
-@pytest.mark.parametrize(("every", "words"), [(1, "in step 4:"), (3, "the steps 4 to 6")])
-def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_step(
-    device: str, every: int, words: str
+def logarithm(output: Tensor, target: Tensor) -> Tensor:
+    return (output * 0.0 + target).log().mean()  # of 24 samples one is negative
+
+
+def root(output: Tensor, target: Tensor) -> Tensor:
+    return (output * target).abs().sqrt().mean()  # of 24 samples one is 0
+
+
+def line_of(function: Callable[..., object]) -> str:
+    return f"{Path(__file__).name}, line {function.__code__.co_firstlineno + 1}"
+
+
+CAPTURES = [
+    ("cpu", False),
+    pytest.param("gpu", False, marks=pytest.mark.gpu),
+    pytest.param("gpu", True, marks=pytest.mark.gpu),
+]
+
+
+@pytest.mark.parametrize(("device", "capture"), CAPTURES)
+@pytest.mark.parametrize(("every", "accumulate", "step"), [(1, 1, 11), (50, 1, 11), (50, 2, 6)])
+def test_a_loss_that_is_not_finite_ends_the_run_with_its_step_and_operation(
+    device: str, capture: bool, every: int, accumulate: int, step: int
 ) -> None:
+    target = np.ones((24, 1), np.float32)
+    target[17] = -1.0  # in the fifth batch of an epoch
+    stop = StopOnNonFinite(Every(steps=every))
+
+    def step_function(run: Run, batch: object) -> Mapping[str, Tensor]:
+        value = logarithm(run.model(batch.input), batch.target)
+        run.minimize(value)
+        return {"loss": value}
+
+    second = np.concatenate([np.ones_like(target), target])
+    options = {"device": device, "capture": capture, "accumulate": accumulate, "epochs": 1}
+    options |= {"data": (np.concatenate([X, X]), second), "loss": None, "step": step_function}
+    with pytest.raises(NonFiniteError) as failed:
+        fit(stop, **options)
+    said = str(failed.value)
+    assert said.startswith(f"loss was nan in step {step}: log gave 1 NaN among 4 elements")
+    assert line_of(logarithm) in said
+
+
+@pytest.mark.parametrize(("device", "capture"), CAPTURES)
+def test_a_gradient_that_is_not_finite_is_found_in_the_step_before(
+    device: str, capture: bool, tmp_path: Path
+) -> None:
+    target = np.ones((24, 1), np.float32)
+    target[9] = 0.0  # in the third batch
+    options = {"data": (X, target), "loss": root, "run": RunFolder(tmp_path, Every(steps=2))}
+    with pytest.raises(NonFiniteError) as failed:
+        fit(StopOnNonFinite(), device=device, capture=capture, **options)
+    said = str(failed.value)
+    assert said.startswith("loss was nan in step 4: sqrt gave input 0 a gradient with 1 infinite")
+    assert line_of(root) in said
+    weights = load_checkpoint(tmp_path)["model"]["weight"].numpy()
+    assert np.isfinite(weights).all()
+
+
+def test_what_a_rerun_does_not_show_is_said(device: str) -> None:
     def loss(output: Tensor, target: Tensor) -> Tensor:
         calls.append(1)
         return nn.mse_loss(output, target) * (math.nan if len(calls) == 4 else 1.0)
 
     calls: list[int] = []
-    with pytest.raises(NonFiniteError, match=words):
-        fit(StopOnNonFinite(Every(steps=every)), device=device, loss=loss)
+    with pytest.raises(NonFiniteError, match="step 4: run again, no operation"):
+        fit(StopOnNonFinite(), device=device, loss=loss)
+    calls.clear()
+    with pytest.raises(NonFiniteError, match="step 4: lower the learning rate"):
+        fit(StopOnNonFinite(rerun=False), device=device, loss=loss)
+
+
+def test_a_range_of_steps_is_named_where_an_output_does_not_come_in_each() -> None:
+    def step(run: Run, batch: object) -> Mapping[str, Tensor]:
+        loss = nn.mse_loss(run.model(batch.input), batch.target)
+        run.minimize(loss)
+        now = run.progress.step
+        return {"loss": loss, "other": loss * math.nan} if now == 3 else {"loss": loss}
+
+    with pytest.raises(NonFiniteError, match=r"other was nan in one of the steps 4 to 6"):
+        fit(StopOnNonFinite(Every(steps=3)), loss=None, step=step)
 
 
 class Rows:
@@ -200,7 +280,7 @@ def test_there_is_one_read_back_for_each_interval(
         ProgressBar(every, io.StringIO()),
         Log(Rows(), every=every),
         Log(Rows(), every=every),
-        StopOnNonFinite(every),
+        StopOnNonFinite(every, rerun=False),
         LearningRateMonitor(),
         device="gpu",
         epochs=2,
@@ -241,7 +321,7 @@ def test_progress_in_a_terminal_is_drawn_over(monkeypatch: pytest.MonkeyPatch, r
     if rich:
         pytest.importorskip("rich")
     else:
-        monkeypatch.setattr("rumus.train._callbacks.bar.find_spec", lambda name: None)
+        monkeypatch.setattr("rumus.train._callbacks.screen.find_spec", lambda name: None)
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     out = Terminal()
@@ -250,9 +330,88 @@ def test_progress_in_a_terminal_is_drawn_over(monkeypatch: pytest.MonkeyPatch, r
     assert "epoch 2/2" in out.getvalue()
 
 
-def test_times_and_norms_are_metrics(device: str) -> None:
-    run = fit(Timing(Every(steps=2)), WeightNorms(Every(steps=12)), device=device)
-    assert 0 < run.metrics["time_data"] < run.metrics["time_step"]
-    assert run.metrics["samples_per_second"] > 0
+class FakeNotebook:
+    """What IPython offers in a kernel: an output that can be shown anew."""
+
+    kernel = object()
+
+    def __init__(self) -> None:
+        self.outputs: list[str] = []
+        self.updates = 0
+
+    def display(self, shown: Mapping[str, str], raw: bool, display_id: bool) -> "FakeNotebook":
+        self.outputs.append(shown["text/plain"])
+        return self
+
+    def update(self, shown: Mapping[str, str], raw: bool) -> None:
+        self.outputs[-1] = shown["text/plain"]
+        self.updates += 1
+
+
+def test_progress_in_a_notebook_is_one_output_that_is_shown_anew(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notebook = FakeNotebook()
+    ipython = SimpleNamespace(get_ipython=lambda: notebook)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=notebook.display))
+    monkeypatch.delenv("CI", raising=False)
+    fit(ProgressBar(Every(steps=1)))
+    assert len(notebook.outputs) == 1
+    assert notebook.updates == 14  # 12 steps and 2 epochs without the first, and the end
+    first, second = notebook.outputs[0].splitlines()
+    assert first.startswith("epoch 1/2  batch 6/6  loss")
+    assert second.startswith("epoch 2/2  batch 6/6  loss")
+    assert capsys.readouterr().err == ""
+
+
+def test_times_and_memory_are_metrics(device: str) -> None:
+    log = Log(Rows(), every=Every(steps=1))
+    run = fit(Timing(Every(steps=2)), log, device=device)
+    told = run.metrics
+    assert 0 < told["time_data"] < told["time_step"]
+    assert 0 < told["time_read"] < told["time_step"] - told["time_data"]
+    assert told["samples_per_second"] > 0
+    assert ("memory" in told) == (device == "gpu")
+    assert told.get("memory", 0) <= told.get("memory_peak", 0)
+
+
+def test_norms_of_weights_are_metrics(device: str) -> None:
+    run = fit(WeightNorms(Every(steps=12)), device=device)
     weight = run.model.parameters()[0].numpy().astype(np.float64)
     assert run.metrics["norm_weight"] == pytest.approx(np.linalg.norm(weight), rel=1e-6)
+
+
+@pytest.mark.parametrize(("device", "capture"), CAPTURES)
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_norms_of_gradients_are_those_of_the_step_at_the_trigger(
+    device: str, capture: bool, accumulate: int
+) -> None:
+    weights: list[list[np.ndarray]] = []
+
+    def note(run: Run) -> None:
+        weights.append([p.numpy().astype(np.float64) for p in run.model.parameters()])
+
+    rows, every = Rows(), Every(steps=3)
+    fit(
+        OnEvent(Event.STEP_START, note),
+        GradientNorms(every),
+        Log(rows, every=every),
+        device=device,
+        capture=capture,
+        epochs=3,
+        accumulate=accumulate,
+        clip=0.1,
+    )
+    size = 4 * accumulate
+    steps = [row for row in rows.rows if "grad_norm" in row]
+    assert [row["step"] for row in steps] == [3, 6, 9, 12, 15, 18][: 6 // accumulate]
+    for row in steps:
+        w, b = weights[int(row["step"]) - 1]
+        start = size * (int(row["step"]) - 1) % 24
+        x, y = X[start : start + size].astype(np.float64), Y[start : start + size]
+        residual = 2 * (x @ w.T + b - y) / size
+        expected = np.linalg.norm(residual.T @ x), np.linalg.norm(residual.sum())
+        assert row["grad_norm_weight"] == pytest.approx(expected[0], rel=1e-5)
+        assert row["grad_norm_bias"] == pytest.approx(expected[1], rel=1e-5)
+        assert row["grad_norm"] == pytest.approx(np.hypot(*expected), rel=1e-5)

@@ -1,17 +1,21 @@
 """Checkpoints: whole or invisible, and what is found, kept and refused."""
 
+import importlib.util
 import json
 import os
+import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from rumus import nn, tensor
 from rumus.data import ArrayDataset, DataLoader
-from rumus.optim import SGD, AdamW
+from rumus.optim import SGD, AdamW, WeightAverage
+from rumus.optim.lr_scheduler import CosineAnnealingLR
 from rumus.tensor import StateDictError
 from rumus.train import (
     CheckpointError,
@@ -27,7 +31,7 @@ from rumus.train import (
     Trainer,
     load_checkpoint,
 )
-from rumus.train._checkpoint import folder
+from rumus.train._checkpoint import folder, saver
 from rumus.train._checkpoint.split import join_state, split_state
 
 X = np.random.default_rng(3).normal(size=(22, 5)).astype(np.float32)
@@ -186,10 +190,54 @@ def test_resume_without_a_checkpoint_begins_and_with_a_complete_run_does_nothing
     assert steps_in(tmp_path) == [6, 12]
 
 
-def test_changed_settings_are_named(tmp_path: Path) -> None:
-    fit(make(), RunFolder(tmp_path))
-    with pytest.raises(RunFolderError, match=r"clip was None and is 1\.0"):
-        fit(make(), RunFolder(tmp_path, resume=True), clip=1.0)
+def settings(model: nn.Module, where: RunFolder, **changed: object) -> Run:
+    """A run with settings of every kind."""
+    options = {"lr": 0.1, "betas": (0.9, 0.99), "t_max": 5, "decay": 0.9, "batch": 4, "seed": 1}
+    options |= {"loss": nn.mse_loss, "schedule": True, "clip": None, "accumulate": 1, **changed}
+    optimizer = AdamW(model.named_parameters(), options["lr"], betas=options["betas"])
+    schedule = CosineAnnealingLR(options["lr"], options["t_max"]) if options["schedule"] else None
+    return Trainer(optimizer).fit(
+        model,
+        DataLoader(ArrayDataset(X, Y), options["batch"], shuffle=True, seed=options["seed"]),
+        options["loss"],
+        epochs=2,
+        schedule=schedule,
+        clip=options["clip"],
+        accumulate=options["accumulate"],
+        average=WeightAverage(model.parameters(), options["decay"]),
+        run=where,
+    )
+
+
+def dropping(p: float) -> nn.Module:
+    tensor.manual_seed(5)
+    return nn.Sequential(nn.Linear(5, 1), nn.Dropout(p))
+
+
+@pytest.mark.parametrize(
+    ("begun", "changed", "words"),
+    [
+        ({}, {"clip": 1.0}, r"clip was None and is 1\.0"),
+        ({}, {"accumulate": 2}, "accumulate was 1 and is 2"),
+        ({}, {"decay": 0.5}, r"average was 0\.9 and is 0\.5"),
+        ({}, {"loss": nn.functional.l1_loss}, "loss was 'mse_loss' and is 'l1_loss'"),
+        ({}, {"betas": (0.8, 0.99)}, r"optimizer\.0\.betas was \[0\.9, 0\.99\] and is \[0\.8, 0"),
+        ({}, {"t_max": 6}, "optimizer.schedule was .*t_max=5.* and is .*t_max=6"),
+        ({"schedule": False}, {"lr": 0.2}, r"optimizer\.lr was 0\.1 and is 0\.2"),
+        ({}, {"model": 0.25}, r"model\.1 was 'Dropout\(p=0\.5\)' and is 'Dropout\(p=0\.25\)'"),
+        ({}, {"batch": 3}, "batch_size"),
+        ({}, {"seed": 2}, "seed"),
+    ],
+)
+def test_changed_settings_are_named(
+    tmp_path: Path, begun: dict[str, object], changed: dict[str, object], words: str
+) -> None:
+    settings(dropping(0.5), RunFolder(tmp_path), **begun)
+    again = RunFolder(tmp_path, resume=True)
+    settings(dropping(0.5), again, **begun)
+    model = dropping(changed.pop("model", 0.5))
+    with pytest.raises(ValueError, match=words):
+        settings(model, again, **begun, **changed)
 
 
 @pytest.mark.parametrize(
@@ -216,6 +264,30 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
             run.stop("seen")
 
     fit(make(), RunFolder(tmp_path), callbacks=[Again()])
+
+
+def test_on_windows_a_folder_is_locked_beyond_what_others_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked: list[tuple[int, int]] = []
+
+    def locking(number: int, mode: int, nbytes: int) -> None:
+        place = os.lseek(number, 0, os.SEEK_CUR)
+        if (place, nbytes) in locked:
+            raise PermissionError(13, "Permission denied")
+        locked.append((place, nbytes))
+
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(LK_NBLCK=2, locking=locking))
+    spec = importlib.util.find_spec("rumus.train._checkpoint.lock")
+    windows = importlib.util.module_from_spec(spec)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "name", "nt")
+        spec.loader.exec_module(windows)
+    held = windows.FolderLock(tmp_path)
+    assert locked == [(1 << 20, 1)]
+    with pytest.raises(RunFolderError, match=f"in use by another run, of process {os.getpid()}"):
+        windows.FolderLock(tmp_path)
+    held.release()
 
 
 def test_saving_goes_on_beside_the_training_and_a_second_save_waits(
@@ -318,3 +390,28 @@ def test_a_run_says_what_it_was_made_with(tmp_path: Path) -> None:
     assert about["settings"]["optimizer"] == "AdamW"
     assert about["environment"]["device"] == "cpu"
     assert "rumus-train" in about["environment"]["packages"]
+
+
+def test_without_memory_for_a_snapshot_saves_wait_and_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    where = {name: RunFolder(tmp_path / name, Every(steps=3)) for name in ("beside", "waiting")}
+    fit(make().to(device), where["beside"])
+
+    def full(arrays: object) -> object:
+        raise MemoryError
+
+    monkeypatch.setattr(saver, "host_copies", full)
+    threads: list[str] = []
+    write = folder.write
+    monkeypatch.setattr(
+        folder, "write", lambda *a: (threads.append(threading.current_thread().name), write(*a))[1]
+    )
+    with pytest.warns(RuntimeWarning, match="while the training waits") as said:
+        fit(make().to(device), where["waiting"])
+    assert len(said) == 1
+    assert set(threads) == {"MainThread"}
+    for name in ("step-00000009", "step-00000012"):
+        for file in ("model.safetensors", "state.safetensors", "state.json"):
+            found = [(tmp_path / run / name / file).read_bytes() for run in where]
+            assert found[0] == found[1], (name, file)

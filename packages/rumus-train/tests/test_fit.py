@@ -205,6 +205,21 @@ def test_a_schedule_is_advanced_by_what_it_counts() -> None:
     assert rates == [0.1] * 6 + [CosineAnnealingLR(0.1, t_max=2).lr_at(1)] * 6
 
 
+def test_at_an_epochs_end_progress_and_rates_are_still_those_of_the_epoch() -> None:
+    model = make()
+    seen: list[tuple[int, int, float]] = []
+
+    class Ends:
+        def on_epoch_end(self, run: Run) -> None:
+            seen.append((run.progress.epoch, run.progress.batch, run.rates.get()["optimizer"]))
+
+    schedule = CosineAnnealingLR(0.1, t_max=2)
+    Trainer(SGD(model.parameters(), 0.1)).fit(
+        model, loader(), nn.mse_loss, epochs=2, schedule=schedule, callbacks=[Ends()]
+    )
+    assert seen == [(0, 6, schedule.lr_at(0)), (1, 6, schedule.lr_at(1))]
+
+
 def test_a_schedule_that_follows_a_metric_takes_the_loss_of_the_validation() -> None:
     model = make()
     schedule = ReduceLROnPlateau(0.0, patience=0)
@@ -493,3 +508,29 @@ def test_a_captured_step_of_ones_own_has_the_bits_of_the_uncaptured() -> None:
         results.append((weights(model), run.metrics["loss"]))
     assert same(results[0][0], results[1][0])
     assert results[0][1] == results[1][1]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("accumulate", [2, 3, 5])
+def test_captured_accumulation_has_the_bits_of_the_uncaptured(accumulate: int) -> None:
+    def fit(capture: bool) -> tuple[list[np.ndarray], float]:
+        model = make("gpu", dropout=0.3)
+        run = Trainer(AdamW(model.named_parameters(), lr=0.01), capture=capture).fit(
+            model, loader(3, device="gpu"), loss, epochs=8, accumulate=accumulate, clip=1.0
+        )
+        return weights(model), run.metrics["loss"]
+
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        calls.append(1)
+        return nn.mse_loss(output, target)
+
+    calls: list[int] = []
+    expected = fit(False)
+    assert len(calls) == 8 * 8
+    calls.clear()
+    found = fit(True)
+    # A recording for each number of halves that a batch completes; the last batch, of one sample
+    # alone, is recorded when it comes again, and so is what comes first when nothing is settled.
+    assert len(calls) <= 10
+    assert same(found[0], expected[0])
+    assert found[1] == expected[1]

@@ -115,6 +115,7 @@ CASES = [
     ("cpu", False, 2, 1),
     pytest.param("gpu", False, 1, 2, marks=pytest.mark.gpu),
     pytest.param("gpu", "auto", 0, 1, marks=pytest.mark.gpu),
+    pytest.param("gpu", True, 0, 3, marks=pytest.mark.gpu),
 ]
 
 
@@ -239,6 +240,24 @@ def test_ctrl_c_saves_and_raises_keyboard_interrupt(tmp_path: Path) -> None:
         train(tmp_path, Press(), every=Every(epochs=1))
     assert signal.getsignal(signal.SIGINT) is before
     assert load_checkpoint(tmp_path)["progress"]["step"] == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has it, and other signals cannot stand for it")
+def test_ctrl_break_of_windows_saves_as_ctrl_c_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Press:
+        def on_step_end(self, run: Run) -> None:
+            if run.progress.step == 2:
+                signal.raise_signal(signal.SIGUSR1)
+
+    monkeypatch.setattr(signal, "SIGBREAK", signal.SIGUSR1, raising=False)
+    before = signal.getsignal(signal.SIGUSR1)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, Press(), every=Every(epochs=1))
+    assert signal.getsignal(signal.SIGUSR1) is before
+    assert load_checkpoint(tmp_path)["progress"]["step"] == 2
+    assert train(tmp_path)[0] == train(None)[0]
 
 
 def test_a_signal_in_the_last_moment_is_not_lost(tmp_path: Path) -> None:

@@ -145,16 +145,22 @@ def drawn(seed: int, count: int) -> np.ndarray:
     return np.concatenate([values, special, -values[: count // 2]]).astype(np.float32)
 
 
-def test_the_sum_of_losses_is_exact_whatever_their_sizes(device: str) -> None:
+@pytest.mark.parametrize("most", [1, 7, 2**32 - 1])
+def test_the_sum_of_losses_is_exact_whatever_their_sizes(device: str, most: int) -> None:
     values = drawn(0, 300)
+    weights = np.random.default_rng(1).integers(1, most, len(values), np.uint32, endpoint=True)
     losses = LossSum(Device(device))
-    for value in values:
-        losses.add(tensor.tensor(value, device=device))
-    total, special = losses.read()
+    for value, times in zip(values, weights, strict=True):
+        losses.add(tensor.tensor(value, device=device), int(times))
+    total, special, _ = losses.read()
     assert special == 0
-    assert total == sum(int(Fraction(float(value)) * 2**UNITS) for value in values)
+    expected = [
+        int(times) * int(Fraction(float(value)) * 2**UNITS)
+        for value, times in zip(values, weights, strict=True)
+    ]
+    assert total == sum(expected)
     losses.clear()
-    assert losses.read() == (0, 0)
+    assert losses.read()[:2] == (0, 0)
 
 
 @pytest.mark.parametrize(

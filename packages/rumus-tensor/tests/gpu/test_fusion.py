@@ -1,6 +1,7 @@
 """Fusion: fewer dispatches, and the same numbers within a unit in the last place an operation."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rumus import gpu, nn
-from rumus.tensor import Tensor, manual_seed, tensor
+from rumus.nn import functional
+from rumus.tensor import Tensor, float16, float32, manual_seed, tensor
 
 pytestmark = pytest.mark.gpu
 
@@ -222,3 +224,51 @@ def test_a_product_goes_before_a_change_of_what_it_reads() -> None:
     x = some(4, 8)
     first, second = captured(x).numpy(), captured(x).numpy()
     np.testing.assert_allclose(2 * first, second, rtol=1e-6)
+
+
+DROPPED = {
+    "alone": (lambda x, m: functional.dropout(x, 0.3), 1),
+    "behind GELU": (lambda x, m: functional.dropout(x.gelu(), 0.3), 1),
+    "behind a product": (lambda x, m: functional.dropout(x * m, 0.3), 1),
+    "added": (lambda x, m: m + functional.dropout(x, 0.3), 1),
+    "twice": (lambda x, m: functional.dropout(x, 0.1) + functional.dropout(m, 0.3), 1),
+    "added behind a matrix product": (lambda x, m: x + functional.dropout(x @ m, 0.3), 1),
+}
+
+
+@pytest.mark.parametrize("name", DROPPED)
+@pytest.mark.parametrize("dtype", [float32, float16], ids=str)
+@pytest.mark.parametrize("columns", [20, 21], ids=["whole vectors", "no whole vectors"])
+def test_dropout_becomes_one_with_its_neighbours_and_keeps_its_bits(
+    name: str, dtype: np.dtype[Any], columns: int
+) -> None:
+    step, count = DROPPED[name]
+    if "matrix" in name and columns % 4:
+        count = 2  # a vector of the product may lie in two rows
+    x, m = (some(columns, columns, seed=seed).to(dtype) for seed in (0, 1))
+    manual_seed(5)
+    wanted = [step(x, m).numpy().tobytes() for _ in range(3)]
+    manual_seed(5)
+    fused = gpu.capture(step)
+    assert [fused(x, m).numpy().tobytes() for _ in range(3)] == wanted
+    assert fused.dispatches == (count,)
+
+
+@pytest.mark.parametrize(("act", "count"), [("relu", 4), ("gelu", 4), ("silu", 4), ("tanh", 5)])
+def test_an_activation_and_dropout_go_back_in_one_dispatch(act: str, count: int) -> None:
+    """And forward, but for those that keep their result for the way back."""
+    x, m = some(24, 12), some(24, 12, seed=1) - 1.0
+    weight = nn.Parameter(x)
+
+    def step(m: Tensor) -> Tensor:
+        y = functional.dropout(getattr(weight * m, act)(), 0.4)
+        gradient = y.backward(m).pop(weight.id)
+        assert gradient is not None
+        return gradient
+
+    manual_seed(5)
+    wanted = step(m).numpy()
+    manual_seed(5)
+    fused = gpu.capture(step)
+    assert fused(m).numpy().tobytes() == wanted.tobytes()
+    assert fused.dispatches == (count,)

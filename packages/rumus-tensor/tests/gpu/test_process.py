@@ -21,6 +21,22 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_first_use_without_a_session_prints_nothing_and_leaves_the_environment_as_it_was() -> (
+    None
+):
+    code = """
+import os
+from rumus import gpu
+gpu.to_host(gpu.zeros((4,)))
+assert "XDG_RUNTIME_DIR" not in os.environ
+"""
+    bare = {name: value for name, value in os.environ.items() if name != "XDG_RUNTIME_DIR"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=bare, capture_output=True, text=True, timeout=120
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
 def test_a_forked_child_gets_an_error_that_explains_it() -> None:
     code = """
 import os, warnings

@@ -1,7 +1,10 @@
 """Data sets, record files and the loader that feeds a training loop from them."""
 
+import typing as _typing
+
 from .__about__ import __version__
 from ._array import ArrayDataset
+from ._convert._conversion import Conversion, convert
 from ._dataset import Dataset
 from ._errors import (
     DatasetError,
@@ -13,6 +16,7 @@ from ._errors import (
     RecordFileIncompleteError,
     RecordFormatError,
     RecordWriteError,
+    TokenizerError,
 )
 from ._item import DataItem
 from ._loader import DataLoader
@@ -28,12 +32,20 @@ from ._sharded import ShardedLoader
 from ._stats import LoaderStats
 from ._stream import StreamDataset
 from ._subset import ConcatDataset, Subset, random_split
+from ._tokens._byte_pairs import BytePairTokenizer
+from ._tokens._characters import CharacterTokenizer
 from ._tree import to_device
+
+if not _typing.TYPE_CHECKING:  # else checkers would take any name
+    from ._foreign import missing as __getattr__  # noqa: F401
 
 __all__ = [
     "ArrayDataset",
     "BalancedSampler",
+    "BytePairTokenizer",
+    "CharacterTokenizer",
     "ConcatDataset",
+    "Conversion",
     "DataItem",
     "DataLoader",
     "Dataset",
@@ -58,8 +70,10 @@ __all__ = [
     "ShardedLoader",
     "StreamDataset",
     "Subset",
+    "TokenizerError",
     "WeightedSampler",
     "__version__",
+    "convert",
     "pad_collate",
     "random_split",
     "recover",

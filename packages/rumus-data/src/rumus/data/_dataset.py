@@ -30,6 +30,15 @@ class Dataset(Protocol[S_co]):
     A data set that can give many samples at once better than one by one also has
     ``__getitems__(indices)``, which gives a batch: the same structure, with leaves whose first axis
     counts the samples. A subclass that changes ``__getitem__`` alone is asked sample by sample.
+
+    Example:
+        >>> class Squares:
+        ...     def __len__(self):
+        ...         return 4
+        ...     def __getitem__(self, index):
+        ...         return DataItem(np.float32(index), np.float32(index**2))
+        >>> [batch.target.tolist() for batch in DataLoader(Squares(), batch_size=2)]
+        [[0.0, 1.0], [4.0, 9.0]]
     """
 
     def __len__(self) -> int:
@@ -62,6 +71,11 @@ def checked_dataset(name: str, value: Dataset[S]) -> Dataset[S]:
     if not isinstance(value, Dataset):
         raise ArgumentError(
             f"{name} must have __len__ and __getitem__, which a {type(value).__name__} has not"
+        )
+    if isinstance(value, tuple) and value and all(getattr(part, "shape", ()) for part in value):
+        raise ArgumentError(
+            f"{name} is a tuple of {len(value)} arrays, which would be {len(value)} samples; "
+            "ArrayDataset(inputs, targets) has their rows as samples"
         )
     return value
 

@@ -11,7 +11,8 @@
     │   └── RecordWriteError (OSError)       the system refused to write, a full disk for example
     ├── DatasetError (RuntimeError)          a data set that does not keep its promises
     ├── LoaderStateError (ValueError)        a saved state that does not fit the loader
-    └── LoopInUseError (RuntimeError)        a loop asked for a batch while it is making one
+    ├── LoopInUseError (RuntimeError)        a loop asked for a batch while it is making one
+    └── TokenizerError (ValueError)          what has no token, or a file that holds no tokenizer
 """
 
 from rumus.tensor import RumusError
@@ -51,6 +52,10 @@ class LoaderStateError(RumusError, ValueError):
 
 class LoopInUseError(RumusError, RuntimeError):
     """A loop was asked for a batch by the very thread that it is making one for."""
+
+
+class TokenizerError(RumusError, ValueError):
+    """A character or a number has no token, or a file holds no tokenizer."""
 
 
 def no_batch(epoch: int) -> DatasetError:

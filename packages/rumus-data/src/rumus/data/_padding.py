@@ -26,6 +26,13 @@ class Padded(NamedTuple):
             int32 tensor of shape (n,). The parts of a DataItem are ``"input"`` and ``"target"``,
             those of a dict have its keys, ``"a.b"`` and ``"a[0]"`` are nested; a sample that is a
             single array is ``""``.
+
+    Example:
+        >>> numbers = ArrayDataset(np.array([1, 3]))
+        >>> words = MapDataset(numbers, lambda n: {"x": np.ones(n, np.int32)})
+        >>> padded = DataLoader(words, batch_size=2, collate=pad_collate()).peek()
+        >>> padded.batch["x"].tolist(), padded.lengths["x"].tolist()
+        ([[1, 0, 0], [1, 1, 1]], [1, 3])
     """
 
     batch: Any

@@ -114,6 +114,16 @@ def sample_generator(index: int, nested: int = 0) -> np.random.Generator:
         ArgumentError: The index or ``nested`` is negative or no integer.
         DatasetError: A thread of the data set's own cannot know which loader it works for, since
             several fetch different epochs.
+
+    Example:
+        >>> class Noise:
+        ...     def __len__(self):
+        ...         return 4
+        ...     def __getitem__(self, index):
+        ...         return DataItem(sample_generator(index).random(2), 0)
+        >>> batches = [DataLoader(Noise(), 4, num_workers=n, seed=1).peek() for n in (0, 2)]
+        >>> batches[0].input.tolist() == batches[1].input.tolist()
+        True
     """
     if _number(index) < 0 or _number(nested) < 0:
         raise ArgumentError(f"a sample's index and nested are from 0, not {index} and {nested}")

@@ -54,6 +54,11 @@ class ShardedLoader(Generic[B]):
 
     Attributes:
         shards: The numbers of the parts that this process owns.
+
+    Example:
+        >>> loader = DataLoader(ArrayDataset(np.arange(8), np.arange(8)), batch_size=4)
+        >>> [[part.input.tolist() for part in batch] for batch in loader.sharded(2, 0, 1)]
+        [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]
     """
 
     def __init__(self, loader: Loader, shards: range) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from rumus.tensor import Device
@@ -57,7 +57,7 @@ class Sources:
     prefetch: int | None
     pool: BufferPool
 
-    @property
+    @cached_property
     def of_stream(self) -> bool:
         """Whether the data set is a stream."""
         return is_stream(self.dataset)

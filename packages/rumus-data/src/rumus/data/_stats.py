@@ -26,6 +26,13 @@ class LoaderStats:
         wait_seconds: Time that the loop waited for batches.
         elapsed_seconds: Time from the start of the epoch to the latest batch.
         queue_depth: Finished batches that waited, on average over the moments when one was taken.
+
+    Example:
+        >>> loader = DataLoader(ArrayDataset(np.zeros(6), np.zeros(6)), batch_size=2)
+        >>> for batch in loader:
+        ...     pass
+        >>> loader.stats().batches, loader.stats().samples
+        (3, 6)
     """
 
     epoch: int = 0

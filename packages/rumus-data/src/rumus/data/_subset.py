@@ -44,6 +44,11 @@ class Subset(Generic[S]):
     Raises:
         ArgumentError: They are no row of integers.
         IndexError: One of them lies outside.
+
+    Example:
+        >>> odd = Subset(ArrayDataset(np.arange(6), np.arange(6)), [1, 3, 5])
+        >>> len(odd), odd[2].input.item()
+        (3, 5)
     """
 
     def __init__(self, dataset: Dataset[S], indices: Indices) -> None:
@@ -87,6 +92,12 @@ class ConcatDataset(Generic[S]):
 
     Raises:
         ArgumentError: There is none, or one is no data set.
+
+    Example:
+        >>> few, more = ArrayDataset(np.zeros(2), np.zeros(2)), ArrayDataset(np.ones(3), np.ones(3))
+        >>> both = ConcatDataset([few, more])
+        >>> len(both), both[4].input.item()
+        (5, 1.0)
     """
 
     def __init__(self, datasets: Sequence[Dataset[S]]) -> None:
@@ -172,6 +183,12 @@ def random_split(
 
     Raises:
         ArgumentError: The lengths do not add up, or one is negative; or the seed is no seed.
+
+    Example:
+        >>> data = ArrayDataset(np.arange(10), np.arange(10))
+        >>> train, test = random_split(data, [8, 2], seed=0)
+        >>> len(train), len(test)
+        (8, 2)
     """
     counts = _counts(len(checked_dataset("dataset", dataset)), lengths)
     stream = Generator(checked_seed(seed)).derive("split")

@@ -1,5 +1,7 @@
 """Optimizers, learning-rate schedules and gradient clipping."""
 
+import typing as _typing
+
 from rumus.optim import lr_scheduler
 from rumus.optim.__about__ import __version__
 from rumus.optim._accumulate import GradientAccumulator
@@ -12,6 +14,7 @@ from rumus.optim._errors import (
     NonFiniteGradientError,
     OptimizerStateError,
     ParameterListError,
+    UnknownAttributeError,
 )
 from rumus.optim._groups import no_decay_groups
 from rumus.optim._lbfgs import LBFGS
@@ -33,6 +36,9 @@ from rumus.optim._rules.rmsprop import RMSprop
 from rumus.optim._rules.rprop import Rprop
 from rumus.optim._rules.sgd import SGD
 from rumus.optim._state_dict import join_states
+
+if not _typing.TYPE_CHECKING:  # else checkers would take any name
+    from rumus.optim._foreign import missing as __getattr__  # noqa: F401
 
 __all__ = [
     "ASGD",
@@ -60,6 +66,7 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "UnknownAttributeError",
     "WeightAverage",
     "__version__",
     "clip_grad_norm_",

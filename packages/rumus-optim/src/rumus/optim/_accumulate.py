@@ -63,6 +63,9 @@ class GradientAccumulator:
         self._traced: Traced | None = None
         self._phase, self._count = Keyed(None), Keyed(0)
 
+    def __repr__(self) -> str:
+        return f"<GradientAccumulator: {self.added} of {self.steps} passes>"
+
     @property
     def added(self) -> int:
         """Passes in the window so far."""

@@ -59,6 +59,9 @@ class WeightAverage:
         self._keys = state_keys(groups)
         self._values = self._fresh()
 
+    def __repr__(self) -> str:
+        return f"<WeightAverage: {len(self._params)} parameters, decay {self._decay:g}>"
+
     @property
     def decay(self) -> float:
         """The share of an average that an update keeps; may be set.

@@ -10,7 +10,7 @@ from rumus.optim._errors import HyperparameterError
 def number(name: str, value: object) -> float:
     """A finite real number."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise HyperparameterError(f"{name} must be a number, got {value!r}")
+        raise HyperparameterError(f"{name} must be a number, got {_shown(value)}")
     result = float(value)
     if not math.isfinite(result):
         raise HyperparameterError(f"{name} must be finite, got {value!r}")
@@ -71,3 +71,13 @@ def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise HyperparameterError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
     return value
+
+
+def _shown(value: object) -> str:
+    """A value in an error; of an optimizer given to a schedule, what to give."""
+    if callable(getattr(value, "get_lr", None)):
+        return (
+            f"a {type(value).__name__}; a schedule takes the rate, such as optimizer.get_lr(), and "
+            "optimizer.set_lr(schedule.get_lr()) sets what it says"
+        )
+    return repr(value)

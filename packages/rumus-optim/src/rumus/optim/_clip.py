@@ -102,6 +102,14 @@ def clip_grad_value_(grads: GradientStore, params: Iterable[Parameter], clip_val
     Raises:
         HyperparameterError: ``clip_value`` is not above 0.
         ParameterListError: ``params`` holds something else, or the gradients are on two devices.
+
+    Example:
+        >>> from rumus import nn, tensor
+        >>> p = nn.Parameter(tensor.tensor([3.0, -1.0]))
+        >>> grads = (p * p).sum().backward()
+        >>> clip_grad_value_(grads, [p], 4.0)
+        >>> grads[p].tolist()
+        [4.0, -2.0]
     """
     limit = _above_zero("clip_value", clip_value)
     listed = _listed(params)

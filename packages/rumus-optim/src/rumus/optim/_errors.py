@@ -7,11 +7,12 @@
     │   ├── HyperparameterError      a learning rate, beta, step size … outside its range
     │   ├── ParameterListError       no parameters, a parameter twice, something that is none
     │   └── NonFiniteGradientError   an infinite or NaN norm with ``error_if_nonfinite=True``
-    └── StateDictError
-        └── OptimizerStateError      a state dict of another optimizer, scheduler or shape
+    ├── StateDictError
+    │   └── OptimizerStateError      a state dict of another optimizer, scheduler or shape
+    └── UnknownAttributeError (AttributeError)  a name that optimizers of other frameworks have
 """
 
-from rumus.tensor import ArgumentError, StateDictError
+from rumus.tensor import ArgumentError, RumusError, StateDictError
 
 
 class HyperparameterError(ArgumentError):
@@ -28,3 +29,7 @@ class NonFiniteGradientError(ArgumentError):
 
 class OptimizerStateError(StateDictError):
     """A state dict that belongs to another optimizer, scheduler or set of parameters."""
+
+
+class UnknownAttributeError(RumusError, AttributeError):
+    """A name that optimizers of other frameworks have; the message says what to do instead."""

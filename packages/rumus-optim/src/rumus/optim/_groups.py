@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -212,3 +212,14 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         raise HyperparameterError(
             f"no_decay must be a regular expression, got {pattern!r}: {error}"
         ) from None
+
+
+def described(name: str, lr: float, groups: Sequence[ParamGroup]) -> str:
+    """An optimizer in words: a line, or one for each group."""
+    lines = []
+    for group in groups:
+        options = [f"{n}={value!r}" for n, value in group.options.items() if n != "lr"]
+        rate = f"lr={lr * group.lr_scale:g}"
+        lines.append(f"{len(group.params)} parameters: " + ", ".join([rate, *options]))
+    inside = lines[0] if len(lines) == 1 else "".join(f"\n  {line}" for line in lines) + "\n"
+    return f"{name}({inside})"

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,12 @@ from rumus.optim._contract import Engine, with_masters
 from rumus.optim._cpu.engine import CpuEngine
 from rumus.optim._cpu.norm import block_squares
 from rumus.optim._errors import HyperparameterError, OptimizerStateError, ParameterListError
+from rumus.optim._foreign import unknown
 from rumus.optim._groups import (
     Options,
     ParamGroup,
     ParamsLike,
+    described,
     lr_scale,
     make_groups,
     state_keys,
@@ -56,6 +58,14 @@ class Optimizer(RuleBase):
         ParameterListError: no parameters, an empty group, a parameter twice, or another object.
         HyperparameterError: an option is unknown or outside its range.
         DeviceError: the parameters are on a device for which a subclass has no formula.
+
+    Example:
+        >>> from rumus import nn, tensor
+        >>> model = nn.Linear(2, 1)
+        >>> optimizer: Optimizer = AdamW(model.parameters(), lr=0.1)
+        >>> optimizer.step(model(tensor.ones(4, 2)).sum().backward())
+        >>> optimizer.steps, optimizer.get_lr()
+        (1, 0.1)
     """
 
     def __init__(
@@ -85,6 +95,11 @@ class Optimizer(RuleBase):
         self._masters = Watch([])
         if str(self._params[0].device) != "cpu":
             self._ready_engine()
+
+    if not TYPE_CHECKING:  # else checkers would take any name
+
+        def __getattr__(self, name: str) -> Any:
+            unknown(self, name)
 
     def step(self, grads: GradientStore) -> None:
         """Update every parameter that requires a gradient, and take that out of the store.
@@ -314,7 +329,7 @@ class Optimizer(RuleBase):
         self._masters.forget()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {len(self._params)} parameters, lr {self.get_lr():g}>"
+        return described(type(self).__name__, self._lr, self._groups)
 
     # What the engines ask for
 

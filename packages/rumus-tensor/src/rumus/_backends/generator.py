@@ -198,6 +198,13 @@ def manual_seed(seed: int) -> None:
 
     Raises:
         ArgumentError: The seed is no whole number, negative, or longer than 64 bits.
+
+    Example:
+        >>> manual_seed(0)
+        >>> first = rand(3).tolist()
+        >>> manual_seed(0)
+        >>> rand(3).tolist() == first
+        True
     """
     default_generator.set_state(seed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from rumus._core.devices import Device
@@ -29,9 +30,12 @@ def _started(device: Device) -> Backend[Any]:
 
 
 def _gpu_is_available() -> bool:
-    from rumus.gpu import is_available
+    """Whether there is a GPU; a software adapter, which numpy outruns, is one if it is named."""
+    from rumus import gpu
 
-    return is_available()
+    if not gpu.is_available():
+        return False
+    return "RUMUS_GPU" in os.environ or gpu.info()["adapters"][0]["kind"] != "CPU"
 
 
 Device.gpu_is_available = _gpu_is_available

@@ -33,6 +33,7 @@ from rumus._core.dtypes import (
     int32,
     is_float,
 )
+from rumus._core.errors import ArgumentError
 
 KINDS: dict[str, str] = {
     # Arithmetic
@@ -210,6 +211,14 @@ def dtypes_of(op: str, kinds: Sequence[DType | type]) -> tuple[DType, DType]:
 
 @cache
 def _dtypes_of(op: str, kinds: tuple[DType | type, ...]) -> tuple[DType, DType]:
+    if op not in KINDS:
+        from difflib import get_close_matches  # not needed but here, and slow to import
+
+        alike = ", ".join(get_close_matches(op, KINDS)) or "none"
+        raise ArgumentError(
+            f"the elementwise table has no row {op!r}; rows with such a name: {alike} "
+            "(rumus._backends.table lists them all)"
+        )
     kind = KINDS[op]
     common = common_dtype(kinds[1:] if kind == "where" else kinds)
     if kind in ("number", "bits") and common == bool_:

@@ -39,6 +39,10 @@ class TensorBase(Generic[TensorT]):
 
         Raises:
             BorrowError: An optimizer step holds the parameter.
+
+        Example:
+            >>> tensor([1, 2]).array
+            array([1, 2], dtype=int32)
         """
         version = self._version
         if version.borrower is not None:
@@ -50,34 +54,65 @@ class TensorBase(Generic[TensorT]):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The length of each axis."""
+        """The length of each axis.
+
+        Example:
+            >>> zeros(2, 3).shape
+            (2, 3)
+        """
         shape: tuple[int, ...] = self._array.shape
         return shape
 
     @property
     def ndim(self) -> int:
-        """The number of axes."""
+        """The number of axes.
+
+        Example:
+            >>> zeros(2, 3).ndim
+            2
+        """
         return len(self._array.shape)
 
     @property
     def size(self) -> int:
-        """The number of elements."""
+        """The number of elements.
+
+        Example:
+            >>> zeros(2, 3).size
+            6
+        """
         return int(self._array.size)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The element type."""
+        """The element type.
+
+        Example:
+            >>> zeros(2, 3).dtype
+            dtype('float32')
+        """
         dtype: np.dtype[Any] = self._array.dtype
         return dtype
 
     @property
     def device(self) -> Device:
-        """Where the elements are."""
+        """Where the elements are.
+
+        Example:
+            >>> zeros(2, 3).device
+            Device('cpu')
+        """
         return self._device
 
     @property
     def requires_grad(self) -> bool:
-        """Whether a gradient can flow back through this tensor."""
+        """Whether a gradient can flow back through this tensor.
+
+        Example:
+            >>> from rumus.autograd import leaf
+            >>> (leaf(tensor([1.0])) * 2.0).requires_grad
+            True
+        """
         return self._edge() is not None
 
     def _edge(self) -> Any:
@@ -85,7 +120,13 @@ class TensorBase(Generic[TensorT]):
         return self._node
 
     def detach(self) -> TensorT:
-        """The same memory without the graph."""
+        """The same memory without the graph.
+
+        Example:
+            >>> from rumus.autograd import leaf
+            >>> (leaf(tensor([1.0])) * 2.0).detach().requires_grad
+            False
+        """
         return self._wrap(self.array, self._device, None, self._version)
 
     @staticmethod

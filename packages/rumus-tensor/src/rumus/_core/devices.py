@@ -16,10 +16,15 @@ class Device:
 
     Args:
         name: ``"cpu"``; ``"gpu"`` (the best adapter, the same as ``"gpu:0"``); ``"gpu:N"``;
-            ``"auto"``, which becomes the GPU if one can be used and else the CPU; or a device.
+            ``"auto"``, which becomes the GPU if there is one and else the CPU (a software adapter
+            is a GPU for it only where ``RUMUS_GPU`` names one); or a device.
 
     Raises:
         DeviceError: The name is none of these.
+
+    Example:
+        >>> Device("gpu") == "gpu:0", str(Device("cpu"))
+        (True, 'cpu')
     """
 
     __slots__ = ("name",)
@@ -80,7 +85,8 @@ def _full_name(name: str) -> str:
         return name
     if prefix == "gpu" and number.isascii() and number.isdigit():
         return f"gpu:{int(number)}"
-    raise DeviceError(f"unknown device {name!r}; take 'cpu', 'gpu', 'gpu:N' or 'auto'")
+    hint = "; GPUs of every maker are 'gpu'" if prefix in ("cuda", "mps", "xpu", "vulkan") else ""
+    raise DeviceError(f"unknown device {name!r}; take 'cpu', 'gpu', 'gpu:N' or 'auto'{hint}")
 
 
 CPU = Device("cpu")

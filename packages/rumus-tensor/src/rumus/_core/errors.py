@@ -9,6 +9,7 @@
     ├── DTypeError (TypeError)           an element type that does not fit
     ├── DeviceError (ValueError)         an unknown device, or tensors on different devices
     │   └── GpuUnavailableError          no adapter, or the wgpu package cannot start
+    ├── UnknownNameError (AttributeError) a name that other frameworks have, and this one has not
     ├── StateDictError (ValueError)      keys or shapes of saved weights that do not match
     └── AutogradError (RuntimeError)     a backward pass that cannot be right
         ├── MissingGradError             a parameter without a gradient in the store
@@ -44,6 +45,10 @@ class DeviceError(RumusError, ValueError):
 
 class GpuUnavailableError(DeviceError):
     """A GPU was asked for and none can be used."""
+
+
+class UnknownNameError(RumusError, AttributeError):
+    """A name that other frameworks have; the message says what it is called here."""
 
 
 class StateDictError(RumusError, ValueError):

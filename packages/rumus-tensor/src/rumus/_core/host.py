@@ -24,11 +24,21 @@ def as_host_array(data: Any, dtype: npt.DTypeLike | None) -> npt.NDArray[Any]:
         raise DTypeError(f"data is no regular grid of numbers: {error}") from None
     if array.dtype.kind not in "biuf":
         raise DTypeError(f"data of dtype {array.dtype} are no numbers that a tensor can hold")
-    target = _narrowed(array.dtype) if dtype is None else check_dtype(np.dtype(dtype))
+    target = _narrowed(array.dtype) if dtype is None else _given(dtype)
     if target.kind in "iu" and array.dtype.kind in "iuf":
         _check_range(array, target)
     with np.errstate(over="ignore"):
         return array.astype(target, copy=False)
+
+
+def _given(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    try:
+        known = np.dtype(dtype)
+    except TypeError:
+        raise DTypeError(
+            f"{dtype!r} is no dtype; take float32, float16, int32, uint8 or bool_"
+        ) from None
+    return check_dtype(known)
 
 
 def _narrowed(dtype: np.dtype[Any]) -> np.dtype[Any]:

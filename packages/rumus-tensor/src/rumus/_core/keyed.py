@@ -18,6 +18,12 @@ class Keyed:
 
     Args:
         value: numbers, texts, None, tuples of these, or objects that are compared by identity.
+
+    Example:
+        >>> place = Keyed("first")
+        >>> place.value = "later"
+        >>> place.value
+        'later'
     """
 
     def __init__(self, value: Any) -> None:

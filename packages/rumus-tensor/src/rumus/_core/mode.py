@@ -19,7 +19,13 @@ _mode = _Mode()
 
 
 def is_grad_enabled() -> bool:
-    """Whether this thread records operations for a backward pass."""
+    """Whether this thread records operations for a backward pass.
+
+    Example:
+        >>> with no_grad():
+        ...     is_grad_enabled()
+        False
+    """
     return not _mode.off._is_owned()
 
 

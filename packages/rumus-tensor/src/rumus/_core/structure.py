@@ -14,7 +14,13 @@ _current = 0
 
 
 def structure_version() -> int:
-    """The number now."""
+    """The number now.
+
+    Example:
+        >>> before = structure_version()
+        >>> structure_version() == before
+        True
+    """
     return _current
 
 

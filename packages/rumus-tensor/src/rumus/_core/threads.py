@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
@@ -36,6 +35,10 @@ def get_num_threads() -> int:
     What :func:`set_num_threads` was given, else the environment variable ``RUMUS_NUM_THREADS``,
     else the cores that this process may use (two hardware threads of one core count once), eight at
     most.
+
+    Example:
+        >>> get_num_threads() >= 1
+        True
     """
     return _default() if _chosen is None else _chosen
 
@@ -178,26 +181,7 @@ def blas_threads(work: int) -> AbstractContextManager[None]:
     return blas.at_most(max(1, min(get_num_threads(), work // WORK_A_THREAD)))
 
 
-def in_parallel(run: Callable[[int], None], tasks: int, work: int) -> None:
-    """Call with 0 to ``tasks - 1``, on as many threads as there is work for.
-
-    BLAS then has one thread in each of them; where it cannot be told that, the tasks come one after
-    the other.
-
-    Args:
-        run: one task; it touches nothing that another one does.
-        tasks: their number.
-        work: multiplications of all together.
-    """
+def blas_alone() -> AbstractContextManager[None] | None:
+    """One thread of BLAS for each caller meanwhile; None where BLAS cannot be told that."""
     blas = _blas()
-    count = min(get_num_threads(), tasks, work // WORK_A_THREAD)
-    if blas is None or count < 2:
-        with blas_threads(work):
-            for number in range(tasks):
-                run(number)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with blas.at_most(1), ThreadPoolExecutor(count) as pool:
-        for _ in pool.map(run, range(tasks)):
-            pass
+    return None if blas is None else blas.at_most(1)

@@ -18,6 +18,12 @@ class Watch:
 
     Args:
         tensors: to look at; they count as changed until the first :meth:`look`.
+
+    Example:
+        >>> x = ones(2)
+        >>> watch = Watch([x])
+        >>> watch.look(), watch.look()
+        (None, None)
     """
 
     def __init__(self, tensors: Sequence[TensorBase]) -> None:

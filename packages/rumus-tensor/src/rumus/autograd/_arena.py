@@ -34,6 +34,12 @@ class Slot(GradSlot):
     Attributes:
         offset: the first element's position in ``arena.data`` and ``arena.grads``.
         size: the parameter's number of elements.
+
+    Example:
+        >>> from rumus.nn import Linear
+        >>> (arena,) = pack(Linear(3, 2).parameters())
+        >>> [slot.size for slot in arena.slots]
+        [6, 2]
     """
 
     def __init__(self, arena: Arena, parameter: Leaf, offset: int) -> None:
@@ -72,6 +78,12 @@ class Arena:
         data: all parameters, flat, with the zeros between slots: the device's own array.
         grads: all gradients, in the same layout.
         slots: one a parameter, in order.
+
+    Example:
+        >>> from rumus.nn import Linear
+        >>> (arena,) = pack(Linear(3, 2).parameters())
+        >>> len(arena.slots)
+        2
     """
 
     def __init__(self, params: Sequence[Leaf], offsets: Sequence[int], total: int) -> None:
@@ -102,6 +114,13 @@ def pack(params: Sequence[Leaf]) -> tuple[Arena, ...]:
         DTypeError: one is no float.
         DeviceError: they are not on one device.
         BorrowError: an optimizer step holds one.
+
+    Example:
+        >>> from rumus.nn import Linear
+        >>> model = Linear(3, 2)
+        >>> (arena,) = pack(model.parameters())
+        >>> len(arena.slots)
+        2
     """
     be = backend_of(_checked(params))
     packed = _packed_already(params)

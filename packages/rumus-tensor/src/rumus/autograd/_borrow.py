@@ -71,6 +71,16 @@ class borrow:  # noqa: N801  a context manager, named like one
         ShapeError: A gradient has another shape than its parameter.
         DTypeError: A gradient has another dtype than its parameter.
         DeviceError: A gradient is on another device than its parameter.
+
+    Example:
+        >>> from rumus.nn import Parameter
+        >>> from rumus.tensor import ones
+        >>> p = Parameter(ones(2))
+        >>> grads = (p * p).sum().backward()
+        >>> with borrow(grads, [p]) as borrowed:
+        ...     pass
+        >>> len(grads)
+        0
     """
 
     def __init__(self, store: GradientStore, params: Sequence[Leaf]) -> None:
@@ -106,6 +116,10 @@ def check_store(store: object) -> None:
 
     Raises:
         ArgumentError: It is something else.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> check_store(leaf(ones(2)).sum().backward())
     """
     if not isinstance(store, GradientStore):
         raise ArgumentError(
@@ -122,7 +136,8 @@ def _checked(store: GradientStore, params: Sequence[Leaf]) -> dict[Leaf, TensorB
         if grad is None:
             raise MissingGradError(
                 f"{p.label} of shape {p.shape} has no gradient in the store; the loss does not "
-                "depend on it, or the gradient was taken out by an earlier step"
+                "depend on it, a layer was replaced after the optimizer was made, or an earlier "
+                "step took the gradient out"
             )
         if grad._array.shape != p._array.shape:
             raise ShapeError(f"{p.label} has shape {p.shape}, its gradient {grad.shape}")

@@ -72,7 +72,9 @@ class Function:
 
     def forward(self, be: Backend[Any], *arrays: Any) -> Any:
         """The result's array."""
-        raise NotImplementedError
+        raise AutogradError(
+            f"{self.name} has no forward: a Function computes in forward(self, be, *arrays)"
+        )
 
     def backward(self, be: Backend[Any], grad: Any) -> tuple[Any | None, ...]:
         """For each input its gradient of the input's shape, or None where none is ``wanted``.
@@ -80,7 +82,10 @@ class Function:
         Written in terms of the backend's primitives, it can be recorded itself: see
         ``create_graph`` of :meth:`rumus.tensor.Tensor.backward`. All here are tensors then.
         """
-        raise NotImplementedError
+        raise AutogradError(
+            f"{self.name} has no backward, and a gradient was asked for: backward(self, be, grad) "
+            "returns one for each input, or None; under no_grad() forward is enough"
+        )
 
     def add_part(self, be: Backend[Any], grad: Any, total: Any) -> None:
         """Add the gradient to that part of the input's, in place."""

@@ -18,7 +18,16 @@ _numbers = itertools.count()
 
 
 class HookHandle:
-    """What removes a hook again."""
+    """What removes a hook again.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> x = leaf(ones(2))
+        >>> handle = x.register_hook(lambda grad: grad * 2.0)
+        >>> (x * 3.0).sum().backward()[x].tolist()
+        [6.0, 6.0]
+        >>> handle.remove()
+    """
 
     def __init__(self, owner: Node | Leaf, number: int) -> None:
         self._owner, self._number = owner, number

@@ -36,6 +36,11 @@ class Leaf(TensorBase[TensorT]):
         slot: The place of its gradient, or None.
         arena: What holds that place, and the tensor; for whoever packed it.
         hooks: What sees its gradient, by the number of the hook.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> leaf(ones(2)).shape
+        (2,)
     """
 
     __slots__ = ("arena", "hooks", "slot")

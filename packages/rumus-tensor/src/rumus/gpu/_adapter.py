@@ -11,8 +11,10 @@ what ``"gpu"`` means is then the adapter of their number among them.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
+from tempfile import gettempdir
 from typing import Any
 
 from rumus._core.errors import GpuUnavailableError
@@ -44,7 +46,8 @@ def adapters() -> tuple[Any, ...]:
     Raises:
         GpuUnavailableError: if the wgpu package cannot be loaded or finds no adapter.
     """
-    found = load_api().gpu.enumerate_adapters_sync()
+    with _a_place_for_sockets():
+        found = load_api().gpu.enumerate_adapters_sync()
     modern = [a for a in found if a.info["backend_type"] in ("Vulkan", "Metal", "D3D12")]
     ranked = sorted(modern or found, key=_rank)
     if not ranked:
@@ -100,6 +103,19 @@ def describe(index: int) -> dict[str, Any]:
         "features": sorted(chosen.features),
         "limits": {k: v for k, v in chosen.limits.items() if _is_compute_limit(k)},
     }
+
+
+@contextmanager
+def _a_place_for_sockets() -> Iterator[None]:
+    """Mesa asks Wayland for the GPU of the screen, which complains where no session has a place."""
+    missing = os.name == "posix" and "XDG_RUNTIME_DIR" not in os.environ
+    if missing:
+        os.environ["XDG_RUNTIME_DIR"] = gettempdir()
+    try:
+        yield
+    finally:
+        if missing:
+            os.environ.pop("XDG_RUNTIME_DIR", None)
 
 
 def _rank(candidate: Any) -> int:

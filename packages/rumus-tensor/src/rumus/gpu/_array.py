@@ -58,6 +58,11 @@ class GpuArray:
         strides: elements from one index to the next, one an axis; 0 where broadcast.
         offset: the first element's position in the storage, in elements.
         dtype: float32, int32, and float16, uint8 or bool packed into 32-bit words.
+
+    Example:
+        >>> array = from_host(np.zeros((2, 3), np.float32))
+        >>> array.shape, array.size, array.dtype
+        ((2, 3), 6, dtype('float32'))
     """
 
     __slots__ = ("__weakref__", "dtype", "offset", "shape", "size", "storage", "strides")

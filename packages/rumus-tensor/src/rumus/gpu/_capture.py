@@ -72,6 +72,12 @@ def outside_capture() -> AbstractContextManager[None]:
 
     For state that is made on first use, such as an optimizer's moments: mark it with
     :func:`persist` so that the recording may use it.
+
+    Example:
+        >>> with outside_capture():
+        ...     state = zeros((4,))
+        >>> state.shape
+        (4,)
     """
     return _recording.during(None, None)
 
@@ -81,6 +87,17 @@ def when_recorded(check: Callable[[], None]) -> None:
 
     For what a step may leave in a state that no replay repeats. The check puts that right, and
     raises :class:`CaptureError` to have the recording refused. Outside a capture nothing happens.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> said = []
+        >>> def step(x):
+        ...     when_recorded(lambda: said.append("recorded"))
+        ...     return x + 1.0
+        >>> captured = capture(step)
+        >>> results = [captured(ones(2, device="gpu")) for _ in range(3)]
+        >>> said
+        ['recorded']
     """
     recording = current()
     if recording is not None:
@@ -88,7 +105,12 @@ def when_recorded(check: Callable[[], None]) -> None:
 
 
 def is_recording() -> bool:
-    """Whether this thread records a step."""
+    """Whether this thread records a step.
+
+    Example:
+        >>> is_recording()
+        False
+    """
     return current() is not None
 
 
@@ -97,6 +119,17 @@ def when_replayed(effect: Callable[[], None]) -> None:
 
     For counters beside a step that its recording must not advance. Outside a capture it is done at
     once.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> replays = []
+        >>> def step(x):
+        ...     when_replayed(lambda: replays.append(1))
+        ...     return x + 1.0
+        >>> captured = capture(step)
+        >>> results = [captured(ones(2, device="gpu")) for _ in range(3)]
+        >>> len(replays) > 0
+        True
     """
     recording = current()
     if recording is None:

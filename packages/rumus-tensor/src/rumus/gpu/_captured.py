@@ -94,7 +94,14 @@ class _Step:
 
 
 class Captured(Generic[P, R]):
-    """A step that runs in one submission from its second call on. Made by :func:`capture`."""
+    """A step that runs in one submission from its second call on. Made by :func:`capture`.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> step = capture(lambda x: x.sum())
+        >>> isinstance(step, Captured), step(ones(3, device="gpu")).item()
+        (True, 3.0)
+    """
 
     def __init__(self, step: Callable[P, R], fuse: bool) -> None:
         self._step = step
@@ -255,6 +262,12 @@ def capture(step: Callable[P, R], *, fuse: bool = False) -> Captured[P, R]:
         CaptureError: from a call, if the step reads a tensor back, uploads one, or uses a tensor
             that is neither an argument, a parameter, a module's buffer, an optimizer's state nor
             made in the step. The message names the tensor and the line.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> double = capture(lambda x: x * 2.0)
+        >>> [double(ones(2, device="gpu") * float(k)).tolist() for k in range(3)]
+        [[0.0, 0.0], [2.0, 2.0], [4.0, 4.0]]
     """
     if not callable(step):
         raise ArgumentError(f"capture takes the function of a step, not {step!r}")

@@ -15,8 +15,9 @@ import numpy.typing as npt
 from rumus.gpu._array import GpuArray, Storage
 from rumus.gpu._memory import Buffer
 
-Fault = tuple[str, type[Exception]]
-"""A message with ``{0}`` and ``{1}`` for the two numbers, as int32, and the error to raise."""
+Fault = tuple[str | Callable[[int, int], str], type[Exception]]
+"""A message with ``{0}`` and ``{1}`` for the two numbers, as int32, or a function of them that
+makes it; and the error to raise."""
 
 _registered: list[Fault] = []
 
@@ -55,7 +56,12 @@ class Faults:
             return
         self._forget()
         message, error = _registered[code - 1]
-        self._report(error(message.format(first, second)))
+        text = message.format(first, second) if isinstance(message, str) else message(first, second)
+        late = error(text)
+        late.add_note(
+            "The GPU found this in an operation before this line, which is the first that waits."
+        )
+        self._report(late)
 
     def _forget(self) -> None:
         self.seen = np.zeros(4, np.int32)

@@ -32,6 +32,10 @@ def full(
 
     Raises:
         ArgumentError: the value is no number that the dtype holds; else as :func:`empty`.
+
+    Example:
+        >>> to_host(full((2,), 3.0)).tolist()
+        [3.0, 3.0]
     """
     array = empty(shape, dtype, device_index)
     words = -(-array.nbytes // 4)
@@ -41,7 +45,12 @@ def full(
 
 
 def zeros(shape: Shape, dtype: npt.DTypeLike = np.float32, device_index: int = 0) -> GpuArray:
-    """A new array of zeros; raises as :func:`empty` does."""
+    """A new array of zeros; raises as :func:`empty` does.
+
+    Example:
+        >>> to_host(zeros((2,))).tolist()
+        [0.0, 0.0]
+    """
     return full(shape, 0, dtype, device_index)
 
 

@@ -34,7 +34,8 @@ def fuse(
         launches: a recording's, in order; those with a ``chain`` can be fused.
         free: buffers that nothing outside of the launches looks at.
         most_buffers: storage buffers that one launch may bind.
-        exactly: whether only consumers whose chain is exact take producers in.
+        exactly: whether producers are only taken in where consumer or producer sees to it that no
+            bit changes.
     """
     return _Fusion(launches, free, most_buffers, exactly).run()
 
@@ -78,7 +79,7 @@ class _Fusion:
     def _producer_for(
         self, position: int, consumer: Launch
     ) -> tuple[int, Launch, int, Chain] | None:
-        if consumer.chain is None or (self._exactly and not consumer.chain.exact):
+        if consumer.chain is None:
             return None
         for index, buffer in enumerate(consumer.buffers[:-1]):
             if buffer not in self._free or self._readers[buffer] != [position]:
@@ -88,6 +89,8 @@ class _Fusion:
             at = self._writers[buffer][0]
             producer = self._launches[at]
             if producer is None or producer.chain is None:
+                continue
+            if self._exactly and not (consumer.chain.exact or producer.chain.sealed):
                 continue
             if len(producer.buffers) + len(consumer.buffers) - 2 > self._most_buffers:
                 continue

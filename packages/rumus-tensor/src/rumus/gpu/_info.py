@@ -11,7 +11,12 @@ from rumus.gpu._seam import load_api
 
 
 def is_available() -> bool:
-    """Whether a GPU, or a software adapter, can be used here."""
+    """Whether a GPU, or a software adapter, can be used here.
+
+    Example:
+        >>> is_available()
+        True
+    """
     try:
         return bool(_adapter.adapters())
     except GpuUnavailableError:
@@ -23,6 +28,10 @@ def info() -> dict[str, Any]:
 
     Raises:
         GpuUnavailableError: if there is none.
+
+    Example:
+        >>> sorted(info())
+        ['adapters', 'api', 'api_version']
     """
     found = [_adapter.describe(index) for index in range(len(_adapter.adapters()))]
     api = load_api()
@@ -30,16 +39,30 @@ def info() -> dict[str, Any]:
 
 
 def limits(device_index: int = 0) -> dict[str, int]:
-    """The limits of an open device, by their WebGPU names."""
+    """The limits of an open device, by their WebGPU names.
+
+    Example:
+        >>> limits()["max-storage-buffer-binding-size"] >= 1 << 27
+        True
+    """
     return dict(get_device(device_index).limits)
 
 
 def memory_stats(device_index: int = 0) -> dict[str, int]:
-    """Bytes on a device: ``live`` in arrays, ``reserved`` from the driver, ``peak`` of live."""
+    """Bytes on a device: ``live`` in arrays, ``reserved`` from the driver, ``peak`` of live.
+
+    Example:
+        >>> sorted(memory_stats())
+        ['live', 'peak', 'reserved']
+    """
     return get_device(device_index).memory_stats()
 
 
 def synchronize() -> None:
-    """Wait until every device has run what was recorded, and raise what went wrong."""
+    """Wait until every device has run what was recorded, and raise what went wrong.
+
+    Example:
+        >>> synchronize()
+    """
     for device in open_devices():
         device.synchronize()

@@ -48,6 +48,11 @@ class Chain(Protocol):
         """Whether it only chooses among values, so that joining it to others changes no bit."""
         ...
 
+    @property
+    def sealed(self) -> bool:
+        """Whether joining others to it changes no bit."""
+        ...
+
     def then(self, consumer: Chain, position: int) -> Chain | None:
         """The consumer, with this chain in place of the consumer's array at ``position``.
 

@@ -34,6 +34,10 @@ def empty(shape: Shape, dtype: npt.DTypeLike = np.float32, device_index: int = 0
         GpuUnavailableError: if there is no such device.
         GpuLimitError: if it is larger than the adapter lets a kernel bind.
         GpuOutOfMemoryError: if the GPU has no room.
+
+    Example:
+        >>> empty((2, 3)).shape
+        (2, 3)
     """
     try:
         lengths, kind, nbytes = _laid_out(shape, dtype)  # type: ignore[arg-type]
@@ -49,6 +53,10 @@ def from_host(array: npt.NDArray[Any], device_index: int = 0) -> GpuArray:
     Raises:
         DTypeError: if no kernel reads its dtype.
         CaptureError: inside a capture, where the values would be frozen.
+
+    Example:
+        >>> from_host(np.ones((2, 3), np.float32)).shape
+        (2, 3)
     """
     device = get_device(device_index)
     data = np.asarray(array, order="C")
@@ -69,6 +77,10 @@ def to_host(array: GpuArray, out: npt.NDArray[Any] | None = None) -> npt.NDArray
         ArgumentError: if it is not contiguous, or no GpuArray, or ``out`` does not fit.
         GpuError: whatever went wrong on the device until now.
         CaptureError: inside a capture, where nothing has been computed yet.
+
+    Example:
+        >>> to_host(from_host(np.arange(3, dtype=np.int32))).tolist()
+        [0, 1, 2]
     """
     if not isinstance(array, GpuArray) or not array.is_contiguous:
         raise ArgumentError(
@@ -107,6 +119,11 @@ def persist(array: GpuArray) -> GpuArray:
     """Let captured steps use an array that was made outside of them, for as long as they live.
 
     Parameters, module buffers and optimizer state are such arrays: one storage, updated in place.
+
+    Example:
+        >>> moments = persist(zeros((4,)))
+        >>> moments.shape
+        (4,)
     """
     array.storage.persistent = True
     return array
@@ -132,6 +149,11 @@ def host_value(
 
     Raises:
         CaptureError: the callback returned something else.
+
+    Example:
+        >>> rate = host_value(lambda: np.float32(0.5), ())
+        >>> to_host(rate).item()
+        0.5
     """
     recording = _capture.current()
     if recording is not None:

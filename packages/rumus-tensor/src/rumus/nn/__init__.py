@@ -1,6 +1,8 @@
 """Modules, parameters, layers and losses."""
 
-from . import functional, init
+import typing as _typing
+
+from . import augment, functional, init
 from ._activations import (
     CELU,
     ELU,
@@ -19,6 +21,7 @@ from ._activations import (
     Threshold,
 )
 from ._attention import MultiheadAttention
+from ._cache import KeyValueCache
 from ._cells import GRUCell, LSTMCell, RNNCell
 from ._channel_norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm1d, InstanceNorm2d
 from ._containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
@@ -26,6 +29,7 @@ from ._convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from ._dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
 from ._embedding import Embedding, EmbeddingBag
 from ._files import load_file, save_file
+from ._generate import generate
 from ._hooks import RemovableHandle
 from ._layer import Layer
 from ._linear import Bilinear, Linear
@@ -51,6 +55,7 @@ from ._losses import (
     SoftMarginLoss,
     TripletMarginLoss,
 )
+from ._model_file import load_model, save_model
 from ._module import Module
 from ._norm import LayerNorm, RMSNorm
 from ._parameter import Parameter
@@ -98,6 +103,7 @@ from ._resample import (
     ZeroPad2d,
 )
 from ._shape import Flatten, Identity, Unflatten
+from ._standardize import Standardize
 from ._state import LoadReport
 from ._summary import Summary, SummaryRow, summary
 from ._transformer import (
@@ -107,6 +113,9 @@ from ._transformer import (
     TransformerEncoderLayer,
 )
 from .functional import binary_cross_entropy_with_logits, cross_entropy_loss, l1_loss, mse_loss
+
+if not _typing.TYPE_CHECKING:  # else checkers would take any name
+    from ._foreign import missing as __getattr__  # noqa: F401
 
 __all__ = [
     "CELU",
@@ -160,6 +169,7 @@ __all__ = [
     "InstanceNorm1d",
     "InstanceNorm2d",
     "KLDivLoss",
+    "KeyValueCache",
     "L1Loss",
     "LSTMCell",
     "Layer",
@@ -210,6 +220,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "Standardize",
     "Summary",
     "SummaryRow",
     "SwiGLU",
@@ -227,13 +238,17 @@ __all__ = [
     "ZeroPad1d",
     "ZeroPad2d",
     "alibi_bias",
+    "augment",
     "binary_cross_entropy_with_logits",
     "cross_entropy_loss",
     "functional",
+    "generate",
     "init",
     "l1_loss",
     "load_file",
+    "load_model",
     "mse_loss",
     "save_file",
+    "save_model",
     "summary",
 ]

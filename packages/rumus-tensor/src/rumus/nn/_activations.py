@@ -16,7 +16,13 @@ from ._parameter import Parameter
 
 
 class LeakyReLU(Layer):
-    """``x`` where it is positive, else ``negative_slope * x``."""
+    """``x`` where it is positive, else ``negative_slope * x``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in LeakyReLU()(tensor([-2.0, 0.7]))]
+        ['-0.020', '0.700']
+    """
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         self.negative_slope = negative_slope
@@ -43,6 +49,11 @@ class PReLU(Layer):
 
     Raises:
         ArgumentError: ``num_parameters`` is not positive.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in PReLU()(tensor([-2.0, 0.7]))]
+        ['-0.500', '0.700']
     """
 
     def __init__(
@@ -70,6 +81,11 @@ class ELU(Layer):
     """``x`` where it is positive, else ``alpha * (exp(x) - 1)``.
 
     Clevert et al., arXiv:1511.07289.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in ELU()(tensor([-2.0, 0.7]))]
+        ['-0.865', '0.700']
     """
 
     def __init__(self, alpha: float = 1.0) -> None:
@@ -85,7 +101,13 @@ class ELU(Layer):
 
 
 class CELU(Layer):
-    """``x`` where it is positive, else ``alpha * (exp(x / alpha) - 1)``."""
+    """``x`` where it is positive, else ``alpha * (exp(x / alpha) - 1)``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in CELU()(tensor([-2.0, 0.7]))]
+        ['-0.865', '0.700']
+    """
 
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
@@ -107,6 +129,11 @@ class GELU(Layer):
 
     Raises:
         ArgumentError: It is something else.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in GELU()(tensor([-2.0, 0.7]))]
+        ['-0.046', '0.531']
     """
 
     def __init__(self, approximate: str = "none") -> None:
@@ -124,7 +151,13 @@ class GELU(Layer):
 
 
 class Hardtanh(Layer):
-    """``min(max(x, min_val), max_val)``, without a gradient at either bound."""
+    """``min(max(x, min_val), max_val)``, without a gradient at either bound.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in Hardtanh()(tensor([-2.0, 0.7]))]
+        ['-1.000', '0.700']
+    """
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
         self.min_val, self.max_val = min_val, max_val
@@ -139,7 +172,13 @@ class Hardtanh(Layer):
 
 
 class Softplus(Layer):
-    """``log(1 + exp(beta * x)) / beta``, and x itself where ``beta * x > threshold``."""
+    """``log(1 + exp(beta * x)) / beta``, and x itself where ``beta * x > threshold``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in Softplus()(tensor([-2.0, 0.7]))]
+        ['0.127', '1.103']
+    """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         self.beta, self.threshold = beta, threshold
@@ -154,7 +193,13 @@ class Softplus(Layer):
 
 
 class Softshrink(Layer):
-    """x moved towards 0 by ``lambd``, and 0 where that is further than it is."""
+    """x moved towards 0 by ``lambd``, and 0 where that is further than it is.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in Softshrink()(tensor([-2.0, 0.7]))]
+        ['-1.500', '0.200']
+    """
 
     def __init__(self, lambd: float = 0.5) -> None:
         self.lambd = lambd
@@ -169,7 +214,13 @@ class Softshrink(Layer):
 
 
 class Hardshrink(Layer):
-    """x, and 0 where it is from ``-lambd`` to ``lambd``."""
+    """x, and 0 where it is from ``-lambd`` to ``lambd``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in Hardshrink()(tensor([-2.0, 0.7]))]
+        ['-2.000', '0.700']
+    """
 
     def __init__(self, lambd: float = 0.5) -> None:
         self.lambd = lambd
@@ -184,7 +235,13 @@ class Hardshrink(Layer):
 
 
 class Threshold(Layer):
-    """x where it is above the threshold, else ``value``."""
+    """x where it is above the threshold, else ``value``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> Threshold(0.5, 0.0)(tensor([0.2, 0.75])).tolist()
+        [0.0, 0.75]
+    """
 
     def __init__(self, threshold: float, value: float) -> None:
         self.threshold, self.value = threshold, value
@@ -210,7 +267,13 @@ class _AlongAxis(Layer):
 
 
 class Softmax(_AlongAxis):
-    """``exp(x)`` over its sum along an axis, which may be called ``dim``."""
+    """``exp(x)`` over its sum along an axis, which may be called ``dim``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> Softmax(0)(tensor([0.0, 0.0])).tolist()
+        [0.5, 0.5]
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise along the axis."""
@@ -218,7 +281,13 @@ class Softmax(_AlongAxis):
 
 
 class Softmin(_AlongAxis):
-    """``exp(-x)`` over its sum along an axis, which may be called ``dim``."""
+    """``exp(-x)`` over its sum along an axis, which may be called ``dim``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> Softmin(0)(tensor([0.0, 0.0])).tolist()
+        [0.5, 0.5]
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise along the axis."""
@@ -226,7 +295,13 @@ class Softmin(_AlongAxis):
 
 
 class LogSoftmax(_AlongAxis):
-    """The logarithm of :class:`Softmax`."""
+    """The logarithm of :class:`Softmax`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> f"{LogSoftmax(0)(tensor([0.0, 0.0]))[0]:.4f}"
+        '-0.6931'
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise along the axis."""
@@ -234,7 +309,13 @@ class LogSoftmax(_AlongAxis):
 
 
 class GLU(_AlongAxis):
-    """``a * sigmoid(b)`` of the halves a and b of an axis (Dauphin et al., arXiv:1612.08083)."""
+    """``a * sigmoid(b)`` of the halves a and b of an axis (Dauphin et al., arXiv:1612.08083).
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> GLU()(ones(2, 6)).shape
+        (2, 3)
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Halve the axis.
@@ -246,7 +327,13 @@ class GLU(_AlongAxis):
 
 
 class SwiGLU(_AlongAxis):
-    """``silu(a) * b`` of the halves a and b of an axis (Shazeer, arXiv:2002.05202)."""
+    """``silu(a) * b`` of the halves a and b of an axis (Shazeer, arXiv:2002.05202).
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> SwiGLU()(ones(2, 6)).shape
+        (2, 3)
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Halve the axis.

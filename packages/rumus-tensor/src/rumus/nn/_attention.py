@@ -14,8 +14,11 @@ from rumus.tensor._ops.attention import PackedAttention
 from rumus.tensor._ops.matmul import Linear as LinearFunction
 from rumus.tensor._tensor import Tensor
 
+from ._cache import KeyValueCache
+from ._lengths import check_lengths
 from ._linear import Linear
 from ._module import Module
+from ._module_inputs import check_tensor
 from ._parameter import Parameter
 from .functional import scaled_dot_product_attention
 from .functional._attention import LARGEST, attention_rule, times_values, triangle, weights_of
@@ -73,7 +76,8 @@ class MultiheadAttention(Module):
         device: Device | str = CPU,
         generator: Generator = default_generator,
     ) -> None:
-        if embed_dim < 1 or num_heads < 1 or embed_dim % num_heads:
+        check_lengths("MultiheadAttention", embed_dim=embed_dim, num_heads=num_heads)
+        if embed_dim % num_heads:
             raise ArgumentError(
                 f"MultiheadAttention: num_heads divides embed_dim, not {num_heads} and {embed_dim}"
             )
@@ -107,6 +111,7 @@ class MultiheadAttention(Module):
         attn_mask: Tensor | None = None,
         average_attn_weights: bool = True,
         is_causal: bool = False,
+        cache: KeyValueCache | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Attend.
 
@@ -122,6 +127,8 @@ class MultiheadAttention(Module):
             average_attn_weights: Whether to give the mean of the heads' weights.
             is_causal: Whether query i looks at keys 0 to i alone; ``attn_mask`` then says the same,
                 or is left out.
+            cache: Of the tokens before these, which each of them looks at together with those up to
+                itself. For self-attention, without masks.
 
         Returns:
             The result, of the query's shape, and the weights, of shape (N, L, S), or
@@ -130,7 +137,9 @@ class MultiheadAttention(Module):
         Raises:
             ShapeError: The shapes do not fit.
             DTypeError: A mask is neither bool nor of floats.
+            ArgumentError: There are a cache and masks, or a cache and other keys than the query.
         """
+        check_tensor(self, query, key, value)
         batched = query.ndim == 3
         axis = 0 if self.batch_first else 1
         one = query is key is value
@@ -144,12 +153,21 @@ class MultiheadAttention(Module):
         causal = is_causal and mask is None
         size = self.embed_dim // self.num_heads
         rule = attention_rule((size,), self.dropout if self.training else 0.0, causal, None)
-        if one and not need_weights and self.in_proj_weight is not None and size <= LARGEST:
+        packs = self.in_proj_weight is not None and size <= LARGEST and cache is None
+        if one and not need_weights and packs:
             packed = self._heads(self._packed(query), 3 * self.num_heads, transposed=False)
             inputs = (packed,) if mask is None else (packed, mask)
             result = PackedAttention(rule, self.generator, self.num_heads)(*inputs)
             return self._out(result, batched), None
         q, k, v = self._projected(query, key, value, one)
+        if cache is not None:
+            if not one or attn_mask is not None or key_padding_mask is not None:
+                raise ArgumentError(
+                    "MultiheadAttention with a cache takes one tensor as query, key and value, and "
+                    "no masks: each token looks at those before it"
+                )
+            k, v, mask = cache.extended(self, k, v)
+            causal, rule = False, rule._replace(causal=False)
         if not need_weights:
             result = scaled_dot_product_attention(
                 q, k, v, mask, rule.dropout, causal, generator=self.generator

@@ -12,6 +12,7 @@ from rumus.tensor._ops.matmul import Linear as LinearFunction
 from rumus.tensor._tensor import Tensor
 
 from ._module import Module
+from ._module_inputs import check_tensor
 from ._parameter import Parameter
 
 
@@ -96,6 +97,7 @@ class RNNCell(RecurrentCell):
 
         Of one sample both come without the axis of the batch.
         """
+        check_tensor(self, x)
         if x.ndim == 1:
             return self.forward(x.unsqueeze(0), None if h is None else h.unsqueeze(0)).squeeze(0)
         h = self._zeros(x) if h is None else h
@@ -123,6 +125,7 @@ class LSTMCell(RecurrentCell):
 
         Of one sample all come without the axis of the batch.
         """
+        check_tensor(self, x)
         if x.ndim == 1:
             whole = None if state is None else (state[0].unsqueeze(0), state[1].unsqueeze(0))
             h, c = self.forward(x.unsqueeze(0), whole)
@@ -150,6 +153,7 @@ class GRUCell(RecurrentCell):
 
         Of one sample both come without the axis of the batch.
         """
+        check_tensor(self, x)
         if x.ndim == 1:
             return self.forward(x.unsqueeze(0), None if h is None else h.unsqueeze(0)).squeeze(0)
         h = self._zeros(x) if h is None else h

@@ -10,6 +10,7 @@ from rumus.tensor._tensor import Tensor
 
 from . import functional
 from ._layer import Layer
+from ._lengths import check_lengths
 from ._parameter import Parameter
 from .functional._norm import trained_batch_norm
 
@@ -50,7 +51,8 @@ class GroupNorm(Layer):
         *,
         bias: bool = True,
     ) -> None:
-        if num_groups < 1 or num_channels < 1 or num_channels % num_groups:
+        check_lengths("GroupNorm", num_groups=num_groups, num_channels=num_channels)
+        if num_channels % num_groups:
             raise ArgumentError(
                 f"GroupNorm: {num_channels} channels cannot be divided into {num_groups} groups"
             )
@@ -92,10 +94,7 @@ class _Averaging(Layer):
         device: Device | str,
         bias: bool,
     ) -> None:
-        if num_features < 1:
-            raise ArgumentError(
-                f"{type(self).__name__}: num_features is at least 1, not {num_features}"
-            )
+        check_lengths(type(self).__name__, num_features=num_features)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight, self.bias = _affine(num_features, affine, bias, device)

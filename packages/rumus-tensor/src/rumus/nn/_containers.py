@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from numbers import Integral
 from typing import Any, Self, overload
 
 from rumus._core.base import TensorBase
@@ -72,6 +73,11 @@ class _Listed(Module):
         return module
 
     def _position(self, i: int) -> int:
+        if not isinstance(i, Integral):
+            raise IndexRangeError(
+                f"modules of a {type(self).__name__} have numbers, not {i!r}; a path such as "
+                "'0' or 'name' is found by get_submodule(path)"
+            )
         if not -len(self.layers) <= i < len(self.layers):
             raise IndexRangeError(
                 f"{type(self).__name__} has {len(self.layers)} modules, and no number {i}"
@@ -119,6 +125,8 @@ class Sequential(_Listed, Layer):
           (first): Linear(in_features=4, out_features=2, bias=False)
         )
     """
+
+    takes_anything = True
 
     def __init__(self, *layers: Module | Mapping[str, Module]) -> None:
         if len(layers) == 1 and isinstance(layers[0], Mapping):

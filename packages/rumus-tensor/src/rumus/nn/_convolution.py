@@ -11,6 +11,7 @@ from rumus._core.shapes import Shape
 from rumus.tensor._tensor import Tensor
 
 from ._layer import Layer
+from ._lengths import check_lengths
 from ._linear import uniform
 from ._parameter import Parameter
 from .functional._convolution import SAMES, conv1d, conv2d, conv_transpose1d, conv_transpose2d
@@ -33,13 +34,10 @@ class _Sliding(Layer):
         groups: int,
     ) -> None:
         name = type(self).__name__
-        if (
-            min(in_channels, out_channels, groups) < 1
-            or in_channels % groups
-            or out_channels % groups
-        ):
+        check_lengths(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        if in_channels % groups or out_channels % groups:
             raise ArgumentError(
-                f"{name}: in_channels and out_channels are multiples of groups, all at least 1, "
+                f"{name}: in_channels and out_channels are multiples of groups, "
                 f"not {in_channels}, {out_channels} and {groups}"
             )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
@@ -167,6 +165,11 @@ class Conv1d(_Convolution):
 
     Raises:
         ArgumentError: An option is out of range.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> Conv1d(3, 8, 5, padding=2)(ones(1, 3, 20)).shape
+        (1, 8, 20)
     """
 
     axes = 1
@@ -270,6 +273,11 @@ class ConvTranspose1d(_Transposed):
 
     Raises:
         ArgumentError: An option is out of range.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> ConvTranspose1d(3, 8, 2, stride=2)(ones(1, 3, 10)).shape
+        (1, 8, 20)
     """
 
     axes = 1
@@ -296,6 +304,11 @@ class ConvTranspose2d(_Transposed):
 
     Raises:
         ArgumentError: An option is out of range.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> ConvTranspose2d(3, 8, 2, stride=2)(ones(1, 3, 5, 5)).shape
+        (1, 8, 10, 10)
     """
 
     axes = 2

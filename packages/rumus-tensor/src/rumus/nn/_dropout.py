@@ -42,6 +42,12 @@ class Dropout(_Dropping):
 
     Raises:
         ArgumentError: p is out of range.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> layer = Dropout(0.5).eval()
+        >>> layer(ones(3)).tolist()
+        [1.0, 1.0, 1.0]
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,6 +59,12 @@ class Dropout1d(_Dropping):
     """In training, zero whole channels of inputs of shape (N, C, L) or (C, L).
 
     Tompson et al., arXiv:1411.4280; arguments as in :class:`Dropout`.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> kept = Dropout1d(0.5)(ones(1, 4, 8)).sum(2)
+        >>> set(kept.ravel().tolist()) <= {0.0, 16.0}
+        True
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -68,6 +80,12 @@ class Dropout2d(_Dropping):
     """In training, zero whole channels of inputs of shape (N, C, H, W) or (C, H, W).
 
     Tompson et al., arXiv:1411.4280; arguments as in :class:`Dropout`.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> kept = Dropout2d(0.5)(ones(1, 4, 2, 2)).sum((2, 3))
+        >>> set(kept.ravel().tolist()) <= {0.0, 8.0}
+        True
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -83,6 +101,11 @@ class AlphaDropout(_Dropping):
     """In training, set elements to SELU's lowest value, and keep mean and variance.
 
     Klambauer et al., arXiv:1706.02515; arguments as in :class:`Dropout`, with p below 1.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> AlphaDropout(0.1).eval()(ones(2)).tolist()
+        [1.0, 1.0]
     """
 
     def forward(self, x: Tensor) -> Tensor:

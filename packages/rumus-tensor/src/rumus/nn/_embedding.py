@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from rumus._core.devices import CPU, Device
-from rumus._core.errors import ArgumentError, ShapeError
+from rumus._core.errors import ShapeError
 from rumus._core.mode import no_grad
 from rumus.tensor._creation import randn
 from rumus.tensor._tensor import Tensor
 
 from ._layer import Layer
+from ._lengths import check_lengths
 from ._module import Module
 from ._parameter import Parameter
 from .functional._embedding import (
@@ -169,10 +170,7 @@ class EmbeddingBag(Module):
 def _table(
     name: str, rows: int, columns: int, padding_idx: int | None, device: Device | str
 ) -> Parameter:
-    if rows < 1 or columns < 1:
-        raise ArgumentError(
-            f"{name}: num_embeddings and embedding_dim are at least 1, not {rows} and {columns}"
-        )
+    check_lengths(name, num_embeddings=rows, embedding_dim=columns)
     padding = padding_row(name, padding_idx, rows)
     table = randn((rows, columns))
     if padding is not None:

@@ -43,7 +43,11 @@ _CONVERT = (
 )
 
 
-def save_file(weights: Module | Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
+def save_file(
+    weights: Module | Mapping[str, Tensor],
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Write weights; the file at ``path`` is replaced whole, or not at all.
 
     Until it is complete it has another name, ``.NAME.….tmp`` in the same folder. If the process is
@@ -52,15 +56,30 @@ def save_file(weights: Module | Mapping[str, Tensor], path: str | os.PathLike[st
     Args:
         weights: A module, or tensors by name.
         path: The file, usually ``….safetensors``.
+        metadata: Texts by name, which the file holds beside the weights.
 
     Raises:
         StateDictError: A value is no tensor, or a name is no text or the format's own
-            ``__metadata__``.
+            ``__metadata__``; or the metadata is something else than texts.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> model = Linear(2, 1)
+        >>> save_file(model, "model.safetensors")
+        >>> sorted(load_file("model.safetensors"))
+        ['bias', 'weight']
     """
     state = weights.state_dict() if isinstance(weights, Module) else weights
+    if not isinstance(state, Mapping):
+        raise StateDictError(
+            f"save_file takes a module, or tensors by name, not a {type(weights).__name__}"
+        )
     _check(state)
+    texts = dict(metadata or {})
+    if not all(map(_is_text, (*texts, *texts.values()))):
+        raise StateDictError("metadata is texts by name, in what the format has: UTF-8")
     with replaced_whole(path) as file:
-        _write(file, state)
+        _write(file, state, texts)
 
 
 def _check(state: Mapping[str, Tensor]) -> None:
@@ -77,7 +96,7 @@ def _is_text(name: object) -> bool:
     return isinstance(name, str) and not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
-def _write(file: BinaryIO, state: Mapping[str, Tensor]) -> None:
+def _write(file: BinaryIO, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """The format: length of the header, header, then one tensor after the other.
 
     Tensors of wide dtypes come first, so that each is aligned; one at a time is on the host.
@@ -85,7 +104,7 @@ def _write(file: BinaryIO, state: Mapping[str, Tensor]) -> None:
     import json
 
     names = sorted(state, key=lambda name: (-state[name].dtype.itemsize, name))
-    header: dict[str, Any] = {}
+    header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
     end = 0
     for name in names:
         tensor = state[name]
@@ -116,11 +135,31 @@ def load_file(path: str | os.PathLike[str], device: Device | str = CPU) -> dict[
             than arrays can have; or the index names what is not there. For one that PyTorch
             pickled (``.pt``, ``.pth``, ``.bin``) the message says how to convert it.
         ArgumentError: An integer does not fit int32.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> save_file({"bias": ones(2)}, "bias.safetensors")
+        >>> load_file("bias.safetensors")["bias"].tolist()
+        [1.0, 1.0]
     """
     device = Device(device)
     if os.fspath(path).endswith(_INDEX) and os.path.isfile(path):
         return _load_parts(path, device)
     return _load_one(path, device)
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The texts by name that a file holds beside its weights.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        StateDictError: The file is not in the format.
+    """
+    from safetensors import safe_open
+
+    _header(path)  # which says what the file is instead
+    with safe_open(os.fspath(path), "np") as file:
+        return dict(file.metadata() or {})
 
 
 def _load_parts(path: str | os.PathLike[str], device: Device) -> dict[str, Tensor]:
@@ -220,6 +259,11 @@ def _header(path: str | os.PathLike[str]) -> tuple[dict[str, dict[str, Any]], in
 
 def _what_it_is(path: str | os.PathLike[str]) -> str | None:
     """What is said of a file of another known format."""
+    if str(path).endswith(".npz"):
+        return (
+            "it is numpy's; load_state_dict takes {name: tensor(array) for name, array in "
+            "np.load(path).items()}"
+        )
     with open(path, "rb") as file:
         start = file.read(8)
     if start.startswith(b"PK\x03\x04") or (start[:1] == b"\x80" and start[1:2] <= b"\x05"):

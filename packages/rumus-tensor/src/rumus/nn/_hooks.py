@@ -76,7 +76,16 @@ class Hooking:
 
 
 class RemovableHandle:
-    """A hook that was registered; :meth:`remove` takes it off, as does the end of a ``with``."""
+    """A hook that was registered; :meth:`remove` takes it off, as does the end of a ``with``.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> layer = Linear(2, 1)
+        >>> handle = layer.register_forward_hook(lambda module, args, output: output * 0.0 + 1.0)
+        >>> layer(ones(1, 2)).tolist()
+        [[1.0]]
+        >>> handle.remove()
+    """
 
     def __init__(self, module: Hooking, hook: Hook) -> None:
         self._module, self._hook = module, hook

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 from rumus._core.devices import CPU, Device
-from rumus._core.errors import ArgumentError, ShapeError
+from rumus._core.errors import ShapeError
 from rumus.tensor import rand
 from rumus.tensor._tensor import Tensor
 
 from . import functional
 from ._layer import Layer
+from ._lengths import check_lengths
 from ._module import Module
 from ._parameter import Parameter
 
@@ -34,6 +35,11 @@ class Linear(Layer):
 
     Raises:
         ArgumentError: A length is not positive.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> Linear(4, 2)(ones(8, 4)).shape
+        (8, 2)
     """
 
     def __init__(
@@ -43,11 +49,7 @@ class Linear(Layer):
         bias: bool = True,
         device: Device | str = CPU,
     ) -> None:
-        if in_features < 1 or out_features < 1:
-            raise ArgumentError(
-                f"Linear: in_features and out_features are at least 1, "
-                f"not {in_features} and {out_features}"
-            )
+        check_lengths("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         bound = 1.0 / math.sqrt(in_features)
         shape = (out_features, in_features)
@@ -117,8 +119,12 @@ class Bilinear(Module):
         device: Device | str = CPU,
     ) -> None:
         shape = out_features, in1_features, in2_features
-        if min(shape) < 1:
-            raise ArgumentError(f"Bilinear: lengths are at least 1, not {shape}")
+        check_lengths(
+            "Bilinear",
+            in1_features=in1_features,
+            in2_features=in2_features,
+            out_features=out_features,
+        )
         self.in1_features, self.in2_features = in1_features, in2_features
         self.out_features = out_features
         bound = 1.0 / math.sqrt(in1_features)

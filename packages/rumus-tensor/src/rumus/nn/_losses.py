@@ -32,11 +32,18 @@ class Loss(Module):
     def __init__(self, *values: Any, **options: Any) -> None:
         known = list(inspect.signature(self.function).parameters)[self.inputs :]
         given = dict(zip(known, values, strict=False))
+        if len(values) > len(known) or sum(isinstance(value, Tensor) for value in values) > 1:
+            owner = type(self).__name__
+            raise ArgumentError(
+                f"{owner} is made with its options ({', '.join(known)}) and called with tensors: "
+                f"{owner}()(prediction, target); the function is "
+                f"rumus.nn.functional.{self.function.__name__}"
+            )
         wrong = [name for name in options if name not in known or name in given]
-        if wrong or len(values) > len(known):
+        if wrong:
             raise ArgumentError(
                 f"{type(self).__name__} takes the options {', '.join(known)}, each once, not "
-                f"{', '.join(wrong) or f'{len(values)} of them'}"
+                f"{', '.join(wrong)}"
             )
         self._names = tuple(given | options)
         for name, value in (given | options).items():
@@ -72,119 +79,236 @@ class CrossEntropyLoss(Loss):
 
 
 class NLLLoss(Loss):
-    """:func:`rumus.nn.functional.nll_loss`."""
+    """:func:`rumus.nn.functional.nll_loss`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> NLLLoss()(tensor([[-0.5, -1.0]]), tensor([0])).item()
+        0.5
+    """
 
     function = staticmethod(f.nll_loss)
 
 
 class BCELoss(Loss):
-    """:func:`rumus.nn.functional.binary_cross_entropy`."""
+    """:func:`rumus.nn.functional.binary_cross_entropy`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> f"{BCELoss()(tensor([0.9, 0.2]), tensor([1.0, 0.0])):.4f}"
+        '0.1643'
+    """
 
     function = staticmethod(f.binary_cross_entropy)
 
 
 class BCEWithLogitsLoss(Loss):
-    """:func:`rumus.nn.functional.binary_cross_entropy_with_logits`."""
+    """:func:`rumus.nn.functional.binary_cross_entropy_with_logits`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> f"{BCEWithLogitsLoss()(tensor([2.0, -1.0]), tensor([1.0, 0.0])):.4f}"
+        '0.2201'
+    """
 
     function = staticmethod(f.binary_cross_entropy_with_logits)
 
 
 class MSELoss(Loss):
-    """:func:`rumus.nn.functional.mse_loss`."""
+    """:func:`rumus.nn.functional.mse_loss`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> f"{MSELoss()(tensor([0.5, 2.0]), tensor([1.0, 1.0])):.4f}"
+        '0.6250'
+    """
 
     function = staticmethod(f.mse_loss)
 
 
 class L1Loss(Loss):
-    """:func:`rumus.nn.functional.l1_loss`."""
+    """:func:`rumus.nn.functional.l1_loss`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> f"{L1Loss()(tensor([0.5, 2.0]), tensor([1.0, 1.0])):.4f}"
+        '0.7500'
+    """
 
     function = staticmethod(f.l1_loss)
 
 
 class SmoothL1Loss(Loss):
-    """:func:`rumus.nn.functional.smooth_l1_loss`."""
+    """:func:`rumus.nn.functional.smooth_l1_loss`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> f"{SmoothL1Loss()(tensor([0.5, 2.0]), tensor([1.0, 1.0])):.4f}"
+        '0.3125'
+    """
 
     function = staticmethod(f.smooth_l1_loss)
 
 
 class HuberLoss(Loss):
-    """:func:`rumus.nn.functional.huber_loss`."""
+    """:func:`rumus.nn.functional.huber_loss`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> f"{HuberLoss()(tensor([0.5, 2.0]), tensor([1.0, 1.0])):.4f}"
+        '0.3125'
+    """
 
     function = staticmethod(f.huber_loss)
 
 
 class KLDivLoss(Loss):
-    """:func:`rumus.nn.functional.kl_div`."""
+    """:func:`rumus.nn.functional.kl_div`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> half = tensor([[0.5, 0.5]])
+        >>> KLDivLoss(reduction="batchmean")(half.log(), half).item()
+        0.0
+    """
 
     function = staticmethod(f.kl_div)
 
 
 class GaussianNLLLoss(Loss):
-    """:func:`rumus.nn.functional.gaussian_nll_loss`, called with mean, target and variance."""
+    """:func:`rumus.nn.functional.gaussian_nll_loss`, called with mean, target and variance.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> f"{GaussianNLLLoss()(tensor([1.0]), tensor([2.0]), tensor([4.0])):.4f}"
+        '0.8181'
+    """
 
     function = staticmethod(f.gaussian_nll_loss)
     inputs = 3
 
 
 class PoissonNLLLoss(Loss):
-    """:func:`rumus.nn.functional.poisson_nll_loss`."""
+    """:func:`rumus.nn.functional.poisson_nll_loss`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> f"{PoissonNLLLoss()(tensor([0.5, 2.0]), tensor([1.0, 1.0])):.4f}"
+        '3.2689'
+    """
 
     function = staticmethod(f.poisson_nll_loss)
 
 
 class HingeEmbeddingLoss(Loss):
-    """:func:`rumus.nn.functional.hinge_embedding_loss`."""
+    """:func:`rumus.nn.functional.hinge_embedding_loss`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> f"{HingeEmbeddingLoss()(tensor([0.5, 2.0]), tensor([1.0, -1.0])):.4f}"
+        '0.2500'
+    """
 
     function = staticmethod(f.hinge_embedding_loss)
 
 
 class SoftMarginLoss(Loss):
-    """:func:`rumus.nn.functional.soft_margin_loss`."""
+    """:func:`rumus.nn.functional.soft_margin_loss`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> f"{SoftMarginLoss()(tensor([0.5, 2.0]), tensor([1.0, -1.0])):.4f}"
+        '1.3005'
+    """
 
     function = staticmethod(f.soft_margin_loss)
 
 
 class CosineEmbeddingLoss(Loss):
-    """:func:`rumus.nn.functional.cosine_embedding_loss`, called with two tensors and a target."""
+    """:func:`rumus.nn.functional.cosine_embedding_loss`, called with two tensors and a target.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> CosineEmbeddingLoss()(tensor([[1.0, 0.0]]), tensor([[1.0, 0.0]]), tensor([1])).item()
+        0.0
+    """
 
     function = staticmethod(f.cosine_embedding_loss)
     inputs = 3
 
 
 class MarginRankingLoss(Loss):
-    """:func:`rumus.nn.functional.margin_ranking_loss`, called with two tensors and a target."""
+    """:func:`rumus.nn.functional.margin_ranking_loss`, called with two tensors and a target.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> MarginRankingLoss(margin=0.5)(tensor([1.0]), tensor([0.75]), tensor([1.0])).item()
+        0.25
+    """
 
     function = staticmethod(f.margin_ranking_loss)
     inputs = 3
 
 
 class TripletMarginLoss(Loss):
-    """:func:`rumus.nn.functional.triplet_margin_loss`, of anchor, positive and negative."""
+    """:func:`rumus.nn.functional.triplet_margin_loss`, of anchor, positive and negative.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> loss = TripletMarginLoss()(tensor([[0.0]]), tensor([[3.0]]), tensor([[1.0]]))
+        >>> f"{loss:.4f}"
+        '3.0000'
+    """
 
     function = staticmethod(f.triplet_margin_loss)
     inputs = 3
 
 
 class MultiMarginLoss(Loss):
-    """:func:`rumus.nn.functional.multi_margin_loss`."""
+    """:func:`rumus.nn.functional.multi_margin_loss`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> MultiMarginLoss()(tensor([[1.0, 0.5]]), tensor([0])).item()
+        0.25
+    """
 
     function = staticmethod(f.multi_margin_loss)
 
 
 class MultiLabelMarginLoss(Loss):
-    """:func:`rumus.nn.functional.multilabel_margin_loss`."""
+    """:func:`rumus.nn.functional.multilabel_margin_loss`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> MultiLabelMarginLoss()(tensor([[1.0, 0.5]]), tensor([[0, -1]])).item()
+        0.25
+    """
 
     function = staticmethod(f.multilabel_margin_loss)
 
 
 class MultiLabelSoftMarginLoss(Loss):
-    """:func:`rumus.nn.functional.multilabel_soft_margin_loss`."""
+    """:func:`rumus.nn.functional.multilabel_soft_margin_loss`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> f"{MultiLabelSoftMarginLoss()(tensor([[2.0, -1.0]]), tensor([[1.0, 0.0]])):.4f}"
+        '0.2201'
+    """
 
     function = staticmethod(f.multilabel_soft_margin_loss)
 
 
 class CTCLoss(Loss):
-    """:func:`rumus.nn.functional.ctc_loss`, of log_probs, targets and both lengths."""
+    """:func:`rumus.nn.functional.ctc_loss`, of log_probs, targets and both lengths.
+
+    Example:
+        >>> from rumus.tensor import tensor, zeros
+        >>> log_probs = zeros(4, 1, 3).log_softmax(2)
+        >>> CTCLoss()(log_probs, tensor([[1, 2]]), tensor([4]), tensor([2])).shape
+        ()
+    """
 
     function = staticmethod(f.ctc_loss)
     inputs = 4

@@ -13,14 +13,17 @@ from rumus._core import structure, usage
 from rumus._core.devices import CPU, Device
 from rumus._core.dtypes import is_float
 from rumus._core.errors import ArgumentError, DTypeError
+from rumus._core.foreign import without
 from rumus.tensor._tensor import Tensor, device_or_dtype
 
 from . import _hooks
+from ._foreign import HINTS
 from ._parameter import Parameter, keep
 from ._paths import flat, join
 from ._state import LoadReport, load
 
 
+@without(HINTS)
 class Module(_hooks.Hooking):
     """A part of a model: parameters, buffers, other modules, and a ``forward``.
 
@@ -50,7 +53,10 @@ class Module(_hooks.Hooking):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; a subclass writes it."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no forward: define forward(self, x), which computes what "
+            "calling the module gives"
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The result of :meth:`forward`, with the hooks that were registered around it."""
@@ -66,6 +72,8 @@ class Module(_hooks.Hooking):
                 _check_kind(name, before, value)
                 if name in self._buffers:
                     _settle(name, value)
+            elif isinstance(before, Parameter) and isinstance(value, _NO_PARAMETERS):
+                _check_kind(name, before, value)
             if isinstance(value, _BAKED_IN) and _differ(before, value):
                 structure.bump()
             reads = usage.current()
@@ -324,10 +332,11 @@ class Module(_hooks.Hooking):
         return [f"({name}): {child!r}" for name, child in self.named_children()]
 
 
-def _check_kind(name: str, before: object, after: Tensor) -> None:
+def _check_kind(name: str, before: object, after: object) -> None:
     if isinstance(before, Parameter) and not isinstance(after, Parameter):
+        kind = "tensor" if isinstance(after, Tensor) else type(after).__name__
         raise ArgumentError(
-            f"{name} is a parameter and would no longer be trained as a tensor; write into it with "
+            f"{name} is a parameter and would no longer be trained as a {kind}; write into it with "
             "copy_() under no_grad(), or assign a Parameter"
         )
 
@@ -383,6 +392,7 @@ _NOTHING = object()
 _BY_VALUE = (bool, int, float, str, np.generic, type(None))
 # Attributes that a captured step takes over as they are when it is recorded.
 _BAKED_IN = (*_BY_VALUE, tuple, list, dict, Generator, Module, Parameter)
+_NO_PARAMETERS = (np.ndarray, np.generic, list, tuple, float, int)
 _NOTED = (*_BAKED_IN, Tensor)
 
 

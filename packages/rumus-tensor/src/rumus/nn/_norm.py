@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rumus._core.devices import CPU, Device
 from rumus._core.errors import ArgumentError
+from rumus._core.shapes import whole_numbers
 from rumus.tensor._creation import ones, zeros
 from rumus.tensor._tensor import Tensor
 
@@ -121,7 +122,7 @@ class RMSNorm(Layer):
 
 
 def _lengths(name: str, shape: int | Sequence[int]) -> tuple[int, ...]:
-    lengths = (shape,) if isinstance(shape, int) else tuple(shape)
+    lengths = whole_numbers(name, shape)
     if not lengths or min(lengths) < 1:
         raise ArgumentError(f"{name}: lengths are at least 1, not {lengths}")
     return lengths

@@ -9,7 +9,13 @@ from ._layer import Layer
 
 
 class ReLU(Layer):
-    """``max(x, 0)``."""
+    """``max(x, 0)``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in ReLU()(tensor([-2.0, 0.7]))]
+        ['0.000', '0.700']
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to each element."""
@@ -17,7 +23,13 @@ class ReLU(Layer):
 
 
 class ReLU6(Layer):
-    """``min(max(x, 0), 6)``, without a gradient at either bound."""
+    """``min(max(x, 0), 6)``, without a gradient at either bound.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in ReLU6()(tensor([-2.0, 0.7]))]
+        ['0.000', '0.700']
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to each element."""
@@ -25,7 +37,13 @@ class ReLU6(Layer):
 
 
 class SELU(Layer):
-    """``1.0507 * elu(x, 1.67326)`` (Klambauer et al., arXiv:1706.02515)."""
+    """``1.0507 * elu(x, 1.67326)`` (Klambauer et al., arXiv:1706.02515).
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in SELU()(tensor([-2.0, 0.7]))]
+        ['-1.520', '0.735']
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to each element."""
@@ -33,7 +51,13 @@ class SELU(Layer):
 
 
 class SiLU(Layer):
-    """``x * sigmoid(x)``."""
+    """``x * sigmoid(x)``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in SiLU()(tensor([-2.0, 0.7]))]
+        ['-0.238', '0.468']
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to each element."""
@@ -41,7 +65,13 @@ class SiLU(Layer):
 
 
 class Mish(Layer):
-    """``x * tanh(log(1 + exp(x)))`` (Misra, arXiv:1908.08681)."""
+    """``x * tanh(log(1 + exp(x)))`` (Misra, arXiv:1908.08681).
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in Mish()(tensor([-2.0, 0.7]))]
+        ['-0.253', '0.561']
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to each element."""
@@ -49,7 +79,13 @@ class Mish(Layer):
 
 
 class Hardswish(Layer):
-    """``x * min(max(x + 3, 0), 6) / 6`` (Howard et al., arXiv:1905.02244)."""
+    """``x * min(max(x + 3, 0), 6) / 6`` (Howard et al., arXiv:1905.02244).
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in Hardswish()(tensor([-2.0, 0.7]))]
+        ['-0.333', '0.432']
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to each element."""
@@ -57,7 +93,13 @@ class Hardswish(Layer):
 
 
 class Hardsigmoid(Layer):
-    """``min(max(x + 3, 0), 6) / 6``."""
+    """``min(max(x + 3, 0), 6) / 6``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in Hardsigmoid()(tensor([-2.0, 0.7]))]
+        ['0.167', '0.617']
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to each element."""
@@ -65,7 +107,13 @@ class Hardsigmoid(Layer):
 
 
 class Sigmoid(Layer):
-    """``1 / (1 + exp(-x))``."""
+    """``1 / (1 + exp(-x))``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in Sigmoid()(tensor([-2.0, 0.7]))]
+        ['0.119', '0.668']
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to each element."""
@@ -73,7 +121,13 @@ class Sigmoid(Layer):
 
 
 class LogSigmoid(Layer):
-    """``log(sigmoid(x))``, without overflow."""
+    """``log(sigmoid(x))``, without overflow.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in LogSigmoid()(tensor([-2.0, 0.7]))]
+        ['-2.127', '-0.403']
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to each element."""
@@ -81,7 +135,13 @@ class LogSigmoid(Layer):
 
 
 class Tanh(Layer):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in Tanh()(tensor([-2.0, 0.7]))]
+        ['-0.964', '0.604']
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to each element."""
@@ -89,7 +149,13 @@ class Tanh(Layer):
 
 
 class Tanhshrink(Layer):
-    """``x - tanh(x)``."""
+    """``x - tanh(x)``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in Tanhshrink()(tensor([-2.0, 0.7]))]
+        ['-1.036', '0.096']
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to each element."""
@@ -97,7 +163,13 @@ class Tanhshrink(Layer):
 
 
 class Softsign(Layer):
-    """``x / (1 + |x|)``."""
+    """``x / (1 + |x|)``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in Softsign()(tensor([-2.0, 0.7]))]
+        ['-0.667', '0.412']
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to each element."""

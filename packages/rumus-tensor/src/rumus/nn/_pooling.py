@@ -51,6 +51,11 @@ class MaxPool1d(_MaxPool):
         dilation: Steps between the places of a window.
         return_indices: Whether to give the places of the largest as well.
         ceil_mode: Whether a last window that reaches past the end counts, too.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> MaxPool1d(2)(ones(1, 3, 8)).shape
+        (1, 3, 4)
     """
 
     def forward(self, x: Tensor) -> pooling.Indexed:
@@ -90,6 +95,11 @@ class AvgPool1d(Layer):
         padding: Zeros on both ends.
         ceil_mode: Whether a last window that reaches past the end counts, too.
         count_include_pad: Whether the zeros of the padding are counted.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> AvgPool1d(2)(ones(1, 3, 8)).shape
+        (1, 3, 4)
     """
 
     def __init__(
@@ -125,6 +135,11 @@ class AvgPool2d(Layer):
         ceil_mode: Whether a last window that reaches past the end counts, too.
         count_include_pad: Whether the zeros of the padding are counted.
         divisor_override: What sums are divided by instead of the count.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> AvgPool2d(2)(ones(1, 3, 8, 8)).shape
+        (1, 3, 4, 4)
     """
 
     def __init__(
@@ -165,6 +180,11 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool):
 
     Args:
         output_size: Length of the result.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> AdaptiveAvgPool1d(4)(ones(1, 3, 9)).shape
+        (1, 3, 4)
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -177,6 +197,11 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
 
     Args:
         output_size: Rows and columns of the result, one number or two; None is as many as x has.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> AdaptiveAvgPool2d((1, 1))(ones(1, 3, 9, 7)).shape
+        (1, 3, 1, 1)
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -199,6 +224,11 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     Args:
         output_size: Length of the result.
         return_indices: Whether to give the places of the largest as well.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> AdaptiveMaxPool1d(4)(ones(1, 3, 9)).shape
+        (1, 3, 4)
     """
 
     def forward(self, x: Tensor) -> pooling.Indexed:
@@ -212,6 +242,11 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     Args:
         output_size: Rows and columns of the result, one number or two; None is as many as x has.
         return_indices: Whether to give the places of the largest as well.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> AdaptiveMaxPool2d((2, 2))(ones(1, 3, 9, 7)).shape
+        (1, 3, 2, 2)
     """
 
     def forward(self, x: Tensor) -> pooling.Indexed:

@@ -13,6 +13,7 @@ from rumus.tensor._joining import cat, stack
 from rumus.tensor._tensor import Tensor
 
 from ._layer import Layer
+from ._module_inputs import check_tensor
 
 
 class RotaryPositions(Layer):
@@ -66,6 +67,7 @@ class RotaryPositions(Layer):
 
     def __call__(self, x: Tensor, start: int = 0) -> Tensor:
         """The result of :meth:`forward`."""
+        check_tensor(self, x)
         return self.forward(x, start)
 
     def forward(self, x: Tensor, start: int = 0) -> Tensor:
@@ -134,6 +136,7 @@ class SinusoidalPositions(Layer):
 
     def __call__(self, x: Tensor, start: int = 0) -> Tensor:
         """The result of :meth:`forward`."""
+        check_tensor(self, x)
         return self.forward(x, start)
 
     def forward(self, x: Tensor, start: int = 0) -> Tensor:

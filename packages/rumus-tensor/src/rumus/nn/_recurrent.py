@@ -15,7 +15,9 @@ from rumus.tensor._ops.random import Dropout as DropoutFunction
 from rumus.tensor._ops.recurrent import Recurrent
 from rumus.tensor._tensor import Tensor
 
+from ._lengths import check_lengths
 from ._module import Module
+from ._module_inputs import check_tensor
 from ._parameter import Parameter
 
 GATES = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}
@@ -46,13 +48,7 @@ class RecurrentLayer(Module):
         device: Device | str = CPU,
     ) -> None:
         name = type(self).__name__
-        for what, given in (
-            ("input_size", input_size),
-            ("hidden_size", hidden_size),
-            ("num_layers", num_layers),
-        ):
-            if not isinstance(given, int) or given < 1:
-                raise ArgumentError(f"{name}: {what} is a whole number from 1 on, not {given!r}")
+        check_lengths(name, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         if not 0.0 <= dropout < 1.0:
             raise ArgumentError(f"{name}: dropout is from 0 to below 1, not {dropout}")
         self.input_size, self.hidden_size = input_size, hidden_size
@@ -81,6 +77,7 @@ class RecurrentLayer(Module):
         self, x: Tensor, starts: tuple[Tensor, ...] | None, lengths: Any | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The outputs of the last layer, and the last states of every layer and direction."""
+        check_tensor(self, x)
         self._check_input(x)
         unbatched = x.ndim == 2
         if unbatched:

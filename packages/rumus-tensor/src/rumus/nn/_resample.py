@@ -22,6 +22,11 @@ class Upsample(Layer):
         scale_factor: How many times as long each axis becomes; instead of ``size``.
         mode: ``"nearest"``, ``"nearest-exact"``, ``"linear"``, ``"bilinear"`` or ``"area"``.
         align_corners: Whether the corners of source and result meet; for linear modes.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> Upsample(scale_factor=2)(ones(1, 3, 4, 4)).shape
+        (1, 3, 8, 8)
     """
 
     def __init__(
@@ -53,6 +58,11 @@ class PixelShuffle(Layer):
 
     Args:
         upscale_factor: r.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> PixelShuffle(2)(ones(1, 8, 3, 3)).shape
+        (1, 2, 6, 6)
     """
 
     def __init__(self, upscale_factor: int) -> None:
@@ -72,6 +82,11 @@ class PixelUnshuffle(Layer):
 
     Args:
         downscale_factor: r.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> PixelUnshuffle(2)(ones(1, 2, 6, 6)).shape
+        (1, 8, 3, 3)
     """
 
     def __init__(self, downscale_factor: int) -> None:
@@ -94,6 +109,11 @@ class Unfold(Layer):
         dilation: Steps between the places of a window.
         padding: Zeros on both ends of the axes.
         stride: From window to window.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> Unfold(3)(ones(1, 2, 5, 5)).shape
+        (1, 18, 9)
     """
 
     def __init__(
@@ -127,6 +147,11 @@ class Fold(Unfold):
         dilation: Steps between the places of a window.
         padding: What is left out on both ends of the axes.
         stride: From window to window.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> Fold((5, 5), 3)(ones(1, 18, 9)).shape
+        (1, 2, 5, 5)
     """
 
     def __init__(
@@ -184,6 +209,11 @@ class ConstantPad1d(_Pad):
     Args:
         padding: One number, or (before, after).
         value: The number.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> ConstantPad1d(1, 9.0)(tensor([[[1.0, 2.0]]])).tolist()
+        [[[9.0, 1.0, 2.0, 9.0]]]
     """
 
     axes = 1
@@ -195,6 +225,11 @@ class ConstantPad2d(_Pad):
     Args:
         padding: One number, or (left, right, top, bottom).
         value: The number.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> ConstantPad2d((1, 0, 0, 0), 9.0)(tensor([[[[1.0, 2.0]]]])).tolist()
+        [[[[9.0, 1.0, 2.0]]]]
     """
 
 
@@ -208,6 +243,11 @@ class ZeroPad1d(_WithoutValue):
 
     Args:
         padding: One number, or (before, after).
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> ZeroPad1d(1)(tensor([[[1.0, 2.0, 3.0]]])).tolist()
+        [[[0.0, 1.0, 2.0, 3.0, 0.0]]]
     """
 
     axes = 1
@@ -218,6 +258,11 @@ class ZeroPad2d(_WithoutValue):
 
     Args:
         padding: One number, or (left, right, top, bottom).
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> ZeroPad2d((1, 1, 0, 0))(tensor([[[[1.0, 2.0, 3.0]]]])).tolist()
+        [[[[0.0, 1.0, 2.0, 3.0, 0.0]]]]
     """
 
 
@@ -226,6 +271,11 @@ class ReflectionPad1d(_WithoutValue):
 
     Args:
         padding: One number, or (before, after).
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> ReflectionPad1d(1)(tensor([[[1.0, 2.0, 3.0]]])).tolist()
+        [[[2.0, 1.0, 2.0, 3.0, 2.0]]]
     """
 
     axes, mode = 1, "reflect"
@@ -236,6 +286,11 @@ class ReflectionPad2d(_WithoutValue):
 
     Args:
         padding: One number, or (left, right, top, bottom).
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> ReflectionPad2d((1, 1, 0, 0))(tensor([[[[1.0, 2.0, 3.0]]]])).tolist()
+        [[[[2.0, 1.0, 2.0, 3.0, 2.0]]]]
     """
 
     mode = "reflect"
@@ -246,6 +301,11 @@ class ReplicationPad1d(_WithoutValue):
 
     Args:
         padding: One number, or (before, after).
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> ReplicationPad1d(1)(tensor([[[1.0, 2.0, 3.0]]])).tolist()
+        [[[1.0, 1.0, 2.0, 3.0, 3.0]]]
     """
 
     axes, mode = 1, "replicate"
@@ -256,6 +316,11 @@ class ReplicationPad2d(_WithoutValue):
 
     Args:
         padding: One number, or (left, right, top, bottom).
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> ReplicationPad2d((1, 1, 0, 0))(tensor([[[[1.0, 2.0, 3.0]]]])).tolist()
+        [[[[1.0, 1.0, 2.0, 3.0, 3.0]]]]
     """
 
     mode = "replicate"
@@ -266,6 +331,11 @@ class CircularPad1d(_WithoutValue):
 
     Args:
         padding: One number, or (before, after).
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> CircularPad1d(1)(tensor([[[1.0, 2.0, 3.0]]])).tolist()
+        [[[3.0, 1.0, 2.0, 3.0, 1.0]]]
     """
 
     axes, mode = 1, "circular"
@@ -276,6 +346,11 @@ class CircularPad2d(_WithoutValue):
 
     Args:
         padding: One number, or (left, right, top, bottom).
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> CircularPad2d((1, 1, 0, 0))(tensor([[[[1.0, 2.0, 3.0]]]])).tolist()
+        [[[[3.0, 1.0, 2.0, 3.0, 1.0]]]]
     """
 
     mode = "circular"

@@ -14,7 +14,15 @@ from ._layer import Layer
 
 
 class Identity(Layer):
-    """What goes in comes out. It takes any arguments, and keeps none of them."""
+    """What goes in comes out. It takes any arguments, and keeps none of them.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> Identity()(ones(2)).tolist()
+        [1.0, 1.0]
+    """
+
+    takes_anything = True
 
     def __init__(self, *_: Any, **__: Any) -> None:
         pass
@@ -30,6 +38,11 @@ class Flatten(Layer):
     Args:
         start_axis: The first axis to join.
         end_axis: The last axis to join.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> Flatten()(ones(2, 3, 4)).shape
+        (2, 12)
     """
 
     def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:

@@ -14,7 +14,14 @@ from rumus.tensor._tensor import Tensor
 
 
 class LoadReport(NamedTuple):
-    """What :meth:`Module.load_state_dict` left out."""
+    """What :meth:`Module.load_state_dict` left out.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> model = Linear(2, 1)
+        >>> model.load_state_dict({"weight": ones(1, 2)}, strict=False).missing
+        ('bias',)
+    """
 
     missing: tuple[str, ...]
     """Names that the module has and the state has not; a tied weight counts under any name."""
@@ -35,6 +42,11 @@ def load(
         state: The tensors to copy.
         strict: Whether anything to report is an error.
     """
+    if not isinstance(state, Mapping):
+        raise StateDictError(
+            f"a state is a dict of tensors by name, not a {type(state).__name__}; "
+            "rumus.nn.load_file(path) reads one from a file"
+        )
     tied: dict[object, bool] = {}
     for key, mine in own.items():
         place = _place(mine)

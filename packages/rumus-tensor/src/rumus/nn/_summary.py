@@ -7,6 +7,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from rumus._core.base import TensorBase
+from rumus._core.errors import ArgumentError
 from rumus._core.mode import no_grad
 from rumus._core.tree import flatten
 from rumus.tensor._tensor import Tensor
@@ -18,7 +19,14 @@ _HEADS = ("layer", "output", "parameters", "multiply-adds", "memory")
 
 
 class SummaryRow(NamedTuple):
-    """A call of a module without modules inside."""
+    """A call of a module without modules inside.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> (row,) = summary(Linear(4, 2), ones(8, 4)).rows
+        >>> row.output, row.parameters
+        ((8, 2), 10)
+    """
 
     name: str
     """Its path and class."""
@@ -33,7 +41,14 @@ class SummaryRow(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What :func:`summary` found; prints as a table."""
+    """What :func:`summary` found; prints as a table.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> table = summary(Linear(4, 2), ones(8, 4))
+        >>> table.parameters
+        10
+    """
 
     rows: tuple[SummaryRow, ...]
     parameters: int
@@ -80,6 +95,9 @@ def summary(model: Module, *inputs: Tensor) -> Summary:
         model: Any module.
         inputs: What it is called with.
 
+    Raises:
+        ArgumentError: There is no input.
+
     Example:
         >>> from rumus.nn import Linear, ReLU, Sequential
         >>> from rumus.tensor import ones
@@ -92,6 +110,10 @@ def summary(model: Module, *inputs: Tensor) -> Summary:
         ------------------------------------------------------
         total                        58            768  1.1 KB
     """
+    if not inputs:
+        raise ArgumentError(
+            "summary runs the model: give what it is called with too, summary(model, example)"
+        )
     rows: list[SummaryRow] = []
     counted: set[int] = set()
 

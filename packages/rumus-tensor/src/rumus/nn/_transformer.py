@@ -10,9 +10,11 @@ from rumus._core.errors import ArgumentError
 from rumus.tensor._tensor import Tensor
 
 from ._attention import MultiheadAttention
+from ._cache import KeyValueCache
 from ._dropout import Dropout
 from ._linear import Linear
 from ._module import Module
+from ._module_inputs import check_tensor
 from ._norm import LayerNorm
 
 Activation = str | Callable[[Tensor], Tensor]
@@ -108,6 +110,7 @@ class TransformerEncoderLayer(_TransformerLayer):
         src_mask: Tensor | None = None,
         src_key_padding_mask: Tensor | None = None,
         is_causal: bool = False,
+        cache: KeyValueCache | None = None,
     ) -> Tensor:
         """Apply the layer.
 
@@ -116,8 +119,10 @@ class TransformerEncoderLayer(_TransformerLayer):
             src_mask: As ``attn_mask`` of :class:`MultiheadAttention`.
             src_key_padding_mask: As its ``key_padding_mask``.
             is_causal: As there.
+            cache: As there.
         """
-        masks = src_key_padding_mask, src_mask, is_causal
+        check_tensor(self, src)
+        masks = src_key_padding_mask, src_mask, is_causal, cache
         if self.norm_first:
             src = src + self.dropout1(_attended(self.self_attn, self.norm1(src), None, *masks))
             return src + self.dropout2(self._transformed(self.norm2(src)))
@@ -165,6 +170,7 @@ class TransformerDecoderLayer(_TransformerLayer):
             tgt_is_causal: As its ``is_causal``, for the self-attention.
             memory_is_causal: The same for the attention to ``memory``.
         """
+        check_tensor(self, tgt, memory)
         own = tgt_key_padding_mask, tgt_mask, tgt_is_causal
         others = memory_key_padding_mask, memory_mask, memory_is_causal
         if self.norm_first:
@@ -205,10 +211,11 @@ class TransformerEncoder(Module):
         mask: Tensor | None = None,
         src_key_padding_mask: Tensor | None = None,
         is_causal: bool = False,
+        cache: KeyValueCache | None = None,
     ) -> Tensor:
         """Apply the layers; arguments as of :meth:`TransformerEncoderLayer.forward`."""
         for layer in self.layers:
-            src = layer(src, mask, src_key_padding_mask, is_causal)
+            src = layer(src, mask, src_key_padding_mask, is_causal, cache)
         result: Tensor = src if self.norm is None else self.norm(src)
         return result
 
@@ -220,6 +227,13 @@ class TransformerDecoder(Module):
         decoder_layer: Copied for each of them, weights included, as in PyTorch.
         num_layers: How many.
         norm: Applied to the result.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> from rumus.nn import TransformerDecoderLayer
+        >>> decoder = TransformerDecoder(TransformerDecoderLayer(16, 4, 32, batch_first=True), 2)
+        >>> decoder(ones(2, 5, 16), ones(2, 7, 16)).shape
+        (2, 5, 16)
     """
 
     def __init__(
@@ -265,13 +279,21 @@ def _attended(
     padding: Tensor | None,
     mask: Tensor | None,
     is_causal: bool,
+    cache: KeyValueCache | None = None,
 ) -> Tensor:
     """Attention to itself, or to a memory, without the weights."""
     seen = x if memory is None else memory
-    options = {"need_weights": False, "is_causal": is_causal}
-    result: Tensor = attention(x, seen, seen, key_padding_mask=padding, attn_mask=mask, **options)[
-        0
-    ]
+    result: Tensor
+    result, _ = attention(
+        x,
+        seen,
+        seen,
+        key_padding_mask=padding,
+        need_weights=False,
+        attn_mask=mask,
+        is_causal=is_causal,
+        cache=cache,
+    )
     return result
 
 

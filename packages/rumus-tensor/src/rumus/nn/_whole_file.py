@@ -46,6 +46,10 @@ def replaced_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     target = os.path.abspath(path)  # another thread may change the folder meanwhile
     folder, name = os.path.split(target)
+    if not os.path.isdir(folder):
+        import errno  # here, so that importing rumus loads nothing but numpy
+
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder to write to", folder)
     _remove_what_was_left(folder, name)
     temporary, file = _new_file(folder, name)
     try:

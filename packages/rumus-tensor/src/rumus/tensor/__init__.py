@@ -2,6 +2,8 @@
 
 # Not as deep as the modules below would import it: at some depths CPython 3.11 and later get and
 # give back a piece of their stack in every call, which made this import a tenth slower.
+import typing as _typing
+
 import numpy  # noqa: F401
 
 from rumus._backends.generator import Generator, default_generator, manual_seed
@@ -21,6 +23,7 @@ from rumus._core.errors import (
     RumusError,
     ShapeError,
     StateDictError,
+    UnknownNameError,
 )
 from rumus._core.frames import FrameLock
 from rumus._core.keyed import Keyed
@@ -177,6 +180,9 @@ from ._splitting import chunk, split, unbind, unstack
 from ._tensor import Tensor
 from ._unique import unique, unique_all, unique_counts, unique_inverse, unique_values
 
+if not _typing.TYPE_CHECKING:  # else checkers would take any name
+    from ._foreign import missing as __getattr__  # noqa: F401
+
 __all__ = [
     "Arena",
     "ArgumentError",
@@ -197,6 +203,7 @@ __all__ = [
     "StateDictError",
     "Tensor",
     "TensorBase",
+    "UnknownNameError",
     "ValuesAndIndices",
     "Watch",
     "__version__",

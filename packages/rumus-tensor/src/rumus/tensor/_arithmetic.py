@@ -88,9 +88,21 @@ class Arithmetic(TensorBase[TensorT]):
         return matmul(operand(self, other), self)
 
     def __neg__(self) -> TensorT:
+        """``-a``.
+
+        Example:
+            >>> (-tensor([1, -2])).tolist()
+            [-1, 2]
+        """
         return apply("neg", self)
 
     def __pos__(self) -> TensorT:
+        """``+a``, which is ``a``.
+
+        Example:
+            >>> (+tensor([1, -2])).tolist()
+            [1, -2]
+        """
         return self  # type: ignore[return-value]
 
     def __abs__(self) -> TensorT:
@@ -115,6 +127,12 @@ class Arithmetic(TensorBase[TensorT]):
         return self._compared("ge", other)
 
     def __invert__(self) -> TensorT:
+        """``~a``: the other bits of integers, the opposite of bools.
+
+        Example:
+            >>> (~tensor([1, -2])).tolist()
+            [-2, 1]
+        """
         return self._bits("not", "~")
 
     def __and__(self, other: Operand) -> TensorT:
@@ -201,67 +219,146 @@ class Arithmetic(TensorBase[TensorT]):
         Raises:
             ArgumentError: Both are integers, and an exponent is negative (on the GPU, one in a
                 tensor is found when results are next read).
+
+        Example:
+            >>> tensor([2, 3]).pow(3).tolist()
+            [8, 27]
         """
         return self**exponent
 
     def abs(self) -> TensorT:
-        """The absolute value."""
+        """The absolute value.
+
+        Example:
+            >>> tensor([-2, 3]).abs().tolist()
+            [2, 3]
+        """
         return apply("abs", self)
 
     def sign(self) -> TensorT:
-        """-1, 0 or 1."""
+        """-1, 0 or 1.
+
+        Example:
+            >>> tensor([-2.0, 0.0, 3.0]).sign().tolist()
+            [-1.0, 0.0, 1.0]
+        """
         return apply("sign", self)
 
     def square(self) -> TensorT:
-        """``a * a``."""
+        """``a * a``.
+
+        Example:
+            >>> tensor([-2, 3]).square().tolist()
+            [4, 9]
+        """
         return apply("square", self)
 
     def floor(self) -> TensorT:
-        """The largest whole number that is not above each element."""
+        """The largest whole number that is not above each element.
+
+        Example:
+            >>> tensor([-1.5, 1.5]).floor().tolist()
+            [-2.0, 1.0]
+        """
         return apply("floor", self)
 
     def sqrt(self) -> TensorT:
-        """The square root; NaN of negative numbers."""
+        """The square root; NaN of negative numbers.
+
+        Example:
+            >>> tensor([4.0, 9.0]).sqrt().tolist()
+            [2.0, 3.0]
+        """
         return apply("sqrt", self)
 
     def rsqrt(self) -> TensorT:
-        """One over the square root."""
+        """One over the square root.
+
+        Example:
+            >>> tensor([4.0, 16.0]).rsqrt().tolist()
+            [0.5, 0.25]
+        """
         return apply("rsqrt", self)
 
     def reciprocal(self) -> TensorT:
-        """``1 / a``."""
+        """``1 / a``.
+
+        Example:
+            >>> tensor([4.0, -2.0]).reciprocal().tolist()
+            [0.25, -0.5]
+        """
         return apply("reciprocal", self)
 
     def exp(self) -> TensorT:
-        """E to the power of each element."""
+        """E to the power of each element.
+
+        Example:
+            >>> f"{tensor(1.0).exp():.4f}"
+            '2.7183'
+        """
         return apply("exp", self)
 
     def log(self) -> TensorT:
-        """The natural logarithm; -inf of 0, NaN of negative numbers."""
+        """The natural logarithm; -inf of 0, NaN of negative numbers.
+
+        Example:
+            >>> f"{tensor(10.0).log():.4f}"
+            '2.3026'
+        """
         return apply("log", self)
 
     def sin(self) -> TensorT:
-        """The sine, of radians."""
+        """The sine, of radians.
+
+        Example:
+            >>> f"{tensor(0.5).sin():.4f}"
+            '0.4794'
+        """
         return apply("sin", self)
 
     def cos(self) -> TensorT:
-        """The cosine, of radians."""
+        """The cosine, of radians.
+
+        Example:
+            >>> f"{tensor(0.5).cos():.4f}"
+            '0.8776'
+        """
         return apply("cos", self)
 
     def tanh(self) -> TensorT:
-        """The hyperbolic tangent."""
+        """The hyperbolic tangent.
+
+        Example:
+            >>> f"{tensor(0.5).tanh():.4f}"
+            '0.4621'
+        """
         return apply("tanh", self)
 
     def sigmoid(self) -> TensorT:
-        """``1 / (1 + exp(-a))``."""
+        """``1 / (1 + exp(-a))``.
+
+        Example:
+            >>> f"{tensor(0.5).sigmoid():.4f}"
+            '0.6225'
+        """
         return apply("sigmoid", self)
 
     def relu(self) -> TensorT:
-        """``max(a, 0)``; NaN stays NaN."""
+        """``max(a, 0)``; NaN stays NaN.
+
+        Example:
+            >>> tensor([-1.0, 2.0]).relu().tolist()
+            [0.0, 2.0]
+        """
         return apply("relu", self)
 
     def leaky_relu(self, negative_slope: float = 0.01) -> TensorT:
-        """``a`` where it is positive, else ``negative_slope * a``."""
+        """``a`` where it is positive, else ``negative_slope * a``.
+
+        Example:
+            >>> tensor([-2.0, 2.0]).leaky_relu(0.25).tolist()
+            [-0.5, 2.0]
+        """
         return apply("leaky_relu", self, negative_slope)
 
     def gelu(self, approximate: str = "none") -> TensorT:
@@ -272,17 +369,31 @@ class Arithmetic(TensorBase[TensorT]):
 
         Raises:
             ArgumentError: ``approximate`` is neither.
+
+        Example:
+            >>> f"{tensor(0.5).gelu():.4f}"
+            '0.3457'
         """
         if approximate not in ("none", "tanh"):
             raise ArgumentError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
         return apply("gelu" if approximate == "none" else "gelu_tanh", self)
 
     def silu(self) -> TensorT:
-        """``a * sigmoid(a)``."""
+        """``a * sigmoid(a)``.
+
+        Example:
+            >>> f"{tensor(0.5).silu():.4f}"
+            '0.3112'
+        """
         return apply("silu", self)
 
     def softplus(self) -> TensorT:
-        """``log(1 + exp(a))``, without overflow."""
+        """``log(1 + exp(a))``, without overflow.
+
+        Example:
+            >>> f"{tensor(0.5).softplus():.4f}"
+            '0.9741'
+        """
         return apply("softplus", self)
 
     def clamp(self, min: Operand | None = None, max: Operand | None = None) -> TensorT:
@@ -292,6 +403,10 @@ class Arithmetic(TensorBase[TensorT]):
 
         Raises:
             ArgumentError: Both bounds are missing, or the number ``min`` is above ``max``.
+
+        Example:
+            >>> tensor([-2, 0, 5]).clamp(min=-1).tolist()
+            [-1, 0, 5]
         """
         if min is None and max is None:
             raise ArgumentError("clamp needs min, max or both")
@@ -307,9 +422,19 @@ class Arithmetic(TensorBase[TensorT]):
         return apply("clamp", self, lowest if min is None else min, highest if max is None else max)
 
     def isnan(self) -> TensorT:
-        """Whether each element is NaN."""
+        """Whether each element is NaN.
+
+        Example:
+            >>> tensor([1.0, float("inf"), float("nan")]).isnan().tolist()
+            [False, False, True]
+        """
         return apply("isnan", self)
 
     def isfinite(self) -> TensorT:
-        """Whether each element is neither NaN nor infinite."""
+        """Whether each element is neither NaN nor infinite.
+
+        Example:
+            >>> tensor([1.0, float("inf"), float("nan")]).isfinite().tolist()
+            [True, False, False]
+        """
         return apply("isfinite", self)

@@ -26,12 +26,24 @@ def tensor(
     dtype: npt.DTypeLike | None = None,
     device: Device | str = CPU,
 ) -> Tensor:
-    """A tensor of array-like data, copied; see :class:`Tensor`."""
+    """A tensor of array-like data, copied; see :class:`Tensor`.
+
+    Example:
+        >>> tensor([[1, 2], [3, 4]]).dtype
+        dtype('int32')
+        >>> tensor([1.0, 2.0], dtype="float16").dtype
+        dtype('float16')
+    """
     return Tensor(data, dtype, device)
 
 
 def from_numpy(array: npt.NDArray[Any], device: Device | str = CPU) -> Tensor:
-    """A tensor with a copy of a numpy array; float64 becomes float32, int64 becomes int32."""
+    """A tensor with a copy of a numpy array; float64 becomes float32, int64 becomes int32.
+
+    Example:
+        >>> from_numpy(np.array([1.0, 2.0])).dtype
+        dtype('float32')
+    """
     return Tensor(array, None, device)
 
 
@@ -46,6 +58,10 @@ def full(
     Raises:
         ShapeError: A length is negative.
         ArgumentError: The value does not fit the dtype.
+
+    Example:
+        >>> full((2, 2), 7).tolist()
+        [[7, 7], [7, 7]]
     """
     if dtype is None:
         dtype = float32
@@ -57,21 +73,36 @@ def full(
 def zeros(
     *shape: ShapeLike, dtype: npt.DTypeLike | None = None, device: Device | str = CPU
 ) -> Tensor:
-    """A tensor of zeros, float32 by default: ``zeros(2, 3)`` or ``zeros((2, 3))``."""
+    """A tensor of zeros, float32 by default: ``zeros(2, 3)`` or ``zeros((2, 3))``.
+
+    Example:
+        >>> zeros(2, dtype=int32).tolist()
+        [0, 0]
+    """
     return _filled("zeros", _lengths("zeros", shape), 0, dtype, device)
 
 
 def ones(
     *shape: ShapeLike, dtype: npt.DTypeLike | None = None, device: Device | str = CPU
 ) -> Tensor:
-    """A tensor of ones, float32 by default: ``ones(2, 3)`` or ``ones((2, 3))``."""
+    """A tensor of ones, float32 by default: ``ones(2, 3)`` or ``ones((2, 3))``.
+
+    Example:
+        >>> ones(2, 3).tolist()
+        [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
+    """
     return _filled("ones", _lengths("ones", shape), 1, dtype, device)
 
 
 def empty(
     *shape: ShapeLike, dtype: npt.DTypeLike | None = None, device: Device | str = CPU
 ) -> Tensor:
-    """A tensor to be written to; zeros, as memory of others is never shown."""
+    """A tensor to be written to; zeros, as memory of others is never shown.
+
+    Example:
+        >>> empty(2, 3).shape
+        (2, 3)
+    """
     return _filled("empty", _lengths("empty", shape), 0, dtype, device)
 
 
@@ -81,6 +112,10 @@ def rand(
     """Uniform numbers in [0, 1), float32: ``rand(2, 3)`` or ``rand((2, 3))``.
 
     The same on every device after ``manual_seed``.
+
+    Example:
+        >>> rand(2, 3, generator=Generator(1)).shape
+        (2, 3)
     """
     return _drawn("uniform", _lengths("rand", shape), device, generator)
 
@@ -88,7 +123,12 @@ def rand(
 def randn(
     *shape: ShapeLike, device: Device | str = CPU, generator: Generator | None = None
 ) -> Tensor:
-    """Numbers of the standard normal distribution, float32; as :func:`rand`."""
+    """Numbers of the standard normal distribution, float32; as :func:`rand`.
+
+    Example:
+        >>> randn(2, 3, generator=Generator(1)).shape
+        (2, 3)
+    """
     return _drawn("normal", _lengths("randn", shape), device, generator)
 
 

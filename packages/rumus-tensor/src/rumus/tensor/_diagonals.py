@@ -28,12 +28,21 @@ def tril(x: TensorBase[TensorT], k: int = 0, *, diagonal: int | None = None) -> 
 
     Raises:
         ShapeError: There are fewer than two axes.
+
+    Example:
+        >>> tril(tensor([[1, 2], [3, 4]])).tolist()
+        [[1, 0], [3, 4]]
     """
     return _banded("tril", "le", x, k if diagonal is None else diagonal)
 
 
 def triu(x: TensorBase[TensorT], k: int = 0, *, diagonal: int | None = None) -> TensorT:
-    """The matrices with zeros below their ``k``-th diagonal; see :func:`tril`."""
+    """The matrices with zeros below their ``k``-th diagonal; see :func:`tril`.
+
+    Example:
+        >>> triu(tensor([[1, 2], [3, 4]])).tolist()
+        [[1, 2], [0, 4]]
+    """
     return _banded("triu", "ge", x, k if diagonal is None else diagonal)
 
 
@@ -49,6 +58,10 @@ def diagonal(x: TensorBase[TensorT], offset: int = 0, axis1: int = 0, axis2: int
     Raises:
         ShapeError: There are fewer than two axes.
         ArgumentError: The two axes are one.
+
+    Example:
+        >>> diagonal(tensor([[1, 2], [3, 4]])).tolist()
+        [1, 4]
     """
     if x.ndim < 2:
         raise ShapeError(f"diagonal takes at least two axes, not shape {x.shape}")
@@ -70,6 +83,10 @@ def diag(x: TensorBase[TensorT], k: int = 0, *, diagonal: int | None = None) -> 
 
     Raises:
         ShapeError: There is another number of axes.
+
+    Example:
+        >>> diag(tensor([1, 2])).tolist()
+        [[1, 0], [0, 2]]
     """
     k = k if diagonal is None else diagonal
     if x.ndim == 2:
@@ -83,7 +100,12 @@ def diag(x: TensorBase[TensorT], k: int = 0, *, diagonal: int | None = None) -> 
 
 
 def trace(x: TensorBase[TensorT], offset: int = 0, axis1: int = 0, axis2: int = 1) -> TensorT:
-    """The sum of :func:`diagonal`."""
+    """The sum of :func:`diagonal`.
+
+    Example:
+        >>> trace(tensor([[1, 2], [3, 4]])).item()
+        5
+    """
     line: Any = diagonal(x, offset, axis1, axis2)
     result: TensorT = Reduce("sum", (line.ndim - 1,), False)(line)
     return result

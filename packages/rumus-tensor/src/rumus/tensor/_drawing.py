@@ -24,14 +24,24 @@ class Drawing(Mutation[TensorT]):
     def uniform_(
         self, low: float = 0.0, high: float = 1.0, generator: Generator | None = None
     ) -> TensorT:
-        """Numbers of which all from ``low`` to before ``high`` are equally likely."""
+        """Numbers of which all from ``low`` to before ``high`` are equally likely.
+
+        Example:
+            >>> bool((zeros(3).uniform_(2.0, 3.0) >= 2.0).all())
+            True
+        """
         scaled = apply("mul", self._fresh("uniform", generator), high - low)
         return self.copy_(apply("add", scaled, low))
 
     def normal_(
         self, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
     ) -> TensorT:
-        """Numbers of a normal distribution."""
+        """Numbers of a normal distribution.
+
+        Example:
+            >>> zeros(3).normal_(5.0, 0.1).round().tolist()
+            [5.0, 5.0, 5.0]
+        """
         scaled = apply("mul", self._fresh("normal", generator), std)
         return self.copy_(apply("add", scaled, mean))
 
@@ -40,6 +50,10 @@ class Drawing(Mutation[TensorT]):
 
         Raises:
             ArgumentError: ``p`` is no probability.
+
+        Example:
+            >>> zeros(3).bernoulli_(1.0).tolist()
+            [1.0, 1.0, 1.0]
         """
         if not 0 <= p <= 1:
             raise ArgumentError(f"bernoulli_: p is a probability from 0 to 1, not {p}")

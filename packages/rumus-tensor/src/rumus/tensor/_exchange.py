@@ -71,7 +71,12 @@ class Exchange(TensorBase[TensorT]):
         return import_module("rumus.tensor.array_api")
 
     def to_device(self, device: Any, /, *, stream: None = None) -> TensorT:
-        """The tensor on another device, under the array API's name; as ``to(device)``."""
+        """The tensor on another device, under the array API's name; as ``to(device)``.
+
+        Example:
+            >>> tensor([1, 2]).to_device("cpu").tolist()
+            [1, 2]
+        """
         if stream is not None:
             raise ArgumentError(f"to_device: streams are not taken, as {stream!r}")
         tensor: Any = self

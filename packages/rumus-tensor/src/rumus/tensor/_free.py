@@ -14,6 +14,12 @@ from ._operand import Operand, operand
 from ._ops.elementwise import Elementwise
 from ._tensor import Tensor
 
+_OPERATOR = """``x1 {sign} x2``, element by element; one of the two may be a number or an array.
+
+    Example:
+        >>> {name}(tensor([6, 3]), 2).tolist()
+        {example}
+    """
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -26,6 +32,11 @@ def free(
     Args:
         method: A method of the tensor.
         name: What the function is called, where that is not the method's name.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> free(Tensor.abs)(tensor([-2, 3])).tolist()
+        [2, 3]
     """
     called = name or method.__name__
 
@@ -43,13 +54,15 @@ def free(
 
 
 def pair(
-    name: str, operation: Callable[[Any, Any], Any] | None = None
+    name: str, operation: Callable[[Any, Any], Any] | None = None, sign: str = "", example: str = ""
 ) -> Callable[[Operand, Operand], Tensor]:
     """A function of two operands, of which one may be a number or an array.
 
     Args:
         name: What the function is called.
         operation: Python's operator that it is; by default a row of the elementwise table.
+        sign: How the operator is written.
+        example: What ``tensor([6, 3])`` and 2 give.
     """
     method: Any = getattr(Tensor, name, None)
 
@@ -65,7 +78,9 @@ def pair(
         result: Tensor = compute(x1, x2)
         return result
 
-    function.__doc__ = (operation if method is None else method).__doc__
+    function.__doc__ = (
+        _OPERATOR.format(name=name, sign=sign, example=example) if sign else method.__doc__
+    )
     named: Callable[[Operand, Operand], Tensor] = _called(function, name)
     return named
 

@@ -84,6 +84,10 @@ def gather(x: TensorBase[TensorT], dim: int, index: Any) -> TensorT:
         ShapeError: The shapes do not fit.
         IndexRangeError: A position or the axis is out of range.
         DTypeError: The positions are no integers.
+
+    Example:
+        >>> gather(tensor([[1, 2], [3, 4]]), 1, tensor([[1], [0]])).tolist()
+        [[2], [3]]
     """
     axis = axis_of("gather", dim, x.ndim)
     index = integers("gather", x, index)
@@ -97,6 +101,10 @@ def index_select(x: TensorBase[TensorT], dim: int, index: Any) -> TensorT:
 
     Raises:
         ShapeError: The index has several axes.
+
+    Example:
+        >>> index_select(tensor([10, 20, 30]), 0, tensor([2, 0])).tolist()
+        [30, 10]
     """
     return _taken("index_select", x, line_of("index_select", x, index), dim)
 
@@ -111,6 +119,10 @@ def masked_select(x: TensorBase[TensorT], mask: Any) -> TensorT:
         ShapeError: The mask does not broadcast.
         CaptureError: On a GPU in a captured step; :func:`masked_fill` and :func:`where` keep the
             shape, and can be captured.
+
+    Example:
+        >>> masked_select(tensor([1, 2, 3]), tensor([True, False, True])).tolist()
+        [1, 3]
     """
     mask = mask_of("masked_select", x, mask)
     shape = broadcast_shape("masked_select", x.shape, mask.shape)

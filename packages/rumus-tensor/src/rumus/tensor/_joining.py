@@ -26,6 +26,10 @@ def cat(
         ArgumentError: There are no tensors, or no such axis.
         DTypeError: One is something else than a tensor.
         ShapeError: The other axes differ.
+
+    Example:
+        >>> cat([tensor([1, 2]), tensor([3])]).tolist()
+        [1, 2, 3]
     """
     if aliases:
         axis = axis_alias("cat", aliases, axis, 0)
@@ -45,7 +49,12 @@ def cat(
 def concat(
     tensors: Sequence[TensorBase[TensorT]], axis: int | None = 0, **aliases: Unpack[Aliases]
 ) -> TensorT:
-    """The array API's name of :func:`cat`; without an axis the flattened tensors are joined."""
+    """The array API's name of :func:`cat`; without an axis the flattened tensors are joined.
+
+    Example:
+        >>> concat([ones(2, 3), zeros(2, 1)], axis=1).shape
+        (2, 4)
+    """
     if aliases:
         axis = axis_alias("concat", aliases, axis, 0)
     if axis is None:
@@ -65,6 +74,10 @@ def stack(
         ArgumentError: There are no tensors, or no such axis.
         DTypeError: One is something else than a tensor.
         ShapeError: The shapes differ.
+
+    Example:
+        >>> stack([tensor([1, 2]), tensor([3, 4])], axis=1).tolist()
+        [[1, 3], [2, 4]]
     """
     if aliases:
         axis = axis_alias("stack", aliases, axis, 0)
@@ -94,6 +107,10 @@ def where(condition: Any, a: Operand | None = None, b: Operand | None = None) ->
 
     Raises:
         ArgumentError: One of ``a`` and ``b`` is missing.
+
+    Example:
+        >>> where(tensor([True, False]), tensor([1, 2]), 0).tolist()
+        [1, 0]
     """
     if a is None and b is None:
         return nonzero(condition)
@@ -104,6 +121,8 @@ def where(condition: Any, a: Operand | None = None, b: Operand | None = None) ->
 
 def check_tensors(name: str, tensors: Sequence[TensorBase]) -> None:
     """There are tensors, and nothing else."""
+    if isinstance(tensors, TensorBase):
+        raise ArgumentError(f"{name} takes a list of tensors, as in {name}([a, b]), not one tensor")
     if not tensors:
         raise ArgumentError(f"{name} needs at least one tensor")
     for i, t in enumerate(tensors):

@@ -47,21 +47,36 @@ def full_like(
 def zeros_like(
     like: TensorBase, dtype: npt.DTypeLike | None = None, device: Device | str | None = None
 ) -> Tensor:
-    """Zeros; see :func:`full_like`."""
+    """Zeros; see :func:`full_like`.
+
+    Example:
+        >>> zeros_like(tensor([5, 6])).tolist()
+        [0, 0]
+    """
     return full_like(like, 0, dtype, device)
 
 
 def ones_like(
     like: TensorBase, dtype: npt.DTypeLike | None = None, device: Device | str | None = None
 ) -> Tensor:
-    """Ones; see :func:`full_like`."""
+    """Ones; see :func:`full_like`.
+
+    Example:
+        >>> ones_like(tensor([5, 6])).tolist()
+        [1, 1]
+    """
     return full_like(like, 1, dtype, device)
 
 
 def empty_like(
     like: TensorBase, dtype: npt.DTypeLike | None = None, device: Device | str | None = None
 ) -> Tensor:
-    """A tensor to be written to; zeros, as memory of others is never shown."""
+    """A tensor to be written to; zeros, as memory of others is never shown.
+
+    Example:
+        >>> empty_like(ones(2, 3)).shape
+        (2, 3)
+    """
     return full_like(like, 0, dtype, device)
 
 
@@ -75,6 +90,10 @@ def rand_like(
 
     Raises:
         DTypeError: The dtype is no float.
+
+    Example:
+        >>> rand_like(zeros(2, 3)).shape
+        (2, 3)
     """
     return _drawn_like("rand_like", "uniform", like, _kind(like, dtype, device), generator)
 
@@ -85,7 +104,12 @@ def randn_like(
     device: Device | str | None = None,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Numbers of the standard normal distribution; as :func:`rand_like`."""
+    """Numbers of the standard normal distribution; as :func:`rand_like`.
+
+    Example:
+        >>> randn_like(zeros(2, 3)).shape
+        (2, 3)
+    """
     return _drawn_like("randn_like", "normal", like, _kind(like, dtype, device), generator)
 
 

@@ -23,6 +23,10 @@ def matmul(a: TensorBase[TensorT] | float, b: TensorBase[TensorT] | float) -> Te
     Raises:
         ShapeError: The shapes do not fit.
         DTypeError: One of the two is a scalar.
+
+    Example:
+        >>> matmul(tensor([[1, 2], [3, 4]]), tensor([1, 1])).tolist()
+        [3, 7]
     """
     if not (isinstance(a, TensorBase) and isinstance(b, TensorBase)):
         raise DTypeError("matmul takes two tensors; multiply by a scalar with *")

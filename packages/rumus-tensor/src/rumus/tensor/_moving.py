@@ -28,7 +28,12 @@ from ._splitting import cut
 
 
 def flip(x: TensorBase[TensorT], axis: Axes = None, **aliases: Unpack[Aliases]) -> TensorT:
-    """A view with axes (also ``dim``) in reverse order; all of them by default."""
+    """A view with axes (also ``dim``) in reverse order; all of them by default.
+
+    Example:
+        >>> flip(tensor([1, 2, 3]), 0).tolist()
+        [3, 2, 1]
+    """
     axis = axis_alias("flip", aliases, axis) if aliases else axis
     axes = axes_of("flip", axis, x.ndim)
     return Slice(
@@ -48,6 +53,10 @@ def roll(
 
     Raises:
         ArgumentError: There are not as many shifts as axes.
+
+    Example:
+        >>> roll(tensor([1, 2, 3]), 1, 0).tolist()
+        [3, 1, 2]
     """
     axis = axis_alias("roll", aliases, axis) if aliases else axis
     if axis is None:
@@ -117,7 +126,12 @@ def repeat(
 def repeat_interleave(
     x: TensorBase[TensorT], repeats: Any, axis: int | None = None, **aliases: Unpack[Aliases]
 ) -> TensorT:
-    """PyTorch's name of :func:`repeat`."""
+    """PyTorch's name of :func:`repeat`.
+
+    Example:
+        >>> repeat_interleave(tensor([1, 2]), 2).tolist()
+        [1, 1, 2, 2]
+    """
     return repeat(x, repeats, axis, **aliases)
 
 
@@ -147,6 +161,10 @@ def unflatten(x: TensorBase[TensorT], axis: int, sizes: Sequence[int]) -> Tensor
 
     Raises:
         ShapeError: The lengths do not multiply to the axis's.
+
+    Example:
+        >>> unflatten(ones(2, 12), 1, (3, 4)).shape
+        (2, 3, 4)
     """
     axis = axis_of("unflatten", axis, x.ndim)
     lengths = resolved_shape("unflatten", whole_numbers("unflatten", sizes), x.shape[axis])
@@ -160,6 +178,10 @@ def movedim(
 
     Raises:
         ArgumentError: There are not as many positions as axes, or one is given twice.
+
+    Example:
+        >>> movedim(ones(2, 3, 4), 0, -1).shape
+        (3, 4, 2)
     """
     moved, places = (
         [axis_of("movedim", axis, x.ndim) for axis in whole_numbers("movedim", given)]
@@ -176,12 +198,22 @@ def movedim(
 def moveaxis(
     x: TensorBase[TensorT], source: int | Sequence[int], destination: int | Sequence[int]
 ) -> TensorT:
-    """Numpy's name of :func:`movedim`."""
+    """Numpy's name of :func:`movedim`.
+
+    Example:
+        >>> moveaxis(ones(2, 3, 4), 0, -1).shape
+        (3, 4, 2)
+    """
     return movedim(x, source, destination)
 
 
 def swapaxes(x: TensorBase[TensorT], axis0: int, axis1: int) -> TensorT:
-    """A view with two axes swapped."""
+    """A view with two axes swapped.
+
+    Example:
+        >>> swapaxes(ones(2, 3, 4), 0, 1).shape
+        (3, 2, 4)
+    """
     return transpose(x, *(axis_of("swapaxes", axis, x.ndim) for axis in (axis0, axis1)))
 
 
@@ -190,6 +222,10 @@ def squeeze(x: TensorBase[TensorT], axis: Axes = None, **aliases: Unpack[Aliases
 
     Raises:
         ShapeError: An axis is longer.
+
+    Example:
+        >>> squeeze(ones(2, 1, 4), 1).shape
+        (2, 4)
     """
     axis = axis_alias("squeeze", aliases, axis) if aliases else axis
     if axis is None:
@@ -204,7 +240,12 @@ def squeeze(x: TensorBase[TensorT], axis: Axes = None, **aliases: Unpack[Aliases
 def expand_dims(
     x: TensorBase[TensorT], axis: int | Sequence[int] = 0, **aliases: Unpack[Aliases]
 ) -> TensorT:
-    """A view with axes of length one, at these positions (also ``dim``) of the result."""
+    """A view with axes of length one, at these positions (also ``dim``) of the result.
+
+    Example:
+        >>> expand_dims(ones(2, 3), 1).shape
+        (2, 1, 3)
+    """
     axis = axis_alias("expand_dims", aliases, axis, 0) if aliases else axis
     ndim = x.ndim + len(whole_numbers("expand_dims", axis))
     axes, lengths = axes_of("expand_dims", axis, ndim), iter(x.shape)
@@ -216,6 +257,10 @@ def broadcast_to(x: TensorBase[TensorT], shape: int | Sequence[int]) -> TensorT:
 
     Raises:
         ShapeError: The tensor does not broadcast to the shape.
+
+    Example:
+        >>> broadcast_to(tensor([1, 2]), (2, 2)).tolist()
+        [[1, 2], [1, 2]]
     """
     wanted = shape_of("broadcast_to", shape)
     if broadcast_shape("broadcast_to", x.shape, wanted) != wanted:
@@ -228,6 +273,10 @@ def broadcast_arrays(*arrays: TensorBase[TensorT]) -> tuple[TensorT, ...]:
 
     Raises:
         ShapeError: They do not broadcast.
+
+    Example:
+        >>> [x.shape for x in broadcast_arrays(ones(3, 1), ones(4))]
+        [(3, 4), (3, 4)]
     """
     if arrays:
         check_tensors("broadcast_arrays", arrays)
@@ -236,7 +285,12 @@ def broadcast_arrays(*arrays: TensorBase[TensorT]) -> tuple[TensorT, ...]:
 
 
 def broadcast_tensors(*tensors: TensorBase[TensorT]) -> tuple[TensorT, ...]:
-    """PyTorch's name of :func:`broadcast_arrays`."""
+    """PyTorch's name of :func:`broadcast_arrays`.
+
+    Example:
+        >>> [x.shape for x in broadcast_tensors(ones(3, 1), ones(4))]
+        [(3, 4), (3, 4)]
+    """
     return broadcast_arrays(*tensors)
 
 
@@ -278,7 +332,12 @@ def meshgrid(*arrays: TensorBase[TensorT], indexing: str = "xy") -> tuple[Tensor
 
 
 def hstack(tensors: Sequence[TensorBase[TensorT]]) -> TensorT:
-    """Joined along the second axis; tensors of one axis along it."""
+    """Joined along the second axis; tensors of one axis along it.
+
+    Example:
+        >>> hstack([tensor([1, 2]), tensor([3])]).tolist()
+        [1, 2, 3]
+    """
     check_tensors("hstack", tensors)
     lines = [Reshape((1,))(x) if not x.ndim else x for x in tensors]
     result: TensorT = cat(lines, 0 if lines and lines[0].ndim == 1 else 1)
@@ -286,7 +345,12 @@ def hstack(tensors: Sequence[TensorBase[TensorT]]) -> TensorT:
 
 
 def vstack(tensors: Sequence[TensorBase[TensorT]]) -> TensorT:
-    """Joined along the first axis, tensors of one axis as rows."""
+    """Joined along the first axis, tensors of one axis as rows.
+
+    Example:
+        >>> vstack([tensor([1, 2]), tensor([3, 4])]).tolist()
+        [[1, 2], [3, 4]]
+    """
     check_tensors("vstack", tensors)
     given: list[Any] = list(tensors)
     rows: TensorT = cat([x if x.ndim > 1 else Reshape((1, x.size))(x) for x in given], 0)
@@ -298,6 +362,10 @@ def rot90(x: TensorBase[TensorT], k: int = 1, axes: Sequence[int] = (0, 1)) -> T
 
     Raises:
         ArgumentError: The axes are not two different ones.
+
+    Example:
+        >>> rot90(tensor([[1, 2], [3, 4]])).tolist()
+        [[2, 4], [1, 3]]
     """
     turned = axes_of("rot90", tuple(axes), x.ndim)
     if len(turned) != 2:

@@ -36,6 +36,10 @@ class Mutation(TensorBase[TensorT]):
         Raises:
             ShapeError: The source does not broadcast to this shape.
             AutogradError: One of the two requires a gradient, outside of ``no_grad()``.
+
+        Example:
+            >>> zeros(2).copy_(tensor([1.0, 2.0])).tolist()
+            [1.0, 2.0]
         """
         self._check_mutable("copy_", source)
         if isinstance(source, TensorBase) and source.device is not self._device:
@@ -47,27 +51,60 @@ class Mutation(TensorBase[TensorT]):
 
         Raises:
             ArgumentError: The number does not fit the dtype.
+
+        Example:
+            >>> zeros(2).fill_(3.0).tolist()
+            [3.0, 3.0]
         """
         return self._assign("fill_", value)
 
     def zero_(self) -> TensorT:
-        """Set all elements to zero."""
+        """Set all elements to zero.
+
+        Example:
+            >>> ones(2).zero_().tolist()
+            [0.0, 0.0]
+        """
         return self._assign("zero_", 0)
 
     def add_(self, other: Operand) -> TensorT:
-        """Add in place."""
+        """Add in place.
+
+        Example:
+            >>> x = ones(2)
+            >>> x.add_(2.0).tolist()
+            [3.0, 3.0]
+        """
         return self._update("add", other)
 
     def sub_(self, other: Operand) -> TensorT:
-        """Subtract in place."""
+        """Subtract in place.
+
+        Example:
+            >>> x = ones(2)
+            >>> x.sub_(2.0).tolist()
+            [-1.0, -1.0]
+        """
         return self._update("sub", other)
 
     def mul_(self, other: Operand) -> TensorT:
-        """Multiply in place."""
+        """Multiply in place.
+
+        Example:
+            >>> x = ones(2)
+            >>> x.mul_(2.0).tolist()
+            [2.0, 2.0]
+        """
         return self._update("mul", other)
 
     def div_(self, other: Operand) -> TensorT:
-        """Divide in place."""
+        """Divide in place.
+
+        Example:
+            >>> x = ones(2)
+            >>> x.div_(2.0).tolist()
+            [0.5, 0.5]
+        """
         return self._update("div", other)
 
     def __setitem__(self, index: Index, value: Operand) -> None:

@@ -23,6 +23,10 @@ class Numbers(TensorBase[TensorT]):
 
         Raises:
             ArgumentError: There are several elements, or none.
+
+        Example:
+            >>> tensor([2.5]).item()
+            2.5
         """
         if self.size != 1:
             raise ArgumentError(f"item() needs one element; this tensor has shape {self.shape}")

@@ -24,7 +24,12 @@ class Ordering(TensorBase[TensorT]):
         stable: bool = True,
         **aliases: Unpack[Aliases],
     ) -> TensorT:
-        """See :func:`rumus.tensor.sort`."""
+        """See :func:`rumus.tensor.sort`.
+
+        Example:
+            >>> tensor([3, 1, 2]).sort().tolist()
+            [1, 2, 3]
+        """
         return _sorting.sort(self, axis, descending, stable, **aliases)
 
     def argsort(
@@ -34,7 +39,12 @@ class Ordering(TensorBase[TensorT]):
         stable: bool = True,
         **aliases: Unpack[Aliases],
     ) -> TensorT:
-        """See :func:`rumus.tensor.argsort`."""
+        """See :func:`rumus.tensor.argsort`.
+
+        Example:
+            >>> tensor([3, 1, 2]).argsort().tolist()
+            [1, 2, 0]
+        """
         return _sorting.argsort(self, axis, descending, stable, **aliases)
 
     def topk(
@@ -45,43 +55,89 @@ class Ordering(TensorBase[TensorT]):
         sorted: bool = True,
         **aliases: Unpack[Aliases],
     ) -> ValuesAndIndices[TensorT]:
-        """See :func:`rumus.tensor.topk`."""
+        """See :func:`rumus.tensor.topk`.
+
+        Example:
+            >>> best = tensor([3, 1, 2]).topk(2)
+            >>> best.values.tolist(), best.indices.tolist()
+            ([3, 2], [0, 2])
+        """
         return _sorting.topk(self, k, axis, largest, sorted, **aliases)
 
     def kthvalue(
         self, k: int, axis: int = -1, keepdims: bool = False, **aliases: Unpack[Aliases]
     ) -> ValuesAndIndices[TensorT]:
-        """See :func:`rumus.tensor.kthvalue`."""
+        """See :func:`rumus.tensor.kthvalue`.
+
+        Example:
+            >>> tensor([3, 1, 2]).kthvalue(2).values.item()
+            2
+        """
         return _sorting.kthvalue(self, k, axis, keepdims, **aliases)
 
     def median(
         self, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[Aliases]
     ) -> TensorT:
-        """See :func:`rumus.tensor.median`."""
+        """See :func:`rumus.tensor.median`.
+
+        Example:
+            >>> tensor([3.0, 1.0, 2.0]).median().item()
+            2.0
+        """
         return _sorting.median(self, axis, keepdims, **aliases)
 
     def cumsum(self, axis: int | None = None, **aliases: Unpack[Aliases]) -> TensorT:
-        """See :func:`rumus.tensor.cumsum`."""
+        """See :func:`rumus.tensor.cumsum`.
+
+        Example:
+            >>> tensor([1, 2, 3]).cumsum(0).tolist()
+            [1, 3, 6]
+        """
         return _scanning.cumsum(self, axis, **aliases)
 
     def cumprod(self, axis: int | None = None, **aliases: Unpack[Aliases]) -> TensorT:
-        """See :func:`rumus.tensor.cumprod`."""
+        """See :func:`rumus.tensor.cumprod`.
+
+        Example:
+            >>> tensor([1, 2, 3]).cumprod(0).tolist()
+            [1, 2, 6]
+        """
         return _scanning.cumprod(self, axis, **aliases)
 
     def cummax(self, axis: int = -1, **aliases: Unpack[Aliases]) -> ValuesAndIndices[TensorT]:
-        """See :func:`rumus.tensor.cummax`."""
+        """See :func:`rumus.tensor.cummax`.
+
+        Example:
+            >>> tensor([1, 3, 2]).cummax(0).values.tolist()
+            [1, 3, 3]
+        """
         return _scanning.cummax(self, axis, **aliases)
 
     def cummin(self, axis: int = -1, **aliases: Unpack[Aliases]) -> ValuesAndIndices[TensorT]:
-        """See :func:`rumus.tensor.cummin`."""
+        """See :func:`rumus.tensor.cummin`.
+
+        Example:
+            >>> tensor([2, 1, 3]).cummin(0).values.tolist()
+            [2, 1, 1]
+        """
         return _scanning.cummin(self, axis, **aliases)
 
     def logcumsumexp(self, axis: int = -1, **aliases: Unpack[Aliases]) -> TensorT:
-        """See :func:`rumus.tensor.logcumsumexp`."""
+        """See :func:`rumus.tensor.logcumsumexp`.
+
+        Example:
+            >>> f"{tensor([0.0, 0.0]).logcumsumexp(0)[1]:.4f}"
+            '0.6931'
+        """
         return _scanning.logcumsumexp(self, axis, **aliases)
 
     def nonzero(self) -> tuple[TensorT, ...]:
-        """See :func:`rumus.tensor.nonzero`."""
+        """See :func:`rumus.tensor.nonzero`.
+
+        Example:
+            >>> [places.tolist() for places in tensor([0, 5, 7]).nonzero()]
+            [[1, 2]]
+        """
         return _counting.nonzero(self)
 
     def unique(
@@ -92,11 +148,21 @@ class Ordering(TensorBase[TensorT]):
         *,
         equal_nan: bool = True,
     ) -> Any:
-        """See :func:`rumus.tensor.unique`."""
+        """See :func:`rumus.tensor.unique`.
+
+        Example:
+            >>> tensor([3, 1, 3]).unique().tolist()
+            [1, 3]
+        """
         return _unique.unique(
             self, return_index, return_inverse, return_counts, equal_nan=equal_nan
         )
 
     def bincount(self, weights: TensorBase | None = None, minlength: int = 0) -> TensorT:
-        """See :func:`rumus.tensor.bincount`."""
+        """See :func:`rumus.tensor.bincount`.
+
+        Example:
+            >>> tensor([0, 2, 2]).bincount().tolist()
+            [1, 0, 2]
+        """
         return _counting.bincount(self, weights, minlength)

@@ -21,6 +21,10 @@ def mm(a: Tensor, b: Tensor) -> Tensor:
 
     Raises:
         ShapeError: One has not two axes, or they do not fit.
+
+    Example:
+        >>> mm(tensor([[1, 2], [3, 4]]), eye(2, dtype=int32)).tolist()
+        [[1, 2], [3, 4]]
     """
     _check_axes("mm", (a, b), (2, 2))
     return matmul(a, b)
@@ -31,6 +35,10 @@ def bmm(a: Tensor, b: Tensor) -> Tensor:
 
     Raises:
         ShapeError: One has not three axes, or they do not fit.
+
+    Example:
+        >>> bmm(ones(5, 2, 3), ones(5, 3, 4)).shape
+        (5, 2, 4)
     """
     _check_axes("bmm", (a, b), (3, 3))
     if a.shape[0] != b.shape[0]:
@@ -43,23 +51,42 @@ def mv(a: Tensor, x: Tensor) -> Tensor:
 
     Raises:
         ShapeError: They are something else, or do not fit.
+
+    Example:
+        >>> mv(tensor([[1, 2], [3, 4]]), tensor([1, 1])).tolist()
+        [3, 7]
     """
     _check_axes("mv", (a, x), (2, 1))
     return matmul(a, x)
 
 
 def addmm(c: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """``beta * c + alpha * (a @ b)`` of matrices; ``c`` broadcasts."""
+    """``beta * c + alpha * (a @ b)`` of matrices; ``c`` broadcasts.
+
+    Example:
+        >>> addmm(ones(2, 2), eye(2), eye(2)).tolist()
+        [[2.0, 1.0], [1.0, 2.0]]
+    """
     return _added(c, mm(a, b), beta, alpha)
 
 
 def baddbmm(c: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """``beta * c + alpha * (a @ b)`` of stacks of matrices; ``c`` broadcasts."""
+    """``beta * c + alpha * (a @ b)`` of stacks of matrices; ``c`` broadcasts.
+
+    Example:
+        >>> baddbmm(ones(1, 2, 2), ones(1, 2, 3), ones(1, 3, 2)).tolist()
+        [[[4.0, 4.0], [4.0, 4.0]]]
+    """
     return _added(c, bmm(a, b), beta, alpha)
 
 
 def outer(a: Tensor, b: Tensor) -> Tensor:
-    """Every element of ``a`` times every element of ``b``, both taken as one axis."""
+    """Every element of ``a`` times every element of ``b``, both taken as one axis.
+
+    Example:
+        >>> outer(tensor([1, 2]), tensor([3, 4])).tolist()
+        [[3, 4], [6, 8]]
+    """
     _check_tensors("outer", a, b)
     return a.reshape(-1, 1) * b.reshape(-1)
 
@@ -69,6 +96,10 @@ def inner(a: Tensor, b: Tensor) -> Tensor:
 
     Raises:
         ShapeError: The last axes differ in length.
+
+    Example:
+        >>> inner(tensor([1, 2]), tensor([3, 4])).item()
+        11
     """
     _check_tensors("inner", a, b)
     return a * b if not (a.ndim and b.ndim) else tensordot(a, b, ((-1,), (-1,)))
@@ -81,6 +112,10 @@ def dot(a: Tensor, b: Tensor) -> Tensor:
 
     Raises:
         ShapeError: These axes differ in length.
+
+    Example:
+        >>> dot(tensor([1, 2]), tensor([3, 4])).item()
+        11
     """
     _check_tensors("dot", a, b)
     if not (a.ndim and b.ndim):
@@ -93,6 +128,10 @@ def vdot(a: Tensor, b: Tensor) -> Tensor:
 
     Raises:
         ShapeError: The tensors have different sizes.
+
+    Example:
+        >>> vdot(tensor([1, 2]), tensor([3, 4])).item()
+        11
     """
     _check_tensors("vdot", a, b)
     return dot(a.reshape(-1), b.reshape(-1))
@@ -103,6 +142,10 @@ def vecdot(a: Tensor, b: Tensor, *, axis: int = -1) -> Tensor:
 
     Raises:
         ShapeError: The axis has different lengths, or the others do not broadcast.
+
+    Example:
+        >>> vecdot(tensor([[1, 2], [3, 4]]), tensor([1, 1])).tolist()
+        [3, 7]
     """
     _check_tensors("vecdot", a, b)
     for x in (a, b):
@@ -130,6 +173,10 @@ def tensordot(a: Tensor, b: Tensor, axes: Axes2 = 2) -> Tensor:
     Raises:
         ArgumentError: The two have different numbers of axes to sum over.
         ShapeError: Axes that meet differ in length.
+
+    Example:
+        >>> tensordot(ones(2, 3, 4), ones(3, 4, 5), 2).shape
+        (2, 5)
     """
     _check_tensors("tensordot", a, b)
     left, right = _meeting(a, b, axes)
@@ -150,7 +197,12 @@ def tensordot(a: Tensor, b: Tensor, axes: Axes2 = 2) -> Tensor:
 
 
 def kron(a: Tensor, b: Tensor) -> Tensor:
-    """Each element of ``a`` times the whole of ``b``, in blocks (the Kronecker product)."""
+    """Each element of ``a`` times the whole of ``b``, in blocks (the Kronecker product).
+
+    Example:
+        >>> kron(tensor([1, 2]), tensor([1, 10])).tolist()
+        [1, 10, 2, 20]
+    """
     _check_tensors("kron", a, b)
     ndim = max(a.ndim, b.ndim)
     outer_shape = (1,) * (ndim - a.ndim) + a.shape

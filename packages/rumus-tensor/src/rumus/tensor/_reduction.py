@@ -48,6 +48,10 @@ class Reduction(TensorBase[TensorT]):
             axis: One axis or several, ``dim`` too.
             keepdims: Keep the axes with length 1, ``keepdim`` too.
             dtype: The dtype of the result, in which the elements are added.
+
+        Example:
+            >>> tensor([[1, 2], [3, 4]]).sum(0).tolist()
+            [4, 6]
         """
         if aliases:
             axis, keepdims = reduction_aliases("sum", aliases, axis, keepdims)
@@ -61,7 +65,12 @@ class Reduction(TensorBase[TensorT]):
         dtype: npt.DTypeLike | None = None,
         **aliases: Unpack[Aliases],
     ) -> TensorT:
-        """The product over axes, as :meth:`sum`; of integers int32, which wraps around."""
+        """The product over axes, as :meth:`sum`; of integers int32, which wraps around.
+
+        Example:
+            >>> tensor([[1, 2], [3, 4]]).prod(1).tolist()
+            [2, 12]
+        """
         if aliases:
             axis, keepdims = reduction_aliases("prod", aliases, axis, keepdims)
         reduction = Reduce("prod", axes_of("prod", axis, self.ndim), keepdims)
@@ -70,7 +79,12 @@ class Reduction(TensorBase[TensorT]):
     def mean(
         self, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[MomentAliases]
     ) -> TensorT:
-        """The mean over axes, in floats; all of them by default. NaN where there is nothing."""
+        """The mean over axes, in floats; all of them by default. NaN where there is nothing.
+
+        Example:
+            >>> tensor([[1.0, 2.0], [3.0, 4.0]]).mean(0).tolist()
+            [2.0, 3.0]
+        """
         if aliases:
             axis, keepdims, _ = moment_aliases("mean", aliases, axis, keepdims, 0)
         axes = axes_of("mean", axis, self.ndim)
@@ -82,13 +96,22 @@ class Reduction(TensorBase[TensorT]):
         Raises:
             ArgumentError: There are no elements to choose from, or ``dim`` is given: PyTorch's
                 function would give positions too.
+
+        Example:
+            >>> tensor([[1, 5], [7, 2]]).max(axis=1).tolist()
+            [5, 7]
         """
         if aliases:
             refuse_dim("max", aliases, "argmax")
         return self._extreme("max", axis, keepdims)
 
     def min(self, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[Aliases]) -> TensorT:
-        """The smallest element over axes; as :meth:`max`."""
+        """The smallest element over axes; as :meth:`max`.
+
+        Example:
+            >>> tensor([[1, 5], [7, 2]]).min(axis=1).tolist()
+            [1, 2]
+        """
         if aliases:
             refuse_dim("min", aliases, "argmin")
         return self._extreme("min", axis, keepdims)
@@ -96,7 +119,12 @@ class Reduction(TensorBase[TensorT]):
     def amax(
         self, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[Aliases]
     ) -> TensorT:
-        """The largest element over axes, as :meth:`max`; ``dim`` is taken."""
+        """The largest element over axes, as :meth:`max`; ``dim`` is taken.
+
+        Example:
+            >>> tensor([[1, 5], [7, 2]]).amax(1, keepdims=True).tolist()
+            [[5], [7]]
+        """
         if aliases:
             axis, keepdims = reduction_aliases("amax", aliases, axis, keepdims)
         return self._extreme("max", axis, keepdims)
@@ -104,20 +132,35 @@ class Reduction(TensorBase[TensorT]):
     def amin(
         self, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[Aliases]
     ) -> TensorT:
-        """The smallest element over axes, as :meth:`min`; ``dim`` is taken."""
+        """The smallest element over axes, as :meth:`min`; ``dim`` is taken.
+
+        Example:
+            >>> tensor([[1, 5], [7, 2]]).amin(1, keepdims=True).tolist()
+            [[1], [2]]
+        """
         if aliases:
             axis, keepdims = reduction_aliases("amin", aliases, axis, keepdims)
         return self._extreme("min", axis, keepdims)
 
     def all(self, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[Aliases]) -> TensorT:
-        """Whether every element over axes is true (not zero)."""
+        """Whether every element over axes is true (not zero).
+
+        Example:
+            >>> tensor([[True, False], [True, True]]).all(1).tolist()
+            [False, True]
+        """
         if aliases:
             axis, keepdims = reduction_aliases("all", aliases, axis, keepdims)
         answer: TensorT = apply("eq", self._counted("all", "eq", axis, keepdims), 0)
         return answer
 
     def any(self, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[Aliases]) -> TensorT:
-        """Whether an element over axes is true (not zero)."""
+        """Whether an element over axes is true (not zero).
+
+        Example:
+            >>> tensor([[False, False], [True, False]]).any(1).tolist()
+            [False, True]
+        """
         if aliases:
             axis, keepdims = reduction_aliases("any", aliases, axis, keepdims)
         answer: TensorT = apply("ne", self._counted("any", "ne", axis, keepdims), 0)
@@ -126,7 +169,12 @@ class Reduction(TensorBase[TensorT]):
     def count_nonzero(
         self, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[Aliases]
     ) -> TensorT:
-        """How many elements over axes are not zero, int32."""
+        """How many elements over axes are not zero, int32.
+
+        Example:
+            >>> tensor([[0, 5], [7, 2]]).count_nonzero(1).tolist()
+            [1, 2]
+        """
         if aliases:
             axis, keepdims = reduction_aliases("count_nonzero", aliases, axis, keepdims)
         number: TensorT = self._counted("count_nonzero", "ne", axis, keepdims)
@@ -141,21 +189,40 @@ class Reduction(TensorBase[TensorT]):
 
         Raises:
             ArgumentError: There are no elements to choose from.
+
+        Example:
+            >>> tensor([[1, 5], [7, 2]]).argmax(1).tolist()
+            [1, 0]
         """
         return self._position("argmax", axis, keepdims, aliases)
 
     def argmin(
         self, axis: int | None = None, keepdims: bool = False, **aliases: Unpack[Aliases]
     ) -> TensorT:
-        """The position of the first smallest element; as :meth:`argmax`."""
+        """The position of the first smallest element; as :meth:`argmax`.
+
+        Example:
+            >>> tensor([[1, 5], [7, 2]]).argmin(1).tolist()
+            [0, 1]
+        """
         return self._position("argmin", axis, keepdims, aliases)
 
     def softmax(self, axis: int = -1, **aliases: Unpack[Aliases]) -> TensorT:
-        """``exp(a)`` over its sum along an axis."""
+        """``exp(a)`` over its sum along an axis.
+
+        Example:
+            >>> tensor([0.0, 0.0]).softmax(0).tolist()
+            [0.5, 0.5]
+        """
         return self._softmax("softmax", axis, aliases, log=False)
 
     def log_softmax(self, axis: int = -1, **aliases: Unpack[Aliases]) -> TensorT:
-        """The logarithm of :meth:`softmax`, without overflow or loss of precision."""
+        """The logarithm of :meth:`softmax`, without overflow or loss of precision.
+
+        Example:
+            >>> f"{tensor([0.0, 0.0]).log_softmax(0)[0]:.4f}"
+            '-0.6931'
+        """
         return self._softmax("log_softmax", axis, aliases, log=True)
 
     def _in_floats(self) -> TensorBase[TensorT]:

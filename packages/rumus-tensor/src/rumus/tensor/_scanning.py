@@ -84,7 +84,12 @@ def cummax(
 def cummin(
     x: TensorBase[TensorT], axis: int = -1, **aliases: Unpack[Aliases]
 ) -> ValuesAndIndices[TensorT]:
-    """The smallest element so far along an axis; see :func:`cummax`."""
+    """The smallest element so far along an axis; see :func:`cummax`.
+
+    Example:
+        >>> cummin(tensor([2, 1, 3]), 0).values.tolist()
+        [2, 1, 1]
+    """
     return _extreme("min", x, axis, aliases)
 
 

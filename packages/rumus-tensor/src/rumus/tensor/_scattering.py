@@ -45,6 +45,10 @@ def scatter(x: TensorBase[TensorT], dim: int, index: Any, src: Operand) -> Tenso
         ShapeError: The shapes do not fit.
         IndexRangeError: A position or the axis is out of range.
         DTypeError: The positions are no integers.
+
+    Example:
+        >>> scatter(zeros(3), 0, tensor([1]), tensor([5.0])).tolist()
+        [0.0, 5.0, 0.0]
     """
     axis, index, values = scattered("scatter", x, dim, index, src)
     result: TensorT = _put_along("scatter", x, index, values, axis)
@@ -55,6 +59,10 @@ def scatter_add(x: TensorBase[TensorT], dim: int, index: Any, src: Operand) -> T
     """The sum of a tensor and, for each of its elements, of what :func:`scatter` writes there.
 
     The same in every run. float16 is added up in float32 and rounded once.
+
+    Example:
+        >>> scatter_add(ones(3), 0, tensor([1, 1]), tensor([5.0, 6.0])).tolist()
+        [1.0, 12.0, 1.0]
     """
     axis, index, values = scattered("scatter_add", x, dim, index, src)
     result: TensorT = _sum_along("scatter_add", x, index, values, axis)
@@ -79,6 +87,10 @@ def put_along_axis(
     Raises:
         ShapeError: The shapes do not fit.
         IndexRangeError: A position or the axis is out of range.
+
+    Example:
+        >>> put_along_axis(zeros(2, 2), tensor([[1], [0]]), tensor([[5.0], [6.0]]), 1).tolist()
+        [[0.0, 5.0], [6.0, 0.0]]
     """
     name = "put_along_axis"
     axis = axis_alias(name, aliases, axis, -1) if aliases else axis
@@ -106,6 +118,10 @@ def index_add(
     Raises:
         ShapeError: The shapes do not fit.
         IndexRangeError: A position or the axis is out of range.
+
+    Example:
+        >>> index_add(zeros(3), 0, tensor([1, 1]), tensor([2.0, 3.0])).tolist()
+        [0.0, 5.0, 0.0]
     """
     name = "index_add"
     axis, index, values = _parts(name, x, dim, index, source)
@@ -121,6 +137,10 @@ def index_copy(x: TensorBase[TensorT], dim: int, index: Any, source: Operand) ->
     """A copy with the parts of a source at positions along an axis; arguments as :func:`index_add`.
 
     Of equal positions the last one stays.
+
+    Example:
+        >>> index_copy(zeros(3), 0, tensor([1]), tensor([2.0])).tolist()
+        [0.0, 2.0, 0.0]
     """
     axis, index, values = _parts("index_copy", x, dim, index, source)
     cut = cut_at(x.shape, axis)
@@ -131,7 +151,12 @@ def index_copy(x: TensorBase[TensorT], dim: int, index: Any, source: Operand) ->
 
 
 def index_fill(x: TensorBase[TensorT], dim: int, index: Any, value: float) -> TensorT:
-    """A copy with a number at positions along an axis."""
+    """A copy with a number at positions along an axis.
+
+    Example:
+        >>> index_fill(zeros(3), 0, tensor([1]), 7.0).tolist()
+        [0.0, 7.0, 0.0]
+    """
     axis = axis_of("index_fill", dim, x.ndim)
     line = line_of("index_fill", x, index)
     shape = *x.shape[:axis], line.size, *x.shape[axis + 1 :]
@@ -152,6 +177,10 @@ def index_put(
     Raises:
         IndexRangeError: The indices do not fit.
         ShapeError: The values do not fit.
+
+    Example:
+        >>> index_put(zeros(3), (tensor([1]),), tensor([2.0])).tolist()
+        [0.0, 2.0, 0.0]
     """
     selection = select((*indices,), x.shape)
     positions, shape, wrap = positions_of(x, selection)
@@ -175,6 +204,10 @@ def masked_fill(x: TensorBase[TensorT], mask: Any, value: Operand) -> TensorT:
         DTypeError: The mask is not of bool.
         ShapeError: The mask does not broadcast.
         ArgumentError: The value is no integer, and the tensor is one.
+
+    Example:
+        >>> masked_fill(tensor([1, 2, 3]), tensor([True, False, True]), 0).tolist()
+        [0, 2, 0]
     """
     mask = mask_of("masked_fill", x, mask)
     given = operand(x, value)

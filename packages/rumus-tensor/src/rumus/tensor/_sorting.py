@@ -18,7 +18,13 @@ from ._ops.sort import Sort
 
 
 class ValuesAndIndices(NamedTuple, Generic[TensorT]):
-    """Elements, and their int32 positions along an axis."""
+    """Elements, and their int32 positions along an axis.
+
+    Example:
+        >>> values, indices = tensor([3, 1, 2]).topk(1)
+        >>> values.item(), indices.item()
+        (3, 0)
+    """
 
     values: TensorT
     indices: TensorT

@@ -60,6 +60,10 @@ def chunk(
 
     Raises:
         ArgumentError: The number is not positive.
+
+    Example:
+        >>> [part.tolist() for part in chunk(tensor([1, 2, 3]), 2)]
+        [[1, 2], [3]]
     """
     axis = axis_of("chunk", axis_alias("chunk", aliases, axis, 0) if aliases else axis, x.ndim)
     if whole_number("chunk", chunks) < 1:
@@ -72,14 +76,24 @@ def chunk(
 def unbind(
     x: TensorBase[TensorT], axis: int = 0, **aliases: Unpack[Aliases]
 ) -> tuple[TensorT, ...]:
-    """Views of the parts at each position along an axis (also ``dim``), which they do not have."""
+    """Views of the parts at each position along an axis (also ``dim``), which they do not have.
+
+    Example:
+        >>> [row.tolist() for row in unbind(tensor([[1, 2], [3, 4]]))]
+        [[1, 2], [3, 4]]
+    """
     axis = axis_of("unbind", axis_alias("unbind", aliases, axis, 0) if aliases else axis, x.ndim)
     shape = x.shape[:axis] + x.shape[axis + 1 :]
     return tuple(Reshape(shape)(cut(x, axis, k, k + 1)) for k in range(x.shape[axis]))
 
 
 def unstack(x: TensorBase[TensorT], axis: int = 0) -> tuple[TensorT, ...]:
-    """The array API's name of :func:`unbind`."""
+    """The array API's name of :func:`unbind`.
+
+    Example:
+        >>> [row.tolist() for row in unstack(tensor([[1, 2], [3, 4]]))]
+        [[1, 2], [3, 4]]
+    """
     return unbind(x, axis)
 
 

@@ -36,6 +36,10 @@ class Statistics(TensorBase[TensorT]):
             axis: One axis or several, ``dim`` too; all of them by default.
             keepdims: Keep the axes with length 1, ``keepdim`` too.
             correction: 0, or 1 for an estimate without bias; ``ddof`` too. PyTorch's default is 1.
+
+        Example:
+            >>> tensor([1.0, 3.0]).var().item()
+            1.0
         """
         if aliases:
             axis, keepdims, correction = moment_aliases("var", aliases, axis, keepdims, correction)
@@ -48,7 +52,14 @@ class Statistics(TensorBase[TensorT]):
         correction: float = 0,
         **aliases: Unpack[MomentAliases],
     ) -> TensorT:
-        """The standard deviation over axes: the square root of :meth:`var`."""
+        """The standard deviation over axes: the square root of :meth:`var`.
+
+        Example:
+            >>> tensor([1.0, 3.0]).std().item()
+            1.0
+            >>> tensor([2.0, 4.0, 6.0]).std(correction=1).item()
+            2.0
+        """
         if aliases:
             axis, keepdims, correction = moment_aliases("std", aliases, axis, keepdims, correction)
         variance = self._moments("std", axis, keepdims, correction)[0]
@@ -61,7 +72,13 @@ class Statistics(TensorBase[TensorT]):
         correction: float = 0,
         **aliases: Unpack[MomentAliases],
     ) -> tuple[TensorT, TensorT]:
-        """The variance and the mean over axes; as :meth:`var`."""
+        """The variance and the mean over axes; as :meth:`var`.
+
+        Example:
+            >>> var, mean = tensor([1.0, 3.0]).var_mean()
+            >>> var.item(), mean.item()
+            (1.0, 2.0)
+        """
         if aliases:
             axis, keepdims, correction = moment_aliases(
                 "var_mean", aliases, axis, keepdims, correction
@@ -74,7 +91,12 @@ class Statistics(TensorBase[TensorT]):
     def logsumexp(
         self, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[Aliases]
     ) -> TensorT:
-        """``log(sum(exp(a)))`` over axes without overflow; -inf where there is nothing."""
+        """``log(sum(exp(a)))`` over axes without overflow; -inf where there is nothing.
+
+        Example:
+            >>> f"{tensor([0.0, 0.0]).logsumexp(0):.4f}"
+            '0.6931'
+        """
         if aliases:
             axis, keepdims = reduction_aliases("logsumexp", aliases, axis, keepdims)
         axes = axes_of("logsumexp", axis, self.ndim)
@@ -99,6 +121,10 @@ class Statistics(TensorBase[TensorT]):
 
         Raises:
             ArgumentError: The order is no number, or there are no elements to choose from.
+
+        Example:
+            >>> tensor([3.0, 4.0]).norm().item()
+            5.0
         """
         if aliases:
             axis, keepdims = reduction_aliases("norm", aliases, axis, keepdims)
@@ -116,7 +142,12 @@ class Statistics(TensorBase[TensorT]):
         keepdims: bool = False,
         **aliases: Unpack[Aliases],
     ) -> TensorT:
-        """See :func:`rumus.tensor.quantile`."""
+        """See :func:`rumus.tensor.quantile`.
+
+        Example:
+            >>> tensor([0.0, 1.0, 2.0, 3.0]).quantile(0.5).item()
+            1.5
+        """
         return quantile(self, q, axis, keepdims, **aliases)
 
     def _moments(self, name: str, axis: Axes, keepdims: bool, correction: float) -> tuple[Any, Any]:

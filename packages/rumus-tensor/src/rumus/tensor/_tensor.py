@@ -12,6 +12,7 @@ from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
 from rumus._core.devices import CPU, Device
 from rumus._core.dtypes import check_dtype
+from rumus._core.foreign import without
 from rumus._core.host import as_host_array
 from rumus._core.versions import Version
 from rumus.autograd._backward import backward
@@ -23,6 +24,7 @@ from ._arithmetic import Arithmetic
 from ._choosing import Choosing
 from ._drawing import Drawing
 from ._exchange import Exchange
+from ._foreign import HINTS
 from ._functions import Functions
 from ._indexing import Indexing
 from ._numbers import Numbers
@@ -34,6 +36,7 @@ from ._shaping import Shaping
 from ._statistics import Statistics
 
 
+@without(HINTS)
 class Tensor(
     Arithmetic["Tensor"],
     Functions["Tensor"],
@@ -108,6 +111,10 @@ class Tensor(
 
         Raises:
             DTypeError: The dtype is not supported.
+
+        Example:
+            >>> Tensor.from_array(np.ones(2, np.float32)).tolist()
+            [1.0, 1.0]
         """
         check_dtype(array.dtype)
         on_cpu = isinstance(array, np.ndarray)
@@ -123,11 +130,20 @@ class Tensor(
 
         Waits for the device. ``np.asarray(tensor, copy=False)`` gives a read-only view of a tensor
         on the CPU.
+
+        Example:
+            >>> tensor([1, 2]).numpy()
+            array([1, 2], dtype=int32)
         """
         return backend_of(self._device).to_host(self.array)
 
     def tolist(self) -> Any:
-        """The numbers as nested lists."""
+        """The numbers as nested lists.
+
+        Example:
+            >>> tensor([[1, 2], [3, 4]]).tolist()
+            [[1, 2], [3, 4]]
+        """
         return self.numpy().tolist()
 
     def __array__(
@@ -171,6 +187,10 @@ class Tensor(
         Raises:
             DeviceError: The device is unknown, or cannot be used.
             DTypeError: The dtype is not supported.
+
+        Example:
+            >>> tensor([1.5, 2.5]).to("int32").tolist()
+            [1, 2]
         """
         target = device_or_dtype(target)
         if isinstance(target, Device):
@@ -186,7 +206,12 @@ class Tensor(
         return self.to("gpu")
 
     def to_cpu(self) -> Tensor:
-        """The tensor on the CPU."""
+        """The tensor on the CPU.
+
+        Example:
+            >>> tensor([1, 2]).to_cpu().device
+            Device('cpu')
+        """
         return self.to(CPU)
 
     # To the backward pass
@@ -211,6 +236,12 @@ class Tensor(
                 ``create_graph``, an operation on the way has no second derivative.
             ShapeError: ``grad`` has another shape.
             DeviceError: ``grad`` is on another device.
+
+        Example:
+            >>> from rumus.autograd import leaf
+            >>> x = leaf(tensor([1.0, 2.0]))
+            >>> (x * x).sum().backward()[x].tolist()
+            [2.0, 4.0]
         """
         return backward(self, grad, retain_graph, create_graph)
 

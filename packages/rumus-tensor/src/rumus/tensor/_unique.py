@@ -71,25 +71,48 @@ def unique(
 
 
 def unique_all(x: TensorBase[TensorT]) -> UniqueAll:
-    """``(values, indices, inverse_indices, counts)`` of :func:`unique`; each NaN is its own."""
+    """``(values, indices, inverse_indices, counts)`` of :func:`unique`; each NaN is its own.
+
+    Example:
+        >>> found = unique_all(tensor([3, 1, 3]))
+        >>> found.values.tolist(), found.indices.tolist(), found.counts.tolist()
+        ([1, 3], [1, 0], [1, 2])
+    """
     values, *others = _unique(x, equal_nan=False)
     return UniqueAll(values, *(part() for part in others))
 
 
 def unique_counts(x: TensorBase[TensorT]) -> UniqueCounts:
-    """``(values, counts)`` of :func:`unique`; each NaN is its own."""
+    """``(values, counts)`` of :func:`unique`; each NaN is its own.
+
+    Example:
+        >>> values, counts = unique_counts(tensor([3, 1, 3]))
+        >>> values.tolist(), counts.tolist()
+        ([1, 3], [1, 2])
+    """
     values, _, _, counts = _unique(x, equal_nan=False)
     return UniqueCounts(values, counts())
 
 
 def unique_inverse(x: TensorBase[TensorT]) -> UniqueInverse:
-    """``(values, inverse_indices)`` of :func:`unique`; each NaN is its own."""
+    """``(values, inverse_indices)`` of :func:`unique`; each NaN is its own.
+
+    Example:
+        >>> values, places = unique_inverse(tensor([3, 1, 3]))
+        >>> values.tolist(), places.tolist()
+        ([1, 3], [1, 0, 1])
+    """
     values, _, inverse, _ = _unique(x, equal_nan=False)
     return UniqueInverse(values, inverse())
 
 
 def unique_values(x: TensorBase[TensorT]) -> TensorT:
-    """The values of :func:`unique`; each NaN is its own."""
+    """The values of :func:`unique`; each NaN is its own.
+
+    Example:
+        >>> unique_values(tensor([3, 1, 3])).tolist()
+        [1, 3]
+    """
     values: TensorT = _unique(x, equal_nan=False)[0]
     return values
 

@@ -2,9 +2,11 @@
 
 from .__about__ import __version__
 from ._callbacks.bar import ProgressBar
-from ._callbacks.limits import StopOnNonFinite, TimeLimit
+from ._callbacks.limits import TimeLimit
 from ._callbacks.logger import Log, Sink
-from ._callbacks.monitors import LearningRateMonitor, OnEvent, Timing, WeightNorms
+from ._callbacks.monitors import LearningRateMonitor, OnEvent, Timing
+from ._callbacks.nonfinite import StopOnNonFinite
+from ._callbacks.norms import GradientNorms, WeightNorms
 from ._callbacks.watching import EarlyStopping
 from ._errors import (
     CheckpointError,
@@ -77,6 +79,7 @@ __all__ = [
     "EmptyEpochError",
     "Event",
     "Every",
+    "GradientNorms",
     "Group",
     "GroupError",
     "JsonLinesLogger",

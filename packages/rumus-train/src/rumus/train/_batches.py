@@ -18,9 +18,12 @@ def samples_of(batch: Any) -> int:
         ArgumentError: There is no tensor in it.
         ShapeError: The tensors differ in length, or one has no axis.
     """
-    leaves = [leaf for leaf in tree.flatten(batch)[0] if isinstance(leaf, Tensor)]
+    leaves = _tensors(batch)
     if not leaves:
-        raise ArgumentError(f"a batch holds tensors, and this {type(batch).__name__} has none")
+        raise ArgumentError(
+            f"a batch holds tensors, and this {type(batch).__name__} has none; "
+            "DataLoader(ArrayDataset(inputs, targets), batch_size) makes batches of arrays"
+        )
     lengths = {leaf.shape[:1] for leaf in leaves}
     if len(lengths) > 1 or () in lengths:
         shapes = ", ".join(str(leaf.shape) for leaf in leaves)
@@ -30,10 +33,15 @@ def samples_of(batch: Any) -> int:
 
 def placed(batch: Any, device: Device) -> Any:
     """The batch with its tensors on a device; itself if they are there."""
-    leaves = tree.flatten(batch)[0]
-    if all(leaf.device == device for leaf in leaves if isinstance(leaf, Tensor)):
+    if all([leaf.device == device for leaf in _tensors(batch)]):
         return batch
     return tree.map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, batch)
+
+
+def _tensors(batch: Any) -> list[Tensor]:
+    if type(batch) is DataItem:
+        return [batch.input, batch.target]
+    return [leaf for leaf in tree.flatten(batch)[0] if isinstance(leaf, Tensor)]
 
 
 def input_and_target(batch: Any, instead: str) -> tuple[Any, Any]:
@@ -67,6 +75,12 @@ class Position:
     """
 
     def __init__(self, loader: Any) -> None:
+        if isinstance(loader, Tensor):
+            raise ArgumentError(
+                "a loader gives batches when it is iterated, and a Tensor gives its rows; "
+                "DataLoader(ArrayDataset(inputs, targets), batch_size) makes one of tensors, and "
+                "[batch] is one of a single batch"
+            )
         if not hasattr(loader, "__iter__"):
             raise ArgumentError(
                 f"a loader gives batches when it is iterated, and a {type(loader).__name__} does "

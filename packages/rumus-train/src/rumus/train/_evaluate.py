@@ -54,6 +54,18 @@ class Validate:
             and target (default: ``model(input)`` and the target).
         loss: ``loss(output, target)``, a mean over the batch (default: the loss of ``fit``).
         averaged: Whether the averaged weights are used; ``fit`` needs an ``average`` then.
+
+    Example:
+        >>> from rumus import nn
+        >>> from rumus.data import ArrayDataset, DataLoader
+        >>> from rumus.optim import SGD
+        >>> from rumus.train import Trainer
+        >>> loader = DataLoader(ArrayDataset(np.ones((8, 2)), np.ones((8, 1))), batch_size=4)
+        >>> model = nn.Linear(2, 1)
+        >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
+        >>> run = trainer.fit(model, loader, nn.mse_loss, epochs=2, validate=Validate(loader))
+        >>> sorted(run.metrics)
+        ['loss', 'val_loss']
     """
 
     loader: Iterable[Any]
@@ -87,6 +99,11 @@ class Evaluation:
     ) -> None:
         if loss is None and not metrics:
             raise ArgumentError("an evaluation needs a loss, or metrics")
+        for metric in metrics:
+            if isinstance(metric, type) or not hasattr(metric, "name"):
+                raise ArgumentError(
+                    f"metrics are objects such as Accuracy(), not {metric!r}: metrics=[Accuracy()]"
+                )
         names = ["loss", *(metric.name for metric in metrics)]
         if len(set(names)) < len(names):
             raise ArgumentError(f"metrics have names of their own, not {', '.join(names)}")

@@ -31,8 +31,8 @@ class Event(Enum):
                     save
             if validate is due:
                 # VALIDATION_START, VALIDATION_END
-            schedules that count epochs
-            # EPOCH_END                  run.progress is still in the epoch
+            # EPOCH_END                  run.progress and the rates are still the epoch's
+            a schedule that counts epochs
             if a checkpoint is due:
                 # CHECKPOINT
         # EXCEPTION                      instead of FIT_END, where something was raised
@@ -40,6 +40,12 @@ class Event(Enum):
 
     A callback runs between two steps and never within one: what it wants from inside is an output
     of the step. ``run.stop(reason)`` ends the run at the next edge.
+
+    Example:
+        >>> from rumus.train import OnEvent
+        >>> hello = OnEvent(Event.FIT_START, lambda run: print("begun"))
+        >>> [event.value for event in Event][:3]
+        ['fit_start', 'epoch_start', 'step_start']
     """
 
     FIT_START = "fit_start"
@@ -81,6 +87,10 @@ class Hooks:
     """
 
     def __init__(self, callbacks: Iterable[Any], is_first: bool = True) -> None:
+        if not isinstance(callbacks, Iterable):
+            raise ArgumentError(
+                f"callbacks is a list, as in [{type(callbacks).__name__}(...)], not one of them"
+            )
         given = list(callbacks)
         for callback in given:
             _check(callback)

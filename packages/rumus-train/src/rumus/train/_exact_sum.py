@@ -61,10 +61,22 @@ def units_of(words: npt.NDArray[Any]) -> tuple[int, float]:
     return total, sum(seen, 0.0)
 
 
-def add_exactly(value: Tensor, words: Tensor, offset: int = 0) -> None:
-    """Add a float32 of shape ``()`` to the sum in the words from an offset, on their GPU."""
-    offsets = value.array.offset, words.array.offset + offset
-    _kernel().dispatch([value.array, words.array], offsets)
+def finite_before(words: npt.NDArray[Any]) -> int:
+    """Of WORDS words how many numbers were added before the first that is not finite."""
+    return int(words.astype("<u4")[_LIMBS] >> len(_SPECIALS))
+
+
+def add_exactly(value: Tensor, words: Tensor, offset: int = 0, times: int = 1) -> None:
+    """Add a float32 of shape ``()`` to the sum in the words from an offset, on their GPU.
+
+    Args:
+        value: The number.
+        words: Of the sum.
+        offset: Of its first word.
+        times: How often it is added, below 2**32.
+    """
+    params = value.array.offset, words.array.offset + offset, times
+    _kernel().dispatch([value.array, words.array], params)
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from ._errors import EmptyEpochError
+from ._errors import EmptyEpochError, NonFiniteError
 from ._events import Event
 from ._run import Run
 from ._run_folder import RunFolder, log_of, open_folder
@@ -78,7 +78,11 @@ def step(run: Run, saves: NoSaves) -> None:
 
 
 def edge(run: Run, saves: NoSaves, epoch_ended: bool) -> None:
-    """What happens between two steps, or between two epochs."""
+    """What happens between two steps, or between two epochs.
+
+    ``validate_if_due`` has the events of a validation, ``finish_epoch`` that of an epoch's end, and
+    ``save`` that of a checkpoint.
+    """
     run.begin_edge(epoch_ended)
     is_due = saves.is_due(run, epoch_ended)
     if run.validate_if_due(epoch_ended):
@@ -103,13 +107,15 @@ def look_at_signals(run: Run, saves: NoSaves) -> None:
 def leave(run: Run, saves: NoSaves, error: BaseException) -> None:
     """Save what a callback's exception has left whole, and tell the callbacks.
 
-    An exception within a step leaves a state that no undisturbed run has, which is not saved.
+    An exception within a step leaves a state that no undisturbed run has, which is not saved; nor
+    are weights that are not finite.
     """
     run.exception = error
     try:
+        is_whole = run.hook_failed and not isinstance(error, NonFiniteError)
         if run.shared is not None:
             saves.abandon()
-        elif run.hook_failed and run.progress.samples:
+        elif is_whole and run.progress.samples:
             saves.save(run)
         saves.wait()
     except Exception as other:

@@ -20,6 +20,11 @@ class Saved:
         name: Of its folder.
         progress: Where it was taken.
         metrics: The run's metrics then.
+
+    Example:
+        >>> from rumus.train import Progress
+        >>> Saved("step-10", Progress(step=10), {"val_loss": 0.5}).name
+        'step-10'
     """
 
     name: str
@@ -60,6 +65,12 @@ class KeepLast(Keep):
 
     Raises:
         ArgumentError: ``n`` is below 1.
+
+    Example:
+        >>> from rumus.train import Progress
+        >>> saved = [Saved(f"step-{n}", Progress(n), {"val_loss": 1 / n}) for n in (10, 20, 30)]
+        >>> [kept.name for kept in KeepLast(2)(saved)]
+        ['step-20', 'step-30']
     """
 
     def __init__(self, n: int) -> None:
@@ -72,6 +83,12 @@ class KeepEvery(Keep):
 
     Raises:
         ArgumentError: ``steps`` is below 1.
+
+    Example:
+        >>> from rumus.train import Progress
+        >>> saved = [Saved(f"step-{n}", Progress(n), {"val_loss": 1 / n}) for n in (10, 20, 30)]
+        >>> [kept.name for kept in KeepEvery(20)(saved)]
+        ['step-20', 'step-30']
     """
 
     def __init__(self, steps: int) -> None:
@@ -82,6 +99,9 @@ class KeepEvery(Keep):
 class KeepBest(Keep):
     """The ``n`` best by a metric, of equal ones the older; without it, or with NaN, none is.
 
+    With one, it is what Keras's ``save_best_only`` and Lightning's ``save_top_k=1`` keep. With
+    several, of equal ones Lightning may drop the older; and it fills up with NaN.
+
     Args:
         metric: A name in the run's metrics, such as ``"val_loss"``.
         n: How many.
@@ -89,6 +109,12 @@ class KeepBest(Keep):
 
     Raises:
         ArgumentError: An argument is outside its range.
+
+    Example:
+        >>> from rumus.train import Progress
+        >>> saved = [Saved(f"step-{n}", Progress(n), {"val_loss": 1 / n}) for n in (10, 20, 30)]
+        >>> [kept.name for kept in KeepBest("val_loss")(saved)]
+        ['step-30']
     """
 
     def __init__(self, metric: str, n: int = 1, mode: Literal["min", "max"] = "min") -> None:

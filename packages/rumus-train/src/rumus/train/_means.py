@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from rumus.tensor import Tensor, float32
+from rumus.tensor import Tensor
 
 from ._exact_sum import UNITS
-from ._loss_sum import LossSum, read_all
+from ._loss_sum import LossSum, Read, read_all
 
 
 class Sum(NamedTuple):
@@ -21,12 +21,16 @@ class Sum(NamedTuple):
         units: The sum of the finite ones, times the samples, in units of 2**-149.
         found: How often a reading found values that are not finite.
         special: What they came to at the latest such reading.
+        values: How many values were summed.
+        first: Which of them, from 0, was the first that is not finite; -1 if all are.
     """
 
     samples: int = 0
     units: int = 0
     found: int = 0
     special: float = 0.0
+    values: int = 0
+    first: int = -1
 
     def plus(self, other: Sum) -> Sum:
         """What was summed of both."""
@@ -78,6 +82,9 @@ class Means:
         self._sums: dict[str, LossSum] = {}
         self._base: dict[str, Sum] = {}
         self._samples: dict[str, int] = {}
+        self._values: dict[str, int] = {}
+        self._cleared: dict[str, int] = {}
+        """Values of a sum when it began anew."""
         self._read: Totals | None = None
 
     def add(self, outputs: Mapping[str, Tensor], samples: int) -> None:
@@ -86,7 +93,7 @@ class Means:
             if value.shape == ():
                 if name not in self._sums:
                     self._sums[name] = LossSum(value.device)
-                self._sums[name].add(value.to(float32) * float(samples))
+                self._sums[name].add(value, samples)
 
     def count(self, outputs: Mapping[str, Tensor], samples: int) -> None:
         """Count what was added; a replayed step adds by itself, and does not count."""
@@ -94,6 +101,7 @@ class Means:
         for name, value in outputs.items():
             if value.shape == ():
                 self._samples[name] = self._samples.get(name, 0) + samples
+                self._values[name] = self._values.get(name, 0) + 1
 
     @property
     def names(self) -> list[str]:
@@ -105,7 +113,8 @@ class Means:
         if self._read is None:
             names = list(self._sums)
             found = dict(zip(names, read_all([self._sums[n] for n in names]), strict=True))
-            totals = {name: self._total(name, found.get(name, (0, 0.0))) for name in self._samples}
+            nothing = Read(0, 0.0, 0)
+            totals = {name: self._total(name, found.get(name, nothing)) for name in self._samples}
             self._read = Totals(totals)
         return self._read
 
@@ -115,15 +124,20 @@ class Means:
             sums.clear()
         self._base = dict(totals.sums)
         self._samples = {name: total.samples for name, total in totals.sums.items()}
+        self._values = {name: total.values for name, total in totals.sums.items()}
+        self._cleared = dict(self._values)
         self._read = None
 
-    def _total(self, name: str, found: tuple[int, float]) -> Sum:
-        units, special = found
-        base = self._base.get(name, Sum())
-        total = base._replace(samples=self._samples[name], units=base.units + units)
-        if special:
+    def _total(self, name: str, found: Read) -> Sum:
+        base, values = self._base.get(name, Sum()), self._values[name]
+        total = base._replace(
+            samples=self._samples[name], units=base.units + found.units, values=values
+        )
+        if found.special:
             # Forgotten on the device, so that the next reading tells only what came after.
-            total = total._replace(found=base.found + 1, special=special)
-            self._base[name] = total
+            total = total._replace(found=base.found + 1, special=found.special)
+            if total.first < 0:
+                total = total._replace(first=self._cleared.get(name, 0) + found.before)
+            self._base[name], self._cleared[name] = total, values
             self._sums[name].clear()
         return total

@@ -11,7 +11,15 @@ from rumus.tensor import ArgumentError
 
 
 class OptimizerLike(Protocol):
-    """What a trainer needs of an optimizer; every one in :mod:`rumus.optim` has it."""
+    """What a trainer needs of an optimizer; every one in :mod:`rumus.optim` has it.
+
+    Example:
+        >>> from rumus.optim import SGD
+        >>> from rumus import nn
+        >>> optimizer: OptimizerLike = SGD(nn.Linear(2, 1).parameters(), lr=0.1)
+        >>> len(optimizer.params)
+        2
+    """
 
     @property
     def params(self) -> Sequence[Parameter]:

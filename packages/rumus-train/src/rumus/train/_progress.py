@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 
 from ._errors import CheckpointError
 
@@ -30,15 +30,15 @@ class Progress:
 
     def after_batch(self, samples: int) -> Progress:
         """One batch later."""
-        return replace(self, batch=self.batch + 1, samples=self.samples + samples)
+        return Progress(self.step, self.epoch, self.batch + 1, self.samples + samples)
 
     def after_step(self) -> Progress:
         """One step later."""
-        return replace(self, step=self.step + 1)
+        return Progress(self.step + 1, self.epoch, self.batch, self.samples)
 
     def after_epoch(self) -> Progress:
         """At the beginning of the next epoch."""
-        return replace(self, epoch=self.epoch + 1, batch=0)
+        return Progress(self.step, self.epoch + 1, 0, self.samples)
 
     def state_dict(self) -> dict[str, int]:
         """The four numbers, which JSON can hold."""

@@ -19,7 +19,7 @@ from ._run import Clip, Plan, Run, StepFunction
 from ._signals import Interrupts
 from ._step import Capture, LossStep, Stepper
 
-_OF_RATES = ("lr", "lr_scale", "params")
+_OF_RATES = ("lr", "params")
 
 
 @dataclass
@@ -101,7 +101,7 @@ class Request:
     def _settings(self, optimizers: Mapping[str, Any], rates: Rates) -> dict[str, Any]:
         """What may not change where a run goes on; how long it is may."""
         settings: dict[str, Any] = {
-            "model": type(self.model).__name__,
+            **_modules(self.model),
             "loss": None if self.loss is None else _name(self.loss),
             "clip": _name(self.clip) if callable(self.clip) else self.clip,
             "accumulate": self.accumulate,
@@ -109,11 +109,13 @@ class Request:
         }
         for name, optimizer in optimizers.items():
             settings[name] = type(optimizer).__name__
+            if name not in rates.schedules:
+                settings[f"{name}.lr"] = optimizer.get_lr()
             for k, group in enumerate(getattr(optimizer, "groups", ())):
                 options = {n: v for n, v in group.items() if n not in _OF_RATES}
                 settings |= {f"{name}.{k}.{n}": _plain(v) for n, v in options.items()}
         for name, schedule in rates.schedules.items():
-            settings[f"{name}.schedule"] = type(schedule).__name__
+            settings[f"{name}.schedule"] = repr(schedule)
         return settings
 
     def _check(self, optimizers: Mapping[str, Any]) -> None:
@@ -148,6 +150,16 @@ class Request:
                 f"the optimizer has no parameter of this {type(self.model).__name__}: make it of "
                 "model.parameters()"
             )
+
+
+def _modules(model: Module) -> dict[str, str]:
+    """The model's layers by path, with what they were made with."""
+    found = {"model": type(model).__name__}
+    for path, module in model.named_modules():
+        given = module.extra_repr()
+        if path and (given or not list(module.children())):
+            found[f"model.{path}"] = f"{type(module).__name__}({given})"
+    return found
 
 
 def _name(function: Any) -> str:

@@ -39,6 +39,10 @@ class BatchStep(Protocol):
         """One batch: what the step returns, cut off from the graph."""
         ...
 
+    def uncaptured(self) -> BatchStep:
+        """The same step, run as it is."""
+        ...
+
     def computed(self, run: Run, batch: Any) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
         """The same of a part of a batch, and the optimizers that wait for the other parts."""
         ...
@@ -75,9 +79,23 @@ class Run:
         samples: How many samples the latest batch had.
         batches: The batches of an epoch; 0 if the loader cannot say.
         waited: Seconds that the loop has waited for batches.
+        reading: Seconds that :meth:`read` has waited for the device.
+        gradient_hooks: Called with an optimizer's gradients before each update, ahead of clipping.
         stopped: Why the run was stopped; None while it goes on.
         exception: At ``Event.EXCEPTION``, what was raised.
         rates: The learning rates and their schedules.
+
+    Example:
+        >>> from rumus import nn
+        >>> from rumus.data import ArrayDataset, DataLoader
+        >>> from rumus.optim import SGD
+        >>> from rumus.train import Trainer
+        >>> loader = DataLoader(ArrayDataset(np.ones((8, 2)), np.ones((8, 1))), batch_size=4)
+        >>> model = nn.Linear(2, 1)
+        >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
+        >>> run = trainer.fit(model, loader, nn.mse_loss, epochs=2)
+        >>> run.progress.step, sorted(run.metrics)
+        (4, ['loss'])
     """
 
     def __init__(
@@ -98,7 +116,8 @@ class Run:
         self.metrics: dict[str, Any] = {}
         self.samples = 0
         self.stopped: str | None = None
-        self.waited = 0.0
+        self.waited = self.reading = 0.0
+        self.gradient_hooks: list[Callable[[GradientStore], object]] = []
         self._minimized: set[str] = set()
         self.exception: BaseException | None = None
         self.means = Means()
@@ -143,7 +162,10 @@ class Run:
 
         ``run.read().since(before)`` are the means by name since another reading.
         """
-        return self.means.read()
+        started = perf_counter()
+        totals = self.means.read()
+        self.reading += perf_counter() - started
+        return totals
 
     def minimize(
         self, loss: Tensor, optimizer: str | None = None, *, retain_graph: bool = False
@@ -320,7 +342,7 @@ class Run:
     def finish_epoch(self) -> None:
         """The means of the epoch, the schedules that count epochs, and the next epoch."""
         assert self.open_edge is not None, "an epoch ends at an edge"
-        totals = self.means.read()
+        totals = self.read()
         self.metrics |= totals.since(self.epoch_start)
         if not self.open_edge["told"]:
             self.open_edge["told"] = True
@@ -360,6 +382,8 @@ class Run:
 
     def _update(self, name: str, grads: GradientStore) -> Tensor | None:
         optimizer, clip = self.optimizers[name], self.plan.clip
+        for hook in self.gradient_hooks:
+            hook(grads)
         norm = None
         if callable(clip):
             clip(grads, list(optimizer.params))

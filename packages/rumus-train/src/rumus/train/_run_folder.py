@@ -46,6 +46,20 @@ class RunFolder:
 
     Raises:
         ArgumentError: ``on_error`` is something else.
+
+    Example:
+        >>> from rumus import nn
+        >>> from rumus.data import ArrayDataset, DataLoader
+        >>> from rumus.optim import SGD
+        >>> from rumus.train import Trainer
+        >>> loader = DataLoader(ArrayDataset(np.ones((8, 2)), np.ones((8, 1))), batch_size=4)
+        >>> model = nn.Linear(2, 1)
+        >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
+        >>> folder = RunFolder("first", resume=True)
+        >>> run = trainer.fit(model, loader, nn.mse_loss, epochs=2, run=folder)
+        >>> run = trainer.fit(model, loader, nn.mse_loss, epochs=3, run=folder)
+        >>> run.progress.epoch
+        3
     """
 
     path: str | os.PathLike[str]
@@ -221,6 +235,18 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises:
         CheckpointError: It is damaged, or of a newer format, or there is none.
+
+    Example:
+        >>> from rumus import nn
+        >>> from rumus.data import ArrayDataset, DataLoader
+        >>> from rumus.optim import SGD
+        >>> from rumus.train import Trainer
+        >>> loader = DataLoader(ArrayDataset(np.ones((8, 2)), np.ones((8, 1))), batch_size=4)
+        >>> model = nn.Linear(2, 1)
+        >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
+        >>> run = trainer.fit(model, loader, nn.mse_loss, epochs=1, run=RunFolder("short"))
+        >>> sorted(load_checkpoint("short")["model"])
+        ['bias', 'weight']
     """
     given = Path(path)
     newest = None if (given / "manifest.json").exists() else folder.read_newest(given)

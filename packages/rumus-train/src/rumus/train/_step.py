@@ -69,6 +69,10 @@ class Stepper:
         )
         return result
 
+    def uncaptured(self) -> Stepper:
+        """The same step, run as it is."""
+        return Stepper(self._step, capture=False)
+
     def release(self) -> None:
         """Give back what recordings hold, and forget the run."""
         self._run = self._replay = None
@@ -87,9 +91,7 @@ class Stepper:
         if not self._capture or run.device.kind == "cpu":
             return False
         reason = ""
-        if run.plan.accumulate > 1 and run.shared is None:
-            reason = "with accumulation the gradients of several batches are folded"
-        elif self._capture == "auto":
+        if self._capture == "auto":
             reason = (
                 reason_against(run.model, self._step.loss)
                 if isinstance(self._step, LossStep)
@@ -101,7 +103,8 @@ class Stepper:
 
 
 def _checked_outputs(outputs: Any) -> dict[str, Tensor]:
-    if not isinstance(outputs, Mapping) or not all(
+    is_mapping = type(outputs) is dict or isinstance(outputs, Mapping)
+    if not is_mapping or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in outputs.items()
     ):
         raise ArgumentError(

@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, Generic, Literal, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, TypeVarTuple
 
 from rumus.autograd import GradientStore
 from rumus.nn import Module, Parameter
@@ -18,6 +18,7 @@ from ._errors import EmptyEpochError
 from ._evaluate import Evaluation, Forward, Loss, MetricLike, Validate, gathered, predictions
 from ._exact_sum import UNITS
 from ._fit import fit
+from ._foreign import unknown
 from ._group.contract import Group
 from ._group.find import find_group
 from ._loss_sum import LossSum
@@ -101,6 +102,14 @@ class Trainer(Generic[O]):
         self._replay = CapturedSteps(self._step) if capture is True else None
         self._steps = 0
         self._sums: dict[Device, LossSum] = {}
+
+    def __repr__(self) -> str:
+        return f"Trainer({self._optimizer!r}, capture={self._capture!r})"
+
+    if not TYPE_CHECKING:  # else checkers would take any name
+
+        def __getattr__(self, name: str) -> Any:
+            unknown(self, name)
 
     @property
     def optimizer(self) -> O:
@@ -339,7 +348,7 @@ class Trainer(Generic[O]):
                 "no step was taken since the epoch began, so its mean loss is undefined; an empty "
                 "loader (fewer samples than a batch, with drop_last=True) is the usual reason"
             )
-        totals, specials = zip(*(losses.read() for losses in self._sums.values()), strict=True)
+        totals, specials, _ = zip(*(losses.read() for losses in self._sums.values()), strict=True)
         mean = sum(specials) or float(Fraction(sum(totals), self._steps << UNITS))
         if not math.isfinite(mean):
             warnings.warn(

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import DataLoader, RecordDataset
-from ._files import naming
+from .._convert._naming import naming
 
 _EPOCHS = 3
 

@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(f"there is not enough memory ({error})")
         return 1
     except ModuleNotFoundError as error:
-        complain(f"{error.name} is not installed; python -m pip install rich pillow brings it")
+        name = {"PIL": "pillow"}.get(error.name or "", error.name)
+        complain(f"{name} is not installed; python -m pip install {name} brings it")
         return 1
     except KeyboardInterrupt:
         return 130
@@ -72,16 +73,48 @@ def _parser() -> argparse.ArgumentParser:
     recover.set_defaults(run=_recover)
 
     convert = commands.add_parser(
-        "convert", help="make record files of an .npz, a folder of images by class, or record files"
+        "convert",
+        help="make record files of tables, arrays, or images in folders by class",
+        description="Make record files of a folder of images by class; of .csv, .tsv, .parquet, "
+        ".arrow or .feather; of an .npz, or one .npy, or two of inputs and targets; or of record "
+        "files. NAMES are separated by commas.",
     )
     convert.add_argument("source", type=Path, nargs="+")
     convert.add_argument("destination", type=Path)
     convert.add_argument("--shards", type=int, default=1, metavar="N", help="split into N files")
     convert.add_argument("--overwrite", action="store_true", help="replace files that exist")
     convert.add_argument("--record-version", type=int, choices=(1, 2), default=2, metavar="1|2")
-    convert.add_argument("--input", default="input", metavar="NAME", help="array in the .npz")
-    convert.add_argument("--target", default="target", metavar="NAME", help="array in the .npz")
-    convert.add_argument("--size", type=_size, metavar="HxW", help="scale images to one size")
+    convert.add_argument(
+        "--on-error", choices=("error", "skip"), default="error", help="images and rows that break"
+    )
+    convert.add_argument(
+        "--classes-of", type=Path, metavar="FILE", help="number classes as this record file does"
+    )
+
+    arrays = convert.add_argument_group("tables and arrays")
+    arrays.add_argument("--input", type=_names, metavar="NAMES", help="columns, or an array")
+    arrays.add_argument("--target", type=_names, metavar="NAMES", help="columns, or an array")
+    arrays.add_argument("--exclude", type=_names, default=(), metavar="NAMES")
+    arrays.add_argument("--parts", action="store_true", help="a sample is a dict of all of them")
+    arrays.add_argument(
+        "--dtype",
+        nargs="+",
+        default=[],
+        metavar="NAME=DTYPE",
+        help="what a column becomes (class: the number of its name); DTYPE alone is for all inputs",
+    )
+    arrays.add_argument("--missing", choices=("error", "skip", "nan"), default="error")
+    arrays.add_argument("--delimiter", metavar="CHARACTER", help="of CSV; default: what is there")
+    arrays.add_argument("--encoding", default="utf-8", help="of CSV; default: utf-8")
+    arrays.add_argument("--no-header", dest="header", action="store_false", help="of CSV")
+
+    images = convert.add_argument_group("images")
+    images.add_argument(
+        "--resize", "--size", type=_size, metavar="HxW", help="scale them to one size"
+    )
+    images.add_argument("--any-size", action="store_true", help="keep different sizes")
+    images.add_argument("--channels", choices=("keep", "grey", "rgb"), default="keep")
+    images.add_argument("--bits", type=int, choices=(8,), help="the upper 8 of 16 bits")
     convert.set_defaults(run=_convert)
 
     bench = commands.add_parser("bench", help="measure an epoch against this machine's limit")
@@ -106,6 +139,10 @@ def _size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
 def _inspect(options: argparse.Namespace) -> int:
     from ._inspect import inspect
 
@@ -125,10 +162,32 @@ def _recover(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from ._convert import Target, convert
+    from .. import RecordDataset
+    from .._convert._options import Options
+    from .._convert._target import Target
+    from ._convert import convert
 
+    dtypes = dict(text.rpartition("=")[::2] for text in options.dtype)
+    known = options.classes_of and RecordDataset(options.classes_of, mapped=False).class_names()
+    read = Options(
+        input=options.input,
+        target=options.target,
+        exclude=options.exclude,
+        parts=options.parts,
+        dtypes=dtypes,
+        missing=options.missing,
+        on_error=options.on_error,
+        classes=known,
+        resize=options.resize,
+        any_size=options.any_size,
+        channels=options.channels,
+        bits=options.bits,
+        delimiter=options.delimiter,
+        encoding=options.encoding,
+        header=options.header,
+    )
     target = Target(options.destination, options.shards, options.record_version, options.overwrite)
-    convert(options.source, target, (options.input, options.target), options.size)
+    convert(options.source, target, read)
     return 0
 
 

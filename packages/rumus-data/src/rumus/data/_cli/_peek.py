@@ -13,7 +13,7 @@ import numpy.typing as npt
 from rumus.tensor import ArgumentError
 
 from .. import RecordDataset
-from ._files import naming
+from .._convert._naming import naming
 from ._text import say
 
 _PRINTED = 1000  # elements

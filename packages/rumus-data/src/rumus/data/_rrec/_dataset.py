@@ -40,6 +40,12 @@ class RecordSchema:
     Attributes:
         input: The dtype and the shape of every input, or None if they differ.
         target: The same of every target.
+
+    Example:
+        >>> with RecordWriter("schema.rrec") as writer:
+        ...     writer.append(np.zeros(2, np.float32), 0)
+        >>> RecordDataset("schema.rrec").schema.input.shape
+        (2,)
     """
 
     input: Field | None
@@ -73,6 +79,14 @@ class RecordDataset(Generic[S]):
         RecordCorruptError: A header, a footer or an index is damaged.
         RecordFileIncompleteError: A file was not finished; :func:`rumus.data.recover` saves it.
         OSError: The system cannot open or map a file, for want of descriptors for example.
+
+    Example:
+        >>> with RecordWriter("three.rrec") as writer:
+        ...     for k in range(3):
+        ...         writer.append(np.full(2, k, np.float32), k)
+        >>> data = RecordDataset("three.rrec")
+        >>> len(data), data[1].input.tolist(), data[1].target.item()
+        (3, [1.0, 1.0], 1)
     """
 
     def __init__(
@@ -106,6 +120,39 @@ class RecordDataset(Generic[S]):
     def metadata(self) -> dict[str, Any]:
         """What the writer of the (first) file stored about it; empty in version 1."""
         return dict(self._readers[0].metadata)
+
+    def class_names(self, part: str = "target") -> list[str]:
+        """The names of the classes whose numbers the target holds, as ``rumus-data convert`` wrote.
+
+        Args:
+            part: Where samples have other parts than a target, the path of the one with numbers.
+
+        Returns:
+            The name of each number.
+
+        Raises:
+            ArgumentError: The file says no names for it.
+
+        Example:
+            >>> with RecordWriter("pets.rrec", metadata={"classes": ["cat", "dog"]}) as writer:
+            ...     writer.append(np.zeros((3, 8, 8), np.uint8), 1)
+            >>> pets = RecordDataset("pets.rrec")
+            >>> pets.class_names()[pets[0].target.item()]
+            'dog'
+        """
+        metadata = self._readers[0].metadata
+        others = metadata.get("classes_of")
+        tables = {**(others if isinstance(others, dict) else {})}
+        if "classes" in metadata:
+            tables["target"] = metadata["classes"]
+        names = tables.get(part)
+        if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            known = ", ".join(tables) or "none"
+            raise ArgumentError(
+                f"{self._paths[0]} has no names of classes for {part!r} (some for: {known}); "
+                'they stand in its metadata, as {"classes": [...]} or {"classes_of": {part: [...]}}'
+            )
+        return list(names)
 
     @property
     def schema(self) -> RecordSchema:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .._buffers import BufferPool
 from .._errors import RecordFileChangedError, RecordFileIncompleteError, RecordFormatError
-from ._partial import partial_of
+from ._partial import partial_of, recovering
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -97,8 +97,7 @@ def check_regular(path: Path) -> None:
             raise
         raise RecordFileIncompleteError(
             f"{path} is not complete: its writer is at work or was killed, and {partial.name} is "
-            f"what it wrote; rumus.data.recover({str(path)!r}) saves the records in it once nobody "
-            "writes to it"
+            f"what it wrote; {recovering(path)} saves the records in it once nobody writes to it"
         ) from None
     if stat.S_ISDIR(mode):
         raise RecordFormatError(f"{path} is a folder, not a record file")

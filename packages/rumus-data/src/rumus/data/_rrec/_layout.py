@@ -27,6 +27,10 @@ class Field:
     Attributes:
         dtype: Its element type.
         shape: Its shape.
+
+    Example:
+        >>> Field(np.dtype(np.float32), (3, 32, 32)).shape
+        (3, 32, 32)
     """
 
     dtype: np.dtype[Any]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import stat
 from contextlib import suppress
 from io import FileIO
@@ -17,6 +18,12 @@ from ._lock import lock_for_writing
 def partial_of(path: Path) -> Path:
     """Where the writer of a record file works: ``NAME.partial`` in the same folder."""
     return path.with_name(f"{path.name}.partial")
+
+
+def recovering(path: Path) -> str:
+    """What saves the records of a file that was not finished, as a command and in Python."""
+    name = str(path)
+    return f"`rumus-data recover {shlex.quote(name)}` (in Python, rumus.data.recover({name!r}))"
 
 
 def claim(path: Path, overwrite: bool) -> FileIO:
@@ -67,8 +74,7 @@ def _make_way(path: Path, partial: Path, overwrite: bool) -> None:
                 state = "its writer did not finish it" if unlocked else "it is still being written"
                 raise FileExistsError(
                     errno.EEXIST,
-                    f"{state}; rumus.data.recover({str(path)!r}) saves its records, "
-                    "overwrite=True replaces it",
+                    f"{state}; {recovering(path)} saves its records, overwrite=True replaces it",
                     str(partial),
                 )
             if not unlocked:

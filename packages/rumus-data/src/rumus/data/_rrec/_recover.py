@@ -40,6 +40,12 @@ class Recovery:
         damaged: The numbers of those that are damaged; reading one raises RecordCorruptError.
         dropped_bytes: The bytes at the end that belonged to no complete record.
         changed: Whether the file was changed; one that is complete is left as it is.
+
+    Example:
+        >>> with RecordWriter("whole.rrec") as writer:
+        ...     writer.append(np.zeros(2, np.float32), 0)
+        >>> recover("whole.rrec").changed
+        False
     """
 
     path: Path
@@ -70,6 +76,12 @@ def recover(path: str | os.PathLike[str]) -> Recovery:
         RecordCorruptError: Its header or its metadata is damaged.
         RecordFileIncompleteError: Another process is still writing to it.
         RecordWriteError: The disk is full, or refuses for another reason.
+
+    Example:
+        >>> with RecordWriter("good.rrec") as writer:
+        ...     writer.append(np.zeros(2, np.float32), 0)
+        >>> recover("good.rrec").records
+        1
     """
     target = Path(path).absolute()
     partial = partial_of(target)

@@ -24,6 +24,7 @@ from .._errors import RecordFileIncompleteError, RecordFormatError
 from .._open_batch import OpenBatch
 from ._file import Bytes, RecordFile, Rows
 from ._layout import Field, Layout
+from ._partial import recovering
 
 MAGIC = b"RREC"
 HEADER = struct.Struct("<4sIQQ40x")
@@ -56,8 +57,8 @@ class Version1Reader:
         _, _, count, index_offset = HEADER.unpack(file.view(0, HEADER.size).data)
         if count == 0 and index_offset == 0:
             raise RecordFileIncompleteError(
-                f"{file.path} was not finished by its writer; recover({str(file.path)!r}) saves "
-                "the records in it"
+                f"{file.path} was not finished by its writer; {recovering(file.path)} saves the "
+                "records in it"
             )
         if count and not HEADER.size <= index_offset <= file.size - ENTRY.itemsize * count:
             raise RecordFormatError(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from .._errors import RecordCorruptError, RecordFileIncompleteError, RecordFormatError
 from ._crc import crc32c
 from ._file import RecordFile
+from ._partial import recovering
 from ._v1 import MAGIC
 from ._v2 import ALIGNMENT, ENTRY, FOOTER, FOOTER_MAGIC, HEADER, metadata_size
 
@@ -108,6 +109,6 @@ def _is_sealed(expected_start: bytes, block: bytes) -> bool:
 
 def _incomplete(file: RecordFile, reason: str) -> RecordFileIncompleteError:
     return RecordFileIncompleteError(
-        f"{file.path} is not complete: {reason}; rumus.data.recover({str(file.path)!r}) saves the "
-        "records in it once nobody writes to it"
+        f"{file.path} is not complete: {reason}; {recovering(file.path)} saves the records in it "
+        "once nobody writes to it"
     )

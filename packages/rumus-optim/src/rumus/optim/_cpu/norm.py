@@ -50,8 +50,10 @@ def _norm(arrays: list[npt.NDArray[np.floating]], order: float, scale: float) ->
             narrow = np.empty(stop - start, np.float32)
             read_block(array, start, stop, 1.0, narrow)
             wide[...] = narrow
-        np.abs(wide, out=wide)
-        np.multiply(wide, scale, out=wide)
+        if order != 2:
+            np.abs(wide, out=wide)
+        if scale != 1:
+            np.multiply(wide, scale, out=wide)
         if order == math.inf:
             parts.append(float(wide.max()))
             return

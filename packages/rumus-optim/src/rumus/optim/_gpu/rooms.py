@@ -150,11 +150,11 @@ class Room:
         return Tensor.from_array(view(self.arena.data, (self._length,), self.begin))
 
     def read(self) -> list[dict[str, F32]]:
-        """Each parameter's state arrays, on the host."""
+        """Each parameter's state arrays, on the host: its parts of what was read as a whole."""
         flat = {name: gpu.to_host(self.states[name]) for name in self.offsets}
         return [
             {
-                name: flat[name][at : at + math.prod(shape)].reshape(shape).copy()
+                name: flat[name][at : at + math.prod(shape)].reshape(shape)
                 for (name, shape), at in zip(shapes.items(), self._starts(k), strict=True)
             }
             for k, shapes in enumerate(self._shapes)

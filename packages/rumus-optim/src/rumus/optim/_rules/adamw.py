@@ -33,6 +33,15 @@ class AdamW(Adam):
     Raises:
         HyperparameterError: a value is outside its range.
         ParameterListError: no parameters, one of them twice, or another object.
+
+    Example:
+        >>> from rumus import nn, tensor
+        >>> model = nn.Linear(2, 1)
+        >>> optimizer = AdamW(model.parameters(), lr=0.1)
+        >>> for _ in range(3):
+        ...     optimizer.step(nn.mse_loss(model(tensor.ones(4, 2)), tensor.zeros(4, 1)).backward())
+        >>> optimizer.steps
+        3
     """
 
     scratch = "f"

@@ -40,6 +40,15 @@ class LAMB(MomentOptimizer):
     Raises:
         HyperparameterError: a value is outside its range.
         ParameterListError: no parameters, one of them twice, or another object.
+
+    Example:
+        >>> from rumus import nn, tensor
+        >>> model = nn.Linear(2, 1)
+        >>> optimizer = LAMB(model.parameters(), lr=0.01)
+        >>> for _ in range(3):
+        ...     optimizer.step(nn.mse_loss(model(tensor.ones(4, 2)), tensor.zeros(4, 1)).backward())
+        >>> optimizer.steps
+        3
     """
 
     elementwise = False

@@ -65,6 +65,14 @@ class Muon(Optimizer):
     Raises:
         HyperparameterError: a value is outside its range.
         ParameterListError: no parameters, one of them twice, or one that is no matrix.
+
+    Example:
+        >>> from rumus import nn, tensor
+        >>> model = nn.Linear(4, 3, bias=False)
+        >>> optimizer = Muon(model.parameters(), lr=0.02)
+        >>> optimizer.step(model(tensor.ones(2, 4)).sum().backward())
+        >>> optimizer.steps
+        1
     """
 
     elementwise = False

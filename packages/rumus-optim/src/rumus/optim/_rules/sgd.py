@@ -53,6 +53,15 @@ class SGD(Optimizer):
     Raises:
         HyperparameterError: a value is outside its range.
         ParameterListError: no parameters, one of them twice, or another object.
+
+    Example:
+        >>> from rumus import nn, tensor
+        >>> model = nn.Linear(2, 1)
+        >>> optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+        >>> for _ in range(3):
+        ...     optimizer.step(nn.mse_loss(model(tensor.ones(4, 2)), tensor.zeros(4, 1)).backward())
+        >>> optimizer.steps
+        3
     """
 
     shader = SHADERS / "sgd.wgsl"

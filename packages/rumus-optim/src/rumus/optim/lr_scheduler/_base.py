@@ -1,11 +1,12 @@
 """What a learning-rate scheduler is, and the base of those that are a formula of the step."""
 
+import inspect
 import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal, Protocol, cast, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, Self, cast, runtime_checkable
 
 from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError, OptimizerStateError
@@ -46,6 +47,12 @@ class LRScheduler(_Rates, Protocol):
     """A learning rate that changes from step to step.
 
     A scheduler does not own the optimizer: ``optimizer.set_lr(scheduler.get_lr())`` joins them.
+
+    Example:
+        >>> schedule: LRScheduler = StepLR(0.8, step_size=1, gamma=0.5)
+        >>> schedule.step()
+        >>> schedule.get_lr()
+        0.4
     """
 
     def step(self) -> None:
@@ -55,7 +62,15 @@ class LRScheduler(_Rates, Protocol):
 
 @runtime_checkable
 class MetricScheduler(_Rates, Protocol):
-    """A learning rate that follows a metric, which each step is given."""
+    """A learning rate that follows a metric, which each step is given.
+
+    Example:
+        >>> schedule: MetricScheduler = ReduceLROnPlateau(0.1, factor=0.5, patience=0)
+        >>> for loss in (1.0, 1.0, 1.0):
+        ...     schedule.step(loss)
+        >>> schedule.get_lr()
+        0.025
+    """
 
     @property
     def mode(self) -> Literal["min", "max"]:
@@ -79,6 +94,26 @@ class Counting:
     _unit: Unit | None = None
     _unread = 0
     """Steps since the rate was read; negative once somebody was told."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Note what it is made of."""
+        made = super().__new__(cls)
+        made._given = args, kwargs
+        return made
+
+    _given: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __repr__(self) -> str:
+        args, kwargs = self._given
+        bound = inspect.signature(type(self)).bind(*args, **kwargs)
+        bound.apply_defaults()
+        shown = [f"{name}={self._shown(name, given)}" for name, given in bound.arguments.items()]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _shown(self, name: str, given: Any) -> str:
+        """An argument as it is now, where it may be set, or was a sequence that is used up."""
+        value = getattr(self, f"_{name}", given)
+        return getattr(value, "__qualname__", None) or repr(value)
 
     def _stepped(self) -> None:
         """Say so once, where steps follow each other and nobody reads the rate."""
@@ -127,6 +162,15 @@ class Schedule(Counting, ABC):
     Raises:
         HyperparameterError: ``initial_lr`` is negative or not finite; or, from :meth:`get_lr` and
             :meth:`lr_at`, the rate of a step is too large for a float.
+
+    Example:
+        >>> schedule: Schedule = StepLR(0.1, step_size=2, gamma=0.5)
+        >>> rates = []
+        >>> for epoch in range(4):
+        ...     rates.append(schedule.get_lr())
+        ...     schedule.step()
+        >>> rates
+        [0.1, 0.1, 0.05, 0.05]
     """
 
     def __init__(self, initial_lr: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from rumus._backends.generator import Generator
+from rumus._core.shapes import Shape
 
 from .kinds import A
 
@@ -34,6 +35,10 @@ class Attention(Protocol[A]):
         As of :meth:`random`, element i of the uniform numbers of shape
         (batch, query heads, queries, keys) decides about weight i, with i modulo 2**32.
         """
+        ...
+
+    def kept_weights(self, state: A, shape: Shape, rule: AttentionRule) -> A:
+        """What dropout multiplies weights of shape (batch, query heads, queries, keys) by."""
         ...
 
     def causal_mask(self, queries: int, keys: int, offset: int) -> A:

@@ -5,6 +5,7 @@ Arrays of queries are seen as (batch, key heads, query heads of each, length, si
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from rumus._backends.contract.attention import AttentionRule
 from rumus._backends.generator import Generator, threefry2x32
+from rumus._core.shapes import Shape
 from rumus._core.threads import blas_threads
 
 Array = npt.NDArray[Any]
@@ -163,12 +165,16 @@ class _Given:
         own: Array = np.arange(at.queries.start, at.queries.stop, dtype=np.uint32)
         rows: Array = lines[at.rows[:3]][..., None] * np.uint32(queries) + own
         index: Array = rows[..., None] * np.uint32(keys) + np.arange(at.end, dtype=np.uint32)
-        seed, position = int(self.state[0]) | int(self.state[1]) << 32, int(self.state[2])
-        first, second = threefry2x32((seed & _MASK, seed >> 32), index >> np.uint32(1), position)
-        words: Array = np.where(index & np.uint32(1), second, first)
-        uniform = (words >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
-        kept = uniform >= np.float32(self.rule.dropout)
-        return np.asarray(kept * np.float32(1.0 / (1.0 - self.rule.dropout)))
+        return _kept(self.state, index, self.rule.dropout)
+
+
+def _kept(state: Array, index: Array, dropout: float) -> Array:
+    """What the weights of some indices among all are multiplied by."""
+    seed, position = int(state[0]) | int(state[1]) << 32, int(state[2])
+    first, second = threefry2x32((seed & _MASK, seed >> 32), index >> np.uint32(1), position)
+    words: Array = np.where(index & np.uint32(1), second, first)
+    uniform = (words >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
+    return np.asarray((uniform >= np.float32(dropout)) * np.float32(1.0 / (1.0 - dropout)))
 
 
 def _times(a: Array, b: Array) -> Array:
@@ -192,6 +198,10 @@ class Attention:
 
     def causal_mask(self, queries: int, keys: int, offset: int) -> Array:
         return np.tri(queries, keys, offset, dtype=np.bool_)
+
+    def kept_weights(self, state: Array, shape: Shape, rule: AttentionRule) -> Array:
+        index: Array = np.arange(math.prod(shape), dtype=np.uint32).reshape(shape)
+        return _kept(state, index, rule.dropout)
 
     def dropout_state(self, generator: Generator) -> Array:
         seed, position = generator.next()

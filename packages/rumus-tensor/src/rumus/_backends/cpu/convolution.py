@@ -17,7 +17,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
 from rumus._backends.contract.convolution import Pair, Slide
-from rumus._core.threads import in_parallel
+from rumus._core.pool import products_in_parallel
 
 from .movement import written
 
@@ -25,6 +25,8 @@ Array = npt.NDArray[Any]
 
 _CACHED = 1 << 18
 """Elements of the columns of a block, where its images are small: they stay in cache."""
+_BLOCKS = 16
+"""Blocks at least, of small images: something for each thread."""
 _LARGEST = 1 << 22
 """Elements of the columns that are held at a time, where one image has more."""
 _WEIGHT_BLOCKS = 16
@@ -70,7 +72,7 @@ class _Geometry(NamedTuple):
     def blocks(self, most: int | None = None) -> list[slice]:
         """Images that are taken together."""
         each = self.taps * self.slide.groups * self.length(self.size[0])
-        images = max(1, _CACHED // each)
+        images = max(1, min(_CACHED // each, self.x[0] // _BLOCKS))
         if most is not None:
             images = max(images, -(-self.x[0] // most))
         return [slice(i, min(i + images, self.x[0])) for i in range(0, self.x[0], images)]
@@ -104,7 +106,7 @@ def convolution(x: Array, weight: Array, bias: Array | None, slide: Slide, size:
             if bias is not None:
                 result += bias[:, None, None]
 
-    in_parallel(run, len(blocks), g.work)
+    products_in_parallel(run, len(blocks), g.work)
     return out.astype(dtype, copy=False)
 
 
@@ -112,6 +114,8 @@ def convolution_input(
     grad: Array, weight: Array, bias: Array | None, slide: Slide, size: Pair
 ) -> Array:
     """See ``Backend.convolution_input``."""
+    if _mirrors(slide, weight.shape):
+        return _mirrored(grad, weight, bias, slide, size)
     dtype = grad.dtype
     channels = slide.groups * weight.shape[1]
     g = _Geometry((grad.shape[0], channels, *size), weight.shape, slide, pair(grad))
@@ -134,11 +138,27 @@ def convolution_input(
                         views[:, :, :, i, j] += parts[:, :, :, i, j]
             out[images] = _inner(whole, g)
 
-    in_parallel(run, len(blocks), g.work)
+    products_in_parallel(run, len(blocks), g.work)
     if bias is not None:
         with np.errstate(all="ignore"):
             out += bias[:, None, None]
     return out.astype(dtype, copy=False)
+
+
+def _mirrors(slide: Slide, weight: tuple[int, ...]) -> bool:
+    """Whether the gradient of the input is a convolution itself, with the kernel mirrored."""
+    reach = zip(weight[2:], slide.dilation, slide.padding, strict=True)
+    return slide.stride == (1, 1) and all((k - 1) * d >= p for k, d, p in reach)
+
+
+def _mirrored(grad: Array, weight: Array, bias: Array | None, slide: Slide, size: Pair) -> Array:
+    """The gradient of the input in few long calls: it gathers, and adds to nothing."""
+    out, channels, *kernel = weight.shape
+    parts = weight.reshape(slide.groups, out // slide.groups, channels, *kernel)
+    turned = parts.swapaxes(1, 2)[..., ::-1, ::-1].reshape(-1, out // slide.groups, *kernel)
+    reach = zip(kernel, slide.dilation, slide.padding, strict=True)
+    up, left = ((k - 1) * d - p for k, d, p in reach)
+    return convolution(grad, turned, bias, slide._replace(padding=(up, left)), size)
 
 
 def convolution_weight(
@@ -163,7 +183,7 @@ def convolution_weight(
                 rows = rows.reshape(*rows.shape[:2], -1)
                 part += np.matmul(rows, lying.swapaxes(-1, -2))
 
-    in_parallel(run, len(blocks), g.work)
+    products_in_parallel(run, len(blocks), g.work)
     with np.errstate(all="ignore"):
         total = parts[0] if len(parts) == 1 else parts.sum(axis=0)
     return total if out is None else written(out, total)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from rumus._backends.contract import Scalar
 from rumus._backends.table import KINDS, dtypes_of, negative_exponent
 from rumus._core.dtypes import check_scalar
 from rumus._core.errors import ArgumentError
+from rumus._core.pool import in_parallel, threads_for
 
 from .normal import (
     complementary_error_function,
@@ -21,11 +22,14 @@ from .normal import (
     gaussian,
     slope_of_gelu,
 )
+from .select import chosen, kept
 
 Array = npt.NDArray[Any]
 _HALF = np.dtype(np.float16)
 _SINGLE = np.dtype(np.float32)
 _BLOCK = 1 << 15  # elements: 128 KB of float32, so that a row's temporaries fit a core's cache
+_STEP = 16
+"""Multiplications of a matrix product that take as long as an element of one numpy call."""
 
 
 def elementwise(op: str, args: tuple[Array | Scalar, ...], dtype: np.dtype[Any] | None) -> Array:
@@ -75,48 +79,75 @@ def _converted(op: str, a: Array | Scalar, compute: np.dtype[Any], working: np.d
 
 
 def _computed(row: Callable[..., Any], arrays: list[Any], answer: np.dtype[Any]) -> Array:
-    """Apply a row; one of several steps goes block by block, so that its steps stay in cache."""
-    inputs = [a for a in arrays if isinstance(a, np.ndarray)]
-    shape = inputs[0].shape
-    if isinstance(row, np.ufunc) or inputs[0].size <= _BLOCK:
+    """Apply a row, in blocks.
+
+    One call of numpy is shared by threads. A row of several steps goes on one, block by block so
+    that its steps stay in cache: a step of a block is shorter than a thread's turn at the
+    interpreter.
+    """
+    size = max(a.size for a in arrays if isinstance(a, np.ndarray))
+    one_step = isinstance(row, np.ufunc) or row is _relu
+    threads = threads_for(size * _STEP) if one_step else 1
+    cut = _cut(arrays) if size > _BLOCK and (threads > 1 or not one_step) else None
+    if cut is None:
         return np.asarray(row(*arrays), answer)
-    lines = [_line(a) if isinstance(a, np.ndarray) else a for a in arrays]
-    whole = [a for a in lines if isinstance(a, np.ndarray)]
-    if not whole or any(a is None for a in lines) or any(a.shape != shape for a in inputs):
-        return np.asarray(row(*arrays), answer)
-    out = np.empty(shape, answer)
-    flat = out.reshape(-1)
-    for start in range(0, flat.size, _BLOCK):
-        part = slice(start, start + _BLOCK)
-        flat[part] = row(*(a[part] if isinstance(a, np.ndarray) else a for a in lines))
+    out = np.empty(cut.shape, answer)
+    into = out.reshape(-1) if cut.flat else out
+    step = max(1, (size // threads if one_step else _BLOCK) * len(into) // size)
+
+    def run(number: int) -> None:
+        part = slice(number * step, (number + 1) * step)
+        given = [a[part] if own else a for a, own in zip(cut.arrays, cut.own, strict=True)]
+        with np.errstate(all="ignore"):
+            if one_step:
+                row(*given, out=into[part])
+            else:
+                into[part] = row(*given)
+
+    in_parallel(run, -(-len(into) // step), threads)
     return out
 
 
-def _line(a: Array) -> Any:
+class _Cut(NamedTuple):
+    """The arguments of a row that goes block by block along the first axis."""
+
+    arrays: list[Any]
+    own: list[bool]
+    """Which of them have a part for each block."""
+    shape: tuple[int, ...]
+    """That of the result."""
+    flat: bool
+    """Whether all elements are in one axis."""
+
+
+def _cut(arrays: list[Any]) -> _Cut | None:
+    """None where no argument lies as the result does."""
+    given = [a for a in arrays if isinstance(a, np.ndarray)]
+    shape = np.broadcast_shapes(*(a.shape for a in given))
+    lines = [_line(a, shape) if isinstance(a, np.ndarray) else a for a in arrays]
+    if not any(a is None for a in lines):
+        return _Cut(lines, [np.ndim(a) == 1 for a in lines], shape, True)
+    if not any(a.shape == shape and a.flags.c_contiguous for a in given) or shape[0] == 1:
+        return None
+    own = [np.ndim(a) == len(shape) and len(a) > 1 for a in arrays]
+    return _Cut(arrays, own, shape, False)
+
+
+def _line(a: Array, shape: tuple[int, ...]) -> Any:
     """The elements in a line, one where all are the same; None where they do not lie so."""
-    if a.flags.c_contiguous:
-        return a.reshape(-1)
-    return None if any(a.strides) else a[(0,) * a.ndim]
-
-
-def _choose(mask: Array, a: Array, b: Array) -> Array:
-    """``np.where``, without its branch for each element in float32."""
-    if a.dtype != np.float32 or b.dtype != np.float32:
-        return np.where(mask, a, b)
-    bits = -mask.astype(np.int32)
-    chosen = (a.view(np.int32) & bits) | (b.view(np.int32) & ~bits)
-    return np.asarray(chosen.view(np.float32))
-
-
-def _keep(mask: Array, a: Array) -> Array:
-    """``a`` (float32) where the mask is true, else 0."""
-    return np.asarray((a.view(np.int32) & -mask.astype(np.int32)).view(np.float32))
+    if not any(a.strides):
+        return a[(0,) * a.ndim]
+    return a.reshape(-1) if a.shape == shape and a.flags.c_contiguous else None
 
 
 _ONE, _TWO, _HALF_ONE, _FLAT = (np.float32(n) for n in (1, 2, 0.5, 20))
 _LN_2, _LN_10 = np.float32(math.log(2)), np.float32(math.log(10))
 _ERF_SLOPE = np.float32(2 / math.sqrt(math.pi))
 _TANH_SCALE, _TANH_CUBE = np.float32(math.sqrt(2 / math.pi)), np.float32(0.044715)
+
+
+def _relu(a: Array, out: Array | None = None) -> Array:
+    return np.asarray(np.maximum(a, a.dtype.type(0), out=out))
 
 
 def _sigmoid(a: Array) -> Array:
@@ -184,11 +215,11 @@ def cast(a: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def _pow_backward(g: Array, a: Array, b: Array) -> Array:
-    return _keep(b != 0, g * b * np.power(a, b - _ONE))
+    return kept(b != 0, g * b * np.power(a, b - _ONE))
 
 
 def _pow_exponent_backward(g: Array, a: Array, b: Array) -> Array:
-    return _keep(~((a == 0) & (b >= 0)), g * np.power(a, b) * np.log(a))
+    return kept(~((a == 0) & (b >= 0)), g * np.power(a, b) * np.log(a))
 
 
 def _nan_to_num(a: Array, nan: Any, positive: Any, negative: Any) -> Array:
@@ -209,7 +240,7 @@ def _atan2_backward(g: Array, a: Array, b: Array) -> Array:
 
 def _share(worse: Array, equal: Array, g: Array) -> Array:
     """What flows to one of two: all of NaN too, which is neither worse nor equal."""
-    return _keep(~worse, _choose(equal, _HALF_ONE * g, g))
+    return kept(~worse, chosen(equal, _HALF_ONE * g, g))
 
 
 _THREE, _SIXTH = np.float32(3), np.float32(1 / 6)
@@ -243,7 +274,7 @@ def _hardsigmoid(a: Array) -> Array:
 
 def _hardswish_backward(g: Array, a: Array) -> Array:
     slope = np.where(a >= _THREE, _ONE, a / _THREE + _HALF_ONE)
-    return _keep(~(a <= -_THREE), np.asarray(g * slope, np.float32))
+    return kept(~(a <= -_THREE), np.asarray(g * slope, np.float32))
 
 
 def _normalize(a: Array, mean: Array, scale: Array, weight: Array, bias: Array) -> Array:
@@ -316,8 +347,8 @@ ROWS: dict[str, Callable[..., Any]] = {
     "right_shift": np.right_shift,
     "tanh": np.tanh,
     "sigmoid": _sigmoid,
-    "relu": lambda a: np.maximum(a, a.dtype.type(0)),
-    "leaky_relu": lambda a, slope: _choose(a > 0, a, slope * a),
+    "relu": _relu,
+    "leaky_relu": lambda a, slope: chosen(a > 0, a, slope * a),
     "gelu": lambda a: a * distribution(a),
     "gelu_tanh": _gelu_tanh,
     "silu": lambda a: a * _sigmoid(a),
@@ -325,7 +356,7 @@ ROWS: dict[str, Callable[..., Any]] = {
     "maximum": np.maximum,
     "minimum": np.minimum,
     "clamp": lambda a, low, high: np.minimum(np.maximum(a, low), high),
-    "where": _choose,
+    "where": chosen,
     "eq": np.equal,
     "ne": np.not_equal,
     "lt": np.less,
@@ -345,7 +376,7 @@ ROWS: dict[str, Callable[..., Any]] = {
     "logical_or": np.logical_or,
     "logical_xor": np.logical_xor,
     "squared_difference": lambda a, b: np.square(a - b),
-    "dropout": lambda a, u, p, scale: _keep(u >= p, a * scale),
+    "dropout": lambda a, u, p, scale: kept(u >= p, a * scale),
     "binary_cross_entropy": _binary_cross_entropy,
     "div_backward": lambda g, a, b: -(g / b) * (a / b),
     "pow_backward": _pow_backward,
@@ -372,15 +403,15 @@ ROWS: dict[str, Callable[..., Any]] = {
     "cos_backward": lambda g, a: -g * np.sin(a),
     "tanh_backward": lambda g, y: g * (_ONE - y * y),
     "sigmoid_backward": lambda g, y: g * y * (_ONE - y),
-    "relu_backward": lambda g, y: _keep(~(y <= 0), g),
-    "leaky_relu_backward": lambda g, a, slope: _choose(a > 0, g, slope * g),
+    "relu_backward": lambda g, y: kept(~(y <= 0), g),
+    "leaky_relu_backward": lambda g, a, slope: chosen(a > 0, g, slope * g),
     "gelu_backward": lambda g, a: g * slope_of_gelu(a),
     "gelu_tanh_backward": _gelu_tanh_backward,
     "silu_backward": _silu_backward,
     "softplus_backward": lambda g, a: g * _sigmoid(a),
     "maximum_backward": lambda g, a, b: _share(a < b, a == b, g),
     "minimum_backward": lambda g, a, b: _share(a > b, a == b, g),
-    "clamp_backward": lambda g, a, low, high: _keep(~((a < low) | (a > high)), g),
+    "clamp_backward": lambda g, a, low, high: kept(~((a < low) | (a > high)), g),
     "squared_difference_backward": lambda g, a, b: np.float32(2) * g * (a - b),
     "binary_cross_entropy_backward": _binary_cross_entropy_backward,
     "binary_cross_entropy_target_backward": lambda g, a: -g * a,
@@ -392,9 +423,9 @@ ROWS: dict[str, Callable[..., Any]] = {
     "hardswish": lambda a: a * _hardsigmoid(a),
     "hardswish_backward": _hardswish_backward,
     "hardsigmoid": lambda a: _hardsigmoid(a),
-    "hardsigmoid_backward": lambda g, a: _keep(~(np.abs(a) >= _THREE), g * _SIXTH),
+    "hardsigmoid_backward": lambda g, a: kept(~(np.abs(a) >= _THREE), g * _SIXTH),
     "hardtanh": lambda a, low, high: np.minimum(np.maximum(a, low), high),
-    "hardtanh_backward": lambda g, a, low, high: _keep(~((a <= low) | (a >= high)), g),
+    "hardtanh_backward": lambda g, a, low, high: kept(~((a <= low) | (a >= high)), g),
     "glu": lambda a, b: a * _sigmoid(b),
     "glu_backward": lambda g, a, b: g * a * (_sigmoid(b) * _sigmoid(-b)),
     "swiglu": lambda a, b: a * _sigmoid(a) * b,
@@ -403,7 +434,7 @@ ROWS: dict[str, Callable[..., Any]] = {
     "logsigmoid_backward": lambda g, a: g * _sigmoid(-a),
     "softsign": lambda a: a / (_ONE + np.abs(a)),
     "softsign_backward": lambda g, a: g / np.square(_ONE + np.abs(a)),
-    "prelu_backward": lambda g, a: _keep(~(a > 0), g * a),
+    "prelu_backward": lambda g, a: kept(~(a > 0), g * a),
     "normalize": _normalize,
 }
 

@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from rumus._backends.contract.convolution import Pair, Slide
 from rumus._backends.contract.pooling import Windows
-from rumus._core.threads import in_parallel
+from rumus._core.pool import in_parallel, threads_for
+
+from .select import kept
 
 Array = npt.NDArray[Any]
 Index = slice | Array
@@ -32,41 +34,94 @@ class _Tap(NamedTuple):
 
 def max_pool(x: Array, windows: Windows) -> tuple[Array, Array]:
     """See ``Backend.max_pool``."""
-    values = np.full((*x.shape[:2], *windows.size), -np.inf, x.dtype)
+    values = np.empty((*x.shape[:2], *windows.size), x.dtype)
     places = np.empty(values.shape, np.int32)
-    places[...] = _first_places(windows, pair(x))
-    taps = list(_taps(windows, pair(x)))
+    size = pair(x)
+    rows, columns = (list(_axis_taps(windows, size, axis)) for axis in (0, 1))
+    first_rows, first_columns = (_first_places(windows, size, axis) for axis in (0, 1))
 
     def run(images: slice) -> None:
-        with np.errstate(invalid="ignore"):
-            for out, given, flat in taps:
-                some = x[images][given]
-                best = values[images][out]
-                better = np.greater(some, best)
-                better |= np.isnan(some)
-                if windows.adaptive:  # an index made a copy
-                    values[images][out] = np.where(better, some, best)
-                    places[images][out] = np.where(better, flat, places[images][out])
-                else:
-                    np.copyto(best, some, where=better)
-                    np.copyto(places[images][out], flat, where=better)
+        some = x[images]
+        best = np.full((*some.shape[:3], windows.size[1]), -np.inf, x.dtype)
+        at = np.empty(best.shape, np.int32)
+        at[...] = first_columns
+        _take_greatest(some, None, columns, 3, 1, (best, at))
+        values[images] = -np.inf
+        places[images] = at[:, :, first_rows] + first_rows[:, None] * size[1]
+        _take_greatest(best, at, rows, 2, size[1], (values[images], places[images]))
 
-    _by_images(run, len(x), values.size * len(taps))
+    _by_images(run, len(x), values.size * (len(rows) + len(columns)))
     return values, places
+
+
+def _take_greatest(
+    given: Array,
+    at: Array | None,
+    taps: list[_Tap],
+    axis: int,
+    step: int,
+    into: tuple[Array, Array],
+) -> None:
+    """Let each window along an axis have its greatest element, the first of equal ones, and NaN.
+
+    Args:
+        given: what the windows go over.
+        at: where its elements come from; None for the numbers along the axis.
+        taps: of the windows.
+        axis: of the four.
+        step: places from a number along the axis to the next.
+        into: the greatest so far, and their places.
+    """
+    best, places = into
+    before = (slice(None),) * axis
+    for tap in taps:
+        some, out = given[(*before, tap.places)], (*before, tap.windows)
+        numbers = (tap.positions * step).astype(np.int32).reshape(-1, *(1,) * (3 - axis))
+        if at is not None:
+            numbers = numbers + at[(*before, tap.places)]
+        with np.errstate(invalid="ignore"):
+            better = np.greater(some, best[out])
+            better |= np.isnan(some)
+            best[out] = np.maximum(best[out], some)
+        change = numbers ^ places[out]
+        change &= -better.view(np.int8).astype(np.int32)
+        places[out] ^= change
 
 
 def max_pool_backward(grad: Array, places: Array, windows: Windows, size: Pair) -> Array:
     """See ``Backend.max_pool_backward``."""
     total = np.zeros((*grad.shape[:2], *size), np.float32)
+    if not windows.adaptive and not any(
+        map(_overlap, windows.kernel, windows.dilation, windows.stride)
+    ):
+        _by_images(
+            lambda images: _scatter(grad[images], places[images], total[images]),
+            len(grad),
+            2 * grad.size,
+        )
+        return total
     taps = list(_taps(windows, size))
 
     def run(images: slice) -> None:
         for out, given, flat in taps:
-            parts = np.where(places[images][out] == flat, grad[images][out], 0)
+            parts = kept(places[images][out] == flat, grad[images][out].astype(np.float32))
             _add(total[images], given, parts, windows, size)
 
     _by_images(run, len(grad), grad.size * len(taps))
     return total
+
+
+def _overlap(kernel: int, dilation: int, stride: int) -> bool:
+    """Whether windows share places along an axis."""
+    return stride <= (kernel - 1) * dilation
+
+
+def _scatter(grad: Array, places: Array, total: Array) -> None:
+    """Give each place of the planes the gradient of its window."""
+    planes = np.arange(grad.shape[0] * grad.shape[1]) * (total.shape[2] * total.shape[3])
+    total.reshape(-1)[(places.reshape(len(planes), -1) + planes[:, None]).reshape(-1)] = (
+        grad.reshape(-1)
+    )
 
 
 def at_places(x: Array, places: Array, windows: Windows) -> Array:
@@ -112,7 +167,7 @@ def _by_images(run: Callable[[slice], None], images: int, work: int) -> None:
     """Have images taken block by block, on as many threads as that is worth."""
     step = max(1, -(-images // _BLOCKS))
     blocks = [slice(i, i + step) for i in range(0, images, step)]
-    in_parallel(lambda number: run(blocks[number]), len(blocks), work * _COST)
+    in_parallel(lambda number: run(blocks[number]), len(blocks), threads_for(work * _COST))
 
 
 def pair(a: Array) -> Pair:
@@ -198,14 +253,11 @@ def _bounds(windows: Windows, size: Pair, axis: int) -> tuple[Array, Array]:
     return starts, starts + (windows.kernel[axis] - 1) * windows.dilation[axis] + 1
 
 
-def _first_places(windows: Windows, size: Pair) -> Array:
-    """The first place of each window that lies in the plane."""
-    firsts = []
-    for axis in (0, 1):
-        starts, _ = _bounds(windows, size, axis)
-        step = windows.dilation[axis]
-        firsts.append(np.where(starts < 0, starts + -(starts // step) * step, starts))
-    return np.asarray(firsts[0][:, None] * size[1] + firsts[1])
+def _first_places(windows: Windows, size: Pair, axis: int) -> Array:
+    """The first place of each window, along an axis, that lies in the plane."""
+    starts, _ = _bounds(windows, size, axis)
+    step = windows.dilation[axis]
+    return np.where(starts < 0, starts + -(starts // step) * step, starts)
 
 
 def _divisors(windows: Windows, size: Pair) -> Array:

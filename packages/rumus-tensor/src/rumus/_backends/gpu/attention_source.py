@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 from typing import NamedTuple
 
@@ -9,16 +10,44 @@ from rumus.gpu import Kernel, Pipeline
 
 from .attention_tiles import TX, Tile
 from .unroll import unroll
-from .wgsl import declare_elements, declare_loads, math_source, read_shader
+from .wgsl import declare_elements, declare_loads, math_source, read_shader, threefry_source
 
 READS = {
     "forward": ("query", "key", "value"),
-    "queries": ("query", "key", "value", "grad"),
-    "keys": ("query", "key", "value", "grad"),
+    "weights": ("query", "key"),
+    "outputs": ("value",),
+    "slopes": ("query", "key", "value", "grad"),
+    "products": ("query", "key", "grad"),
     "delta": ("grad", "output"),
 }
 """The arrays that a kernel reads by ``attention_operand.wgsl``, in the order of its bindings."""
-_SIZES = ("batches", "heads", "sharing", "queries", "keys", "blocks")
+SCORES = ("forward", "weights", "slopes")
+"""The kernels that make scores."""
+_PARTS = {
+    "forward": ("attention_weight", "attention_scores"),
+    "weights": ("attention_weight", "attention_scores", "attention_blocks"),
+    "outputs": ("attention_weight", "attention_blocks", "attention_lines"),
+    "slopes": ("attention_weight", "attention_scores", "attention_blocks"),
+    "products": ("attention_blocks", "attention_lines"),
+}
+"""The files behind ``attention.wgsl`` that a kernel is made of."""
+_PART = (
+    *("first_line", "lines", "heads", "sharing", "queries", "keys"),
+    *("key_blocks", "blocks", "first_block", "last_block", "beside"),
+)
+_SIZES = {
+    "forward": ("batches", "heads", "sharing", "queries", "keys", "blocks"),
+    "weights": _PART,
+    "outputs": (*_PART, "wide", "groups"),
+    "slopes": _PART,
+    "products": (*_PART, "wide", "groups"),
+    "delta": ("batches", "heads", "queries"),
+}
+_TARGETS = {
+    "forward": ("result",),
+    "outputs": ("result",),
+    "products": ("into_query", "into_key", "into_value"),
+}
 _OF_OPERANDS = ("offset", "batch", "head", "row", "rows", "size")
 _OF_TARGETS = ("offset", "batch", "head", "row", "size")
 _OF_MASKS = ("offset", "batch", "head", "row", "column")
@@ -42,19 +71,20 @@ class Variant(NamedTuple):
     size: int
     """Of a head, padded."""
     given: tuple[Given, ...]
-    mask: str | None
-    """The dtype of the mask, if there is one."""
     causal: bool
-    dropout: bool
-    result_vectors: bool
+    mask: str | None = None
+    """The dtype of the mask, if there is one."""
+    dropout: bool = False
+    result_vectors: bool = True
     """Whether results are written by vectors."""
+    adding: bool = False
+    """Whether gradients of keys and values are added to what is there."""
 
 
 @cache
 def attention_pipeline(variant: Variant) -> Pipeline:
     """A variant of ``attention_NAME.wgsl``."""
     tile = variant.tile
-    in_keys = variant.kernel == "keys"
     flags = {
         f"{name.upper()}_{flag}": getattr(given, flag.lower())
         for name, given in zip(READS[variant.kernel], variant.given, strict=True)
@@ -69,7 +99,7 @@ def attention_pipeline(variant: Variant) -> Pipeline:
         SIZE_CHUNKS=variant.size // (4 * TX),
         SLICE=tile.slice,
         STEP=tile.step,
-        KEYS_ARE_ROWS=in_keys,
+        BUFFERS=tile.buffers,
         CAUSAL=variant.causal,
         MASKED=variant.mask is not None,
         DROPOUT=variant.dropout,
@@ -82,16 +112,13 @@ def delta_pipeline(grad: Given, output: Given) -> Pipeline:
     """A variant of ``attention_delta.wgsl``."""
     names = READS["delta"]
     source = "".join(_operand_source(name) for name in names) + read_shader("attention_delta.wgsl")
-
-    found = Kernel(unroll(source, {}), name="attention_delta", trusted=True)
     prelude = (
-        declare_loads(0, "grad", grad.dtype, grad.vectors)
-        + declare_loads(1, "output", output.dtype, output.vectors)
+        _declared("delta", (grad, output))
         + "@group(0) @binding(2) var<storage, read> normalisers: array<f32>;\n"
         + "@group(0) @binding(3) var<storage, read_write> statistics: array<vec2<f32>>;\n"
-        + _params(4, names, (), False)
+        + _params(4, "delta")
     )
-    return found.variant(
+    return Kernel(unroll(source, {}), name="attention_delta", trusted=True).variant(
         prelude=prelude,
         GRAD_VECTORS=grad.vectors,
         GRAD_WHOLE=grad.whole,
@@ -103,6 +130,7 @@ def delta_pipeline(grad: Given, output: Given) -> Pipeline:
 @cache
 def _kernel(name: str, tile: Tile, size: int) -> Kernel:
     threads = TX * tile.ty
+    lines = size if name == "forward" else tile.columns
     counts = {
         "TX": TX,
         "STEP": tile.step,
@@ -112,89 +140,88 @@ def _kernel(name: str, tile: Tile, size: int) -> Kernel:
         "SUMS": 4 * tile.row_chunks * tile.column_chunks,
         "LEFT_LOADS": -(-tile.rows * tile.slice // 16 // threads),
         "RIGHT_LOADS": -(-tile.columns * tile.slice // 16 // threads),
-        "LINE_LOADS": -(-tile.slice * size // 4 // threads),
+        "LINE_LOADS": -(-tile.slice * lines // 4 // threads),
     }
-    ways = "attention_operand.wgsl", "attention_fetch.wgsl"
+    ways = ["attention_operand"] + ["attention_fetch"] * (name in SCORES)
     operands = "".join(_operand_source(side, way) for side in READS[name] for way in ways)
-    shared = read_shader("attention_scores.wgsl") + read_shader("attention.wgsl")
-    text = shared + operands + read_shader(f"attention_{name}.wgsl")
+    parts = (read_shader(f"{part}.wgsl") for part in ("attention", *_PARTS[name]))
+    text = "".join(parts) + operands + read_shader(f"attention_{name}.wgsl")
     return Kernel(unroll(text, counts), name=f"attention_{name}", trusted=True)
 
 
-def _operand_source(side: str, file: str = "attention_operand.wgsl") -> str:
-    text = read_shader(file)
+def _operand_source(side: str, file: str = "attention_operand") -> str:
+    text = read_shader(f"{file}.wgsl")
     return text.replace("side_", f"{side}_").replace("SIDE_", f"{side.upper()}_")
 
 
-def _prelude(variant: Variant) -> str:
-    names = READS[variant.kernel]
-    text = "".join(
-        declare_loads(at, name, given.dtype, given.vectors)
-        for at, (name, given) in enumerate(zip(names, variant.given, strict=True))
+def _declared(kernel: str, given: tuple[Given, ...]) -> str:
+    return "".join(
+        declare_loads(at, name, array.dtype, array.vectors)
+        for at, (name, array) in enumerate(zip(READS[kernel], given, strict=True))
     )
-    binding = len(names)
-    forward = variant.kernel == "forward"
-    if not forward:
-        text += f"@group(0) @binding({binding}) var<storage, read> statistics: array<vec2<f32>>;\n"
-        binding += 1
-    if variant.mask is not None:
-        text += declare_elements(binding, "mask", variant.mask)
-        binding += 1
-    if variant.dropout:
-        text += f"@group(0) @binding({binding}) var<storage, read> state: array<u32>;\n"
-        text += unroll(read_shader("threefry.wgsl"), {})
-        binding += 1
-    if forward:
-        binds = f"@group(0) @binding({binding}) var<storage, read_write>"
-        text += f"{binds} normalisers: array<f32>;\n"
-        text += math_source("math", "exponential")
-        binding += 1
-    in_keys = variant.kernel == "keys"
-    targets = ("result", "second") if in_keys else ("result",)
-    words = _words(variant.result_vectors)
-    text += f"@group(0) @binding({binding}) var<storage, read_write> result: array<{words}>;\n"
-    text += _params(binding + 1, names, targets, variant.dropout)
-    text += "".join(_store(name, variant.result_vectors) for name in targets)
-    text += _before_source(variant.dropout) if in_keys else ""
-    return text + _mask_source(variant.mask) + _dropout_source(variant.dropout)
 
 
-def _params(
-    binding: int,
-    operands: tuple[str, ...],
-    targets: tuple[str, ...],
-    dropout: bool,
-) -> str:
-    fields = [*_SIZES]
-    fields += [f"{name}_{field}" for name in operands for field in _OF_OPERANDS]
-    fields += [f"{name}_{field}" for name in targets for field in _OF_TARGETS]
-    fields += [f"mask_{field}" for field in _OF_MASKS]
+def _prelude(variant: Variant) -> str:
+    kernel = variant.kernel
+    texts = [_declared(kernel, variant.given)]
+    binding = itertools.count(len(variant.given))
+
+    def bind(access: str, name: str, words: str) -> None:
+        at = f"@group(0) @binding({next(binding)})"
+        texts.append(f"{at} var<storage, {access}> {name}: array<{words}>;\n")
+
+    if kernel in SCORES:
+        if kernel == "slopes":
+            bind("read", "statistics", "vec2<f32>")
+        if variant.mask is not None:
+            texts.append(declare_elements(next(binding), "mask", variant.mask))
+        if variant.dropout:
+            bind("read", "state", "u32")
+            texts.append(threefry_source())
+        texts.append(_mask_source(variant.mask) + _dropout_source(variant.dropout))
+    if kernel != "forward":
+        bind("read_write" if kernel in SCORES else "read", "blocks", "vec4<f32>")
+    if kernel in ("forward", "outputs"):
+        bind("read_write", "normalisers", "f32")
+        texts.append(math_source("math", "exponential"))
+    if kernel in _TARGETS:
+        bind("read_write", "result", "vec4<f32>" if variant.result_vectors else "f32")
+        texts.append(_stores(kernel, variant.result_vectors, variant.adding))
+    return "".join(texts) + _params(next(binding), kernel, variant.dropout)
+
+
+def _params(binding: int, kernel: str, dropout: bool = False) -> str:
+    fields = [*_SIZES[kernel]]
+    fields += [f"{name}_{field}" for name in READS[kernel] for field in _OF_OPERANDS]
+    fields += [f"{name}_{field}" for name in _TARGETS.get(kernel, ()) for field in _OF_TARGETS]
+    scored = kernel in SCORES
+    fields += [f"mask_{field}" for field in _OF_MASKS] if scored else []
     fields += ["state_offset"] if dropout else []
-    declared = [f"{field}: u32" for field in fields] + ["scale: f32", "none: f32"]
+    declared = [f"{field}: u32" for field in fields]
+    declared += ["scale: f32", "none: f32"] if scored else []
     declared += ["probability: f32", "kept_scale: f32"] if dropout else []
     block = f"@group(0) @binding({binding}) var<uniform> params: Params;\n"
     return "struct Params { " + ", ".join(declared) + " }\n" + block
 
 
-def _words(vectors: bool) -> str:
-    return "vec4<f32>" if vectors else "f32"
-
-
-def _store(name: str, vectors: bool) -> str:
-    """``NAME_start(batch, head)`` and ``store_NAME(start, row, column, v)``, of 4 neighbours."""
-    at = f"let at = start + row * params.{name}_row + column;"
-    if vectors:
-        body = f"if (column < params.{name}_size) {{ result[at / 4u] = v; }}"
-    else:
-        body = " ".join(
-            f"if (column + {e}u < params.{name}_size) {{ result[at + {e}u] = v[{e}]; }}"
-            for e in range(4)
+def _stores(kernel: str, vectors: bool, adding: bool) -> str:
+    """``NAME_start(batch, head)`` and ``NAME_store(start, row, column, v)``, of 4 neighbours."""
+    by = 4 if vectors else 1
+    text = ""
+    for name in _TARGETS[kernel]:
+        stores = ""
+        for e in range(0, 4, by):
+            place, value = (f"at / {by}u", "v") if vectors else (f"at + {e}u", f"v[{e}]")
+            if adding and name != "into_query":
+                value = f"result[{place}] + {value}"
+            stores += f"if (column + {e}u < params.{name}_size) {{ result[{place}] = {value}; }} "
+        text += (
+            f"fn {name}_start(batch: u32, head: u32) -> u32 {{ return params.{name}_offset + "
+            f"batch * params.{name}_batch + head * params.{name}_head; }}\n"
+            f"fn {name}_store(start: u32, row: u32, column: u32, v: vec4<f32>) {{ "
+            f"let at = start + row * params.{name}_row + column; {stores}}}\n"
         )
-    return (
-        f"fn {name}_start(batch: u32, head: u32) -> u32 {{ return params.{name}_offset + "
-        f"batch * params.{name}_batch + head * params.{name}_head; }}\n"
-        f"fn store_{name}(start: u32, row: u32, column: u32, v: vec4<f32>) {{ {at} {body} }}\n"
-    )
+    return text
 
 
 def _mask_source(dtype: str | None) -> str:
@@ -214,17 +241,6 @@ def _mask_source(dtype: str | None) -> str:
         "fn mask_at(e: u32) -> f32 { return f32(mask_element(e)); }\n"
         "fn with_mask(scores: vec4<f32>, given: vec4<f32>) -> vec4<f32> "
         f"{{ return {joined}; }}\n"
-    )
-
-
-def _before_source(dropout: bool) -> str:
-    """``weight_before(at)``: the weight in front of dropout, which ``set_before(at, v)`` kept."""
-    kept = "before" if dropout else "weights"
-    declared = "var<workgroup> before: array<vec4<f32>, COLUMNS * ROW_VECTORS>;\n"
-    return (
-        (declared if dropout else "")
-        + f"fn set_before(at: u32, v: vec4<f32>) {{ {kept}[at] = v; }}\n"
-        + f"fn weight_before(at: u32) -> vec4<f32> {{ return {kept}[at]; }}\n"
     )
 
 

@@ -18,14 +18,14 @@ from rumus.gpu import GpuArray, Pipeline, empty
 from rumus.gpu._array import contiguous_strides
 
 from .elementwise_source import FRESH, Input, Step, build_source
-from .fusion import ElementwiseChain, Number, View, lay_out, operands_of
+from .fusion import ElementwiseChain, State, lay_out, operand_of, operands_of
 from .kernels import WORKGROUP, fault_kernel, grid, kernel, remember
 from .layout import Mode, Shape, broadcast_strides, collapse, store_mode
 from .params import params_of
 from .wgsl import as_f32
 
 DType = np.dtype[Any]
-Argument = GpuArray | float | int | bool
+Argument = GpuArray | State | float | int | bool
 
 
 class _Plan(NamedTuple):
@@ -54,19 +54,23 @@ def elementwise(op: str, args: Sequence[Argument], dtype: DType | None = None) -
     plan = _plans.get(key) or remember(_plans, key, _make_plan(op, args, dtype, None))
     if op == "pow" and plan.step.compute == "int32":
         _check_exponents(args[1])
-    arrays = [a for a in args if isinstance(a, GpuArray)]
+    arrays = _arrays(args)
     output = empty(plan.shape, plan.dtype, arrays[0].device_index)
     _run(plan, arrays, args, output, partial(_chain, plan, args))
     return output
 
 
+def _arrays(args: Sequence[Argument]) -> list[GpuArray]:
+    """What a kernel binds for the arguments."""
+    bound = (a.array if isinstance(a, State) else a for a in args)
+    return [a for a in bound if isinstance(a, GpuArray)]
+
+
 def _check_exponents(exponents: Argument) -> None:
     """Let a kernel look for negative ones; a fault tells of the first that it finds."""
-    if not isinstance(exponents, GpuArray):
-        if exponents < 0:
-            raise ArgumentError(negative_exponent(0, int(exponents)))
-        return
-    if exponents.dtype != np.int32 or not exponents.size:
+    if isinstance(exponents, int | float) and exponents < 0:
+        raise ArgumentError(negative_exponent(0, int(exponents)))
+    if not isinstance(exponents, GpuArray) or exponents.dtype != np.int32 or not exponents.size:
         return
     whole = exponents if exponents.is_contiguous else elementwise("cast", [exponents], int32)
     groups = grid(whole.size, WORKGROUP, whole.device_index)
@@ -154,12 +158,8 @@ def _make_plan(
     op: str, args: Sequence[Argument], dtype: DType | None, target: GpuArray | None
 ) -> _Plan:
     compute, answer = _dtypes(op, args, dtype)
-    arrays = [a for a in args if isinstance(a, GpuArray)]
-    shape = broadcast_shape(op, *[a.shape for a in arrays])
-    operands = [
-        View.of(a) if isinstance(a, GpuArray) else Number(0.0, _number_dtype(op, a, compute))
-        for a in args
-    ]
+    shape = broadcast_shape(op, *[a.shape for a in args if isinstance(a, GpuArray)])
+    operands = [operand_of(a, _number_dtype(op, a, compute)) for a in args]
     layout = contiguous_strides(shape) if target is None else target.strides
     inputs, walks, dims, steps = lay_out(operands, shape, layout)
     stores = FRESH if target is None else store_mode(dims, steps, target.offset)
@@ -176,12 +176,12 @@ def _make_plan(
         shape,
         answer,
         np.dtype(compute),
-        grid(-(-size // 4), WORKGROUP, arrays[0].device_index),
+        grid(-(-size // 4), WORKGROUP, _arrays(args)[0].device_index),
         *params_of(size, dims, [*inputs, Input(str(answer), stores)], walks),
     )
 
 
-def _number_dtype(op: str, number: float, compute: DType) -> str:
+def _number_dtype(op: str, number: Argument, compute: DType) -> str:
     """The dtype in which a kernel gets a Python number."""
     whole = compute.kind != "f" or (KINDS[op] == "logical" and type(number) is not float)
     return "int32" if whole else "float32"
@@ -190,7 +190,14 @@ def _number_dtype(op: str, number: float, compute: DType) -> str:
 def _dtypes(op: str, args: Sequence[Argument], dtype: DType | None) -> tuple[DType, DType]:
     if dtype is not None:
         return dtype, dtype
-    return dtypes_of(op, [a.dtype if isinstance(a, GpuArray) else type(a) for a in args])
+    return dtypes_of(op, [_kind(a) for a in args])
+
+
+def _kind(argument: Argument) -> DType | type:
+    """What an argument counts as in promotion; drawn numbers as a Python number."""
+    if isinstance(argument, GpuArray):
+        return argument.dtype
+    return float if isinstance(argument, State) else type(argument)
 
 
 class Elementwise:

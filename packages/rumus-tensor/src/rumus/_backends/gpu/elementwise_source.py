@@ -22,6 +22,7 @@ from .wgsl import (
     declare_vectors,
     element_load,
     math_source,
+    threefry_source,
     vector_load,
 )
 
@@ -112,7 +113,7 @@ EXPRESSIONS: dict[str, str] = {
     "logical_xor": "a != b",
     "cast": "a",
     "squared_difference": "(a - b) * (a - b)",
-    "dropout": "select(V(0.0), a * d, b >= c)",
+    "dropout": "dropped(a, b, c, d)",
     "binary_cross_entropy": "binary_cross_entropy(a, b)",
     "div_backward": "-divide(a, c) * divide(b, c)",
     "pow_backward": "select(V(0.0), a * c * power_f32(b, c - 1.0), truth_f32(c))",
@@ -187,6 +188,9 @@ EXACT = frozenset(
 )
 """Operations that only choose among values, or round them as a store does."""
 
+SEALED = frozenset({"dropout"})
+"""Operations of which compilers cannot join a part with what stands before or behind them."""
+
 
 _FILES: dict[str, str] = {
     "logarithm": "exp2 expm1 log1p log2 log10 logaddexp",
@@ -195,6 +199,7 @@ _FILES: dict[str, str] = {
     "error_function": "erf erfc erf_backward",
     "remainder": "floor_divide remainder fmod",
     "activation": "elu elu_backward mish mish_backward softsign_backward",
+    "dropout": "dropout",
 }
 """Files of functions that few operations need, and these: others compile without them."""
 
@@ -262,10 +267,11 @@ def compute_source(inputs: Sequence[Input], steps: Sequence[Step], rank: int, bi
     An input of the mode ``GIVEN``, of which there is one at most, is a second argument.
     """
     parts = [math_source(*_files(step.op for step in steps))]
+    if any(mode is Mode.DRAWN for _, mode in inputs):
+        parts.append(threefry_source())
     for k, (dtype, mode) in enumerate(inputs):
         if mode.bound:
-            declare = declare_vectors if mode.vectors else declare_elements
-            parts.append(declare(binding, f"input{k}", dtype))
+            parts.append(_binding(k, binding, dtype, mode))
             binding += 1
         if mode.walks:
             parts.append(_index(k, rank))
@@ -273,6 +279,13 @@ def compute_source(inputs: Sequence[Input], steps: Sequence[Step], rank: int, bi
             parts.append(_load(k, f"input{k}", dtype, mode, rank))
     parts.append(_compute(inputs, steps))
     return "\n".join(parts)
+
+
+def _binding(k: int, binding: int, dtype: str, mode: Mode) -> str:
+    if mode is Mode.DRAWN:  # a state: key, key, position
+        return f"@group(0) @binding({binding}) var<storage, read> input{k}: array<u32>;\n"
+    declare = declare_vectors if mode.vectors else declare_elements
+    return declare(binding, f"input{k}", dtype)
 
 
 def _files(ops: Iterable[str]) -> list[str]:
@@ -313,6 +326,10 @@ def _load(k: int, name: str, dtype: str, mode: Mode, rank: int) -> str:
         body = f"return {vector}(params.value{k});"
     elif mode is Mode.VECTOR:
         body = f"return {name}_vector(i + params.offset{k} / 4u);"
+    elif mode is Mode.DRAWN:
+        key, position = (f"{name}[params.offset{k} + {n}u]" for n in (0, 2))
+        second = f"{name}[params.offset{k} + 1u]"
+        body = f"return unit(random_words(i, {position}, vec2<u32>({key}, {second})));"
     elif mode is Mode.SCALAR:
         body = f"return {vector}({name}_element(params.offset{k}));"
     elif mode is Mode.ROW:

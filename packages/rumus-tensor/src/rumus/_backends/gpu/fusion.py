@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any, NamedTuple
 
 from rumus.gpu import GpuArray, Pipeline
 from rumus.gpu._array import contiguous_strides
 
-from .elementwise_source import EXACT, FRESH, Input, Step, build_source
+from .elementwise_source import EXACT, FRESH, SEALED, Input, Step, build_source
 from .kernels import WORKGROUP, grid, kernel
 from .layout import Mode, Shape, Strides, broadcast_strides, collapse, load_mode
 from .params import params_of
 from .wgsl import as_f32
+
+
+class State(NamedTuple):
+    """An argument of an elementwise operation: what its numbers are drawn from."""
+
+    array: GpuArray
+
+    @property
+    def offset(self) -> int:
+        """Where it begins."""
+        return self.array.offset
 
 
 @dataclass(frozen=True)
@@ -39,7 +51,15 @@ class Number:
     dtype: str
 
 
-Operand = View | Number
+@dataclass(frozen=True)
+class Drawn:
+    """Uniform numbers that the kernel draws, one an output, from a state in an array."""
+
+    offset: int
+    dtype: str = "float32"
+
+
+Operand = View | Number | Drawn
 
 
 @dataclass(frozen=True)
@@ -53,13 +73,18 @@ class ElementwiseChain:
     @property
     def exact(self) -> bool:
         """See :class:`rumus.gpu._fusion.Chain`."""
-        return all(step.op in EXACT for step in self.steps)
+        return all(step.op in EXACT | SEALED for step in self.steps)
+
+    @property
+    def sealed(self) -> bool:
+        """See :class:`rumus.gpu._fusion.Chain`."""
+        return self.steps[-1].op in SEALED
 
     def then(self, consumer: object, position: int) -> ElementwiseChain | None:
         """See :class:`rumus.gpu._fusion.Chain`."""
         if not isinstance(consumer, ElementwiseChain) or consumer.shape != self.shape:
             return None
-        number = consumer._views()[position]
+        number = consumer._arrays()[position]
         whole = View(self.shape, contiguous_strides(self.shape), 0, self.steps[-1].dtype)
         if consumer.operands[number] != whole:
             return None
@@ -100,7 +125,7 @@ class ElementwiseChain:
             inputs[given], walks[given] = Input(inputs[given].dtype, Mode.GIVEN), ()
         output = Input(self.steps[-1].dtype, FRESH)
         packing, words, holes = params_of(prod(self.shape), dims, [*inputs, output], [*walks, ()])
-        values = [o.offset if isinstance(o, View) else o.value for o in self.operands]
+        values = [o.value if isinstance(o, Number) else o.offset for o in self.operands]
         filled: list[float] = list(words)
         for at, number, mode, kind in holes:
             value = [*values, 0][number]
@@ -108,8 +133,8 @@ class ElementwiseChain:
             filled[at] = as_f32(value) if number_is_float else int(value)
         return tuple(inputs), len(dims), packing.pack(*filled)
 
-    def _views(self) -> list[int]:
-        return [number for number, o in enumerate(self.operands) if isinstance(o, View)]
+    def _arrays(self) -> list[int]:
+        return [number for number, o in enumerate(self.operands) if not isinstance(o, Number)]
 
 
 def _renumber(step: Step, number: Callable[[int], int]) -> Step:
@@ -136,7 +161,7 @@ def lay_out(
             steps = next(remaining)
             mode = load_mode(dims, steps, operand.offset)
         else:
-            steps, mode = (), Mode.PARAM
+            steps, mode = (), Mode.DRAWN if isinstance(operand, Drawn) else Mode.PARAM
         inputs.append(Input(operand.dtype, mode))
         walks.append(steps if mode.walks else ())
     return inputs, walks, dims, next(remaining)
@@ -144,7 +169,11 @@ def lay_out(
 
 def operands_of(args: Sequence[object], inputs: Sequence[Input]) -> tuple[Operand, ...]:
     """The operands of a dispatch, from its arguments and how the kernel takes them."""
-    return tuple(
-        View.of(a) if isinstance(a, GpuArray) else Number(float(a), taken.dtype)  # type: ignore[arg-type]
-        for a, taken in zip(args, inputs, strict=True)
-    )
+    return tuple(operand_of(a, taken.dtype) for a, taken in zip(args, inputs, strict=True))
+
+
+def operand_of(argument: Any, dtype: str) -> Operand:
+    """The operand of an argument, which has a dtype of its own if it is an array."""
+    if isinstance(argument, GpuArray):
+        return View.of(argument)
+    return Drawn(argument.offset) if isinstance(argument, State) else Number(float(argument), dtype)

@@ -36,6 +36,8 @@ class Mode(Enum):
     """No array, but a number in the uniform block."""
     GIVEN = "given"
     """No array, but a value that the kernel has computed before."""
+    DRAWN = "drawn"
+    """A generator's state, under which the kernel draws a uniform number for each output."""
 
     @property
     def bound(self) -> bool:

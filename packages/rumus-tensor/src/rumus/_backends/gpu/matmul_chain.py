@@ -32,6 +32,11 @@ class ProductChain:
 
     exact = False
 
+    @property
+    def sealed(self) -> bool:
+        """See :class:`rumus.gpu._fusion.Chain`."""
+        return self.tail.sealed
+
     @classmethod
     def of(
         cls,

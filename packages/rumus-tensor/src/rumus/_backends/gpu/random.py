@@ -9,13 +9,13 @@ import numpy.typing as npt
 
 from rumus._backends.generator import Generator
 from rumus._core.dtypes import float32, int32
-from rumus.gpu import GpuArray, Kernel, Pipeline, empty, host_value
+from rumus.gpu import GpuArray, Pipeline, empty, host_value
 
-from .kernels import WORKGROUP, grid
+from .elementwise import elementwise
+from .fusion import State
+from .kernels import WORKGROUP, grid, kernel
 from .layout import Shape
-from .movement import contiguous, copy
-from .unroll import unroll
-from .wgsl import declare_output, declare_vectors, dtype_name, math_source, read_shader
+from .wgsl import math_source, threefry_source
 
 _KINDS = ("uniform", "normal", "integer")
 
@@ -45,14 +45,7 @@ def dropout(a: GpuArray, p: float, scale: float, generator: Generator) -> tuple[
 
 def dropout_again(a: GpuArray, draw: GpuArray, p: float, scale: float) -> GpuArray:
     """See ``Backend.dropout_again``: the numbers are drawn anew, and lie nowhere."""
-    a = contiguous(a)
-    a = copy(a) if a.offset % 4 else a
-    y = empty(a.shape, a.dtype, a.device_index)
-    if y.size:
-        words = a.size, draw.offset, a.offset, float(p), float(scale)
-        groups = grid(-(-a.size // 4), WORKGROUP, a.device_index)
-        dropout_pipeline(dtype_name(a.dtype)).dispatch([a, draw, y], words, groups)
-    return y
+    return elementwise("dropout", [a, State(draw), float(p), float(scale)])
 
 
 def _state(generator: Generator, device_index: int) -> GpuArray:
@@ -70,20 +63,8 @@ def _state(generator: Generator, device_index: int) -> GpuArray:
 def random_pipeline(kind: str) -> Pipeline:
     """A variant of ``random.wgsl``."""
     prelude = math_source("math", "exponential", "trigonometry")
-    return _kernel("random").variant(prelude=prelude, KIND=_KINDS.index(kind))
-
-
-@cache
-def dropout_pipeline(dtype: str) -> Pipeline:
-    """A variant of ``dropout.wgsl``."""
-    prelude = declare_vectors(0, "a", dtype) + declare_output(2, "y", dtype)
-    return _kernel("dropout").variant(prelude=prelude)
-
-
-@cache
-def _kernel(name: str) -> Kernel:
-    source = unroll(read_shader("threefry.wgsl") + read_shader(f"{name}.wgsl"), {})
-    return Kernel(source, name=name, trusted=True)
+    prelude += threefry_source()
+    return kernel("random").variant(prelude=prelude, KIND=_KINDS.index(kind))
 
 
 class Random:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from rumus._core.dtypes import DType
-from rumus._core.errors import ArgumentError
 from rumus.gpu import GpuArray, Kernel, Pipeline
+from rumus.gpu._faults import Fault
 
 from .elementwise import elementwise
 from .kernels import WORKGROUP, plane
@@ -31,9 +31,7 @@ def lanes_and_cache(columns: int) -> tuple[int, int]:
 
 
 @cache
-def row_kernel(
-    name: str, cached: int, fault: tuple[str, type[ArgumentError]] | None = None
-) -> Kernel:
+def row_kernel(name: str, cached: int, fault: Fault | None = None) -> Kernel:
     """The kernel of ``shaders/NAME.wgsl``, with its loops over the cache written out."""
     parts = ("rows", "soft", name) if name in _SOFT else ("rows", name)
     text = unroll("".join(read_shader(f"{part}.wgsl") for part in parts), {"CACHE": cached})
@@ -45,7 +43,7 @@ def caching_variant(
     prelude: str,
     lanes: int,
     cached: int,
-    fault: tuple[str, type[ArgumentError]] | None = None,
+    fault: Fault | None = None,
     **constants: bool,
 ) -> Pipeline:
     """The variant of a kernel whose invocations keep so many vectors of a row, or 0."""

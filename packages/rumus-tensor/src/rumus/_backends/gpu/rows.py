@@ -22,10 +22,11 @@ from .row_source import (
 )
 from .wgsl import dtype_name, math_source
 
-_OUTSIDE = (
-    "cross_entropy_loss: target[{0}] is {1}, outside the classes of the logits "
-    "(-2147483648 stands for a float that is no whole number)"
-)
+
+def _outside(row: int, id: int) -> str:
+    if id == -(1 << 31):
+        return f"cross_entropy_loss: target[{row}] is a float that is no whole number"
+    return f"cross_entropy_loss: target[{row}] is {id}, outside the classes of the logits"
 
 
 def softmax(a: GpuArray, log: bool) -> GpuArray:
@@ -129,7 +130,7 @@ def cross_entropy_pipeline(
 ) -> Pipeline:
     """A variant of ``cross_entropy.wgsl``."""
     prelude = _math() + fetch(0, "x", dtype, vectors)
-    fault = _OUTSIDE, ArgumentError
+    fault = _outside, ArgumentError
     return caching_variant("cross_entropy", prelude, lanes, cached, fault, SMOOTHING=smoothing)
 
 

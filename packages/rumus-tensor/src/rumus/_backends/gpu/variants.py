@@ -18,7 +18,7 @@ from . import (
     layer_norm,
     pooling,
     random,
-    recurrent,
+    recurrent_source,
     reduce,
     reduce_arg,
     resample,
@@ -71,7 +71,10 @@ def every_variant() -> Iterator[tuple[str, Pipeline]]:
     for kind in ("uniform", "normal", "integer"):
         yield f"random {kind}", random.random_pipeline(kind)
     for dtype in ("float32", "float16"):
-        yield f"dropout {dtype}", random.dropout_pipeline(dtype)
+        drawn = [Input(dtype, Mode.VECTOR), Input("float32", Mode.DRAWN)]
+        drawn += [Input("float32", Mode.PARAM)] * 2
+        step = Step("dropout", (0, 1, 2, 3), dtype, dtype)
+        yield f"dropout {dtype}", _elementwise(drawn, step, 1, Mode.VECTOR)
     yield from _attentions()
 
 
@@ -102,7 +105,9 @@ def _elementwise_modes() -> Iterator[tuple[str, Pipeline]]:
             _elementwise([Input(source, Mode.VECTOR)], step, 1, Mode.VECTOR),
         )
     for dtype, mode, rank in product(DTYPES, Mode, (1, 2, 5)):
-        if mode is Mode.GIVEN or (mode is Mode.PARAM and dtype not in ("float32", "int32")):
+        if mode in (Mode.GIVEN, Mode.DRAWN) or (
+            mode is Mode.PARAM and dtype not in ("float32", "int32")
+        ):
             continue
         step = Step("maximum", (0, 1), dtype, dtype)
         inputs = [Input(dtype, Mode.VECTOR), Input(dtype, mode)]
@@ -346,14 +351,15 @@ def _scans() -> Iterator[tuple[str, Pipeline]]:
 
 
 def _recurrent_layers() -> Iterator[tuple[str, Pipeline]]:
-    for kind, tile, vectors, ends in product(
-        recurrent.GATES, (16, 32), (False, True), (False, True)
-    ):
-        what = f"recurrent {kind}, tiles of {tile}{', vectors' * vectors}{', lengths' * ends}"
+    for kind, tile, ends in product(recurrent_source.GATES, recurrent_source.TILES, (False, True)):
+        what = f"recurrent {kind}, tiles of {tile.tm} x {tile.tn}{', lengths' * ends}"
         for bias in (False, True):
-            pipeline = recurrent.forward_pipeline(kind, tile, vectors, bias, ends)
+            pipeline = recurrent_source.forward_pipeline(kind, tile, bias, ends)
             yield f"{what}{', bias' * bias}", pipeline
-        yield f"{what}, backward", recurrent.backward_pipeline(kind, tile, vectors, ends)
+        yield f"{what}, backward", recurrent_source.backward_pipeline(kind, tile, ends)
+    for kind, lines, k in product(recurrent_source.GATES, (False, True), (False, True)):
+        packs = recurrent_source.pack_pipeline(kind, recurrent_source.TILES[0], lines, k)
+        yield f"recurrent_pack {kind} {lines} {k}", packs
 
 
 def _attentions() -> Iterator[tuple[str, Pipeline]]:

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from .unroll import unroll
+
 DType = np.dtype[Any]
 
 REGISTER = {"float32": "f32", "float16": "f32", "int32": "i32", "uint8": "i32", "bool": "i32"}
@@ -63,6 +65,12 @@ MATH = ("math", "exponential", "power", "normal", "trigonometry")
 def math_source(*names: str) -> str:
     """The text of some of :data:`MATH`, by default of all."""
     return "\n".join(read_shader(f"{name}.wgsl") for name in names or MATH)
+
+
+@cache
+def threefry_source() -> str:
+    """The text of ``threefry.wgsl``."""
+    return unroll(read_shader("threefry.wgsl"), {})
 
 
 def declare_vectors(binding: int, name: str, dtype: str) -> str:

@@ -41,6 +41,7 @@ from ._convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from ._ctc import ctc_loss
 from ._dropout import alpha_dropout, dropout, dropout1d, dropout2d
 from ._embedding import embedding, embedding_bag, one_hot
+from ._grids import affine_grid, grid_sample
 from ._linear import bilinear, linear
 from ._margin_losses import (
     cosine_embedding_loss,
@@ -84,6 +85,7 @@ __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
+    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
@@ -112,6 +114,7 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "hardshrink",
     "hardsigmoid",

@@ -18,19 +18,37 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 def relu(x: Tensor) -> Tensor:
-    """``max(x, 0)``."""
+    """``max(x, 0)``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in relu(tensor([-2.0, 0.7]))]
+        ['0.000', '0.700']
+    """
     check_tensors("relu", x)
     return x.relu()
 
 
 def relu6(x: Tensor) -> Tensor:
-    """``min(max(x, 0), 6)``, without a gradient at either bound."""
+    """``min(max(x, 0), 6)``, without a gradient at either bound.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in relu6(tensor([-2.0, 0.7]))]
+        ['0.000', '0.700']
+    """
     _check_floats("relu6", x)
     return hardtanh(x, 0.0, 6.0)
 
 
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """``x`` where it is positive, else ``negative_slope * x``."""
+    """``x`` where it is positive, else ``negative_slope * x``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in leaky_relu(tensor([-2.0, 0.7]))]
+        ['-0.020', '0.700']
+    """
     check_tensors("leaky_relu", x)
     return x.leaky_relu(negative_slope)
 
@@ -44,6 +62,11 @@ def prelu(x: Tensor, weight: Tensor) -> Tensor:
 
     Raises:
         ShapeError: The weight has another shape.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> prelu(tensor([-2.0, 3.0]), tensor([0.25])).tolist()
+        [-0.5, 3.0]
     """
     if weight.size == 1:
         return _float_row("leaky_relu", x, weight.reshape(()))
@@ -59,6 +82,11 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     """``x`` where it is positive, else ``alpha * (exp(x) - 1)``.
 
     Clevert et al., arXiv:1511.07289.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in elu(tensor([-2.0, 0.7]))]
+        ['-0.865', '0.700']
     """
     return _float_row("elu", x, alpha, 1.0, 1.0)
 
@@ -67,6 +95,11 @@ def selu(x: Tensor) -> Tensor:
     """``1.0507 * elu(x, 1.67326)``, which keeps mean 0 and variance 1.
 
     Klambauer et al., arXiv:1706.02515.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in selu(tensor([-2.0, 0.7]))]
+        ['-1.520', '0.735']
     """
     return _float_row("elu", x, _SELU_SCALE * _SELU_ALPHA, _SELU_SCALE, 1.0)
 
@@ -76,6 +109,11 @@ def celu(x: Tensor, alpha: float = 1.0) -> Tensor:
 
     Raises:
         ArgumentError: alpha is 0.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in celu(tensor([-2.0, 0.7]))]
+        ['-0.865', '0.700']
     """
     if alpha == 0:
         raise ArgumentError("celu: alpha is not 0")
@@ -83,29 +121,59 @@ def celu(x: Tensor, alpha: float = 1.0) -> Tensor:
 
 
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:
-    """``x * P(X <= x)`` of a standard normal X; see :meth:`rumus.tensor.Tensor.gelu`."""
+    """``x * P(X <= x)`` of a standard normal X; see :meth:`rumus.tensor.Tensor.gelu`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in gelu(tensor([-2.0, 0.7]))]
+        ['-0.046', '0.531']
+    """
     check_tensors("gelu", x)
     return x.gelu(approximate)
 
 
 def silu(x: Tensor) -> Tensor:
-    """``x * sigmoid(x)``."""
+    """``x * sigmoid(x)``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in silu(tensor([-2.0, 0.7]))]
+        ['-0.238', '0.468']
+    """
     check_tensors("silu", x)
     return x.silu()
 
 
 def mish(x: Tensor) -> Tensor:
-    """``x * tanh(log(1 + exp(x)))`` (Misra, arXiv:1908.08681)."""
+    """``x * tanh(log(1 + exp(x)))`` (Misra, arXiv:1908.08681).
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in mish(tensor([-2.0, 0.7]))]
+        ['-0.253', '0.561']
+    """
     return _float_row("mish", x)
 
 
 def hardswish(x: Tensor) -> Tensor:
-    """``x * min(max(x + 3, 0), 6) / 6`` (Howard et al., arXiv:1905.02244)."""
+    """``x * min(max(x + 3, 0), 6) / 6`` (Howard et al., arXiv:1905.02244).
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in hardswish(tensor([-2.0, 0.7]))]
+        ['-0.333', '0.432']
+    """
     return _float_row("hardswish", x)
 
 
 def hardsigmoid(x: Tensor) -> Tensor:
-    """``min(max(x + 3, 0), 6) / 6``."""
+    """``min(max(x + 3, 0), 6) / 6``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in hardsigmoid(tensor([-2.0, 0.7]))]
+        ['0.167', '0.617']
+    """
     return _float_row("hardsigmoid", x)
 
 
@@ -114,6 +182,11 @@ def hardtanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
 
     Raises:
         ArgumentError: The bounds are the wrong way round.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in hardtanh(tensor([-2.0, 0.7]))]
+        ['-1.000', '0.700']
     """
     if min_val > max_val:
         raise ArgumentError(f"hardtanh: min_val is at most max_val, not {min_val} and {max_val}")
@@ -121,18 +194,36 @@ def hardtanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """``1 / (1 + exp(-x))``."""
+    """``1 / (1 + exp(-x))``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in sigmoid(tensor([-2.0, 0.7]))]
+        ['0.119', '0.668']
+    """
     check_tensors("sigmoid", x)
     return x.sigmoid()
 
 
 def logsigmoid(x: Tensor) -> Tensor:
-    """``log(sigmoid(x))``, without overflow."""
+    """``log(sigmoid(x))``, without overflow.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in logsigmoid(tensor([-2.0, 0.7]))]
+        ['-2.127', '-0.403']
+    """
     return _float_row("logsigmoid", x)
 
 
 def tanh(x: Tensor) -> Tensor:
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in tanh(tensor([-2.0, 0.7]))]
+        ['-0.964', '0.604']
+    """
     check_tensors("tanh", x)
     return x.tanh()
 
@@ -142,6 +233,11 @@ def softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
 
     Raises:
         ArgumentError: beta is 0.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in softplus(tensor([-2.0, 0.7]))]
+        ['0.127', '1.103']
     """
     if beta == 0:
         raise ArgumentError("softplus: beta is not 0")
@@ -151,12 +247,24 @@ def softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
 
 
 def softsign(x: Tensor) -> Tensor:
-    """``x / (1 + |x|)``."""
+    """``x / (1 + |x|)``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in softsign(tensor([-2.0, 0.7]))]
+        ['-0.667', '0.412']
+    """
     return _float_row("softsign", x)
 
 
 def tanhshrink(x: Tensor) -> Tensor:
-    """``x - tanh(x)``."""
+    """``x - tanh(x)``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in tanhshrink(tensor([-2.0, 0.7]))]
+        ['-1.036', '0.096']
+    """
     return x - x.tanh()
 
 
@@ -165,6 +273,11 @@ def softshrink(x: Tensor, lambd: float = 0.5) -> Tensor:
 
     Raises:
         ArgumentError: lambd is negative.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in softshrink(tensor([-2.0, 0.7]))]
+        ['-1.500', '0.200']
     """
     if lambd < 0:
         raise ArgumentError(f"softshrink: lambd is not negative, but is {lambd}")
@@ -172,12 +285,24 @@ def softshrink(x: Tensor, lambd: float = 0.5) -> Tensor:
 
 
 def hardshrink(x: Tensor, lambd: float = 0.5) -> Tensor:
-    """x, and 0 where it is from ``-lambd`` to ``lambd``."""
+    """x, and 0 where it is from ``-lambd`` to ``lambd``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> [f"{y:.3f}" for y in hardshrink(tensor([-2.0, 0.7]))]
+        ['-2.000', '0.700']
+    """
     return where(x.abs() <= lambd, 0.0, x)
 
 
 def threshold(x: Tensor, threshold: float, value: float) -> Tensor:
-    """X where it is above the threshold, else ``value``."""
+    """X where it is above the threshold, else ``value``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> threshold(tensor([0.25, 0.75]), 0.5, 0.0).tolist()
+        [0.0, 0.75]
+    """
     return where(x <= threshold, value, x)
 
 
@@ -188,6 +313,11 @@ def glu(x: Tensor, axis: int = -1, **aliases: Unpack[Aliases]) -> Tensor:
 
     Raises:
         ShapeError: The axis has an odd length.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> glu(ones(2, 6)).shape
+        (2, 3)
     """
     if aliases:
         axis = axis_alias("glu", aliases, axis, -1)
@@ -201,6 +331,11 @@ def swiglu(x: Tensor, axis: int = -1, **aliases: Unpack[Aliases]) -> Tensor:
 
     Raises:
         ShapeError: The axis has an odd length.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> swiglu(ones(2, 6)).shape
+        (2, 3)
     """
     if aliases:
         axis = axis_alias("swiglu", aliases, axis, -1)
@@ -208,7 +343,13 @@ def swiglu(x: Tensor, axis: int = -1, **aliases: Unpack[Aliases]) -> Tensor:
 
 
 def softmax(x: Tensor, axis: int = -1, **aliases: Unpack[Aliases]) -> Tensor:
-    """``exp(x)`` over its sum along an axis, which may be called ``dim``."""
+    """``exp(x)`` over its sum along an axis, which may be called ``dim``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> softmax(tensor([0.0, 0.0]), 0).tolist()
+        [0.5, 0.5]
+    """
     if aliases:
         axis = axis_alias("softmax", aliases, axis, -1)
     check_tensors("softmax", x)
@@ -216,7 +357,13 @@ def softmax(x: Tensor, axis: int = -1, **aliases: Unpack[Aliases]) -> Tensor:
 
 
 def softmin(x: Tensor, axis: int = -1, **aliases: Unpack[Aliases]) -> Tensor:
-    """``exp(-x)`` over its sum along an axis, which may be called ``dim``."""
+    """``exp(-x)`` over its sum along an axis, which may be called ``dim``.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> softmin(tensor([0.0, 0.0]), 0).tolist()
+        [0.5, 0.5]
+    """
     if aliases:
         axis = axis_alias("softmin", aliases, axis, -1)
     check_tensors("softmin", x)
@@ -224,7 +371,13 @@ def softmin(x: Tensor, axis: int = -1, **aliases: Unpack[Aliases]) -> Tensor:
 
 
 def log_softmax(x: Tensor, axis: int = -1, **aliases: Unpack[Aliases]) -> Tensor:
-    """The logarithm of :func:`softmax`."""
+    """The logarithm of :func:`softmax`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> f"{log_softmax(tensor([0.0, 0.0]), 0)[0]:.4f}"
+        '-0.6931'
+    """
     if aliases:
         axis = axis_alias("log_softmax", aliases, axis, -1)
     check_tensors("log_softmax", x)

@@ -69,7 +69,13 @@ def cross_entropy_loss(
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """:func:`cross_entropy` without class weights, under the name that it had first."""
+    """:func:`cross_entropy` without class weights, under the name that it had first.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> f"{cross_entropy_loss(tensor([[0.0, 0.0]]), tensor([1])):.4f}"
+        '0.6931'
+    """
     name = "cross_entropy_loss"
     return _cross_entropy(name, logits, target, None, ignore_index, reduction, label_smoothing)
 
@@ -131,6 +137,11 @@ def multi_margin_loss(
     Raises:
         ShapeError: The shapes do not fit.
         ArgumentError: p is neither 1 nor 2, or a class id is outside [0, C).
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> multi_margin_loss(tensor([[1.0, 0.5]]), tensor([0])).item()
+        0.25
     """
     name = "multi_margin_loss"
     check_tensors(name, scores, target, weight)
@@ -162,6 +173,11 @@ def multilabel_margin_loss(scores: Tensor, target: Tensor, reduction: str = "mea
         ShapeError: The shapes differ.
         DTypeError: The target holds no integers.
         IndexRangeError: A class id is outside [0, C).
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> multilabel_margin_loss(tensor([[1.0, 0.5]]), tensor([[0, -1]])).item()
+        0.25
     """
     name = "multilabel_margin_loss"
     check_tensors(name, scores, target)
@@ -212,6 +228,15 @@ def _cross_entropy(
     return losses.sum() if reduction == "sum" else losses.reshape(batch)
 
 
+def _advice(target: tuple[int, ...], logits: tuple[int, ...], batch: tuple[int, ...]) -> str:
+    """What makes a usual target of another form fit."""
+    if target == logits:
+        return "; of one-hot rows target.argmax(axis=1) makes ids, and target.to(float32) floats"
+    if target == (batch[0], 1, *batch[1:]):
+        return "; target.squeeze(1) takes out the axis"
+    return ""
+
+
 def _batched(name: str, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, tuple[int, ...]]:
     """Logits of shape (N, C, …), their target, and the shape of the losses."""
     if not is_float(logits.dtype):
@@ -231,8 +256,8 @@ def _batched(name: str, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor,
     if target.shape != batch:
         raise ShapeError(
             f"{name}: logits {logits.shape} need a target of class ids of shape "
-            f"{batch} or of probabilities of shape {logits.shape}, not {target.dtype} of shape "
-            f"{target.shape}"
+            f"{batch} or of probabilities, float32 of shape {logits.shape}, not {target.dtype} of "
+            f"shape {target.shape}{_advice(target.shape, logits.shape, batch)}"
         )
     return logits, target, batch
 

@@ -42,6 +42,11 @@ def conv1d(
         ShapeError: The shapes do not fit, or the kernel is larger than the padded input.
         DTypeError: The dtypes are no floats, or differ.
         ArgumentError: An option is out of range.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> conv1d(tensor([[[1.0, 2.0, 3.0]]]), tensor([[[1.0, 1.0]]])).tolist()
+        [[[3.0, 5.0]]]
     """
     return _convolved("conv1d", 1, x, weight, bias, stride, padding, dilation, groups)
 
@@ -112,6 +117,11 @@ def conv_transpose1d(
         ShapeError: The shapes do not fit, or nothing is left of the result.
         DTypeError: The dtypes are no floats, or differ.
         ArgumentError: An option is out of range.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> conv_transpose1d(tensor([[[1.0, 2.0]]]), tensor([[[1.0, 1.0]]])).tolist()
+        [[[1.0, 3.0, 2.0]]]
     """
     options = stride, padding, output_padding, groups, dilation
     return _transposed("conv_transpose1d", 1, x, weight, bias, *options)
@@ -148,6 +158,11 @@ def conv_transpose2d(
         ShapeError: The shapes do not fit, or nothing is left of the result.
         DTypeError: The dtypes are no floats, or differ.
         ArgumentError: An option is out of range.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> conv_transpose2d(ones(1, 3, 5, 5), ones(3, 8, 2, 2), stride=2).shape
+        (1, 8, 10, 10)
     """
     options = stride, padding, output_padding, groups, dilation
     return _transposed("conv_transpose2d", 2, x, weight, bias, *options)

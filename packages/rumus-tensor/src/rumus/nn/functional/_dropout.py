@@ -26,6 +26,11 @@ def dropout(
     Raises:
         ArgumentError: p is out of range.
         DTypeError: x is no float.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> dropout(ones(3), 0.5, training=False).tolist()
+        [1.0, 1.0, 1.0]
     """
     if _passes("dropout", x, p, training):
         return x
@@ -43,6 +48,11 @@ def dropout1d(
         ShapeError: x has another number of axes.
         ArgumentError: p is out of range.
         DTypeError: x is no float.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> dropout1d(ones(1, 2, 3), 0.5, training=False).shape
+        (1, 2, 3)
     """
     return _of_channels("dropout1d", x, p, training, generator, 1)
 
@@ -58,6 +68,11 @@ def dropout2d(
         ShapeError: x has another number of axes.
         ArgumentError: p is out of range.
         DTypeError: x is no float.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> dropout2d(ones(1, 2, 3, 3), 0.5, training=False).shape
+        (1, 2, 3, 3)
     """
     return _of_channels("dropout2d", x, p, training, generator, 2)
 
@@ -78,6 +93,11 @@ def alpha_dropout(
     Raises:
         ArgumentError: p is out of range.
         DTypeError: x is no float.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> alpha_dropout(ones(3), 0.5, training=False).tolist()
+        [1.0, 1.0, 1.0]
     """
     if p == 1.0:
         raise ArgumentError("alpha_dropout: p is below 1")

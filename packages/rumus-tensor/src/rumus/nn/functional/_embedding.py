@@ -84,6 +84,11 @@ def embedding_bag(
         ShapeError: The shapes do not fit.
         IndexRangeError: An id is out of range (on the GPU, raised when results are next read).
         ArgumentError: An option is none of those above.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> embedding_bag(tensor([[0, 1]]), tensor([[1.0], [3.0]]), mode="mean").tolist()
+        [[2.0]]
     """
     name = "embedding_bag"
     check_max_norm(name, max_norm)

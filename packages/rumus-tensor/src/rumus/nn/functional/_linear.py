@@ -29,6 +29,11 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         ShapeError: The shapes do not fit.
         DTypeError: x has another dtype than the weight.
         DeviceError: They are on different devices.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> linear(tensor([1.0, 2.0]), tensor([[1.0, 1.0]])).tolist()
+        [3.0]
     """
     if not isinstance(x, TensorBase):
         raise DTypeError(f"Linear takes tensors, not a {type(x).__name__}")
@@ -62,6 +67,11 @@ def bilinear(x1: Tensor, x2: Tensor, weight: Tensor, bias: Tensor | None = None)
 
     Raises:
         ShapeError: The shapes do not fit.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> bilinear(ones(4, 2), ones(4, 3), ones(5, 2, 3)).shape
+        (4, 5)
     """
     check_tensors("bilinear", x1, x2, weight, bias)
     if (

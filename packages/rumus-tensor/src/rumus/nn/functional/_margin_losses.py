@@ -23,6 +23,11 @@ def hinge_embedding_loss(
 
     Raises:
         ShapeError: The shapes differ.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> hinge_embedding_loss(tensor([0.5, 0.25]), tensor([1.0, -1.0])).item()
+        0.625
     """
     name = "hinge_embedding_loss"
     check_same_shape(name, prediction, target)
@@ -36,6 +41,11 @@ def soft_margin_loss(prediction: Tensor, target: Tensor, reduction: str = "mean"
 
     Raises:
         ShapeError: The shapes differ.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> f"{soft_margin_loss(tensor([0.5, 2.0]), tensor([1.0, -1.0])):.4f}"
+        '1.3005'
     """
     check_same_shape("soft_margin_loss", prediction, target)
     (wide, aim), dtype = in_single(prediction, target)
@@ -56,6 +66,11 @@ def margin_ranking_loss(
 
     Raises:
         ShapeError: The shapes differ.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> margin_ranking_loss(tensor([1.0]), tensor([0.75]), tensor([1.0]), margin=0.5).item()
+        0.25
     """
     name = "margin_ranking_loss"
     check_same_shape(name, x1, x2)
@@ -78,6 +93,12 @@ def cosine_embedding_loss(
 
     Raises:
         ShapeError: The shapes do not fit.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> x = tensor([[1.0, 0.0]])
+        >>> cosine_embedding_loss(x, x, tensor([1])).item()
+        0.0
     """
     name = "cosine_embedding_loss"
     check_same_shape(name, x1, x2)
@@ -106,6 +127,11 @@ def pairwise_distance(
         p: The order of the norm.
         eps: Added to the differences, so that there is a gradient where they are 0.
         keepdims: Whether the last axis stays, with a length of 1.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> f"{pairwise_distance(tensor([[0.0, 0.0]]), tensor([[3.0, 4.0]])).item():.3f}"
+        '5.000'
     """
     check_tensors("pairwise_distance", x1, x2)
     return (x1 - x2 + eps).norm(p, -1, keepdims=keepdims)
@@ -138,6 +164,12 @@ def triplet_margin_loss(
     Raises:
         ShapeError: The shapes differ.
         ArgumentError: ``margin`` is not positive.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> loss = triplet_margin_loss(tensor([[0.0]]), tensor([[3.0]]), tensor([[1.0]]))
+        >>> f"{loss:.4f}"
+        '3.0000'
     """
     name = "triplet_margin_loss"
     check_same_shape(name, anchor, positive)

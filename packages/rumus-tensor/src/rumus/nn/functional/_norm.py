@@ -36,6 +36,11 @@ def layer_norm(
     Raises:
         ShapeError: A shape does not fit.
         DTypeError: x is no float.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> layer_norm(tensor([[1.0, 3.0]]), (2,), eps=0.0).tolist()
+        [[-1.0, 1.0]]
     """
     shape = _lengths("layer_norm", normalized_shape)
     _check_rows("layer_norm", x, shape, weight, bias)
@@ -60,6 +65,11 @@ def rms_norm(
     Raises:
         ShapeError: A shape does not fit.
         DTypeError: x is no float.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> rms_norm(tensor([[3.0, 3.0]]), (2,), eps=0.0).tolist()
+        [[1.0, 1.0]]
     """
     shape = _lengths("rms_norm", normalized_shape)
     _check_rows("rms_norm", x, shape, weight, None)
@@ -88,6 +98,11 @@ def group_norm(
         ShapeError: A shape does not fit.
         ArgumentError: The channels cannot be divided into so many groups.
         DTypeError: x is no float.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> group_norm(ones(2, 6, 4), 3).shape
+        (2, 6, 4)
     """
     _check_channels("group_norm", x, weight=weight, bias=bias)
     if num_groups < 1 or x.shape[1] % num_groups:
@@ -124,6 +139,11 @@ def instance_norm(
         ShapeError: A shape does not fit, or a channel has one element alone.
         ArgumentError: Averages are to be used, and missing.
         DTypeError: x is no float.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> instance_norm(tensor([[[1.0, 3.0]]]), eps=0.0).tolist()
+        [[[-1.0, 1.0]]]
     """
     if not use_input_stats:
         return _averaged("instance_norm", x, running_mean, running_var, weight, bias, eps)
@@ -170,6 +190,12 @@ def batch_norm(
         ShapeError: A shape does not fit, or in training a channel has one element alone.
         ArgumentError: Averages are to be used, and missing.
         DTypeError: x is no float.
+
+    Example:
+        >>> from rumus.tensor import ones, zeros
+        >>> mean, var = zeros(3), ones(3)
+        >>> batch_norm(ones(4, 3), mean, var).shape
+        (4, 3)
     """
     if not training:
         return _averaged("batch_norm", x, running_mean, running_var, weight, bias, eps)

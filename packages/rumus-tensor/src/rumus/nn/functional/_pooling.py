@@ -36,6 +36,11 @@ def max_pool1d(
         ShapeError: x is not (N, C, L) or (C, L), or too small.
         DTypeError: x is of no floats.
         ArgumentError: An option is out of range.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> max_pool1d(tensor([[[1.0, 3.0, 2.0, 4.0]]]), 2).tolist()
+        [[[3.0, 4.0]]]
     """
     options = kernel_size, stride, padding, dilation, ceil_mode
     return _max("max_pool1d", x, 1, _windows("max_pool1d", x, 1, *options), return_indices)
@@ -96,6 +101,11 @@ def avg_pool1d(
         ShapeError: x is not (N, C, L) or (C, L), or too small.
         DTypeError: x is of no floats.
         ArgumentError: An option is out of range.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> avg_pool1d(tensor([[[1.0, 3.0, 2.0, 4.0]]]), 2).tolist()
+        [[[2.0, 3.0]]]
     """
     windows = _windows("avg_pool1d", x, 1, kernel_size, stride, padding, 1, ceil_mode)
     return _batched(x, 1, AvgPool(windows._replace(include_padding=count_include_pad)))
@@ -128,6 +138,11 @@ def avg_pool2d(
         ShapeError: x has another number of axes, or is smaller than a window.
         DTypeError: x is of no floats.
         ArgumentError: An option is out of range.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> avg_pool2d(ones(1, 3, 8, 8), 2).shape
+        (1, 3, 4, 4)
     """
     if divisor_override is not None and divisor_override == 0:
         raise ArgumentError("avg_pool2d: divisor_override is not 0")
@@ -143,6 +158,11 @@ def adaptive_avg_pool1d(x: Tensor, output_size: Sizes) -> Tensor:
         ShapeError: x is not (N, C, L) or (C, L), or empty.
         DTypeError: x is of no floats.
         ArgumentError: The size is not positive.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> adaptive_avg_pool1d(tensor([[[1.0, 3.0, 2.0, 4.0]]]), 2).tolist()
+        [[[2.0, 3.0]]]
     """
     return _adaptive_mean("adaptive_avg_pool1d", x, 1, output_size)
 
@@ -177,6 +197,11 @@ def adaptive_max_pool1d(x: Tensor, output_size: Sizes, return_indices: bool = Fa
         ShapeError: x is not (N, C, L) or (C, L), or empty.
         DTypeError: x is of no floats.
         ArgumentError: The size is not positive.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> adaptive_max_pool1d(tensor([[[1.0, 3.0, 2.0, 4.0]]]), 2).tolist()
+        [[[3.0, 4.0]]]
     """
     name = "adaptive_max_pool1d"
     return _max(name, x, 1, _adaptive(name, x, 1, output_size), return_indices)
@@ -196,6 +221,11 @@ def adaptive_max_pool2d(x: Tensor, output_size: Sizes, return_indices: bool = Fa
         ShapeError: x has another number of axes, or is empty.
         DTypeError: x is of no floats.
         ArgumentError: A size is not positive.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> adaptive_max_pool2d(ones(1, 3, 9, 7), (2, 2)).shape
+        (1, 3, 2, 2)
     """
     name = "adaptive_max_pool2d"
     return _max(name, x, 2, _adaptive(name, x, 2, output_size), return_indices)

@@ -68,6 +68,11 @@ def binary_cross_entropy_with_logits(
 
     Raises:
         ShapeError: The shapes do not fit.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> f"{binary_cross_entropy_with_logits(tensor([0.0]), tensor([1.0])):.4f}"
+        '0.6931'
     """
     name = "binary_cross_entropy_with_logits"
     check_same_shape(name, logits, target)
@@ -97,6 +102,12 @@ def multilabel_soft_margin_loss(
 
     Raises:
         ShapeError: The shapes do not fit.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> loss = multilabel_soft_margin_loss(tensor([[2.0, -1.0]]), tensor([[1.0, 0.0]]))
+        >>> f"{loss:.4f}"
+        '0.2201'
     """
     name = "multilabel_soft_margin_loss"
     check_same_shape(name, logits, target)

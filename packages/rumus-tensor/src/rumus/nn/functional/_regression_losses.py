@@ -23,6 +23,11 @@ def mse_loss(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Ten
 
     Raises:
         ShapeError: The shapes differ.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> mse_loss(tensor([1.0, 3.0]), tensor([1.0, 1.0])).item()
+        2.0
     """
     check_same_shape("mse_loss", prediction, target)
     (wide, aim), dtype = in_single(prediction, target)
@@ -34,6 +39,11 @@ def l1_loss(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tens
 
     Raises:
         ShapeError: The shapes differ.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> l1_loss(tensor([1.0, 3.0]), tensor([1.0, 1.0])).item()
+        1.0
     """
     check_same_shape("l1_loss", prediction, target)
     (wide, aim), dtype = in_single(prediction, target)
@@ -51,6 +61,11 @@ def smooth_l1_loss(
     Raises:
         ShapeError: The shapes differ.
         ArgumentError: ``beta`` is negative.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> smooth_l1_loss(tensor([0.0, 3.0]), tensor([1.0, 1.0])).item()
+        1.0
     """
     if not beta >= 0:
         raise ArgumentError(f"smooth_l1_loss: beta is not negative, and {beta} was given")
@@ -69,6 +84,11 @@ def huber_loss(
     Raises:
         ShapeError: The shapes differ.
         ArgumentError: ``delta`` is not positive.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> huber_loss(tensor([0.0, 3.0]), tensor([1.0, 1.0])).item()
+        1.0
     """
     if not delta > 0:
         raise ArgumentError(f"huber_loss: delta is positive, and {delta} was given")

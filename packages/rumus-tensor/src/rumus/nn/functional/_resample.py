@@ -30,6 +30,7 @@ def interpolate(
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
+    antialias: bool = False,
 ) -> Tensor:
     """Lines or planes in another size.
 
@@ -45,6 +46,9 @@ def interpolate(
             centre; ``"linear"`` for lines and ``"bilinear"`` for planes, between the neighbours; or
             ``"area"``, the means of :func:`adaptive_avg_pool2d`.
         align_corners: Whether the first and last places of both meet; for linear modes.
+        antialias: Whether a place that stands for several of the source takes part of each: the
+            triangle between the neighbours grows to s places on both sides, as in Pillow. For
+            linear modes, without ``align_corners``.
 
     Raises:
         ShapeError: x has another number of axes, or is empty.
@@ -67,12 +71,18 @@ def interpolate(
         raise ArgumentError(f"interpolate: no mode {mode!r} for {axes} axes; there are {_MODES}")
     if align_corners is not None and mode not in LINEAR:
         raise ArgumentError(f"interpolate: align_corners is for linear modes, not {mode!r}")
+    if antialias and (mode not in LINEAR or align_corners):
+        raise ArgumentError(
+            "interpolate: antialias is for linear modes without align_corners, not "
+            f"mode={mode!r}, align_corners={align_corners}"
+        )
     lengths, steps = _lengths(x.shape[2:], size, scale_factor)
     if mode == "area":
         return adaptive_avg_pool1d(x, lengths) if axes == 1 else adaptive_avg_pool2d(x, lengths)
     for axis, (n, wanted, step) in enumerate(zip(x.shape[2:], lengths, steps, strict=True), 2):
         if (n, 1.0) != (wanted, step):
-            x = Resample(axis, _band(n, wanted, step, mode, bool(align_corners)))(x)
+            band = _band(n, wanted, step, mode, bool(align_corners), antialias)
+            x = Resample(axis, band)(x)
     return x
 
 
@@ -99,6 +109,11 @@ def unfold(
         ShapeError: x has another number of axes, or is smaller than a window.
         DTypeError: x is of no floats.
         ArgumentError: An option is out of range.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> unfold(ones(1, 2, 5, 5), 3).shape
+        (1, 18, 9)
     """
     _check_planes("unfold", x, (3, 4), "(N, C, H, W) or (C, H, W)")
     slide, kernel, size = _geometry(
@@ -133,6 +148,11 @@ def fold(
         ShapeError: The columns do not fit the planes.
         DTypeError: x is of no floats.
         ArgumentError: An option is out of range.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> fold(ones(1, 18, 9), (5, 5), 3).shape
+        (1, 2, 5, 5)
     """
     _check_planes("fold", x, (2, 3), "(N, C * taps, windows) or (C * taps, windows)")
     plane = two(lengths_of("fold", "output_size", output_size, 2), 1)
@@ -156,6 +176,11 @@ def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
     Raises:
         ShapeError: x has fewer axes, or its channels are no multiple of r².
         ArgumentError: r is not positive.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> pixel_shuffle(ones(1, 8, 3, 3), 2).shape
+        (1, 2, 6, 6)
     """
     check_tensors("pixel_shuffle", x)
     (r,) = lengths_of("pixel_shuffle", "upscale_factor", upscale_factor, 1)
@@ -178,6 +203,11 @@ def pixel_unshuffle(x: Tensor, downscale_factor: int) -> Tensor:
     Raises:
         ShapeError: x has fewer axes, or its lengths are no multiples of r.
         ArgumentError: r is not positive.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> pixel_unshuffle(ones(1, 2, 6, 6), 2).shape
+        (1, 8, 3, 3)
     """
     check_tensors("pixel_unshuffle", x)
     (r,) = lengths_of("pixel_unshuffle", "downscale_factor", downscale_factor, 1)
@@ -213,8 +243,12 @@ def _lengths(
 
 
 @lru_cache(maxsize=256)
-def _band(length: int, count: int, step: float, mode: str, align_corners: bool) -> Band:
+def _band(
+    length: int, count: int, step: float, mode: str, align_corners: bool, antialias: bool
+) -> Band:
     """How each place of the result is made, computed in float32 as PyTorch does."""
+    if antialias:
+        return _antialiased(length, count, step)
     step32 = np.float32(step)
     places = np.arange(count, dtype=np.float32)
     if mode not in LINEAR:
@@ -228,6 +262,18 @@ def _band(length: int, count: int, step: float, mode: str, align_corners: bool) 
     starts = np.minimum(at.astype(np.int64), length - 1)
     behind = np.where(starts < length - 1, at - starts, 0)
     return Band(length, starts, np.stack([1 - behind, behind], axis=1))
+
+
+def _antialiased(length: int, count: int, step: float) -> Band:
+    """A triangle around each centre, of at least one place and at least one step on each side."""
+    reach = max(step, 1.0)
+    centres = (np.arange(count) + 0.5) * step
+    starts = np.maximum((centres - reach + 0.5).astype(np.int64), 0)
+    ends = np.minimum((centres + reach + 0.5).astype(np.int64), length)
+    places = starts[:, None] + np.arange((ends - starts).max())
+    weights = np.maximum(0.0, 1.0 - np.abs(places + 0.5 - centres[:, None]) / reach)
+    weights[places >= ends[:, None]] = 0.0
+    return Band(length, starts, weights / weights.sum(1, keepdims=True))
 
 
 def _check_planes(name: str, x: Tensor, axes: tuple[int, int], wanted: str) -> None:

@@ -49,6 +49,11 @@ def cosine_similarity(
 
     Returns:
         ``sum(x1 * x2) / (max(|x1|, eps) * max(|x2|, eps))``, without the axis.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> cosine_similarity(tensor([[1.0, 0.0]]), tensor([[2.0, 0.0]])).tolist()
+        [1.0]
     """
     if aliases:
         axis = axis_alias("cosine_similarity", aliases, axis, 1)

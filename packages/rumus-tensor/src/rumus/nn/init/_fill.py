@@ -48,6 +48,11 @@ def normal_(
         mean: Of the distribution.
         std: Its standard deviation.
         generator: What the numbers are drawn from.
+
+    Example:
+        >>> from rumus.tensor import zeros
+        >>> normal_(zeros(1000), std=0.1).std().item() < 0.2
+        True
     """
     return written(tensor, drawn("normal", tensor.shape, generator) * std + mean)
 
@@ -72,6 +77,11 @@ def trunc_normal_(
 
     Raises:
         ArgumentError: The bounds leave nothing.
+
+    Example:
+        >>> from rumus.tensor import zeros
+        >>> bool((trunc_normal_(zeros(1000)).abs() <= 2.0).all())
+        True
     """
     low, high = _below((a - mean) / std), _below((b - mean) / std)
     if not low < high:
@@ -81,18 +91,36 @@ def trunc_normal_(
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """One number everywhere."""
+    """One number everywhere.
+
+    Example:
+        >>> from rumus.tensor import zeros
+        >>> constant_(zeros(2), 3.0).tolist()
+        [3.0, 3.0]
+    """
     with no_grad():
         return tensor.fill_(val)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Zeros."""
+    """Zeros.
+
+    Example:
+        >>> from rumus.tensor import zeros
+        >>> zeros_(zeros(2)).tolist()
+        [0.0, 0.0]
+    """
     return constant_(tensor, 0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Ones."""
+    """Ones.
+
+    Example:
+        >>> from rumus.tensor import zeros
+        >>> ones_(zeros(2)).tolist()
+        [1.0, 1.0]
+    """
     return constant_(tensor, 1)
 
 
@@ -101,6 +129,11 @@ def eye_(tensor: Tensor) -> Tensor:
 
     Raises:
         ShapeError: The tensor has not two axes.
+
+    Example:
+        >>> from rumus.tensor import zeros
+        >>> eye_(zeros(2, 2)).tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
     """
     if tensor.ndim != 2:
         raise ShapeError(f"eye_ takes a matrix, not shape {tensor.shape}")
@@ -117,6 +150,11 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     Raises:
         ShapeError: The tensor has another number of axes.
         ArgumentError: The outputs cannot be divided into so many groups.
+
+    Example:
+        >>> from rumus.tensor import zeros
+        >>> dirac_(zeros(2, 2, 3)).tolist()
+        [[[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]
     """
     if tensor.ndim not in (3, 4, 5):
         raise ShapeError(f"dirac_ takes weights of 3, 4 or 5 axes, not shape {tensor.shape}")

@@ -8,6 +8,7 @@ from rumus._backends.generator import Generator, default_generator
 from rumus._core.errors import ArgumentError, ShapeError
 from rumus.tensor._tensor import Tensor
 
+from .._module_inputs import check_tensor
 from ._fill import normal_, uniform_
 
 _GAINS = {
@@ -53,6 +54,11 @@ def xavier_uniform_(
 
     Raises:
         ShapeError: The tensor has fewer than two axes.
+
+    Example:
+        >>> from rumus.tensor import zeros
+        >>> bool((xavier_uniform_(zeros(3, 3)).abs() <= 1.0).all())
+        True
     """
     bound = gain * math.sqrt(6.0 / max(sum(_fans("xavier_uniform_", tensor)), 1))
     return uniform_(tensor, -bound, bound, generator)
@@ -67,6 +73,11 @@ def xavier_normal_(
 
     Raises:
         ShapeError: The tensor has fewer than two axes.
+
+    Example:
+        >>> from rumus.tensor import zeros
+        >>> xavier_normal_(zeros(3, 3)).shape
+        (3, 3)
     """
     deviation = gain * math.sqrt(2.0 / max(sum(_fans("xavier_normal_", tensor)), 1))
     return normal_(tensor, 0.0, deviation, generator)
@@ -91,6 +102,11 @@ def kaiming_uniform_(
     Raises:
         ShapeError: The tensor has fewer than two axes.
         ArgumentError: A name is another one.
+
+    Example:
+        >>> from rumus.tensor import zeros
+        >>> kaiming_uniform_(zeros(4, 3), nonlinearity="relu").shape
+        (4, 3)
     """
     bound = math.sqrt(3.0) * _deviation("kaiming_uniform_", tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound, generator)
@@ -110,6 +126,11 @@ def kaiming_normal_(
     Raises:
         ShapeError: The tensor has fewer than two axes.
         ArgumentError: A name is another one.
+
+    Example:
+        >>> from rumus.tensor import zeros
+        >>> kaiming_normal_(zeros(4, 3), nonlinearity="relu").shape
+        (4, 3)
     """
     deviation = _deviation("kaiming_normal_", tensor, a, mode, nonlinearity)
     return normal_(tensor, 0.0, deviation, generator)
@@ -125,6 +146,7 @@ def _deviation(name: str, tensor: Tensor, a: float, mode: str, nonlinearity: str
 
 def _fans(name: str, tensor: Tensor) -> tuple[int, int]:
     """Inputs and outputs of a weight, each times the positions that it sees."""
+    check_tensor(name, tensor)
     if tensor.ndim < 2:
         raise ShapeError(f"{name} takes two axes or more, not shape {tensor.shape}")
     field = math.prod(tensor.shape[2:])

@@ -7,7 +7,6 @@ from typing import Any
 
 from rumus._backends.contract.attention import AttentionRule
 from rumus._core.dtypes import float32
-from rumus._core.errors import AutogradError
 
 from .base import Recording
 
@@ -27,11 +26,6 @@ class Attention(Recording):
         normalisers: Any,
         rule: AttentionRule,
     ) -> tuple[Any, Any, Any]:
-        if state is not None:
-            raise AutogradError(
-                "attention with dropout has no second derivative: set dropout to 0 where "
-                "create_graph=True is asked for"
-            )
         be: Any = self
         key_heads = self.tensor(k).shape[1]
         grad, q, k, v = (self._wide(a) for a in (grad, q, k, v))
@@ -39,13 +33,17 @@ class Attention(Recording):
         k, v = self._repeated(k, heads), self._repeated(v, heads)
         p = self._weights(be.matmul(q, _turned(be, k)), mask, normalisers, rule)
         slope = be.matmul(grad, _turned(be, v))
+        kept = p
+        if state is not None:
+            factors = self.tensor(self.primitives.kept_weights(self.array(state), p.shape, rule))
+            kept, slope = (be.elementwise("mul", a, factors) for a in (p, slope))
         delta = be.reduce("sum", be.elementwise("mul", slope, p), (3,), True)
         slope = be.elementwise("mul", p, be.elementwise("sub", slope, delta))
         slope = be.elementwise("mul", slope, rule.scale)
         return (
             be.matmul(slope, k),
             self._joined(be.matmul(_turned(be, slope), q), key_heads),
-            self._joined(be.matmul(_turned(be, p), grad), key_heads),
+            self._joined(be.matmul(_turned(be, kept), grad), key_heads),
         )
 
     def packed_attention_backward(self, *given: Any) -> Any:

@@ -5,25 +5,40 @@ from __future__ import annotations
 import math
 import os
 import sys
-from importlib.util import find_spec
 from time import monotonic
-from typing import Any, TextIO
+from typing import TextIO
 
 from .._every import Every, Timer
 from .._means import Totals
 from .._run import Run
+from .screen import Lines, Screen, screen_for
 
 
 class ProgressBar:
     """Shows the loss, the latest validation, the rate, samples a second and the time left.
 
     In a terminal it is a line that is drawn anew, with `rich` if that is installed
-    (``pip install rumus-train[rich]``); elsewhere a plain line at each trigger; in CI, where the
-    variable ``CI`` is set, a line for each epoch.
+    (``pip install rumus-train[rich]``), and in a notebook an output that is shown anew; elsewhere a
+    plain line at each trigger; in CI, where the variable ``CI`` is set, a line for each epoch.
 
     Args:
         every: When the loss is read (default: each second).
-        file: Where it is written (default: standard error).
+        file: Where it is written (default: standard error, or the notebook).
+
+    Example:
+        >>> from rumus import nn
+        >>> from rumus.data import ArrayDataset, DataLoader
+        >>> from rumus.optim import SGD
+        >>> from rumus.train import Trainer
+        >>> loader = DataLoader(ArrayDataset(np.ones((8, 2)), np.ones((8, 1))), batch_size=4)
+        >>> model = nn.Linear(2, 1)
+        >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
+        >>> import io
+        >>> lines = io.StringIO()
+        >>> bar = ProgressBar(file=lines)
+        >>> run = trainer.fit(model, loader, nn.mse_loss, epochs=1, callbacks=[bar])
+        >>> lines.getvalue().startswith("epoch 1/1")
+        True
     """
 
     first_only = True
@@ -35,40 +50,32 @@ class ProgressBar:
     ) -> None:
         self._every, self._file = every, file
         self._timer = Timer(every)
-        self._live: Any = None
+        self._screen: Screen | None = None
 
     def on_fit_start(self, run: Run) -> None:
         """Begin to count."""
-        self._out = self._file or sys.stderr
         self._begun, self._first = monotonic(), run.progress
         self._before = run.read() if run.progress.step == 0 else Totals()
         self._timer = Timer(self._every)
-        self._terminal = self._out.isatty() and "CI" not in os.environ
         self._quiet = "CI" in os.environ
-        if self._terminal and find_spec("rich") is not None:
-            from rich.console import Console
-            from rich.live import Live
-
-            console = Console(file=self._out)
-            self._live = Live("", console=console, auto_refresh=False, transient=True)
-            self._live.start()
+        self._screen = Lines(self._file or sys.stderr) if self._quiet else screen_for(self._file)
 
     def on_step_end(self, run: Run) -> None:
         """Draw, if it is time."""
         if not self._quiet and self._timer.is_due(run.progress):
             now = run.read()
-            self._draw(self._line(run, now.since(self._before)))
+            self._shown().draw(self._line(run, now.since(self._before)))
             self._before = now
 
     def on_epoch_end(self, run: Run) -> None:
         """A line that stays, with the means of the epoch."""
         self._before = run.read()
-        self._keep(self._line(run, self._before.since(run.epoch_start)))
+        self._shown().keep(self._line(run, self._before.since(run.epoch_start)))
 
     def on_fit_end(self, run: Run) -> None:
         """Say why the run has ended, if it was stopped."""
         if run.stopped is not None:
-            self._keep(f"stopped: {run.stopped}")
+            self._shown().keep(f"stopped: {run.stopped}")
         self._close()
 
     def on_exception(self, run: Run) -> None:
@@ -107,23 +114,11 @@ class ProgressBar:
         left = math.ceil(seconds / share * (1 - share))
         return [f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02} left"]
 
-    def _draw(self, line: str) -> None:
-        if self._live is not None:
-            self._live.update(line, refresh=True)
-        elif self._terminal:
-            self._out.write(f"\r\x1b[K{line}")
-            self._out.flush()
-        else:
-            self._keep(line)
-
-    def _keep(self, line: str) -> None:
-        if self._live is not None:
-            self._live.console.print(line, highlight=False)
-        else:
-            self._out.write(("\r\x1b[K" if self._terminal else "") + line + "\n")
-            self._out.flush()
+    def _shown(self) -> Screen:
+        assert self._screen is not None, "a run begins with its first event"
+        return self._screen
 
     def _close(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        if self._screen is not None:
+            self._screen.close()
+            self._screen = None

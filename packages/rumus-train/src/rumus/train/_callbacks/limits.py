@@ -1,15 +1,11 @@
-"""Callbacks that end a run: a time limit, a loss that is not finite."""
+"""A time limit."""
 
 from __future__ import annotations
 
-import math
 from time import monotonic
 
 from rumus.tensor import ArgumentError
 
-from .._errors import NonFiniteError
-from .._every import Every, Timer
-from .._means import Totals
 from .._run import Run
 
 
@@ -43,49 +39,3 @@ class TimeLimit:
         """Look at the clock."""
         if monotonic() - self._start >= self.seconds:
             run.stop(f"the time limit of {self.seconds:g} seconds was reached")
-
-
-class StopOnNonFinite:
-    """Ends a run with an error when a mean of the outputs is infinite or not a number.
-
-    The sums that the run keeps anyway are looked at, so that nothing waits for the device between
-    two looks. The error names the steps between which it was.
-
-    Args:
-        every: When to look (default: each 50 steps; ``Every(steps=1)`` names the very step, and
-            waits for the device in each).
-
-    Raises:
-        NonFiniteError: In a run, when it is so.
-    """
-
-    def __init__(self, every: Every = Every(steps=50)) -> None:  # noqa: B008  it is frozen
-        self._timer = Timer(every)
-        self._before = Totals()
-        self._good = 0
-
-    def on_fit_start(self, run: Run) -> None:
-        """Look from here on."""
-        self._before, self._good = run.read(), run.progress.step
-
-    def on_step_end(self, run: Run) -> None:
-        """Look, if it is time."""
-        if self._timer.is_due(run.progress):
-            self._look(run)
-
-    def on_epoch_end(self, run: Run) -> None:
-        """Look at the rest of the epoch, whose means are read anyway."""
-        self._look(run)
-
-    def _look(self, run: Run) -> None:
-        now = run.read()
-        for name, value in now.since(self._before).items():
-            if not math.isfinite(value):
-                first, last = self._good + 1, run.progress.step
-                where = f"step {last}" if first >= last else f"one of the steps {first} to {last}"
-                raise NonFiniteError(
-                    f"{name} was {value} in {where}: lower the learning rate or clip the "
-                    f"gradients; autograd.detect_anomaly() names the operation, from the "
-                    f"checkpoint before"
-                )
-        self._before, self._good = now, run.progress.step

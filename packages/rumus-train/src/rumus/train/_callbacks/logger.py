@@ -13,7 +13,20 @@ from .._run import Run
 
 
 class Sink(Protocol):
-    """Where the values of a run go; the loggers of :mod:`rumus.train` are sinks."""
+    """Where the values of a run go; the loggers of :mod:`rumus.train` are sinks.
+
+    Example:
+        >>> class Printer:
+        ...     def log(self, step, values):
+        ...         print(step, values)
+        ...     def resume(self, step):
+        ...         pass
+        ...     def flush(self):
+        ...         pass
+        >>> sink: Sink = Printer()
+        >>> sink.log(1, {"loss": 0.5})
+        1 {'loss': 0.5}
+    """
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Take in numbers by name."""
@@ -42,6 +55,22 @@ class Log:
 
     Raises:
         ArgumentError: A sink has no ``log``.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from rumus import nn
+        >>> from rumus.data import ArrayDataset, DataLoader
+        >>> from rumus.optim import SGD
+        >>> from rumus.train import Trainer
+        >>> loader = DataLoader(ArrayDataset(np.ones((8, 2)), np.ones((8, 1))), batch_size=4)
+        >>> model = nn.Linear(2, 1)
+        >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
+        >>> from rumus.train import CsvLogger, Every
+        >>> with CsvLogger("metrics.csv") as file:
+        ...     log = Log(file, every=Every(steps=1))
+        ...     run = trainer.fit(model, loader, nn.mse_loss, epochs=1, callbacks=[log])
+        >>> len(Path("metrics.csv").read_text().splitlines()) > 1
+        True
     """
 
     first_only = True

@@ -1,4 +1,4 @@
-"""Callbacks that measure: learning rates, times, norms; and a function on an event."""
+"""Callbacks that measure: learning rates and times; and a function on an event."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
-from rumus.tensor import Tensor, stack
+from rumus import gpu
 
 from .._events import Event
 from .._every import Every, Timer
@@ -21,6 +19,19 @@ class LearningRateMonitor:
     """Puts the learning rates into ``run.metrics``, as ``"lr"`` or ``"lr_NAME"`` for each.
 
     It belongs before the loggers that write them.
+
+    Example:
+        >>> from rumus import nn
+        >>> from rumus.data import ArrayDataset, DataLoader
+        >>> from rumus.optim import SGD
+        >>> from rumus.train import Trainer
+        >>> loader = DataLoader(ArrayDataset(np.ones((8, 2)), np.ones((8, 1))), batch_size=4)
+        >>> model = nn.Linear(2, 1)
+        >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
+        >>> rates = LearningRateMonitor()
+        >>> run = trainer.fit(model, loader, nn.mse_loss, epochs=1, callbacks=[rates])
+        >>> run.metrics["lr"]
+        0.1
     """
 
     def on_fit_start(self, run: Run) -> None:
@@ -34,35 +45,31 @@ class LearningRateMonitor:
         run.metrics |= {"lr" if single else f"lr_{name}": rate for name, rate in rates.items()}
 
 
-class WeightNorms:
-    """Puts the norm of each parameter into ``run.metrics``, in one transfer.
-
-    Args:
-        every: When (default: each 50 steps).
-    """
-
-    def __init__(self, every: Every = _EACH_50) -> None:
-        self._timer = Timer(every)
-
-    def on_step_end(self, run: Run) -> None:
-        """Measure, if it is time."""
-        if not self._timer.is_due(run.progress):
-            return
-        named = list(run.model.named_parameters())
-        norms = stack([_norm(parameter) for _, parameter in named]).numpy()
-        for (name, _), norm in zip(named, norms, strict=True):
-            run.metrics[f"norm_{name}"] = float(norm)
-
-
 class Timing:
     """Puts seconds of a step into ``run.metrics``: means since the time before.
 
-    ``"time_step"`` is a whole step, ``"time_data"`` of it the wait for batches, both as the loop
-    sees them: on a GPU a step is over for it when its work is recorded. ``"samples_per_second"`` is
-    over everything, and right where something waits for the device now and then.
+    ``"time_step"`` is a whole step; of it ``"time_data"`` the wait for batches, and ``"time_read"``
+    the wait of loggers for the device. All are as the loop sees them: on a GPU a step is over for
+    it when its work is recorded. ``"samples_per_second"`` is over everything, and right where
+    something waits for the device now and then. ``"memory"`` are the bytes in arrays on the GPU,
+    and ``"memory_peak"`` the most so far.
 
     Args:
         every: When (default: each 50 steps).
+
+    Example:
+        >>> from rumus import nn
+        >>> from rumus.data import ArrayDataset, DataLoader
+        >>> from rumus.optim import SGD
+        >>> from rumus.train import Trainer
+        >>> loader = DataLoader(ArrayDataset(np.ones((8, 2)), np.ones((8, 1))), batch_size=4)
+        >>> model = nn.Linear(2, 1)
+        >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
+        >>> from rumus.train import Every
+        >>> timing = Timing(Every(steps=1))
+        >>> run = trainer.fit(model, loader, nn.mse_loss, epochs=1, callbacks=[timing])
+        >>> "time_data" in run.metrics
+        True
     """
 
     def __init__(self, every: Every = _EACH_50) -> None:
@@ -72,7 +79,7 @@ class Timing:
         """The clock begins."""
         self._start = perf_counter()
         self._step, self._samples = run.progress.step, run.progress.samples
-        self._waited = run.waited
+        self._waited, self._read = run.waited, run.reading
 
     def on_step_end(self, run: Run) -> None:
         """Measure, if it is time."""
@@ -81,6 +88,10 @@ class Timing:
         seconds, steps = perf_counter() - self._start, run.progress.step - self._step
         run.metrics["time_step"] = seconds / steps
         run.metrics["time_data"] = (run.waited - self._waited) / steps
+        run.metrics["time_read"] = (run.reading - self._read) / steps
+        if run.device.kind == "gpu":
+            found = gpu.memory_stats(run.device.index)
+            run.metrics |= {"memory": found["live"], "memory_peak": found["peak"]}
         run.metrics["samples_per_second"] = (run.progress.samples - self._samples) / seconds
         self.on_fit_start(run)
 
@@ -98,8 +109,3 @@ class OnEvent:
 
     def __init__(self, event: Event, function: Callable[[Run], Any]) -> None:
         setattr(self, f"on_{event.value}", function)
-
-
-def _norm(parameter: Tensor) -> Tensor:
-    values = parameter.detach().to(np.float32)
-    return (values * values).sum().sqrt()

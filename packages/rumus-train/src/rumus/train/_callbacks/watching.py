@@ -18,6 +18,12 @@ class EarlyStopping:
     by more than ``threshold``; NaN never does. After ``patience`` in a row that are not the run
     stops; 0 and 1 both mean at the first.
 
+    These are the decisions of Keras's callback of this name and, but for a NaN, of Lightning's:
+    ``threshold`` is their ``min_delta``, and as there a difference, no share of the value. What
+    they do otherwise: with a NaN Lightning stops at once, unless it has ``check_finite=False``, and
+    for Keras a NaN in the first epoch is the best value for ever. There is no ``baseline`` and no
+    ``start_from_epoch``: a callback of your own that calls ``run.stop(reason)`` does both.
+
     Args:
         metric: A name in ``run.metrics``, such as ``"val_loss"`` (default).
         patience: How many in a row may not be better, at least 0 (default 3).
@@ -27,6 +33,10 @@ class EarlyStopping:
 
     Raises:
         ArgumentError: An argument is outside its range; or, in a run, there is no such metric.
+
+    Example:
+        >>> EarlyStopping("val_accuracy", patience=5, mode="max").patience
+        5
     """
 
     def __init__(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from rumus.tensor import Tensor
 
 _BLOCK = 4 << 20
 _CODES = {"<f4": "F32", "<f2": "F16", "<i4": "I32", "|u1": "U8", "|b1": "BOOL"}
@@ -26,7 +29,7 @@ def write_json(path: Path, content: Any) -> Entry:
     return _write(path, [json.dumps(content, indent=1).encode()])
 
 
-def write_arrays(path: Path, arrays: Mapping[str, Array]) -> tuple[Entry, dict[str, Any]]:
+def write_arrays(path: Path, arrays: Mapping[str, Array | Tensor]) -> tuple[Entry, dict[str, Any]]:
     """Write a safetensors file.
 
     Returns:
@@ -38,7 +41,7 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> tuple[Entry, dict[s
     end = 0
     for name in names:
         array = arrays[name]
-        begin, end = end, end + array.nbytes
+        begin, end = end, end + _nbytes(array)
         entry = {"dtype": _CODES[array.dtype.str], "shape": list(array.shape)}
         header[name] = {**entry, "data_offsets": [begin, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
@@ -48,12 +51,16 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> tuple[Entry, dict[s
         name: {
             "dtype": str(arrays[name].dtype),
             "shape": list(arrays[name].shape),
-            "parts": [[path.name, start + header[name]["data_offsets"][0], arrays[name].nbytes]],
+            "parts": [[path.name, start + header[name]["data_offsets"][0], _nbytes(arrays[name])]],
         }
         for name in names
     }
     blocks = [len(text).to_bytes(8, "little") + text]
     return _write(path, [*blocks, *(arrays[name] for name in names)]), listed
+
+
+def _nbytes(array: Array | Tensor) -> int:
+    return int(array.size * array.dtype.itemsize)
 
 
 def sync_folder(path: Path) -> None:
@@ -77,16 +84,30 @@ def checksum(path: Path) -> int:
     return found
 
 
-def _write(path: Path, parts: list[bytes | Array]) -> Entry:
+def _write(path: Path, parts: Iterable[bytes | Array | Tensor]) -> Entry:
+    """Write parts one after the other, and sum them up meanwhile."""
     size = found = 0
-    with path.open("wb") as file:
+    with ThreadPoolExecutor(1, "rumus-checksum") as beside, path.open("wb") as file:
         for part in parts:
-            whole: Any = part if isinstance(part, bytes) else np.ascontiguousarray(part).reshape(-1)
-            view = memoryview(whole).cast("B") if len(whole) else memoryview(b"")
-            for start in range(0, len(view), _BLOCK):
-                block = view[start : start + _BLOCK]
-                file.write(block)
-                size, found = size + len(block), zlib.crc32(block, found)
+            blocks = _blocks(part)
+            summed = beside.submit(_checksum, blocks, found)
+            for block in blocks:
+                size += file.write(block)
+            found = summed.result()
         file.flush()
         os.fsync(file.fileno())
     return {"size": size, "crc32": found}
+
+
+def _blocks(part: bytes | Array | Tensor) -> list[memoryview]:
+    """The bytes of a part; a tensor's are read."""
+    array = part.numpy() if isinstance(part, Tensor) else part
+    whole: Any = array if isinstance(array, bytes) else np.ascontiguousarray(array).reshape(-1)
+    view = memoryview(whole).cast("B") if len(whole) else memoryview(b"")
+    return [view[start : start + _BLOCK] for start in range(0, len(view), _BLOCK)]
+
+
+def _checksum(blocks: Iterable[memoryview], found: int) -> int:
+    for block in blocks:
+        found = zlib.crc32(block, found)
+    return found

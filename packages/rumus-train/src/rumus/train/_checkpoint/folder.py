@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rumus.tensor import from_numpy
+from rumus.tensor import Tensor, from_numpy
 
 from .._errors import CheckpointError
 from .._keep import Keep, Saved
@@ -33,7 +33,7 @@ def write(
     root: Path,
     progress: Progress,
     metrics: Mapping[str, float],
-    arrays: Mapping[str, Array],
+    arrays: Mapping[str, Array | Tensor],
     rest: Any,
 ) -> Path:
     """Write a checkpoint: files, manifest, name, each on disk before the next.
@@ -56,7 +56,7 @@ def begin(root: Path, progress: Progress) -> tuple[Path, Path]:
     return target, under
 
 
-def write_whole(under: Path, arrays: Mapping[str, Array]) -> tuple[Entries, Entries]:
+def write_whole(under: Path, arrays: Mapping[str, Array | Tensor]) -> tuple[Entries, Entries]:
     """Write the files of arrays that one process has; the files' and the arrays' entries."""
     model = {n[len(_MODEL) :]: a for n, a in arrays.items() if n.startswith(_MODEL)}
     state = {n: a for n, a in arrays.items() if not n.startswith(_MODEL)}
@@ -116,9 +116,14 @@ def read(path: Path) -> dict[str, Any]:
     damage = _damage(path, manifest, thorough=True)
     if damage:
         raise CheckpointError(f"{path} is damaged: {damage}")
-    arrays: dict[str, Any] = {n: _array(path, e) for n, e in manifest["arrays"].items()}
-    arrays |= {n: from_numpy(a) for n, a in arrays.items() if n.startswith(_MODEL)}
-    state: dict[str, Any] = join_state(arrays, json.loads((path / _STATE).read_text()))
+    arrays = {n: _array(path, e) for n, e in manifest["arrays"].items()}
+    return state_of(arrays, json.loads((path / _STATE).read_text()))
+
+
+def state_of(arrays: Mapping[str, Array], rest: Any) -> dict[str, Any]:
+    """The state of a snapshot: of its arrays and what JSON holds of it."""
+    tensors = {n: from_numpy(a) for n, a in arrays.items() if n.startswith(_MODEL)}
+    state: dict[str, Any] = join_state({**arrays, **tensors}, rest)
     return state
 
 

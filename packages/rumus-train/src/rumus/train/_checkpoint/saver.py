@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from . import folder
 from .files import Array
 from .split import split_state
 
-_BLOCK = 16 << 20  # bytes
 _COPIES = ("optimizers/", "average/")
 """Where the arrays of a state are copies already."""
 
@@ -33,6 +33,7 @@ class Saver:
     def __init__(self, root: Path, keep: Keep) -> None:
         self._root, self._keep = root, keep
         self._thread: threading.Thread | None = None
+        self._said = False
         self._error: BaseException | None = None
 
     def save(
@@ -40,12 +41,21 @@ class Saver:
     ) -> None:
         """Take a snapshot, and let a thread write it; a save before is waited for.
 
+        Where there is no memory for the snapshot, the arrays are written one by one instead, before
+        the training goes on, and a warning says so once.
+
         Raises:
-            OSError: That save failed.
+            OSError: That save failed, or this one without a snapshot did.
         """
         self.wait()
         arrays, rest = split_state(state)
-        snapshot = host_copies(arrays)
+        try:
+            snapshot = host_copies(arrays)
+        except MemoryError:
+            self._say()
+            self._write(progress, dict(metrics), arrays, rest)
+            self.wait()
+            return
         self._thread = threading.Thread(
             target=self._write,
             args=(progress, dict(metrics), snapshot, rest),
@@ -66,8 +76,22 @@ class Saver:
         if error is not None:
             raise error
 
+    def _say(self) -> None:
+        if not self._said:
+            self._said = True
+            warnings.warn(
+                "there is no memory for a copy of the run on the host: checkpoints are written "
+                "while the training waits",
+                RuntimeWarning,
+                stacklevel=6,
+            )
+
     def _write(
-        self, progress: Progress, metrics: dict[str, float], arrays: dict[str, Array], rest: Any
+        self,
+        progress: Progress,
+        metrics: dict[str, float],
+        arrays: Mapping[str, Array | Tensor],
+        rest: Any,
     ) -> None:
         try:
             folder.clean(self._root)
@@ -91,15 +115,8 @@ def host_copies(arrays: Mapping[str, Array | Tensor]) -> dict[str, Array]:
 def host_copy(array: Array | Tensor) -> Array:
     """A copy of an array on the host that nobody else has.
 
-    From a GPU it comes in blocks, since a copy on a small one may not fit.
+    From a GPU it comes in pieces, since a copy on a small one may not fit.
     """
-    if isinstance(array, np.ndarray):
-        return array.copy()
-    if array.device.kind == "cpu" or array.size * array.dtype.itemsize <= _BLOCK:
-        return np.array(array.numpy())
-    flat = array.detach().reshape(-1)
-    result = np.empty(array.size, array.dtype)
-    length = _BLOCK // array.dtype.itemsize
-    for start in range(0, array.size, length):
-        result[start : start + length] = flat[start : start + length].numpy()
-    return result.reshape(array.shape)
+    if isinstance(array, Tensor) and array.device.kind == "gpu":
+        return array.numpy()
+    return np.array(array if isinstance(array, np.ndarray) else array.numpy())

@@ -18,6 +18,13 @@ class CsvLogger(Logger):
 
     Args:
         path: The file; one that exists is continued.
+
+    Example:
+        >>> from pathlib import Path
+        >>> with CsvLogger("metrics.csv") as logger:
+        ...     logger.log(1, {"loss": 0.5})
+        >>> Path("metrics.csv").read_text().splitlines()
+        ['step,loss', '1,0.5']
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

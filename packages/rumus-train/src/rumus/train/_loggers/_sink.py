@@ -18,6 +18,17 @@ class Logger:
 
     A subclass takes numbers with :meth:`log`; pictures, histograms and texts are dropped where it
     has no place for them. ``with`` closes it.
+
+    Example:
+        >>> class Memory(Logger):
+        ...     def __init__(self):
+        ...         self.lines = []
+        ...     def log(self, step, values):
+        ...         self.lines.append((step, dict(values)))
+        >>> logger = Memory()
+        >>> logger.log(1, {"loss": 0.5})
+        >>> logger.lines
+        [(1, {'loss': 0.5})]
     """
 
     def log(self, step: int, values: Mapping[str, float]) -> None:

@@ -28,6 +28,10 @@ class TensorBoardLogger(Logger):
 
     Raises:
         MissingExtraError: tensorboardX is not installed.
+
+    Example:
+        >>> from rumus.train import Every, Log
+        >>> logs = Log(TensorBoardLogger("events"), every=Every(steps=10))
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:

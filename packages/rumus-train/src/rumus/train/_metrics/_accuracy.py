@@ -63,6 +63,13 @@ class TopK(Metric[float]):
         axis: The class axis.
         ignore_index: The class id of targets that do not count.
         name: As in :class:`Metric`; by default ``top5`` for k = 5.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> top = TopK(2)
+        >>> top.update(tensor([[0.5, 0.3, 0.2]]), tensor([1]))
+        >>> top.compute()
+        1.0
     """
 
     def __init__(

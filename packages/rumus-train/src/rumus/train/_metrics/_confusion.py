@@ -111,6 +111,13 @@ class MeanIoU(_Pairs[float]):
         axis: As in :class:`Accuracy`.
         ignore_index: As in :class:`Accuracy`, such as 255 for the border of objects.
         name: As in :class:`Metric`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> iou = MeanIoU(2)
+        >>> iou.update(tensor([[2.0, 0.0], [0.0, 1.0]]), tensor([0, 1]))
+        >>> iou.compute()
+        1.0
     """
 
     name = "mean_iou"

@@ -108,6 +108,13 @@ class AveragePrecision(_ByScore):
         bins: How many.
         logits: Whether outputs are logits, of which the sigmoid is taken.
         name: As in :class:`Metric`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> precision = AveragePrecision()
+        >>> precision.update(tensor([0.9, 0.1]), tensor([1, 0]))
+        >>> precision.compute()
+        1.0
     """
 
     name = "average_precision"

@@ -66,6 +66,13 @@ class Perplexity(Metric[float]):
         axis: The class axis of the logits; -1 for logits of shape (batch, tokens, vocabulary).
         ignore_index: The id of targets that do not count, such as padding.
         name: As in :class:`Metric`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> perplexity = Perplexity()
+        >>> perplexity.update(tensor([[0.0, 0.0]]), tensor([1]))
+        >>> f"{perplexity.compute():.4f}"
+        '2.0000'
     """
 
     name = "perplexity"

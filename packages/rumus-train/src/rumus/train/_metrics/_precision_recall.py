@@ -108,6 +108,13 @@ class Recall(_PerClass):
     """The share of a class's targets that are found.
 
     Arguments as in :class:`Precision`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> recall = Recall(classes=2)
+        >>> recall.update(tensor([[2.0, 0.0], [0.0, 1.0]]), tensor([0, 0]))
+        >>> recall.compute()
+        0.25
     """
 
     name = "recall"
@@ -120,6 +127,13 @@ class F1(_PerClass):
     """The harmonic mean of precision and recall.
 
     Arguments as in :class:`Precision`.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> f1 = F1(classes=2)
+        >>> f1.update(tensor([[2.0, 0.0], [0.0, 1.0]]), tensor([0, 0]))
+        >>> f"{f1.compute():.4f}"
+        '0.3333'
     """
 
     name = "f1"

@@ -39,7 +39,15 @@ class MAE(Metric[float]):
 
 
 class MSE(Metric[float]):
-    """The mean squared error of all numbers."""
+    """The mean squared error of all numbers.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> mse = MSE()
+        >>> mse.update(tensor([1.0, 3.0]), tensor([1.0, 1.0]))
+        >>> mse.compute()
+        2.0
+    """
 
     name = "mse"
 
@@ -54,7 +62,15 @@ class MSE(Metric[float]):
 
 
 class RMSE(MSE):
-    """The root of the mean squared error of all numbers."""
+    """The root of the mean squared error of all numbers.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> rmse = RMSE()
+        >>> rmse.update(tensor([0.0, 2.0]), tensor([2.0, 0.0]))
+        >>> rmse.compute()
+        2.0
+    """
 
     name = "rmse"
 
@@ -69,6 +85,13 @@ class R2(Metric[float]):
     Targets are summed as distances from the first batch's mean, and the rest is computed exactly,
     so that a large mean costs no digits. Where all targets are equal it is 1 for predictions
     without error and else 0, as in scikit-learn.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> r2 = R2()
+        >>> r2.update(tensor([1.0, 2.0]), tensor([1.0, 2.0]))
+        >>> r2.compute()
+        1.0
     """
 
     name = "r2"

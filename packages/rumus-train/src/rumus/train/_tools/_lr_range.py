@@ -30,6 +30,16 @@ class LrRange:
         rates: The learning rate of each step.
         losses: The loss of each step, before it was taken.
         smoothed: Their average, of which recent steps weigh more.
+
+    Example:
+        >>> from rumus import nn, tensor
+        >>> from rumus.optim import SGD
+        >>> from rumus.train import lr_range_test
+        >>> model, x = nn.Linear(2, 1), tensor.ones(4, 2)
+        >>> optimizer = SGD(model.parameters(), lr=0.1)
+        >>> found = lr_range_test(model, optimizer, [x], lambda x: model(x).square().mean())
+        >>> len(found.rates) == len(found.losses)
+        True
     """
 
     rates: list[float]

@@ -21,6 +21,10 @@ class OverfitReport:
         losses: Of each step, before it was taken.
         passed: Whether the loss fell as far as was asked for.
         advice: What it means, in words.
+
+    Example:
+        >>> OverfitReport([1.0, 0.01], True, "the model can learn this batch").passed
+        True
     """
 
     losses: list[float]

@@ -27,6 +27,9 @@ class ProfileSteps:
 
     Raises:
         ArgumentError: There are no steps.
+
+    Example:
+        >>> callbacks = [ProfileSteps(first=100, steps=5)]
     """
 
     first_only = True

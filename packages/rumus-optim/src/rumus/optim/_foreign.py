@@ -1,0 +1,44 @@
+"""What PyTorch's and Keras's names on an optimizer, and in their modules, are here."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from rumus.optim._errors import UnknownAttributeError
+
+_GROUPS = "optimizer.groups shows the groups, and set_lr() and set_option() change them"
+HINTS = {
+    "zero_grad": "gradients are not kept: optimizer.step(loss.backward()) uses them up",
+    "param_groups": _GROUPS,
+    "add_param_group": "groups are given when the optimizer is made; make a new one",
+    "state": "optimizer.state_dict()",
+    "lr": "optimizer.get_lr() and set_lr(lr)",
+    "learning_rate": "optimizer.get_lr() and set_lr(lr)",
+    "minimize": "optimizer.step(loss.backward())",
+    "apply_gradients": "optimizer.step(loss.backward())",
+    "fit": "rumus.train.Trainer(optimizer).fit(model, loader, loss, epochs=...)",
+}
+_SCHEDULE = "it is in rumus.optim.lr_scheduler"
+_MODULE_HINTS = {
+    "RMSProp": "there is RMSprop",
+    "SparseAdam": "gradients are dense: Adam",
+    "StepLR": _SCHEDULE,
+    "LambdaLR": _SCHEDULE,
+    "OneCycleLR": _SCHEDULE,
+    "CosineAnnealingLR": _SCHEDULE,
+    "ReduceLROnPlateau": _SCHEDULE,
+    "swa_utils": "there is WeightAverage",
+}
+
+
+def unknown(owner: object, name: str) -> NoReturn:
+    """Raise for an attribute that an optimizer has not."""
+    hint = f"; here: {HINTS[name]}" if name in HINTS else ""
+    text = f"{type(owner).__name__!r} object has no attribute {name!r}{hint}"
+    raise UnknownAttributeError(text, name=name, obj=owner)
+
+
+def missing(name: str) -> NoReturn:
+    """Raise for a name that the module has not."""
+    hint = f"; here: {_MODULE_HINTS[name]}" if name in _MODULE_HINTS else ""
+    raise UnknownAttributeError(f"module 'rumus.optim' has no attribute {name!r}{hint}", name=name)

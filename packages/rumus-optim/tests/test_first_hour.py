@@ -1,0 +1,57 @@
+"""What whoever comes from PyTorch does to an optimizer, and what is said to it."""
+
+import pytest
+
+import rumus.optim
+from rumus import nn
+from rumus.optim import SGD, AdamW, HyperparameterError, UnknownAttributeError, _foreign
+from rumus.optim.lr_scheduler import StepLR
+from rumus.tensor import DeviceError, MissingGradError, ones
+
+
+def test_names_of_other_frameworks_are_translated() -> None:
+    optimizer = SGD(nn.Linear(2, 2).parameters(), lr=0.1)
+    owners = ((optimizer, _foreign.HINTS), (rumus.optim, _foreign._MODULE_HINTS))
+    for owner, hints in owners:
+        for name, hint in hints.items():
+            assert not hasattr(owner, name)
+            with pytest.raises(UnknownAttributeError) as caught:
+                getattr(owner, name)
+            assert str(caught.value).endswith(f"no attribute {name!r}; here: {hint}")
+
+
+def test_a_layer_that_was_replaced_is_a_reason_for_a_missing_gradient() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    optimizer = SGD(model.parameters(), lr=0.1)
+    model[1] = nn.Linear(2, 2)
+    with pytest.raises(MissingGradError, match="a layer was replaced after the optimizer was made"):
+        optimizer.step(model(ones((1, 2))).sum().backward())
+
+
+def test_a_schedule_of_an_optimizer_is_told_to_take_its_rate() -> None:
+    optimizer = SGD(nn.Linear(2, 2).parameters(), lr=0.1)
+    with pytest.raises(HyperparameterError, match=r"a SGD; a schedule takes the rate, such as opt"):
+        StepLR(optimizer, 10)  # type: ignore[arg-type]
+
+
+@pytest.mark.gpu
+def test_a_rule_without_a_shader_is_named_on_the_gpu() -> None:
+    class Own(AdamW):
+        shader = ""
+
+    class Bare(SGD):
+        shader = rumus.optim.Optimizer.shader
+
+    for rule in (Own, Bare):
+        with pytest.raises(DeviceError, match=f"{rule.__name__} has no formula .* in shader"):
+            rule(nn.Linear(2, 2).to("gpu").parameters(), lr=0.1)
+
+
+def test_all_groups_are_shown() -> None:
+    first, second = nn.Linear(2, 2), nn.Linear(2, 3)
+    groups = [{"params": list(first.parameters())}, {"params": [second.weight], "lr": 0.5}]
+    shown = repr(SGD(groups, lr=0.1, momentum=0.9))
+    assert shown.count("\n") == 3
+    for text in ("SGD(", "2 parameters: lr=0.1", "1 parameters: lr=0.5", "momentum=0.9"):
+        assert text in shown
+    assert repr(SGD([second.bias], lr=0.1)).startswith("SGD(1 parameters: lr=0.1, momentum=0")

@@ -1,0 +1,131 @@
+"""Keys and values of what was read, so that the next token costs one position."""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+from rumus._core.devices import CPU, Device
+from rumus._core.dtypes import int32
+from rumus._core.errors import ArgumentError, ShapeError
+from rumus.tensor._creation import zeros
+from rumus.tensor._spaced import arange
+from rumus.tensor._tensor import Tensor
+
+from ._module import Module
+
+
+class KeyValueCache(Module):
+    """What the attentions of a model keep of the tokens that they were given.
+
+    A model hands the same cache to each of its :class:`MultiheadAttention`, or to the layers around
+    them. Each finds its own keys and values in it, adds those of its input behind, and looks at all
+    up to each token's own. When all have, :meth:`advance` says that the tokens were read. An
+    attention of your own does the same by :meth:`extended`.
+
+    Memory is taken once, for ``max_length`` tokens, and shapes stay what they are, so that a step
+    can be captured. Use it under ``no_grad()``.
+
+    Args:
+        samples: Sequences side by side.
+        max_length: Tokens of a sequence, at most.
+        device: Where it lies.
+
+    Attributes:
+        lengths: How many tokens of each sequence were read, int32 of shape (samples,).
+
+    Raises:
+        ArgumentError: A number is not positive.
+
+    Example:
+        >>> from rumus.nn import TransformerEncoderLayer
+        >>> from rumus.tensor import no_grad, randn
+        >>> layer = TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
+        >>> x = randn((1, 3, 8))
+        >>> cache = KeyValueCache(1, 4)
+        >>> with no_grad():
+        ...     whole, first = layer(x, is_causal=True), layer(x[:, :2], cache=cache)
+        ...     cache.advance(2)
+        ...     last = layer(x[:, 2:], cache=cache)
+        >>> bool((last - whole[:, 2:]).abs().max() < 1e-5)
+        True
+    """
+
+    lengths: Tensor
+
+    def __init__(self, samples: int, max_length: int, device: Device | str = CPU) -> None:
+        if samples < 1 or max_length < 1:
+            raise ArgumentError(
+                f"KeyValueCache: samples and max_length are at least 1, not {samples} and "
+                f"{max_length}"
+            )
+        self.samples, self.max_length = samples, max_length
+        self.kept: list[_Kept] = []
+        self._places: WeakKeyDictionary[Module, int] = WeakKeyDictionary()
+        lengths = zeros(samples, dtype=int32, device=device)
+        self.register_buffer("lengths", lengths, persistent=False)
+
+    def positions(self, count: int) -> Tensor:
+        """Where the next tokens of each sequence stand, int32 of shape (samples, count)."""
+        steps = arange(count, dtype=int32, device=self.lengths.device)
+        return self.lengths.unsqueeze(1) + steps
+
+    def extended(
+        self, owner: Module, keys: Tensor, values: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Add keys and values of the next tokens, and give all that there are.
+
+        Args:
+            owner: The attention that they are of.
+            keys: Of shape (samples, heads, tokens, size).
+            values: The same, of their own size.
+
+        Returns:
+            Keys and values of shape (samples, heads, max_length, size), and the mask of those that
+            each of the tokens looks at, bool of shape (samples, 1, tokens, max_length).
+
+        Raises:
+            ShapeError: They are of another number of sequences.
+            IndexRangeError: There is no room for so many; on the GPU, when results are next read.
+        """
+        if keys.ndim != 4 or keys.shape[0] != self.samples:
+            raise ShapeError(
+                f"KeyValueCache of {self.samples} sequences takes keys of shape "
+                f"({self.samples}, heads, tokens, size), not {keys.shape}"
+            )
+        if owner not in self._places:
+            self._places[owner] = len(self.kept)
+            self.kept.append(_Kept(self.max_length, keys, values))
+        kept = self.kept[self._places[owner]]
+        places, device = self.positions(keys.shape[2]), keys.device
+        rows = arange(self.samples, dtype=int32, device=device).unsqueeze(1)
+        kept.keys[rows, places] = keys.transpose(1, 2)
+        kept.values[rows, places] = values.transpose(1, 2)
+        every = arange(self.max_length, dtype=int32, device=device)
+        mask = every <= places.unsqueeze(2)
+        return kept.keys.transpose(1, 2), kept.values.transpose(1, 2), mask.unsqueeze(1)
+
+    def advance(self, count: int | Tensor) -> None:
+        """Say that tokens were read: the same number of each sequence, or one a sequence."""
+        self.lengths.copy_(self.lengths + count)
+
+    def reset(self) -> None:
+        """Begin with new sequences, in the same memory."""
+        self.lengths.zero_()
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return f"{self.samples}, {self.max_length}"
+
+
+class _Kept(Module):
+    """What one attention keeps, of shape (samples, max_length, heads, size)."""
+
+    keys: Tensor
+    values: Tensor
+
+    def __init__(self, max_length: int, keys: Tensor, values: Tensor) -> None:
+        for name, given in (("keys", keys), ("values", values)):
+            samples, heads, _, size = given.shape
+            shape = samples, max_length, heads, size
+            room = zeros(shape, dtype=given.dtype, device=given.device)
+            self.register_buffer(name, room, persistent=False)

@@ -1,0 +1,226 @@
+"""Tokens one after the other: as the whole sequence says, and drawn as told."""
+
+import numpy as np
+import pytest
+
+from rumus import gpu, nn
+from rumus.tensor import (
+    ArgumentError,
+    Generator,
+    ShapeError,
+    arange,
+    float16,
+    manual_seed,
+    no_grad,
+    randn,
+    tensor,
+)
+
+CONTEXT, CLASSES = 12, 11
+
+
+class GPT(nn.Module):
+    def __init__(self):
+        manual_seed(1)
+        self.tokens = nn.Embedding(CLASSES, 16)
+        self.places = nn.Embedding(CONTEXT, 16)
+        self.layers = nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(16, 2, 32, 0.1, "gelu", batch_first=True, norm_first=True), 2
+        )
+        self.head = nn.Linear(16, CLASSES)
+
+    def forward(self, ids, cache=None):
+        length = ids.shape[1]
+        places = arange(length, device=ids.device) if cache is None else cache.positions(length)
+        x = self.tokens(ids) + self.places(places)
+        return self.head(self.layers(x, is_causal=True, cache=cache))
+
+
+class Constant(nn.Module):
+    """The same probabilities whatever was read."""
+
+    def __init__(self, shares):
+        self.register_buffer("logits", tensor(shares).log())
+
+    def forward(self, ids, cache=None):
+        return self.logits.expand((*ids.shape, len(self.logits)))
+
+
+def greedy_by_whole_sequences(model, prompt, count):
+    ids, device = list(prompt), model.head.weight.device
+    for _ in range(count):
+        with no_grad():
+            ids.append(model(tensor([ids], device=device))[0, -1].argmax().item())
+    return ids[len(prompt) :]
+
+
+def test_a_cache_gives_the_logits_of_the_whole_sequence(device):
+    model = GPT().to(device).eval()
+    ids = tensor([[3, 1, 4, 1, 5, 9], [2, 6, 5, 3, 5, 8]], device=device)
+    with no_grad():
+        whole, cache, parts = model(ids), nn.KeyValueCache(2, CONTEXT, device), []
+        for start, end in ((0, 3), (3, 4), (4, 6)):
+            parts.append(model(ids[:, start:end], cache).numpy())
+            cache.advance(end - start)
+    assert np.allclose(np.concatenate(parts, 1), whole.numpy(), atol=2e-6)
+    assert cache.lengths.tolist() == [6, 6]
+
+
+def test_a_cache_that_was_reset_begins_anew_in_the_same_memory(device):
+    model = GPT().to(device).eval()
+    cache = nn.KeyValueCache(1, CONTEXT, device)
+    ids = tensor([[3, 1, 4]], device=device)
+    with no_grad():
+        first = model(ids, cache)
+        cache.advance(3)
+        memory = [buffer.array for buffer in cache.buffers()]
+        cache.reset()
+        assert np.array_equal(model(ids, cache).numpy(), first.numpy())
+    assert all(a is b.array for a, b in zip(memory, cache.buffers(), strict=True))
+
+
+def test_attention_keeps_keys_of_float16_and_gives_weights(device):
+    attention = nn.MultiheadAttention(16, 4, batch_first=True).to(device).to(float16).eval()
+    x = randn((2, 5, 16)).to(device).to(float16)
+    with no_grad():
+        whole, weights = attention(x, x, x, is_causal=True)
+        cache = nn.KeyValueCache(2, 5, device)
+        got, seen = attention(x, x, x, cache=cache)
+    assert np.allclose(got.numpy(), whole.numpy(), atol=2e-3)
+    assert np.allclose(seen.numpy(), weights.numpy(), atol=2e-3)
+    assert {buffer.dtype for buffer in cache.buffers()} == {np.dtype("int32"), np.dtype("float16")}
+
+
+def test_a_cache_goes_with_one_tensor_and_without_masks():
+    attention = nn.MultiheadAttention(8, 2, batch_first=True)
+    x, cache = randn((1, 2, 8)), nn.KeyValueCache(1, 4)
+    with pytest.raises(ArgumentError, match="with a cache takes one tensor"):
+        attention(x, x + 1, x, cache=cache)
+    with pytest.raises(ArgumentError, match="no masks"):
+        attention(x, x, x, key_padding_mask=tensor([[False, True]]), cache=cache)
+    with pytest.raises(ShapeError, match=r"KeyValueCache of 3 sequences"), no_grad():
+        attention(x, x, x, cache=nn.KeyValueCache(3, 4))
+    with pytest.raises(ArgumentError, match="at least 1, not 0 and 4"):
+        nn.KeyValueCache(0, 4)
+
+
+def test_greedy_tokens_are_those_of_whole_sequences(device):
+    model = GPT().to(device).eval()
+    prompts = [[1, 2, 3], [4], [5, 6, 7, 8, 9]]
+    expected = [greedy_by_whole_sequences(model, prompt, 7) for prompt in prompts]
+    assert nn.generate(model, prompts, 7, CONTEXT, temperature=0) == expected
+    assert nn.generate(model, prompts[0], 7, CONTEXT, temperature=0) == expected[0]
+
+
+def test_past_the_context_the_later_half_is_read_anew(device):
+    model = GPT().to(device).eval()
+    prompt = [1, 2, 3, 4]
+    first = greedy_by_whole_sequences(model, prompt, CONTEXT - len(prompt) + 1)
+    kept = (prompt + first)[-(CONTEXT // 2) :]
+    then = greedy_by_whole_sequences(model, kept, CONTEXT - len(kept) + 1)
+    got = nn.generate(model, prompt, len(first) + len(then), CONTEXT, temperature=0)
+    assert got == first + then
+    long = (prompt + first + then)[: CONTEXT + 3]
+    start = greedy_by_whole_sequences(model, long[-(CONTEXT // 2) :], 3)
+    assert nn.generate(model, long, 3, CONTEXT, temperature=0) == start
+
+
+def test_a_stop_ends_its_own_sequence_alone(device):
+    model = GPT().to(device).eval()
+    prompts = [[1, 2, 3], [5, 6, 7]]
+    whole = nn.generate(model, prompts, 40, CONTEXT, temperature=0)
+    stop = whole[0][4]
+    cut = [row[: row.index(stop)] if stop in row else row for row in whole]
+    assert nn.generate(model, prompts, 40, CONTEXT, temperature=0, stop=stop) == cut
+    assert nn.generate(model, prompts[0], 40, CONTEXT, temperature=0, stop=[stop, 99]) == cut[0]
+
+
+def test_the_same_seed_gives_the_same_tokens_on_both_devices(device):
+    model = GPT().to(device)
+    options = {"temperature": 0.8, "top_k": 6, "top_p": 0.9}
+    first = nn.generate(model, [1, 2], 30, CONTEXT, generator=Generator(5), **options)
+    assert nn.generate(model, [1, 2], 30, CONTEXT, generator=Generator(5), **options) == first
+    host = nn.generate(model.to("cpu"), [1, 2], 30, CONTEXT, generator=Generator(5), **options)
+    assert host == first
+    assert nn.generate(model, [1, 2], 30, CONTEXT, generator=Generator(6), **options) != first
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [0.5, 0.25, 0.15, 0.1]),
+        ({"top_k": 2}, [2 / 3, 1 / 3, 0, 0]),
+        ({"top_p": 0.8}, [5 / 9, 2.5 / 9, 1.5 / 9, 0]),
+        ({"top_p": 0.5}, [1, 0, 0, 0]),
+        ({"top_k": 3, "top_p": 0.8}, [2 / 3, 1 / 3, 0, 0]),
+        ({"temperature": 0.5}, np.square([0.5, 0.25, 0.15, 0.1]) / 0.345),
+        ({"top_k": 9, "top_p": 1.0}, [0.5, 0.25, 0.15, 0.1]),
+    ],
+)
+def test_tokens_are_drawn_as_likely_as_the_options_say(options, expected):
+    model = Constant([0.25, 0.5, 0.1, 0.15])
+    rows = nn.generate(model, [[0]] * 2000, 2, 8, generator=Generator(1), **options)
+    shares = np.bincount(np.ravel(rows), minlength=4)[[1, 0, 3, 2]] / 4000
+    assert np.allclose(shares, expected, atol=4 * 0.5 / np.sqrt(4000))
+    assert not shares[np.equal(expected, 0)].any()
+
+
+def test_the_model_is_in_the_mode_that_it_had_before():
+    model = GPT()
+    model.layers.eval()
+    nn.generate(model, [1], 2, CONTEXT)
+    assert model.training and model.head.training and not model.layers.training
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_the_step_is_recorded_once_and_memory_stays(monkeypatch):
+    model, calls = GPT().to("gpu").eval(), []
+    monkeypatch.setattr(GPT, "forward", counted(GPT.forward, calls))
+    nn.generate(model, [1, 2], 11, CONTEXT)
+    calls.clear()
+    memory = gpu.memory_stats()
+    for _ in range(3):
+        nn.generate(model, [1, 2], 11, CONTEXT)
+    assert len(calls) == 3 * 2
+    assert gpu.memory_stats() == memory
+
+
+def counted(forward, calls):
+    def counting(model, ids, cache):
+        calls.append(ids.shape)
+        return forward(model, ids, cache)
+
+    return counting
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (([], 3, 8), {}, "at least one token"),
+        (([[1], []], 3, 8), {}, "at least one token"),
+        (([1, 1.5], 3, 8), {}, "a token: 1.5 is no whole number"),
+        (([[1], ["a"]], 3, 8), {}, "a token: 'a' is no whole number"),
+        (([1], -1, 8), {}, "length is from 0"),
+        (([1], 1, 0), {}, "context from 1"),
+        (([1], 1, 8), {"temperature": -1.0}, "temperature is from 0, not -1.0"),
+        (([1], 1, 8), {"temperature": float("nan")}, "temperature is from 0, not nan"),
+        (([1], 1, 8), {"top_k": 0}, "top_k is from 1"),
+        (([1], 1, 8), {"top_p": 0.0}, "top_p is above 0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(arguments, options, message):
+    with pytest.raises(ArgumentError, match=message):
+        nn.generate(Constant([0.5, 0.5]), *arguments, **options)
+
+
+def test_nothing_is_added_if_nothing_is_asked_for():
+    assert nn.generate(Constant([0.5, 0.5]), [[1], [1]], 0, 8) == [[], []]
+
+
+def test_a_model_that_gives_no_logits_is_told_so():
+    class Wrong(nn.Module):
+        def forward(self, ids, cache):
+            return ids
+
+    with pytest.raises(ShapeError, match=r"logits of shape \(1, 2, classes\).*not \(1, 2\)"):
+        nn.generate(Wrong(), [1, 1], 3, 8)

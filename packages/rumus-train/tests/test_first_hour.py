@@ -1,0 +1,63 @@
+"""What whoever comes from another framework does to a trainer, and what is said to it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rumus import nn
+from rumus.data import ArrayDataset, DataLoader
+from rumus.optim import SGD
+from rumus.tensor import ArgumentError, UnknownNameError, ones
+from rumus.train import Accuracy, EarlyStopping, Trainer
+from rumus.train._foreign import HINTS
+
+
+@pytest.mark.parametrize("name", HINTS)
+def test_a_name_of_another_framework_is_translated(name: str) -> None:
+    trainer = Trainer(SGD(nn.Linear(2, 2).parameters(), lr=0.1))
+    assert not hasattr(trainer, name)
+    with pytest.raises(UnknownNameError) as caught:
+        getattr(trainer, name)
+    assert str(caught.value).endswith(f"no attribute {name!r}; here: {HINTS[name]}")
+
+
+def loader() -> DataLoader:
+    return DataLoader(ArrayDataset(np.zeros((4, 2), np.float32), np.zeros((4, 2))), 2)
+
+
+CALLS: dict[str, tuple[Callable[[Trainer[Any], nn.Module], object], str]] = {
+    "a name of a metric": (
+        lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, validate=loader(), metrics=["a"]),  # type: ignore[list-item]
+        r"not 'a': metrics=\[Accuracy\(\)\]",
+    ),
+    "a class of a metric": (
+        lambda t, m: t.evaluate(m, loader(), metrics=[Accuracy]),  # type: ignore[list-item]
+        "metrics are objects such as",
+    ),
+    "one callback": (
+        lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, callbacks=EarlyStopping()),  # type: ignore[arg-type]
+        r"callbacks is a list, as in \[EarlyStopping",
+    ),
+    "a tensor as a loader": (
+        lambda t, m: t.fit(m, ones((4, 2)), nn.MSELoss(), epochs=1),
+        r"a Tensor gives its rows; DataLoader",
+    ),
+    "arrays as a loader": (
+        lambda t, m: t.fit(m, (np.zeros((4, 2)), np.zeros(4)), nn.MSELoss(), epochs=1),
+        "this ndarray has none; DataLoader",
+    ),
+    "a class of a loss": (
+        lambda t, m: t.fit(m, loader(), nn.MSELoss, epochs=1),
+        r"MSELoss\(\)\(prediction, target\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CALLS)
+def test_the_message_says_what_to_do(what: str) -> None:
+    call, message = CALLS[what]
+    model = nn.Linear(2, 2)
+    with pytest.raises(ArgumentError, match=message):
+        call(Trainer(SGD(model.parameters(), lr=0.1)), model)
