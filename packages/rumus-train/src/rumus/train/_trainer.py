@@ -13,7 +13,7 @@ from rumus.nn import Module, Parameter
 from rumus.optim import WeightAverage
 from rumus.tensor import ArgumentError, Device, Tensor
 
-from ._checked import checked_loss
+from ._checked import check_callable, checked_loss
 from ._errors import EmptyEpochError
 from ._evaluate import Evaluation, Forward, Loss, MetricLike, Validate, gathered, predictions
 from ._exact_sum import UNITS
@@ -155,8 +155,8 @@ class Trainer(Generic[O]):
             MissingGradError: A parameter of the optimizer has no part in the loss.
             CaptureError: With ``capture``, if the step cannot be replayed as it stands.
         """
-        _check_callable("forward", forward)
-        _check_callable("grad_hook", grad_hook)
+        check_callable("forward", forward)
+        check_callable("grad_hook", grad_hook)
         if self._several:
             raise ArgumentError("train_step takes steps of one optimizer; fit(step=) of several")
         if self._shards is not None:
@@ -395,11 +395,3 @@ class Trainer(Generic[O]):
 
 def _leave(grads: GradientStore, params: Sequence[Parameter]) -> None:
     """Leave the gradients as they are."""
-
-
-def _check_callable(name: str, given: object) -> None:
-    if not callable(given):
-        raise ArgumentError(
-            f"{name} is a function, and a {type(given).__name__} was given; as in "
-            "trainer.train_step(lambda: nn.mse_loss(model(x), y))"
-        )
