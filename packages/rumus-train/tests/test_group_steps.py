@@ -314,6 +314,29 @@ def test_running_averages_move_once_by_the_mean_of_the_shards(ranks: Ranks) -> N
         assert count == 1
 
 
+def test_running_averages_of_instance_norms_move_and_frozen_ones_stay(ranks: Ranks) -> None:
+    def body(group: Group) -> Any:
+        moving = nn.InstanceNorm1d(4, track_running_stats=True, affine=True)
+        frozen = nn.BatchNorm1d(4)
+        frozen.running_mean = tensor.tensor([0.1, 0.2, 0.3, 0.7])
+        net = nn.Sequential(moving, frozen)
+        trainer = Trainer(optim.SGD(moving.parameters(), 0.0), group=group, shards=3)
+        net.train()
+        frozen.eval()
+        trainer.train_step(lambda x: net(x).sum(), tensor.tensor(X[:20].reshape(20, 4, 3)))
+        return [
+            getattr(n, name).tolist()
+            for n in (moving, frozen)
+            for name in ("running_mean", "running_var", "num_batches_tracked")
+        ]
+
+    mean, _, _, kept, ones, count = same(ranks, body, (2,))
+    expected = 0.1 * X[:20].reshape(20, 4, 3).mean(2).mean(0)
+    np.testing.assert_allclose(mean, expected, rtol=1e-4, atol=1e-7)
+    assert kept == tensor.tensor([0.1, 0.2, 0.3, 0.7]).tolist()
+    assert (ones, count) == ([1.0] * 4, 0)
+
+
 def test_ranks_that_differ_are_told_before_the_first_step(ranks: Ranks) -> None:
     def body(group: Group, kind: str) -> None:
         net = mlp()
