@@ -154,7 +154,7 @@ def mpi(session: nox.Session, wheel: str) -> None:
     except CommandFailed:
         session.skip(f"NOT TESTED over MPI: no wheel of {wheel} and mpi4py for this machine")
     install_tree(session, *TEST_TOOLS)
-    run_pytest(session, "tests/mpi")
+    run_pytest(session, "tests/mpi", "-n", "0")  # ranks share the cores as it is
 
 
 @nox.session(name="array-api", python=OLDEST)

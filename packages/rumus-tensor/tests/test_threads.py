@@ -10,6 +10,7 @@ import pytest
 import threadpoolctl
 
 from rumus._core import threads
+from rumus._core.pool import in_parallel
 from rumus.tensor import ArgumentError, get_num_threads, set_num_threads, tensor
 
 
@@ -135,3 +136,55 @@ def test_a_product_leaves_numpys_number_of_threads_as_it_was():
     a = tensor(np.ones((300, 300), np.float32))
     _ = a @ a
     assert blas().get_num_threads() == before
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_a_loop_does_each_task_once(threads):
+    done = []
+    in_parallel(done.append, 100, threads)
+    assert sorted(done) == list(range(100))
+
+
+def test_what_a_task_raises_comes_out_and_ends_the_loop():
+    done = []
+
+    def run(number):
+        if number == 3:
+            raise ValueError("three")
+        done.append(number)
+
+    with pytest.raises(ValueError, match="three"):
+        in_parallel(run, 10_000, 3)
+    assert len(done) < 9_999
+
+
+def test_a_task_may_spread_work_of_its_own():
+    done = []
+    in_parallel(lambda a: in_parallel(lambda b: done.append((a, b)), 3, 2), 4, 2)
+    assert len(set(done)) == len(done) == 12
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_has_threads_of_its_own():
+    show = (
+        "import os\nfrom rumus._core.pool import in_parallel\ndone = []\n"
+        "in_parallel(done.append, 9, 3)\n"
+        "if os.fork() == 0:\n    in_parallel(done.append, 9, 3)\n"
+        "    os._exit(0 if len(done) == 18 else 1)\nprint(os.wait()[1])"
+    )
+    assert in_fresh_python(show) == "0"
+
+
+@pytest.mark.parametrize("shape", [(3_000_017,), (1200, 2500), (3, 1000, 1000)])
+def test_elementwise_results_do_not_depend_on_the_number_of_threads(shape):
+    rng = np.random.default_rng(0)
+    a = tensor(rng.normal(size=shape).astype(np.float32))
+    line = tensor(rng.normal(size=shape[-1]).astype(np.float32))
+    results = []
+    for count in (1, 4):
+        set_num_threads(count)
+        found = [a + a, a * 2.0, a.relu(), a.exp(), a > 0.0, a - line, a.gelu()]
+        results.append([x.numpy() for x in found])
+    for one, several in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, several)
+    np.testing.assert_array_equal(results[0][5], a.numpy() - line.numpy())

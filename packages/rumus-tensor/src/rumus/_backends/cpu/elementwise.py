@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,8 @@ from rumus._backends.contract import Scalar
 from rumus._backends.table import KINDS, dtypes_of, negative_exponent
 from rumus._core.dtypes import check_scalar
 from rumus._core.errors import ArgumentError
-from rumus._core.pool import in_parallel, threads_for
 
+from .blockwise import BLOCK, applied
 from .normal import (
     complementary_error_function,
     distribution,
@@ -27,9 +27,6 @@ from .select import chosen, kept
 Array = npt.NDArray[Any]
 _HALF = np.dtype(np.float16)
 _SINGLE = np.dtype(np.float32)
-_BLOCK = 1 << 15  # elements: 128 KB of float32, so that a row's temporaries fit a core's cache
-_STEP = 16
-"""Multiplications of a matrix product that take as long as an element of one numpy call."""
 
 
 def elementwise(op: str, args: tuple[Array | Scalar, ...], dtype: np.dtype[Any] | None) -> Array:
@@ -47,7 +44,8 @@ def elementwise(op: str, args: tuple[Array | Scalar, ...], dtype: np.dtype[Any] 
             arrays[0] = np.asarray(args[0], np.bool_)
         if op == "pow" and compute.kind == "i":
             _check_exponents(arrays[1])
-        return _computed(ROWS[op], arrays, answer)
+        row = ROWS[op]
+        return applied(row, arrays, answer, isinstance(row, np.ufunc) or row is _relu)
 
 
 def updated(op: str, target: Array, other: Array | Scalar) -> bool:
@@ -76,68 +74,6 @@ def _converted(op: str, a: Array | Scalar, compute: np.dtype[Any], working: np.d
         return a if a.dtype == working else a.astype(working)
     check_scalar(op, a, compute)
     return working.type(a)
-
-
-def _computed(row: Callable[..., Any], arrays: list[Any], answer: np.dtype[Any]) -> Array:
-    """Apply a row, in blocks.
-
-    One call of numpy is shared by threads. A row of several steps goes on one, block by block so
-    that its steps stay in cache: a step of a block is shorter than a thread's turn at the
-    interpreter.
-    """
-    size = max(a.size for a in arrays if isinstance(a, np.ndarray))
-    one_step = isinstance(row, np.ufunc) or row is _relu
-    threads = threads_for(size * _STEP) if one_step else 1
-    cut = _cut(arrays) if size > _BLOCK and (threads > 1 or not one_step) else None
-    if cut is None:
-        return np.asarray(row(*arrays), answer)
-    out = np.empty(cut.shape, answer)
-    into = out.reshape(-1) if cut.flat else out
-    step = max(1, (size // threads if one_step else _BLOCK) * len(into) // size)
-
-    def run(number: int) -> None:
-        part = slice(number * step, (number + 1) * step)
-        given = [a[part] if own else a for a, own in zip(cut.arrays, cut.own, strict=True)]
-        with np.errstate(all="ignore"):
-            if one_step:
-                row(*given, out=into[part])
-            else:
-                into[part] = row(*given)
-
-    in_parallel(run, -(-len(into) // step), threads)
-    return out
-
-
-class _Cut(NamedTuple):
-    """The arguments of a row that goes block by block along the first axis."""
-
-    arrays: list[Any]
-    own: list[bool]
-    """Which of them have a part for each block."""
-    shape: tuple[int, ...]
-    """That of the result."""
-    flat: bool
-    """Whether all elements are in one axis."""
-
-
-def _cut(arrays: list[Any]) -> _Cut | None:
-    """None where no argument lies as the result does."""
-    given = [a for a in arrays if isinstance(a, np.ndarray)]
-    shape = np.broadcast_shapes(*(a.shape for a in given))
-    lines = [_line(a, shape) if isinstance(a, np.ndarray) else a for a in arrays]
-    if not any(a is None for a in lines):
-        return _Cut(lines, [np.ndim(a) == 1 for a in lines], shape, True)
-    if not any(a.shape == shape and a.flags.c_contiguous for a in given) or shape[0] == 1:
-        return None
-    own = [np.ndim(a) == len(shape) and len(a) > 1 for a in arrays]
-    return _Cut(arrays, own, shape, False)
-
-
-def _line(a: Array, shape: tuple[int, ...]) -> Any:
-    """The elements in a line, one where all are the same; None where they do not lie so."""
-    if not any(a.strides):
-        return a[(0,) * a.ndim]
-    return a.reshape(-1) if a.shape == shape and a.flags.c_contiguous else None
 
 
 _ONE, _TWO, _HALF_ONE, _FLAT = (np.float32(n) for n in (1, 2, 0.5, 20))
@@ -282,8 +218,8 @@ def _normalize(a: Array, mean: Array, scale: Array, weight: Array, bias: Array) 
     result = np.empty(a.shape, np.float32)
     lines = [np.asarray(line) for line in (mean, scale * weight, bias)]
     each = max(a.size // max(len(a), 1), 1)
-    for start in range(0, len(a), max(1, 2 * _BLOCK // each)):
-        part = slice(start, start + max(1, 2 * _BLOCK // each))
+    for start in range(0, len(a), max(1, 2 * BLOCK // each)):
+        part = slice(start, start + max(1, 2 * BLOCK // each))
         shift, by, more = (
             line[part] if line.ndim == a.ndim and len(line) == len(a) else line for line in lines
         )
