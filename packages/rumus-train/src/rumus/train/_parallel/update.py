@@ -11,7 +11,7 @@ import numpy as np
 from rumus.autograd import GradientStore
 from rumus.nn import Parameter
 from rumus.optim import Optimizer
-from rumus.tensor import ArgumentError, MissingGradError, structure_version
+from rumus.tensor import ArgumentError, MissingGradError, Tensor, structure_version
 
 from .._group.contract import Group
 from .device_vectors import DeviceVectors
@@ -38,6 +38,8 @@ class Update:
         self._group, self._owned, self._optimizer = group, owned, optimizer
         self._own = owned[group.rank]
         self._layout: Layout | None = None
+        self._places: list[tuple[Any, Tensor]] = []
+        """Each parameter, and its gradient in the arenas."""
         self._structure = -1
         self._spans: list[Span] = []
         self._held: GradientStore | None = None
@@ -55,25 +57,24 @@ class Update:
             MissingGradError: A parameter that requires a gradient has none.
             ArgumentError: One has a hook on its gradient.
         """
-        for arena in self._lay_out().arenas:
-            for slot in arena.slots:
-                parameter: Any = slot.parameter
-                if not parameter.requires_grad:
-                    continue
-                grad = grads.get(parameter.id)
-                if grad is None:
-                    raise MissingGradError(
-                        f"{parameter.label} of shape {parameter.shape} has no gradient; the loss "
-                        "does not depend on it"
-                    )
-                if parameter.hooks:
-                    raise ArgumentError(
-                        f"{parameter.label} has a hook on its gradient, which would see that of "
-                        "one shard; with shards gradients are whole only after the fold, each in "
-                        "the process that owns it. To clip them there is fit(clip=...)"
-                    )
-                if not _shares(grad.array, arena.grads):
-                    self._vectors.gradient(slot).copy_(grad)
+        self._lay_out()
+        for parameter, place in self._places:
+            if not parameter.requires_grad:
+                continue
+            grad = grads.get(parameter.id)
+            if grad is None:
+                raise MissingGradError(
+                    f"{parameter.label} of shape {parameter.shape} has no gradient; the loss "
+                    "does not depend on it"
+                )
+            if parameter.hooks:
+                raise ArgumentError(
+                    f"{parameter.label} has a hook on its gradient, which would see that of "
+                    "one shard; with shards gradients are whole only after the fold, each in "
+                    "the process that owns it. To clip them there is fit(clip=...)"
+                )
+            if not _shares(grad.array, place.array):
+                place.copy_(grad)
         self._held = grads
 
     def clear(self) -> None:
@@ -161,11 +162,9 @@ class Update:
     def _gradients(self) -> GradientStore:
         """The arenas' gradients, of which this rank's segment is looked at."""
         grads = GradientStore()
-        for arena in self._lay_out().arenas:
-            for slot in arena.slots:
-                parameter: Any = slot.parameter
-                if parameter.requires_grad:
-                    grads.replace(parameter.id, self._vectors.gradient(slot))
+        for parameter, place in self._places:
+            if parameter.requires_grad:
+                grads.replace(parameter.id, place)
         return grads
 
     def _lay_out(self) -> Layout:
@@ -182,6 +181,8 @@ class Update:
         on_cpu = params[0].device.kind == "cpu"
         kind = HostVectors if on_cpu else DeviceVectors
         self._vectors: Vectors = kind(layout.arenas)
+        slots = [slot for arena in layout.arenas for slot in arena.slots]
+        self._places = [(slot.parameter, self._vectors.gradient(slot)) for slot in slots]
         self._exchange = Exchange(group, self._owned, layout, self._vectors)
         self._sums = ShardSums(self._own, self._owned[-1].stop, self._vectors.added, self._zeros)
         if group.size > 1:
