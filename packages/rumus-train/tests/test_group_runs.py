@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from rumus import nn, optim, tensor
-from rumus.data import ArrayDataset, DataLoader
+from rumus.data import ArrayDataset, DataItem, DataLoader, StreamDataset
 from rumus.optim.lr_scheduler import WarmupCosine
 from rumus.train import (
     MAE,
@@ -319,3 +319,33 @@ def test_a_rank_without_a_further_batch_lets_nobody_hang(ranks: Ranks) -> None:
     found = ranks(3, body)
     assert len(set(found)) == 1
     assert found[0][1:] == (10, 2 * (3 * 12 + 8 + 4))
+
+
+class Numbers(StreamDataset[DataItem]):
+    """A stream whose parts have different lengths."""
+
+    def iterate(self, part: int, parts: int, position: Any = None) -> Iterator[DataItem]:
+        for k in range(3 + 5 * part):
+            yield DataItem(X[(7 * part + k) % 53], Y[(7 * part + k) % 53])
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_a_stream_of_uneven_parts_lets_nobody_hang_and_goes_on_anywhere(
+    slots: int, ranks: Ranks, tmp_path: Path
+) -> None:
+    def body(group: Group, folder: Path | None = None, steps: int = 9) -> Any:
+        tensor.manual_seed(1)
+        net = nn.Linear(6, 2)
+        run = Trainer(optim.AdamW(net.named_parameters(), 0.01), group=group, shards=4).fit(
+            net,
+            DataLoader(Numbers(), 8, parts=slots),
+            nn.mse_loss,
+            steps=steps,
+            run=None if folder is None else RunFolder(folder, resume=True),
+        )
+        return digest(net), run.progress.state_dict()
+
+    one = body(Alone())
+    assert ranks(3, body) == [one] * 3
+    ranks(3, lambda group: body(group, tmp_path, 5))
+    assert ranks(2, lambda group: body(group, tmp_path)) == [one] * 2

@@ -228,6 +228,23 @@ def test_several_optimizers_step_together(ranks: Ranks) -> None:
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-6)
 
 
+def test_a_step_may_leave_the_weights_as_they_are(ranks: Ranks) -> None:
+    def body(group: Group) -> str:
+        net = mlp()
+
+        def step(run: Any, batch: Any) -> Any:
+            loss = nn.mse_loss(net(batch.input), batch.target)
+            if run.progress.step % 2:
+                run.minimize(loss)
+            return {"loss": loss}
+
+        trainer = Trainer(optim.SGD(net.parameters(), 0.1), group=group, shards=SHARDS)
+        run = trainer.fit(net, loader(), step=step, epochs=1)
+        return digest(net) + repr(run.metrics)
+
+    same(ranks, body, (3,))
+
+
 @pytest.mark.gpu
 def test_several_optimizers_are_captured_with_the_same_bits() -> None:
     eager, captured = (adversaries(Alone(), "gpu", capture)[0] for capture in (False, True))
@@ -256,6 +273,31 @@ def test_an_exchange_goes_round_by_round(ranks: Ranks, monkeypatch: pytest.Monke
     assert ranks(3, lambda group: fitted(group, clip=0.1)) == [one] * 3
 
 
+def test_a_step_that_fails_has_changed_nothing() -> None:
+    digests = []
+    for fails in (False, True):
+        net = normed()
+        trainer = Trainer(optim.AdamW(net.parameters(), 0.01), shards=4)
+        calls = 0
+
+        def forward(x: Any, y: Any, net: nn.Module = net, fails: bool = fails) -> Any:
+            nonlocal calls
+            calls += 1
+            if fails and calls == 3:
+                raise RuntimeError("out of luck")
+            return nn.mse_loss(net(x), y)
+
+        inputs = tensor.tensor(X[:20]), tensor.tensor(Y[:20])
+        if fails:
+            before = digest(net)
+            with pytest.raises(RuntimeError, match="luck"):
+                trainer.train_step(forward, *inputs)
+            assert digest(net) == before
+        trainer.train_step(forward, *inputs)
+        digests.append(digest(net))
+    assert digests[0] == digests[1]
+
+
 def test_running_averages_move_once_by_the_mean_of_the_shards(ranks: Ranks) -> None:
     def body(group: Group) -> Any:
         net = nn.BatchNorm1d(12)
@@ -270,6 +312,29 @@ def test_running_averages_move_once_by_the_mean_of_the_shards(ranks: Ranks) -> N
         np.testing.assert_allclose(mean, 0.1 * means, rtol=1e-5, atol=1e-7)
         np.testing.assert_allclose(var, 0.9 + 0.1 * variances, rtol=1e-5)
         assert count == 1
+
+
+def test_running_averages_of_instance_norms_move_and_frozen_ones_stay(ranks: Ranks) -> None:
+    def body(group: Group) -> Any:
+        moving = nn.InstanceNorm1d(4, track_running_stats=True, affine=True)
+        frozen = nn.BatchNorm1d(4)
+        frozen.running_mean = tensor.tensor([0.1, 0.2, 0.3, 0.7])
+        net = nn.Sequential(moving, frozen)
+        trainer = Trainer(optim.SGD(moving.parameters(), 0.0), group=group, shards=3)
+        net.train()
+        frozen.eval()
+        trainer.train_step(lambda x: net(x).sum(), tensor.tensor(X[:20].reshape(20, 4, 3)))
+        return [
+            getattr(n, name).tolist()
+            for n in (moving, frozen)
+            for name in ("running_mean", "running_var", "num_batches_tracked")
+        ]
+
+    mean, _, _, kept, ones, count = same(ranks, body, (2,))
+    expected = 0.1 * X[:20].reshape(20, 4, 3).mean(2).mean(0)
+    np.testing.assert_allclose(mean, expected, rtol=1e-4, atol=1e-7)
+    assert kept == tensor.tensor([0.1, 0.2, 0.3, 0.7]).tolist()
+    assert (ones, count) == ([1.0] * 4, 0)
 
 
 def test_ranks_that_differ_are_told_before_the_first_step(ranks: Ranks) -> None:
@@ -345,6 +410,10 @@ def test_what_does_not_go_with_shards_is_refused(ranks: Ranks) -> None:
         trainer.fit(net, loader(), nn.mse_loss, epochs=1, clip=lambda grads, params: None)
     with pytest.raises(tensor.ArgumentError, match="grad_hook would see a part"):
         trainer.train_step_with(lambda g, p: None, lambda x: net(x).sum(), tensor.tensor(X))
+    hook = net[0].weight.register_hook(lambda grad: grad)
+    with pytest.raises(tensor.ArgumentError, match="has a hook on its gradient"):
+        trainer.train_step(lambda x: net(x).sum(), tensor.tensor(X))
+    hook.remove()
     with pytest.raises(tensor.ArgumentError, match="as an input"):
         trainer.train_step(lambda: net(tensor.tensor(X)).sum())
     with pytest.raises(tensor.ArgumentError, match="LBFGS cannot train over shards"):

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from rumus import gpu
 from rumus.gpu import _device, _queue, _readback
 from rumus.gpu._device import get_device
-from rumus.tensor import tensor
+from rumus.tensor import ArgumentError, Tensor, tensor
 
 pytestmark = pytest.mark.gpu
 
@@ -97,6 +97,47 @@ def test_a_view_of_bytes_at_any_offset_is_read_back(offset: int) -> None:
 def test_a_read_back_of_many_pieces_is_exact() -> None:
     x = np.random.default_rng(0).random(9 << 20, dtype=np.float32)
     assert (gpu.to_host(gpu.from_host(x)) == x).all()
+
+
+@pytest.mark.parametrize("size", [5, 5 << 20])
+def test_a_read_back_fills_the_memory_that_it_is_given(size: int) -> None:
+    x = np.random.default_rng(size).random(size, dtype=np.float32)
+    memory = np.full(size + 2, 7.0, np.float32)
+    out = memory[1:-1]
+    assert gpu.to_host(gpu.from_host(x), out) is out
+    assert (out == x).all()
+    assert memory[0] == memory[-1] == 7.0
+    for other in (memory, memory[1:-1].astype(np.int32), np.zeros(2 * size, np.float32)[::2]):
+        with pytest.raises(ArgumentError, match="out is a contiguous array"):
+            gpu.to_host(gpu.from_host(x), other)
+
+
+@pytest.mark.parametrize("size", [8, 5 << 20])
+def test_an_upload_overwrites_an_array_after_what_was_recorded_of_it(size: int) -> None:
+    x, y = (np.random.default_rng(k).random(size, dtype=np.float32) for k in range(2))
+    target = gpu.from_host(np.zeros(size + 8, np.float32))
+    part = gpu.GpuArray(target.storage, (size,), (1,), 4, target.dtype)
+    assert gpu.from_host(x, out=part) is part
+    before = Tensor.from_array(part) + 1.0  # recorded, and reads what was there
+    gpu.from_host(y, out=part)
+    after = Tensor.from_array(part) + 1.0
+    assert (before.numpy() == x + np.float32(1)).all()
+    assert (after.numpy() == y + np.float32(1)).all()
+    whole = gpu.to_host(target)
+    assert not whole[:4].any()
+    assert not whole[-4:].any()
+
+
+def test_an_upload_is_not_written_where_it_does_not_fit() -> None:
+    target = gpu.from_host(np.zeros(9, np.float16))
+    for shape, offset in (((3,), 0), ((4,), 1)):
+        part = gpu.GpuArray(target.storage, shape, (1,), offset, target.dtype)
+        with pytest.raises(ArgumentError, match="multiples of 4"):
+            gpu.from_host(np.ones(shape, np.float16), out=part)
+    for other in (np.ones(9, np.float32), np.ones(8, np.float16)):
+        with pytest.raises(ArgumentError, match="out is a contiguous array"):
+            gpu.from_host(other, out=target)
+    assert not gpu.to_host(target).any()
 
 
 def test_more_dispatches_than_a_batch_run_in_order() -> None:

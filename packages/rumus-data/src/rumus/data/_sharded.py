@@ -49,7 +49,8 @@ class ShardedLoader(Generic[B]):
 
     Made by :meth:`DataLoader.sharded`. Each item is one batch of all processes together: a list of
     the parts that this process owns, in order, with None for a part that is empty or of which no
-    sample could be read. All processes have equally many items.
+    sample could be read. All processes have equally many items, but of a stream: there a process
+    ends when its parts have ended, and items without any sample keep their places until then.
 
     Attributes:
         shards: The numbers of the parts that this process owns.

@@ -163,7 +163,7 @@ class StreamIterator(EpochIterator[B]):
                     places[shard * self._slots + at.batch % self._slots] = fetched.place
                 made.append(fetched.item)
             behind = at.behind(0)._replace(parts=places)
-            if any(item is not None for item in made):
+            if self._listed or any(item is not None for item in made):
                 return behind, made if self._listed else made[0]
             progress.position = behind
         progress.ended = True

@@ -124,6 +124,17 @@ class GpuDevice:
             self.submitter.call(self._upload, storage, data)
         return storage
 
+    def overwrite(self, array: GpuArray, data: npt.NDArray[Any]) -> None:
+        """Write a contiguous array's bytes into one that is there; both are whole words."""
+        _capture.refuse("uploads a host array, whose values every replay would repeat")
+        self.ahead = None
+        self.submitter.call(self._overwrite, array, data)
+
+    def _overwrite(self, array: GpuArray, data: npt.NDArray[Any]) -> None:
+        self.queue.encode()
+        at = array.offset * array.dtype.itemsize
+        self._checked(self.queue.write, array.storage.buffer, data, at)
+
     def _upload(self, storage: Storage, data: npt.NDArray[Any]) -> None:
         self.queue.encode()
         self._checked(self.queue.write, storage.buffer, data)

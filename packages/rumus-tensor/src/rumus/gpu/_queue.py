@@ -186,22 +186,28 @@ class Queue:
 
     # Writing
 
-    def write(self, buffer: Buffer, data: npt.NDArray[Any]) -> None:
-        """Write an array's bytes to a buffer, after everything encoded so far."""
+    def write(self, buffer: Buffer, data: npt.NDArray[Any], at: int = 0) -> None:
+        """Write an array's bytes to a buffer, after everything encoded so far.
+
+        Args:
+            buffer: where they go.
+            data: the array, contiguous.
+            at: the byte of the buffer at which they begin, a multiple of 4.
+        """
         if buffer in self._touched:
             self._submit_batch()
         whole = data.nbytes & ~3
         if whole == data.nbytes <= PIECE:
             if whole:
-                self._write(buffer, 0, data)
+                self._write(buffer, at, data)
             return
         raw = data.reshape(-1).view(np.uint8)
         for start in range(0, whole, PIECE):
-            self._write(buffer, start, raw[start : min(start + PIECE, whole)])
+            self._write(buffer, at + start, raw[start : min(start + PIECE, whole)])
         if whole < raw.size:
             tail = np.zeros(4, np.uint8)
             tail[: raw.size - whole] = raw[whole:]
-            self._write(buffer, whole, tail)
+            self._write(buffer, at + whole, tail)
 
     def _write(self, buffer: Buffer, at: int, data: npt.NDArray[Any]) -> None:
         if self._written and self._written + data.nbytes > PIECE:

@@ -47,21 +47,33 @@ def empty(shape: Shape, dtype: npt.DTypeLike = np.float32, device_index: int = 0
     return GpuArray(storage, lengths, contiguous_strides(lengths), 0, kind)
 
 
-def from_host(array: npt.NDArray[Any], device_index: int = 0) -> GpuArray:
+def from_host(
+    array: npt.NDArray[Any], device_index: int = 0, out: GpuArray | None = None
+) -> GpuArray:
     """Copy a numpy array to the GPU; the copy is ordered after everything recorded so far.
+
+    Args:
+        array: the values.
+        device_index: N of the device ``"gpu:N"``.
+        out: a contiguous array of their shape and dtype to be overwritten and returned, whose bytes
+            begin and end at multiples of 4 (default: a new array on that device).
 
     Raises:
         DTypeError: if no kernel reads its dtype.
+        ArgumentError: if ``out`` does not fit.
         CaptureError: inside a capture, where the values would be frozen.
 
     Example:
         >>> from_host(np.ones((2, 3), np.float32)).shape
         (2, 3)
     """
-    device = get_device(device_index)
     data = np.asarray(array, order="C")
     _element_type(data.dtype)
-    storage = device.upload(data)
+    if out is not None:
+        _check_target(out, data)
+        out.storage.device.overwrite(out, data)
+        return out
+    storage = get_device(device_index).upload(data)
     return GpuArray(storage, data.shape, contiguous_strides(data.shape), 0, data.dtype)
 
 
@@ -95,6 +107,19 @@ def to_host(array: GpuArray, out: npt.NDArray[Any] | None = None) -> npt.NDArray
         )
     device: GpuDevice = array.storage.device
     return device.read(array, out)
+
+
+def _check_target(out: GpuArray, data: npt.NDArray[Any]) -> None:
+    if (out.shape, out.dtype) != (data.shape, data.dtype) or not out.is_contiguous:
+        raise ArgumentError(
+            f"out is a contiguous array of shape {data.shape} and {data.dtype}, not {out!r}"
+        )
+    start = out.offset * out.dtype.itemsize
+    if start % 4 or data.nbytes % 4:
+        raise ArgumentError(
+            f"the bytes of out begin and end at multiples of 4, not at {start} and "
+            f"{start + data.nbytes}"
+        )
 
 
 @lru_cache(maxsize=4096)

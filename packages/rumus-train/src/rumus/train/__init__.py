@@ -45,6 +45,7 @@ from ._metrics import (
     TopK,
     read_metrics,
 )
+from ._optimizers import OptimizerLike
 from ._progress import Progress
 from ._run import Run
 from ._run_folder import RunFolder, load_checkpoint
@@ -58,7 +59,7 @@ from ._tools import (
     overfit_one_batch,
     seed_everything,
 )
-from ._trainer import OptimizerLike, Trainer
+from ._trainer import Trainer
 
 __all__ = [
     "F1",

@@ -25,3 +25,16 @@ def checked_loss(loss: Any) -> Tensor:
             "take its mean() or sum()"
         )
     return loss
+
+
+def check_callable(name: str, given: object) -> None:
+    """Raise unless a function was given.
+
+    Raises:
+        ArgumentError: It is something else.
+    """
+    if not callable(given):
+        raise ArgumentError(
+            f"{name} is a function, and a {type(given).__name__} was given; as in "
+            "trainer.train_step(lambda: nn.mse_loss(model(x), y))"
+        )

@@ -33,12 +33,15 @@ class Sum(NamedTuple):
     first: int = -1
 
     def plus(self, other: Sum) -> Sum:
-        """What was summed of both."""
+        """What was summed of both, the other's values behind these."""
+        behind = -1 if other.first < 0 else self.values + other.first
         return Sum(
             self.samples + other.samples,
             self.units + other.units,
             self.found + other.found,
             self.special + other.special,
+            self.values + other.values,
+            self.first if self.first >= 0 else behind,
         )
 
 

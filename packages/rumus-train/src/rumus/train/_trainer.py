@@ -6,14 +6,14 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, TypeVarTuple
 
 from rumus.autograd import GradientStore
 from rumus.nn import Module, Parameter
 from rumus.optim import WeightAverage
 from rumus.tensor import ArgumentError, Device, Tensor
 
-from ._checked import checked_loss
+from ._checked import check_callable, checked_loss
 from ._errors import EmptyEpochError
 from ._evaluate import Evaluation, Forward, Loss, MetricLike, Validate, gathered, predictions
 from ._exact_sum import UNITS
@@ -22,6 +22,7 @@ from ._foreign import unknown
 from ._group.contract import Group
 from ._group.find import find_group
 from ._loss_sum import LossSum
+from ._optimizers import OptimizerLike, named_optimizers
 from ._parallel.loop import PartsLoader, SharedLoop
 from ._parallel.shards import Shards, checked_shards, shards_of
 from ._replay import CapturedSteps
@@ -29,28 +30,6 @@ from ._request import Request
 from ._run import Clip, Run, StepFunction
 from ._run_folder import RunFolder, saved_shards
 from ._step import Capture
-
-
-class OptimizerLike(Protocol):
-    """What a trainer needs of an optimizer; every one in :mod:`rumus.optim` has it.
-
-    Example:
-        >>> from rumus.optim import SGD
-        >>> from rumus import nn
-        >>> optimizer: OptimizerLike = SGD(nn.Linear(2, 1).parameters(), lr=0.1)
-        >>> len(optimizer.params)
-        2
-    """
-
-    @property
-    def params(self) -> Sequence[Parameter]:
-        """The parameters that :meth:`step` changes."""
-        ...
-
-    def step(self, grads: GradientStore) -> None:
-        """Change the parameters by their gradients, taking those out of the store."""
-        ...
-
 
 O = TypeVar("O", bound=OptimizerLike | Mapping[str, Any])  # noqa: E741  one letter, like every type variable here
 T = TypeVar("T")
@@ -80,7 +59,8 @@ class Trainer(Generic[O]):
             has started with this one, otherwise this one alone. All run the same script.
         shards: Into how many parts each batch is cut, by default as many as there are processes
             when the run begins. They share the parts, and the weights are the same to the bit for
-            every number of processes up to it, on devices of a kind.
+            every number of processes up to it, on devices of a kind. In each process the optimizer
+            keeps the state of its part of the parameters from then on, and changes that alone.
 
     Raises:
         ArgumentError: ``optimizer`` has no ``params`` and ``step``, or another argument is none of
@@ -109,17 +89,7 @@ class Trainer(Generic[O]):
         shards: int | None = None,
     ) -> None:
         several = isinstance(optimizer, Mapping)
-        self._optimizers: dict[str, Any] = (
-            dict(optimizer) if isinstance(optimizer, Mapping) else {"optimizer": optimizer}
-        )
-        for given in self._optimizers.values():
-            if not (hasattr(given, "params") and callable(getattr(given, "step", None))):
-                raise ArgumentError(
-                    f"a Trainer takes an optimizer, such as AdamW(model.parameters(), lr=1e-3), "
-                    f"not a {type(given).__name__}"
-                )
-        if not self._optimizers:
-            raise ArgumentError("a Trainer takes at least one optimizer")
+        self._optimizers = named_optimizers(optimizer)
         if capture not in (True, False, "auto"):
             raise ArgumentError(f'capture is True, False or "auto", not {capture!r}')
         self._group = find_group(group)
@@ -185,8 +155,8 @@ class Trainer(Generic[O]):
             MissingGradError: A parameter of the optimizer has no part in the loss.
             CaptureError: With ``capture``, if the step cannot be replayed as it stands.
         """
-        _check_callable("forward", forward)
-        _check_callable("grad_hook", grad_hook)
+        check_callable("forward", forward)
+        check_callable("grad_hook", grad_hook)
         if self._several:
             raise ArgumentError("train_step takes steps of one optimizer; fit(step=) of several")
         if self._shards is not None:
@@ -410,15 +380,9 @@ class Trainer(Generic[O]):
         self, shards: Shards, grad_hook: GradHook, forward: Callable[..., Tensor], inputs: Any
     ) -> Tensor:
         """A step over shards, of this process alone or of several."""
-        if grad_hook is not _leave:
-            raise ArgumentError(
-                "with shards, of one process or several, gradients are whole only after the fold, "
-                "each in the process that owns it, so that a grad_hook would see a part of them; "
-                "to clip them there is fit(clip=...)"
-            )
         if self._loop is None:
             self._loop = SharedLoop(shards, self._optimizers, self._capture is True)
-        loss = self._loop(forward, inputs)
+        loss = self._loop(forward, inputs, is_hooked=grad_hook is not _leave)
         self._sum(loss.device).add(loss)
         return loss
 
@@ -431,11 +395,3 @@ class Trainer(Generic[O]):
 
 def _leave(grads: GradientStore, params: Sequence[Parameter]) -> None:
     """Leave the gradients as they are."""
-
-
-def _check_callable(name: str, given: object) -> None:
-    if not callable(given):
-        raise ArgumentError(
-            f"{name} is a function, and a {type(given).__name__} was given; as in "
-            "trainer.train_step(lambda: nn.mse_loss(model(x), y))"
-        )

@@ -69,7 +69,11 @@ class SharedSaver:
         if error:
             raise OSError(error)
         under = self._root / name
-        self._told = {"optimizers": rests, "segments": segments}
+        self._told = {
+            "optimizers": rests,
+            "segments": segments,
+            "position": state["position"],
+        }
         self._commit = target, under, progress, dict(metrics), rest
         self.is_open = True
         file = f"segment-{self._group.rank:04}.safetensors"
@@ -126,7 +130,11 @@ class SharedSaver:
         target, under, progress, metrics, rest = self._commit
         files = {name: entry for t in told for name, entry in t["files"].items()}
         arrays = {**told[0]["arrays"], **_joined_entries(told)}
-        rest = {**rest, "optimizers": _joined_rests([t["optimizers"] for t in told])}
+        rest = {
+            **rest,
+            "optimizers": _joined_rests([t["optimizers"] for t in told]),
+            "position": _joined_positions([t["position"] for t in told]),
+        }
         folder.commit(target, under, progress, metrics, files, arrays, rest)
 
 
@@ -176,3 +184,14 @@ def _joined_rests(rests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             joined[name]["steps"] |= rest[name]["steps"]
             joined[name]["state"] |= rest[name]["state"]
     return joined
+
+
+def _joined_positions(positions: Sequence[Mapping[str, Any]]) -> Any:
+    """Where the loader is; of a stream each rank knows it of its own parts."""
+    furthest = max(positions, key=lambda p: p.get("loader", {}).get("batch", 0))
+    parts: dict[str, Any] = {}
+    for position in positions:
+        parts |= position.get("loader", {}).get("parts", {})
+    if not parts:
+        return furthest
+    return {**furthest, "loader": {**furthest["loader"], "parts": parts}}

@@ -16,6 +16,8 @@ from .._group.agree import agreed
 from .._group.contract import Group
 
 _PACKAGES = ("rumus-tensor", "rumus-data", "rumus-optim", "rumus-train", "numpy")
+_OWN = ("parts", "skipped")
+"""What a loader's state says of this rank alone."""
 
 
 def check_alike(
@@ -48,7 +50,8 @@ def check_alike(
         **{name: json.dumps(value) for name, value in settings.items()},
     }
     if hasattr(loader, "state_dict"):
-        what["data"] = json.dumps(loader.state_dict(), default=str)
+        state = {n: v for n, v in loader.state_dict().items() if n not in _OWN}
+        what["data"] = json.dumps(state, default=str)
     agreed(group, what)
 
 

@@ -28,6 +28,8 @@ class DeviceVectors:
         self._arenas = arenas
         self._device = Tensor.from_array(arenas[0].data).device
         self._rooms = Rooms()
+        self._idle: dict[int, list[Tensor]] = {}
+        self._lent: list[Tensor] = []
 
     def weighted(self, spans: Sequence[Span], weight: float) -> Vector:
         """The arenas' gradients times a number."""
@@ -49,8 +51,12 @@ class DeviceVectors:
         return Tensor.from_array(_view(array.array, start, stop))
 
     def of_host(self, values: Array) -> Any:
-        """Bring them to the device."""
-        return from_numpy(values).to(self._device)
+        """Bring them to the device, into memory that is kept."""
+        idle = self._idle.get(values.size)
+        place = idle.pop() if idle else zeros((values.size,), device=self._device)
+        self._lent.append(place)
+        gpu.from_host(values, out=place.array)
+        return place
 
     def plus(self, left: Any, right: Any) -> Any:
         """The sum."""
@@ -90,13 +96,19 @@ class DeviceVectors:
         """Bring parameters to the device."""
         at = 0
         for span in spans:
-            part = from_numpy(values[at : at + span.size]).to(self._device)
-            Tensor.from_array(self._data(span)).copy_(part)
+            part, target = values[at : at + span.size], self._data(span)
+            if part.nbytes % 4:  # an odd number of halves: only whole words are written in place
+                Tensor.from_array(target).copy_(from_numpy(part).to(self._device))
+            else:
+                gpu.from_host(part, out=target)
             at += span.size
 
     def free_rooms(self) -> None:
-        """Keep the host's memory."""
+        """Keep the memory, of the host and of what came from other ranks."""
         self._rooms.free()
+        for place in self._lent:
+            self._idle.setdefault(place.size, []).append(place)
+        self._lent.clear()
 
     def _read(self, views: Sequence[GpuArray], dtype: np.dtype[Any]) -> Array:
         room = self._rooms.take(sum(view.size for view in views), dtype)

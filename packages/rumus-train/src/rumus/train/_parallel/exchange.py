@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,24 @@ _NOTHING = np.empty(0, np.float32)
 
 Pieces = list[Span]
 Sums = Mapping[Node, Vector]
+
+
+class Round(NamedTuple):
+    """Some pieces of all segments on their way.
+
+    Attributes:
+        spans: What is trained.
+        sums: The sums of this rank's subtrees.
+        pieces: Of this rank's segment.
+        got: What comes from each rank.
+        pending: The call.
+    """
+
+    spans: Sequence[Span]
+    sums: Sums
+    pieces: Pieces
+    got: Sequence[Array]
+    pending: Pending
 
 
 class Exchange:
@@ -41,29 +59,45 @@ class Exchange:
         self._group, self._layout, self._vectors = group, layout, vectors
         self._shards = owned[-1].stop
         self._nodes = [subtrees(own, self._shards) for own in owned]
+        self._sent: Iterator[Round] = iter(())
+        self._first: Round | None = None
 
-    def gather_sums(self, spans: Sequence[Span], sums: Sums, samples: int) -> None:
-        """Let the gradients of this rank's segment be the means over all shards.
+    def begin_sums(self, spans: Sequence[Span], sums: Sums) -> None:
+        """Send the first round of this rank's sums.
 
         Args:
             spans: What is trained.
             sums: The sums of this rank's subtrees.
-            samples: Of all shards.
         """
-        share, rank, before = 1.0 / samples, self._group.rank, None
+        self._sent = self._send(spans, sums)
+        self._first = next(self._sent, None)
+
+    def gather_sums(self, samples: int) -> None:
+        """Let the gradients of this rank's segment be the means over all shards.
+
+        Args:
+            samples: Of all shards; 0 if they have no gradients.
+        """
+        before = self._first
+        if before is not None and not samples:
+            before.pending.wait()
+        elif before is not None:
+            for now in self._sent:
+                self._sum(before, 1.0 / samples)
+                before = now
+            self._sum(before, 1.0 / samples)
+        self._vectors.free_rooms()
+
+    def _send(self, spans: Sequence[Span], sums: Sums) -> Iterator[Round]:
+        """Send one round after the other."""
+        rank = self._group.rank
         for pieces in self._rounds(spans):
-            mine = pieces[rank]
-            length = sum(piece.size for piece in mine)
+            length = sum(piece.size for piece in pieces[rank])
             sent = [self._vectors.read(_parts(spans, sums, theirs)) for theirs in pieces]
             got = [self._vectors.room(len(nodes) * length) for nodes in self._nodes]
             sent[rank] = got[rank] = _NOTHING
             pending = self._group.alltoallv(sent, got)
-            if before is not None:
-                self._sum(spans, sums, *before, share)
-            before = pending, mine, got
-        if before is not None:
-            self._sum(spans, sums, *before, share)
-        self._vectors.free_rooms()
+            yield Round(spans, sums, pieces[rank], got, pending)
 
     def gather_weights(self, spans: Sequence[Span]) -> None:
         """Let all ranks have each other's segments."""
@@ -85,29 +119,21 @@ class Exchange:
         for pieces in zip_longest(*cut, fillvalue=[]):
             yield list(pieces)
 
-    def _sum(
-        self,
-        spans: Sequence[Span],
-        sums: Sums,
-        pending: Pending,
-        pieces: Pieces,
-        got: Sequence[Array],
-        share: float,
-    ) -> None:
+    def _sum(self, sent: Round, share: float) -> None:
         """Sum what all ranks have of some pieces, in the order of the tree."""
-        pending.wait()
+        sent.pending.wait()
         own = self._nodes[self._group.rank]
         theirs: dict[Node, Any] = {}
-        for nodes, values in zip(self._nodes, got, strict=True):
+        for nodes, values in zip(self._nodes, sent.got, strict=True):
             if nodes is not own:
                 theirs |= zip(nodes, np.split(values, len(nodes)), strict=True)
         at = 0
-        for piece in pieces:
+        for piece in sent.pieces:
             found: dict[Node, Any] = {
                 node: self._vectors.of_host(values[at : at + piece.size])
                 for node, values in theirs.items()
             }
-            mine = _parts(spans, sums, [piece])
+            mine = _parts(sent.spans, sent.sums, [piece])
             found |= zip(own, [self._vectors.part(*part) for part in mine], strict=True)
             self._vectors.put_mean(piece, folded(found, self._shards, self._vectors.plus), share)
             at += piece.size

@@ -62,12 +62,20 @@ class SharedLoop:
         on_gpu = optimizers[_NAME].params[0].device.kind == "gpu"
         self._replay = CapturedSteps(self._backward) if capture and on_gpu else None
 
-    def __call__(self, forward: Callable[..., Tensor], inputs: tuple[Any, ...]) -> Tensor:
+    def __call__(
+        self, forward: Callable[..., Tensor], inputs: tuple[Any, ...], is_hooked: bool
+    ) -> Tensor:
         """Take one step.
 
         Raises:
-            ArgumentError: There are no inputs to cut.
+            ArgumentError: There are no inputs to cut, or there is a hook on gradients.
         """
+        if is_hooked:
+            raise ArgumentError(
+                "with shards, of one process or several, gradients are whole only after the fold, "
+                "each in the process that owns it, so that a grad_hook would see a part of them; "
+                "to clip them there is fit(clip=...)"
+            )
         parts = self._parts(inputs)
         self._follow(forward)
         if not self._begun:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from .._group.contract import Array, Group
 
 _ROOM = 1024
 """Bytes of the first letters, their length included."""
+_HEAD = 8
+"""Bytes of that length."""
 
 
 class Mail:
@@ -21,27 +21,35 @@ class Mail:
 
     def __init__(self, group: Group) -> None:
         self._group, self._room = group, _ROOM
+        self._ranks = range(group.size)
 
-    def exchange(self, text: str) -> list[str]:
-        """The texts of all ranks, by rank."""
+    def send(self, text: str) -> None:
+        """Send a text; :meth:`receive` gives those of all ranks."""
+        self._mine = np.frombuffer(text.encode(), np.uint8)
         if self._group.size == 1:
-            return [text]
-        mine = np.frombuffer(text.encode(), np.uint8)
-        letter = np.zeros(self._room, np.uint8)
-        letter[:8] = np.frombuffer(mine.size.to_bytes(8, "little"), np.uint8)
-        room = self._room - 8
-        letter[8 : 8 + min(room, mine.size)] = mine[:room]
-        letters = self._gathered(letter, [self._room] * self._group.size)
-        sizes = [int.from_bytes(other[:8].tobytes(), "little") for other in letters]
-        texts = [other[8 : 8 + size].tobytes() for other, size in zip(letters, sizes, strict=True)]
-        if max(sizes) > room:
-            rests = [max(size - room, 0) for size in sizes]
-            more = self._gathered(mine[room:], rests)
-            texts = [a + b.tobytes() for a, b in zip(texts, more, strict=True)]
-            self._room = 8 + 2 * max(sizes)
-        return [part.decode() for part in texts]
+            return
+        letter, mine = np.zeros(self._room, np.uint8), self._mine
+        letter[:_HEAD] = np.frombuffer(mine.size.to_bytes(_HEAD, "little"), np.uint8)
+        room = self._room - _HEAD
+        letter[_HEAD : _HEAD + min(room, mine.size)] = mine[:room]
+        self._letters: list[Array] = [np.empty(self._room, np.uint8) for _ in self._ranks]
+        self._pending = self._group.allgatherv(letter, self._letters)
 
-    def _gathered(self, part: Array, sizes: Sequence[int]) -> list[Array]:
-        found: list[Array] = [np.empty(size, np.uint8) for size in sizes]
-        self._group.allgatherv(part, found).wait()
-        return found
+    def receive(self) -> list[str]:
+        """The texts of all ranks, by rank."""
+        mine, room = self._mine, self._room - _HEAD
+        if self._group.size == 1:
+            return [mine.tobytes().decode()]
+        self._pending.wait()
+        letters = self._letters
+        sizes = [int.from_bytes(letter[:_HEAD].tobytes(), "little") for letter in letters]
+        texts = [
+            letter[_HEAD : _HEAD + size].tobytes()
+            for letter, size in zip(letters, sizes, strict=True)
+        ]
+        if max(sizes) > room:
+            rests: list[Array] = [np.empty(max(size - room, 0), np.uint8) for size in sizes]
+            self._group.allgatherv(mine[room:], rests).wait()
+            texts = [a + b.tobytes() for a, b in zip(texts, rests, strict=True)]
+            self._room = _HEAD + 2 * max(sizes)
+        return [text.decode() for text in texts]

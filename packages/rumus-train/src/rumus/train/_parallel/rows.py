@@ -10,8 +10,6 @@ import numpy as np
 
 from rumus.tensor import Tensor, float32, stack, tensor
 
-from .mail import Mail
-from .shards import Shards
 from .tree import Node, folded
 
 
@@ -49,34 +47,39 @@ class Told(NamedTuple):
     notes: list[list[int]]
 
 
-def tell(
-    rows: list[Row], batches: int, shards: Shards, mail: Mail, notes: Sequence[int] = ()
-) -> Told:
-    """Exchange the rows of all ranks; waits for the device once.
+def written(rows: list[Row], notes: Sequence[int]) -> str:
+    """What the other ranks are told of a step; waits for the device, once.
 
     Args:
         rows: Of this rank.
-        batches: Of the step.
-        shards: The shards.
-        mail: Of the ranks.
         notes: Numbers that go along.
     """
-    scalars = [value for row in rows for value in row.outputs.values()]
-    numbers = iter(_read(scalars))
+    numbers = iter(_read([value for row in rows for value in row.outputs.values()]))
     mine = [
         (*row[:3], {name: next(numbers) for name in row.outputs}, list(row.minimized))
         for row in rows
     ]
-    letters = [json.loads(text) for text in mail.exchange(json.dumps([mine, list(notes)]))]
-    all_rows = [row for letter in letters for row in letter[0]]
+    return json.dumps([mine, list(notes)])
+
+
+def told(texts: Sequence[str], batches: int, shards: int) -> Told:
+    """What all ranks know of a step.
+
+    Args:
+        texts: Of all ranks, by rank.
+        batches: Of the step.
+        shards: How many there are.
+    """
+    letters = [json.loads(text) for text in texts]
+    rows = [row for letter in letters for row in letter[0]]
     weights: dict[str, int] = {}
-    for _, _, samples, _, minimized in all_rows:
+    for _, _, samples, _, minimized in rows:
         for name in minimized:
             weights[name] = weights.get(name, 0) + samples
-    by_batch = [[row for row in all_rows if row[0] == k] for k in range(batches)]
+    by_batch = [[row for row in rows if row[0] == k] for k in range(batches)]
     return Told(
         [sum(row[2] for row in found) for found in by_batch],
-        [_means(found, shards.count) for found in by_batch],
+        [_means(found, shards) for found in by_batch],
         dict(sorted(weights.items())),
         [letter[1] for letter in letters],
     )

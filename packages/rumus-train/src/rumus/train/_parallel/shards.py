@@ -8,10 +8,12 @@ from typing import Any
 from rumus.tensor import ArgumentError, Tensor, tree
 
 from .._batches import samples_of
-from .._group.agree import any_of
+from .._group.agree import largest
 from .._group.contract import Group
 
 _END = object()
+_SAMPLES = 2
+"""What a rank says that has an item with samples; 1 without any, 0 at its end."""
 
 
 class Shards:
@@ -43,9 +45,10 @@ class Shards:
 
     def loader(self, loader: Any) -> Any:
         """A loader that gives this rank's parts of each batch."""
-        if hasattr(loader, "sharded"):
-            return loader.sharded(self.count, self.group.rank, self.group.size)
-        return CutLoader(loader, self)
+        if not hasattr(loader, "sharded"):
+            return TogetherLoader(loader, self, is_cut=False)
+        cut = loader.sharded(self.count, self.group.rank, self.group.size)
+        return cut if _has_length(cut) else TogetherLoader(cut, self, is_cut=True)
 
     def cut(self, batch: Any) -> list[Any]:
         """This rank's parts of a batch: neighbours, whose lengths differ by one at most.
@@ -68,14 +71,20 @@ def samples_in(part: Any) -> int:
     return samples_of([x for x in leaves if isinstance(x, Tensor) and x.ndim])
 
 
-class CutLoader:
-    """A loader of whole batches, of which each rank takes its parts.
+class TogetherLoader:
+    """A loader that may end on one rank before it does on another, or has whole batches.
 
-    A rank whose loader ends before the others' goes on with empty parts until all have ended.
+    A rank whose loader has ended goes on with empty parts until all have; an item in which no rank
+    has a sample is passed over.
+
+    Args:
+        loader: Of lists of this rank's parts, or of whole batches.
+        shards: The shards.
+        is_cut: Whether it gives parts.
     """
 
-    def __init__(self, loader: Any, shards: Shards) -> None:
-        self._loader, self._shards = loader, shards
+    def __init__(self, loader: Any, shards: Shards, is_cut: bool) -> None:
+        self._loader, self._shards, self._is_cut = loader, shards, is_cut
         if hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict"):
             self.state_dict = loader.state_dict
             self.load_state_dict = loader.load_state_dict
@@ -85,13 +94,20 @@ class CutLoader:
         return length
 
     def __iter__(self) -> Iterator[list[Any]]:
-        group, own = self._shards.group, self._shards.own
-        batches = iter(self._loader)
+        shards = self._shards
+        items = iter(self._loader)
         while True:
-            batch = next(batches, _END)
-            if not any_of(group, batch is not _END):
+            item: Any = next(items, _END)
+            if item is _END:
+                parts = [None] * len(shards.own)
+            else:
+                parts = item if self._is_cut else shards.cut(item)
+            has_samples = any(part is not None for part in parts)
+            found = largest(shards.group, (item is not _END) + has_samples)
+            if found == 0:
                 return
-            yield [None] * len(own) if batch is _END else self._shards.cut(batch)
+            if found == _SAMPLES:
+                yield parts
 
 
 def shards_of(group: Group, count: int | None, saved: int | None = None) -> Shards | None:
@@ -117,3 +133,11 @@ def checked_shards(count: int | None, group: Group) -> int | None:
     if count is not None:
         Shards(group, count)
     return count
+
+
+def _has_length(loader: Any) -> bool:
+    try:
+        len(loader)
+    except TypeError:  # of a stream
+        return False
+    return True

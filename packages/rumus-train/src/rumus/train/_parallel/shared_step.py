@@ -11,7 +11,7 @@ from rumus.optim import Optimizer
 from rumus.tensor import ArgumentError, Tensor, default_generator
 
 from .mail import Mail
-from .rows import Row, Told, tell
+from .rows import Row, Told, told, written
 from .shards import Shards, samples_in
 from .statistics import Statistics
 from .streams import of_shard, own_generators
@@ -80,19 +80,32 @@ class SharedStep:
             step: The number of the step.
             is_last: Whether the step has no further batch.
         """
-        for shard, part in zip(self.shards.own, parts, strict=True):
-            if part is None:
-                continue
-            samples = samples_in(part)
-            with of_shard(self._streams, shard, step, self._batches):
-                self._statistics.begin()
-                outputs, minimized = compute(part)
-            scalars = {name: value for name, value in outputs.items() if value.shape == ()}
-            self._rows.append(Row(self._batches, shard, samples, scalars, tuple(minimized)))
-            self._statistics.add(shard, samples, is_last)
-            for name in minimized:
-                self._updates[name].add(shard, samples, is_last)
+        try:
+            for shard, part in zip(self.shards.own, parts, strict=True):
+                if part is not None:
+                    self._compute(shard, part, compute, step, is_last)
+        except BaseException:
+            self._clear()
+            raise
         self._batches += 1
+
+    def _compute(self, shard: int, part: Any, compute: Compute, step: int, is_last: bool) -> None:
+        samples = samples_in(part)
+        with of_shard(self._streams, shard, step, self._batches):
+            self._statistics.begin()
+            outputs, minimized = compute(part)
+        scalars = {name: value for name, value in outputs.items() if value.shape == ()}
+        self._rows.append(Row(self._batches, shard, samples, scalars, tuple(minimized)))
+        self._statistics.add(shard, samples, is_last)
+        for name in minimized:
+            self._updates[name].add(shard, samples, is_last)
+
+    def _clear(self) -> None:
+        """Be where the step began: one that has failed has changed nothing."""
+        self._rows, self._batches = [], 0
+        self._statistics.clear()
+        for update in self._updates.values():
+            update.clear()
 
     def finish(self, clip: float | None = None, notes: Sequence[int] = ()) -> Told:
         """Exchange and update.
@@ -101,10 +114,16 @@ class SharedStep:
             clip: The norm to clip the gradients of each optimizer to.
             notes: Numbers for the other ranks.
         """
-        told = tell(self._rows, self._batches, self.shards, self._mail, notes)
+        self._mail.send(written(self._rows, notes))
+        first = next(iter(self._updates.values()))
+        if len(self._updates) == 1:
+            first.begin()
+        found = told(self._mail.receive(), self._batches, self.shards.count)
         self._rows, self._batches = [], 0
-        for name, samples in told.weights.items():
+        if not found.weights and len(self._updates) == 1:
+            first.step(0, clip)
+        for name, samples in found.weights.items():
             self._updates[name].step(samples, clip)
-        if any(told.samples):
-            self._statistics.finish(sum(told.samples))
-        return told
+        if any(found.samples):
+            self._statistics.finish(sum(found.samples))
+        return found

@@ -48,9 +48,10 @@ class Statistics:
         """After it: keep where they are, and which of them have moved."""
         if not self._norms:
             return
-        before = self._start[len(self._averages) :]
-        moved = [_count(n) - b for n, b in zip(self._norms, before, strict=True)]
-        values = self._buffers()[: len(self._averages)] + moved
+        count = len(self._averages)
+        apart = [a - b for a, b in zip(self._buffers(), self._start, strict=True)]
+        moved = [(part != 0).sum() for part in apart[:count]]
+        values = [*self._buffers()[:count], *moved, *apart[count:]]
         flat = cat([value.to(float32).reshape(-1) for value in values])
         self._sums.add(shard, flat * float(samples), is_last)
 
@@ -60,24 +61,31 @@ class Statistics:
             return
         self.begin()
         total = folded(self._gathered(), self._shards, np.add) * np.float32(1.0 / samples)
-        has_moved = dict(zip(self._norms, total[-len(self._norms) :] > 0, strict=True))
+        moved, counted = np.split(total[-3 * len(self._norms) :] > 0, [len(self._averages)])
         at = 0
         with no_grad():
-            for norm, name in self._averages:
+            for (norm, name), has_moved in zip(self._averages, moved, strict=True):
                 buffer = getattr(norm, name)
                 value = from_numpy(total[at : at + buffer.size].reshape(buffer.shape))
                 at += buffer.size
-                if has_moved[norm]:
+                if has_moved:
                     buffer.copy_(value.to(buffer.device).to(buffer.dtype))
-            for norm, moved in has_moved.items():
-                _count(norm).add_(int(moved))
+            for norm, has_counted in zip(self._norms, counted, strict=True):
+                _count(norm).add_(int(has_counted))
         self._start = []
+
+    def clear(self) -> None:
+        """Forget what shards have moved since the last step."""
+        if self._start:
+            self.begin()
+        self._start = []
+        self._sums.clear()
 
     def _gathered(self) -> dict[Node, Array]:
         """The sums of all subtrees."""
         mine = np.concatenate([value.numpy() for value in self._sums.take().values()])
         nodes = [subtrees(own, self._shards) for own in self._owned]
-        length = sum(buffer.size for buffer in self._buffers())
+        length = self._length()
         theirs = [np.empty(len(found) * length, np.float32) for found in nodes]
         self._group.allgatherv(mine, theirs).wait()
         gathered: dict[Node, Array] = {}
@@ -91,9 +99,12 @@ class Statistics:
         ]
 
     def _zeros(self) -> Tensor:
-        buffers = self._buffers()
-        length = sum(buffer.size for buffer in buffers)
-        return zeros((length,), device=buffers[0].device)
+        return zeros((self._length(),), device=self._buffers()[0].device)
+
+    def _length(self) -> int:
+        """Numbers of a shard: the averages, which of them have moved, and which counts."""
+        averages = self._buffers()[: len(self._averages)]
+        return sum(buffer.size for buffer in averages) + 3 * len(self._norms)
 
 
 def _count(module: Any) -> Any:

@@ -25,10 +25,14 @@ class ShardSums(Generic[T]):
     """
 
     def __init__(self, own: range, shards: int, add: Add[T], zero: Callable[[], T]) -> None:
-        self._own, self._add, self._zero = own, add, zero
-        self._tree: Subtrees[T] = Subtrees(shards, add)
+        self._own, self._shards, self._add, self._zero = own, shards, add, zero
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what came so far; all shards begin anew."""
+        self._tree: Subtrees[T] = Subtrees(self._shards, self._add)
         self._open: dict[int, tuple[int, Subtrees[T]]] = {}
-        self._next = own.start
+        self._next = self._own.start
 
     def add(self, shard: int, value: T, is_last: bool) -> None:
         """Take a batch of a shard; shards come in order within a batch.

@@ -32,6 +32,8 @@ class ProfileSteps:
         >>> callbacks = [ProfileSteps(first=100, steps=5)]
     """
 
+    first_only = True
+
     def __init__(
         self,
         first: int = 10,
