@@ -13,7 +13,7 @@ from typing import Any
 from .worker import Worker
 
 _READ = 0.2
-"""Seconds in which a launcher reads what was written before it hears of an abort."""
+"""Seconds in which the others hear of it, and the launcher reads what was written, first."""
 
 _APART = 0.5
 """Seconds by which a rank lets the one before it speak first."""
@@ -42,14 +42,14 @@ def end_together(worker: Worker, comm: Any) -> None:
         before(kind, error, trace)
         rank = f"rank {comm.Get_rank()} of {comm.Get_size()}"
         print(f"{rank}, at {worker.where}, ends all ranks.", file=sys.stderr)
-        _abort(comm)
+        _abort(worker, comm)
 
     def leave() -> None:
         worker.leave()
         if worker.broken is not None:
             _let_others_speak(comm)
             print(f"rank {comm.Get_rank()}: {worker.broken}", file=sys.stderr)
-            _abort(comm)
+            _abort(worker, comm)
 
     sys.excepthook = ended_by
     atexit.register(leave)
@@ -60,7 +60,8 @@ def _let_others_speak(comm: Any) -> None:
     time.sleep(_APART * min(comm.Get_rank(), _MOST))
 
 
-def _abort(comm: Any) -> None:
+def _abort(worker: Worker, comm: Any) -> None:
+    worker.fails()
     sys.stdout.flush()
     sys.stderr.flush()
     time.sleep(_READ)

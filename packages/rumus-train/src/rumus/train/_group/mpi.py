@@ -125,7 +125,7 @@ class MpiGroup:
 
     def _died(self, rank: int, speaker: int) -> None:
         """Say so at once, for a launcher may end the survivors in a moment."""
-        if self._worker.is_leaving:
+        if self._worker.expects_end_of(rank):
             return
         if self._rank == speaker:
             where = f"rank {rank} of {self._size} has died at or before {self._worker.where}"

@@ -14,13 +14,13 @@ class Note:
     """What a rank says of itself.
 
     Attributes:
-        kind: It asks for an answer, answers, or has left.
+        kind: It asks for an answer, answers, has come to its end, or fails and ends all.
         rank: Who says it.
         calls: The calls that it has made.
         where: Where its run is.
     """
 
-    kind: Literal["ask", "here", "left"]
+    kind: Literal["ask", "here", "left", "failed"]
     rank: int
     calls: int
     where: str

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -104,6 +104,7 @@ class Worker:
         self._gone: dict[int, Note] = {}
         self._heard: dict[int, Note] = {}
         self._died: deque[int] = deque()
+        self._fails = self._has_told = False
         self.made = 0
         self.where = "its start"
         self.broken: GroupError | None = None
@@ -127,10 +128,13 @@ class Worker:
         """Say, from any thread, that a rank's process is no more."""
         self._died.append(rank)
 
-    @property
-    def is_leaving(self) -> bool:
-        """Whether this rank has come to its end."""
-        return self._closing
+    def fails(self) -> None:
+        """Let the other ranks know, from any thread, that this one ends all."""
+        self._fails = True
+
+    def expects_end_of(self, rank: int) -> bool:
+        """Whether it is no news that a rank's process is no more."""
+        return self._closing or self._fails or rank in self._gone
 
     def leave(self) -> None:
         """Finish what was begun, and return when every rank leaves.
@@ -199,11 +203,13 @@ class Worker:
         if now - self._looked < _LOOK:
             return
         self._looked = now
+        if self._fails and not self._has_told:
+            self._tell_all("failed")
         for note in self._notes.received():
             if note.kind == "ask":
                 self._notes.send(Note("here", self._rank, self.made, self.where), note.rank)
             else:
-                (self._gone if note.kind == "left" else self._heard)[note.rank] = note
+                (self._heard if note.kind == "here" else self._gone)[note.rank] = note
         if self._died and not self._closing:
             self._break(f"rank {self._died[0]} has died; rank {self._rank} was at {self.where}")
         if self._active and self._gone:
@@ -213,9 +219,10 @@ class Worker:
         for rank in call.missing():
             note = self._gone.get(rank)
             if note is not None and note.calls <= call.number:
+                how = "ended its program" if note.kind == "left" else "failed"
                 self._break(
-                    f"rank {rank} has ended its program at {note.where}, and rank {self._rank} "
-                    f"waits for it at {call.where} ({call.name})"
+                    f"rank {rank} has {how} at {note.where}, and rank {self._rank} waits for it "
+                    f"at {call.where} ({call.name})"
                 )
                 return
 
@@ -239,6 +246,14 @@ class Worker:
             self._look()
         return dict(self._heard)
 
+    def _tell_all(self, kind: Literal["left", "failed"]) -> list[int]:
+        """Send all others a note."""
+        self._has_told = True
+        others = [rank for rank in range(self._size) if rank != self._rank]
+        for rank in others:
+            self._notes.send(Note(kind, self._rank, self.made, self.where), rank)
+        return others
+
     def _break(self, why: str) -> None:
         """Give up all calls, those to come too."""
         self.broken = GroupError(why)
@@ -250,9 +265,7 @@ class Worker:
         """Say that this rank leaves, and wait until all do, as long as they answer."""
         if self.broken is not None:
             return
-        others = [rank for rank in range(self._size) if rank != self._rank]
-        for rank in others:
-            self._notes.send(Note("left", self._rank, self.made, self.where), rank)
+        others = self._tell_all("left")
         since = time.monotonic()
         while missing := [rank for rank in others if rank not in self._gone]:
             self._look()
