@@ -38,7 +38,7 @@ def end_together(worker: Worker, comm: Any) -> None:
             if comm.Get_rank() == 0:
                 before(kind, error, trace)
             raise SystemExit(128 + signal.SIGINT)
-        _let_others_speak(comm)
+        _let_others_speak(worker, comm)
         before(kind, error, trace)
         rank = f"rank {comm.Get_rank()} of {comm.Get_size()}"
         print(f"{rank}, at {worker.where}, ends all ranks.", file=sys.stderr)
@@ -47,7 +47,7 @@ def end_together(worker: Worker, comm: Any) -> None:
     def leave() -> None:
         worker.leave()
         if worker.broken is not None:
-            _let_others_speak(comm)
+            _let_others_speak(worker, comm)
             print(f"rank {comm.Get_rank()}: {worker.broken}", file=sys.stderr)
             _abort(worker, comm)
 
@@ -55,9 +55,9 @@ def end_together(worker: Worker, comm: Any) -> None:
     atexit.register(leave)
 
 
-def _let_others_speak(comm: Any) -> None:
+def _let_others_speak(worker: Worker, comm: Any) -> None:
     """Wait, for several ranks may have the same to say: the first to say it ends the others."""
-    time.sleep(_APART * min(comm.Get_rank(), _MOST))
+    time.sleep(_APART * (_MOST if worker.has_heard_of_failure else min(comm.Get_rank(), _MOST)))
 
 
 def _abort(worker: Worker, comm: Any) -> None:

@@ -132,6 +132,11 @@ class Worker:
         """Let the other ranks know, from any thread, that this one ends all."""
         self._fails = True
 
+    @property
+    def has_heard_of_failure(self) -> bool:
+        """Whether another rank ends all, and says why."""
+        return any(note.kind == "failed" for note in self._gone.values())
+
     def expects_end_of(self, rank: int) -> bool:
         """Whether it is no news that a rank's process is no more."""
         return self._closing or self._fails or rank in self._gone
