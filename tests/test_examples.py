@@ -20,6 +20,7 @@ LEARNED: dict[str, tuple[str, Callable[[list[float]], bool]]] = {
     "digits_cnn": (r"median (\S+)%", lambda share: share[0] > 70),
     "fine_tune": (r": (\S+)% of", lambda shares: shares[0] > shares[1]),
     "forecast": (r"RMSE (\S+) .* by (\S+)", lambda errors: errors[0] < errors[1] < 1),
+    "many": (r"loss (\S+),", lambda losses: losses[-1] < 0.95 * losses[0]),
     "tabular": (r"RMSE (\S+) on .* by (\S+)", lambda errors: errors[0] < 0.5 * errors[1]),
     "vae": (r"held out (\S+)", lambda nats: nats[-1] < 130),
     "wgan_gp": (r"(\S+)% of the points", lambda shares: shares[-1] > shares[0] + 1),
