@@ -1,4 +1,4 @@
-"""Training under a real mpiexec: one hash on any number of ranks, and ends that can be gone on from.
+"""Training under a real mpiexec: one hash on any number of ranks; ends that can be gone on from.
 
 The script is ``examples/many.py``: dropout, clipping, a schedule, averaged weights, checkpoints.
 """
