@@ -121,6 +121,24 @@ def test_the_doctor_tests_every_adapter(capsys: Captured) -> None:
 
 
 @pytest.mark.gpu
+def test_the_doctor_says_where_this_system_differs_from_others(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rumus.train._cli import _doctor
+
+    def refused(*paths: object) -> None:
+        raise PermissionError(13, "The process cannot access the file")
+
+    monkeypatch.setenv("RUMUS_NUM_THREADS", "2")
+    monkeypatch.setattr(_doctor.os, "replace", refused)  # as Windows does
+    monkeypatch.setattr(_doctor, "CHECKS", {})
+    main(["doctor"])
+    said = capsys.readouterr().out
+    for words in ("replacing a file that is open: no", "locks: yes", "processes start by"):
+        assert words in said
+    assert "Set in this environment: RUMUS_NUM_THREADS=2" in said
+
+
 def test_the_doctor_sees_wrong_numbers(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     from rumus import tensor
     from rumus.train._cli import _doctor

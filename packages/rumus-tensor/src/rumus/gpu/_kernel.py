@@ -138,7 +138,9 @@ class Kernel:
         if found is None:
             if self._fault is not None:
                 header += _declaration("FAULT", _faults.register(self._fault))
-            text = self._source if isinstance(self._source, str) else self._source.read_text()
+            text = (
+                self._source if isinstance(self._source, str) else self._source.read_text("utf-8")
+            )
             found = self._variants[key] = Pipeline(self.name, header + prelude, text, self._trusted)
         return found
 

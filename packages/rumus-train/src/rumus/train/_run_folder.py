@@ -126,7 +126,7 @@ class OpenFolder:
 
     def _check(self, settings: Mapping[str, Any]) -> None:
         path = self.root / _RUN
-        before = json.loads(path.read_text())["settings"] if path.exists() else {}
+        before = json.loads(path.read_text("utf-8"))["settings"] if path.exists() else {}
         now = json.loads(json.dumps(settings))
         names = sorted(before.keys() | now.keys()) if before else []
         changed = [
