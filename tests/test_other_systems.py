@@ -310,3 +310,31 @@ def test_ctrl_break_ends_a_run_as_ctrl_c_does(
     with pytest.raises(KeyboardInterrupt):
         trainer.fit(model, DataLoader(data, 8), loss, epochs=9, run=RunFolder(tmp_path / "run"))
     assert list((tmp_path / "run").glob("step-*"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="macOS has fcntl")
+@pytest.mark.parametrize("refused", [False, True])
+def test_files_on_macos_go_past_the_cache_of_the_drive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    import fcntl
+
+    asked: list[int] = []
+    synced: list[int] = []
+
+    def control(descriptor: int, command: int, *rest: Any) -> int:
+        asked.append(command)
+        if refused:
+            raise OSError(25, "Inappropriate ioctl for device")
+        return 0
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", control)
+    monkeypatch.setattr(os, "fsync", synced.append)
+    with RecordWriter(tmp_path / "a.rrec") as writer:
+        writer.append(1, 2)
+    nn.save_file(nn.Linear(2, 2), tmp_path / "a.safetensors")
+    files.write_json(tmp_path / "a.json", {})
+    assert asked == [51] * 3
+    assert len(synced) >= (3 if refused else 0)

@@ -117,6 +117,7 @@ def test_bad_files_are_named(tmp_path: Path, capsys: Captured) -> None:
 def test_the_doctor_tests_every_adapter(capsys: Captured) -> None:
     assert main(["doctor"]) == 0
     said = capsys.readouterr().out
+    assert "nn.summary(model, example) says what a training step holds" in said
     assert "gpu:0" in said and "agree with the CPU" in said and "For a report" in said
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import RecordError, RecordFormatError, RecordWriteError
+from ._lock import sync_file
 from ._partial import check_unlocked, claim, partial_of, recovering
 
 _SYNC_EVERY = 1 << 23  # bytes
@@ -94,7 +95,7 @@ class Sink:
         self._wait()
         self._check()
         try:
-            os.fsync(self._file.fileno())
+            sync_file(self._file.fileno())
         except OSError as error:
             raise self._failure(error) from error
 

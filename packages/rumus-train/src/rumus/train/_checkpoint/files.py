@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import zlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -59,6 +60,17 @@ def write_arrays(path: Path, arrays: Mapping[str, Array | Tensor]) -> tuple[Entr
     return _write(path, [*blocks, *(arrays[name] for name in names)]), listed
 
 
+def _sync(descriptor: int) -> None:
+    """Return only when a file is on the disk; macOS's fsync leaves it in the drive's cache."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        with suppress(OSError):  # a file system that has no such call
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
+
+
 def _nbytes(array: Array | Tensor) -> int:
     return int(array.size * array.dtype.itemsize)
 
@@ -95,7 +107,7 @@ def _write(path: Path, parts: Iterable[bytes | Array | Tensor]) -> Entry:
                 size += file.write(block)
             found = summed.result()
         file.flush()
-        os.fsync(file.fileno())
+        _sync(file.fileno())
     return {"size": size, "crc32": found}
 
 

@@ -73,6 +73,9 @@ def _adapter(index: int, about: dict[str, Any]) -> bool:
         say(f"  {has if feature in about['features'] else lacks}")
     limits = about["limits"]
     say(f"  largest tensor: {limits.get('max-storage-buffer-binding-size', 0) / 2**20:,.0f} MiB")
+    say("  how much memory there is, no system tells a program:")
+    say("  nn.summary(model, example) says what a training step holds, and")
+    say('  Trainer(optimizer, shards="auto") cuts batches until one fits')
     if about["kind"] == "CPU":
         say("  a software adapter: right, but slower than numpy; only for tests")
     return _self_test(index)
