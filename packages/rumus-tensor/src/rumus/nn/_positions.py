@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -65,10 +66,12 @@ class RotaryPositions(Layer):
         self.register_buffer("cos", from_numpy(np.cos(angles).astype(np.float32), device))
         self.register_buffer("sin", from_numpy(np.sin(angles).astype(np.float32), device))
 
-    def __call__(self, x: Tensor, start: int | Tensor = 0) -> Tensor:
-        """The result of :meth:`forward`."""
-        check_tensor(self, x)
-        return self.forward(x, start)
+    if not TYPE_CHECKING:  # checkers see the parameters of forward
+
+        def __call__(self, x: Tensor, start: int | Tensor = 0) -> Tensor:
+            """The result of :meth:`forward`."""
+            check_tensor(self, x)
+            return self.forward(x, start)
 
     def forward(self, x: Tensor, start: int | Tensor = 0) -> Tensor:
         """Turn.
@@ -137,10 +140,12 @@ class SinusoidalPositions(Layer):
         waves = np.stack([np.sin(angles), np.cos(angles)], -1).reshape(max_length, size)
         self.register_buffer("table", from_numpy(waves.astype(np.float32), device))
 
-    def __call__(self, x: Tensor, start: int | Tensor = 0) -> Tensor:
-        """The result of :meth:`forward`."""
-        check_tensor(self, x)
-        return self.forward(x, start)
+    if not TYPE_CHECKING:  # checkers see the parameters of forward
+
+        def __call__(self, x: Tensor, start: int | Tensor = 0) -> Tensor:
+            """The result of :meth:`forward`."""
+            check_tensor(self, x)
+            return self.forward(x, start)
 
     def forward(self, x: Tensor, start: int | Tensor = 0) -> Tensor:
         """Add.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -62,6 +63,17 @@ def write_arrays(path: Path, arrays: Mapping[str, Array | Tensor]) -> tuple[Entr
     return _write(path, [*blocks, *(arrays[name] for name in names)]), listed
 
 
+def _sync(descriptor: int) -> None:
+    """Return only when a file is on the disk; macOS's fsync leaves it in the drive's cache."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        with suppress(OSError):  # a file system that has no such call
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
+
+
 def _nbytes(array: Array | Tensor) -> int:
     return int(array.size * array.dtype.itemsize)
 
@@ -105,7 +117,7 @@ def _write(path: Path, parts: Sequence[bytes | Array | Tensor]) -> Entry:
             summed = beside.submit(_checksum, views)
             size = sum(_write_all(file, view) for view in views)
             found = summed.result()
-        os.fsync(file.fileno())
+        _sync(file.fileno())
     return {"size": size, "crc32": found}
 
 

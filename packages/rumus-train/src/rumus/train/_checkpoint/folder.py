@@ -123,7 +123,7 @@ def read(path: Path) -> dict[str, Any]:
     if damage:
         raise CheckpointError(f"{path} is damaged: {damage}")
     arrays = {n: _array(path, e) for n, e in manifest["arrays"].items()}
-    return state_of(arrays, json.loads((path / _STATE).read_text()))
+    return state_of(arrays, json.loads((path / _STATE).read_text("utf-8")))
 
 
 def state_of(arrays: Mapping[str, Array], rest: Any) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def _order(path: Path) -> tuple[int, int]:
 
 def _manifest(path: Path) -> dict[str, Any] | None:
     try:
-        manifest = json.loads((path / _MANIFEST).read_text())
+        manifest = json.loads((path / _MANIFEST).read_text("utf-8"))
     except (OSError, ValueError):
         return None
     known = isinstance(manifest, dict) and type(manifest.get("format")) is int
