@@ -29,6 +29,13 @@ class Conversion(NamedTuple):
         paths: The record files.
         records: The number of records in each of them.
         skipped: What was left out, as texts that name it and the reason.
+
+    Example:
+        >>> from rumus.data import convert
+        >>> np.savez("digits.npz", x=np.zeros((5, 8), np.float32), y=np.arange(5))
+        >>> done = convert(["digits.npz"], "digits.rrec", input=["x"], target=["y"])
+        >>> done.records, done.skipped
+        ([5], [])
     """
 
     paths: list[Path]
