@@ -19,6 +19,19 @@ class WeightNorms:
 
     Args:
         every: When (default: each 50 steps).
+
+    Example:
+        >>> from rumus import nn
+        >>> from rumus.data import ArrayDataset, DataLoader
+        >>> from rumus.optim import SGD
+        >>> from rumus.train import Every, Trainer
+        >>> loader = DataLoader(ArrayDataset(np.ones((8, 2)), np.ones((8, 1))), batch_size=4)
+        >>> model = nn.Linear(2, 1)
+        >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
+        >>> norms = WeightNorms(Every(steps=1))
+        >>> run = trainer.fit(model, loader, nn.mse_loss, epochs=1, callbacks=[norms])
+        >>> sorted(run.metrics)
+        ['loss', 'norm_bias', 'norm_weight']
     """
 
     def __init__(self, every: Every = _EACH_50) -> None:
@@ -49,7 +62,17 @@ class GradientNorms:
         ArgumentError: In a run with shards, where no gradient is whole before the update.
 
     Example:
-        >>> callbacks = [GradientNorms(Every(steps=100))]
+        >>> from rumus import nn
+        >>> from rumus.data import ArrayDataset, DataLoader
+        >>> from rumus.optim import SGD
+        >>> from rumus.train import Every, Trainer
+        >>> loader = DataLoader(ArrayDataset(np.ones((8, 2)), np.ones((8, 1))), batch_size=4)
+        >>> model = nn.Linear(2, 1)
+        >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
+        >>> norms = GradientNorms(Every(steps=1))
+        >>> run = trainer.fit(model, loader, nn.mse_loss, epochs=1, callbacks=[norms])
+        >>> sorted(run.metrics)
+        ['grad_norm', 'grad_norm_bias', 'grad_norm_weight', 'loss']
     """
 
     def __init__(self, every: Every = _EACH_50) -> None:
