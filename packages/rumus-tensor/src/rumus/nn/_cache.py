@@ -18,7 +18,7 @@ from rumus.tensor._tensor import Tensor
 
 from ._module import Module
 from .functional import scaled_dot_product_attention
-from .functional._attention import LARGEST, attention_rule
+from .functional._attention import attention_rule
 
 _FEW = 8
 """Queries that take up no more than a tile of the kernel."""
@@ -139,7 +139,7 @@ class KeyValueCache(Module):
             Of shape (samples, heads, tokens, size of the values).
         """
         kept_keys, kept_values, mask = self.extended(owner, keys, values)
-        parts = _parts(self.max_length, queries, values)
+        parts = _parts(self.max_length, queries)
         if parts > 1:
             rule = attention_rule(queries.shape, 0.0, False, scale)
             return _in_parts(queries, kept_keys, kept_values, mask, rule, parts)
@@ -174,10 +174,10 @@ class _Kept(Module):
             self.register_buffer(name, room, persistent=False)
 
 
-def _parts(length: int, queries: Tensor, values: Tensor) -> int:
+def _parts(length: int, queries: Tensor) -> int:
     """In how many parts all keys are read at once, where so few queries keep no GPU busy."""
     few = queries.device.kind == "gpu" and queries.shape[2] <= _FEW
-    if not few or queries.dtype != float32 or max(queries.shape[3], values.shape[3]) > LARGEST:
+    if not few or queries.dtype != float32:
         return 1
     return next((n for n in (16, 8, 4, 2) if not length % n and length // n >= _PART), 1)
 
