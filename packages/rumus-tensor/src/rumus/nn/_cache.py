@@ -22,8 +22,8 @@ from .functional._attention import attention_rule
 
 _FEW = 8
 """Queries that take up no more than a tile of the kernel."""
-_PART = 64
-"""The fewest keys of a part."""
+_MANY, _PART = 512, 64
+"""Keys from which on parts pay for putting them together, and the fewest of a part."""
 _NOTHING = 3e38
 """Logarithms of sums are below; where no key takes part, the kernel writes the largest float."""
 
@@ -177,7 +177,7 @@ class _Kept(Module):
 def _parts(length: int, queries: Tensor) -> int:
     """In how many parts all keys are read at once, where so few queries keep no GPU busy."""
     few = queries.device.kind == "gpu" and queries.shape[2] <= _FEW
-    if not few or queries.dtype != float32:
+    if not few or length < _MANY or queries.dtype != float32:
         return 1
     return next((n for n in (16, 8, 4, 2) if not length % n and length // n >= _PART), 1)
 
