@@ -20,8 +20,8 @@ from _timing import per_call
 
 from rumus import gpu
 from rumus._backends.contract.attention import AttentionRule
-from rumus._backends.gpu import attention, get_gpu_backend
-from rumus._backends.gpu.attention_tiles import Tile, padded
+from rumus._backends.gpu import attention, attention_blocks, get_gpu_backend
+from rumus._backends.gpu.attention_tiles import Blocking, Tile, padded
 from rumus.gpu import GpuArray
 from rumus.tensor import Tensor, tensor
 
@@ -38,7 +38,7 @@ EDGES = ((8, 2, 2), (16, 1, 2), (8, 1, 1))
 """Rows of invocations and chunks of square tiles."""
 BYTES = (1 << 26, 1 << 27, 1 << 28, 1 << 29)
 """What weights and slopes may take at a time."""
-PRODUCTS = {"forward": 2, "joined": 2, "backward": 5}
+PRODUCTS = {"forward": 2, "blocks": 2, "backward": 5}
 
 
 def captured(call: Callable[[], object]) -> float:
@@ -81,15 +81,15 @@ class Problem:
         rest = None, None, self.rule, self.normalisers, self.into[0]
         attention.run_forward(self.reads[:3], *rest, tile)
 
-    def joined(self, tile: Tile, most_bytes: int) -> None:
+    def blocks(self, tile: Blocking, most_bytes: int) -> None:
         """The same by weights in memory."""
         rest = None, None, self.rule, self.normalisers, self.into[0]
-        attention.run_joined(self.reads[:3], *rest, tile, most_bytes)
+        attention_blocks.forward_by_blocks(self.reads[:3], *rest, tile, most_bytes)
 
-    def backward(self, tile: Tile, most_bytes: int) -> None:
+    def backward(self, tile: Blocking, most_bytes: int) -> None:
         """Run what follows the statistics."""
         rest = None, None, self.rule, self.statistics, self.into
-        attention.run_backward(self.reads, *rest, tile, most_bytes)
+        attention_blocks.backward_by_blocks(self.reads, *rest, tile, most_bytes)
 
 
 def report(problem: Problem, name: str, call: Callable[[], None], what: object) -> None:
@@ -128,14 +128,18 @@ def main() -> None:
                 tile = Tile(*parts)
                 if tile.workgroup_bytes(size) <= memory:
                     report(problem, "forward", partial(problem.forward, tile), tuple(tile))
-        for name in ("joined", "backward"):
+        for name in ("blocks", "backward"):
             if options.only not in name:
                 continue
             for edge, depth, step, buffers in product(EDGES, (16, 8), steps, (2, 1)):
-                tile = Tile(*edge, depth, min(step, depth), buffers)
-                for most in BYTES if tile == Tile(8, 2, 2, 16, 16, 2) else BYTES[1:2]:
-                    call = partial(getattr(problem, name), tile, most)
-                    report(problem, name, call, (*tile, f"{most >> 20} MiB"))
+                maker = Tile(*edge, depth, min(step, depth), buffers)
+                rows = maker.columns // (4 * maker.ty)
+                blocking = Blocking(
+                    maker.columns, maker, maker._replace(row_chunks=rows, column_chunks=2)
+                )
+                for most in BYTES if maker == Tile(8, 2, 2, 16, 16, 2) else BYTES[2:3]:
+                    call = partial(getattr(problem, name), blocking, most)
+                    report(problem, name, call, (*maker, f"{most >> 20} MiB"))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ PUBLIC = [
     "rumus.nn",
     "rumus.nn.functional",
     "rumus.nn.init",
+    "rumus.nn.augment",
     "rumus.gpu",
     "rumus.data",
     "rumus.optim",

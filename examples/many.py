@@ -21,7 +21,7 @@ from _shared import command_line, pyplot, read, save
 from rumus import nn
 from rumus.data import ArrayDataset, DataLoader
 from rumus.optim import AdamW, WeightAverage
-from rumus.optim.lr_scheduler import CosineAnnealingLR
+from rumus.optim.lr_scheduler import ExponentialLR
 from rumus.train import (
     Accuracy,
     Event,
@@ -86,7 +86,7 @@ def main() -> None:
         loader,
         nn.cross_entropy_loss,
         epochs=options.epochs,
-        schedule=CosineAnnealingLR(LEARNING_RATE, t_max=options.epochs, eta_min=1e-5),
+        schedule=ExponentialLR(LEARNING_RATE, gamma=0.9),
         clip=1.0,
         average=WeightAverage(model.parameters(), decay=0.99),
         validate=Validate(DataLoader(ArrayDataset(*held_out), batch_size=500), averaged=True),

@@ -15,8 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = (
-    "tensor", "autograd", "nn", "nn.functional", "nn.init", "gpu", "data", "optim",
-    "optim.lr_scheduler", "train",
+    "tensor", "autograd", "nn", "nn.functional", "nn.init", "nn.augment", "gpu", "data",
+    "optim", "optim.lr_scheduler", "train",
 )  # fmt: skip
 # What a call gives or a subclass is given, and nobody makes by themselves
 GIVEN = {"TensorBase", "ParamId", "Borrowed", "GradSlot", "Pipeline", "CpuWork", "GpuStep"}

@@ -4,7 +4,6 @@
 // A workgroup makes EDGE rows, COLUMNS wide. Rows without any key give zero, and a normaliser beside
 // which every weight is zero.
 
-const EDGE = ROWS;
 const RIGHT_VECTORS = COLUMN_VECTORS;
 
 struct Place { line: u32, block: u32, column: u32, end: u32 }
@@ -13,7 +12,7 @@ struct Place { line: u32, block: u32, column: u32, end: u32 }
 fn find_place(number: u32) -> Place {
   let column = number % params.wide * COLUMNS;
   let line = number / params.wide % params.lines;
-  let block = params.last_block - 1u - number / (params.wide * params.lines);
+  let block = params.last_row - 1u - number / (params.wide * params.lines);
   let end = select(params.keys, min(params.keys, (block + 1u) * EDGE), CAUSAL);
   return Place(line, block, column, end);
 }
@@ -96,7 +95,7 @@ fn main(
     var total = vec4<f32>(0.0);
     for (var k = 0u; k < place.end; k += EDGE) {
       let moments = moments_start(block_start(place.line, place.block, k / EDGE)) + vector;
-      total += weight(blocks[moments], top) * blocks[moments + ROW_VECTORS];
+      total += weight(blocks[moments], top) * blocks[moments + EDGE / 4u];
     }
     let empty = total == vec4<f32>(0.0);
     let share = select(1.0 / total, vec4<f32>(0.0), empty);

@@ -3,7 +3,6 @@
 // A workgroup makes EDGE rows of one of them, COLUMNS wide. Keys add up what they get of all query
 // heads that share them, one after the other, and what the parts before this one left.
 
-const EDGE = ROWS;
 const RIGHT_VECTORS = COLUMN_VECTORS;
 const INTO_VALUE = 0u;
 const INTO_KEY = 1u;
@@ -28,16 +27,18 @@ fn find_place(number: u32) -> Place {
   if (which < 2u * owners) {
     place.product = which % 2u;
     place.line = which / 2u * params.sharing;
-    place.block = rank;
-    place.start = select(params.first_block, max(params.first_block, rank), CAUSAL) * EDGE;
-    place.end = min(params.queries, params.last_block * EDGE);
-    if (rank < params.key_blocks) { place.members = params.sharing; }
+    place.block = params.first_column + rank;
+    place.start = max(params.first_row, select(0u, place.block, params.triangle != 0u)) * EDGE;
+    place.end = min(params.queries, params.last_row * EDGE);
+    if (place.block < params.last_column) { place.members = params.sharing; }
   } else {
     place.product = INTO_QUERY;
     place.line = which - 2u * owners;
-    if (rank < params.last_block - params.first_block) {
-      place.block = params.last_block - 1u - rank;
-      place.end = select(params.keys, min(params.keys, (place.block + 1u) * EDGE), CAUSAL);
+    if (rank < params.last_row - params.first_row) {
+      place.block = params.last_row - 1u - rank;
+      place.start = params.first_column * EDGE;
+      let last = select(params.last_column, place.block + 1u, params.triangle != 0u);
+      place.end = min(params.keys, min(params.last_column, last) * EDGE);
       place.members = 1u;
     }
   }

@@ -3,7 +3,6 @@
 //   weights exp(s - top), after dropout,   s = scale * query . key + mask,
 //   top = max s,  total = sum exp(s - top) of each row of the block
 
-const EDGE = ROWS;
 const RIGHT_VECTORS = COLUMN_VECTORS;
 
 @compute @workgroup_size(THREADS)
@@ -13,14 +12,14 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let number = group.y * groups.x + group.x;
-  if (number >= params.blocks * params.lines) { return; }
   let place = find_block(number);
+  if (place.line >= params.lines) { return; }
   let tx = local % TX;
   let ty = local / TX;
   let line = params.first_line + place.line;
   let batch = line / params.heads;
   let head = line % params.heads;
-  let first_row = place.row * EDGE;
+  let first_row = place.row * EDGE + place.half * ROWS;
   let first_column = place.column * EDGE;
   let query = query_start(batch, head);
   let key = key_start(batch, head / params.sharing);
@@ -60,6 +59,7 @@ fn main(
   }
   workgroupBarrier();
   let start = block_start(place.line, place.row, place.column);
+  let rows = start + place.half * ROWS * (EDGE / 4u);
   for (var p = 0u; p < ROW_CHUNKS; p++) {  // unroll
     for (var x = 0u; x < TX; x++) {  // unroll
       tops[p] = max(tops[p], left[x * ROW_VECTORS + row_vector(ty, p)]);
@@ -70,21 +70,21 @@ fn main(
         var part = weight(sums[(4u * p + c) * COLUMN_CHUNKS + q], vec4<f32>(tops[p][c]));
         totals[p][c] += sum4(part);
         if (DROPOUT) { part *= kept(first_row + row, first_column + column_of(tx, q), line); }
-        blocks[start + row * COLUMN_VECTORS + q * TX + tx] = part;
+        blocks[rows + row * (EDGE / 4u) + q * TX + tx] = part;
       }
     }
     right[tx * ROW_VECTORS + row_vector(ty, p)] = totals[p];
   }
   workgroupBarrier();
   if (tx == 0u) {
-    let moments = moments_start(start);
+    let moments = moments_start(start) + place.half * ROW_VECTORS;
     for (var p = 0u; p < ROW_CHUNKS; p++) {  // unroll
       var total = vec4<f32>(0.0);
       for (var x = 0u; x < TX; x++) {  // unroll
         total += right[x * ROW_VECTORS + row_vector(ty, p)];
       }
       blocks[moments + row_vector(ty, p)] = tops[p];
-      blocks[moments + ROW_VECTORS + row_vector(ty, p)] = total;
+      blocks[moments + EDGE / 4u + row_vector(ty, p)] = total;
     }
   }
 }

@@ -12,13 +12,13 @@
 const TX = TN / RN;
 const TY = TM / RM;
 const TEAM = TX * TY;
-const GROUPS = 256u / TEAM;
+const GROUPS = THREADS / TEAM;
 const CELLS_OF_ROW = RN / 4u;
-const ROUNDS = RM * RN / 16u;  // in which all teams' sums go through workgroup memory
+const ROUNDS = RM * RN * THREADS / 4096u;  // in which all sums go through workgroup memory
 const PART = RM / ROUNDS;
-const CELLS = 4u * TEAM;       // of the tile in a round
+const CELLS = 1024u / GROUPS;  // of the tile in a round
 const ITEMS = SCALARS * CELLS;
-const OWN = (ROUNDS * ITEMS + 255u) / 256u;  // items of an invocation
+const OWN = (ROUNDS * ITEMS + THREADS - 1u) / THREADS;  // items of an invocation
 
 var<workgroup> tile: array<vec4<f32>, 1024>;
 
@@ -52,7 +52,7 @@ fn multiply(a: ptr<function, array<vec4<f32>, RM>>, b: ptr<function, array<vec4<
   }
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let team = local / TEAM;
   let r = local % TEAM / TX;
@@ -64,7 +64,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
   var early: array<Early, OWN>;
   for (var q = 0u; q < OWN; q++) {  // unroll
-    let item = q * 256u + local;
+    let item = q * THREADS + local;
     let row = first_row + row_of(item);
     let unit = first_unit + unit_of(item);
     if (item < ROUNDS * ITEMS && row < params.batch && unit < params.hidden) {
@@ -89,6 +89,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
   var totals: array<Sum, OWN>;
   for (var p = 0u; p < ROUNDS; p++) {  // unroll
+    if (p > 0u) { workgroupBarrier(); }
     for (var i = 0u; i < PART; i++) {  // unroll
       for (var u = 0u; u < CELLS_OF_ROW; u++) {  // unroll
         const at = (p * PART + i) * RN + 4u * u;
@@ -98,18 +99,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     workgroupBarrier();
     for (var q = 0u; q < OWN; q++) {  // unroll
-      let item = q * 256u + local;
+      let item = q * THREADS + local;
       if (item / ITEMS == p) {
         for (var other = 0u; other < GROUPS; other++) {
           totals[q] += summand(other * ITEMS + item % ITEMS);
         }
       }
     }
-    workgroupBarrier();
   }
 
   for (var q = 0u; q < OWN; q++) {  // unroll
-    let item = q * 256u + local;
+    let item = q * THREADS + local;
     let row = first_row + row_of(item);
     let unit = first_unit + unit_of(item);
     if (item < ROUNDS * ITEMS && row < params.batch && unit < params.hidden) {

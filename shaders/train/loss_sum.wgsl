@@ -30,6 +30,8 @@ fn main() {
     return;
   }
   if ((sum[at + LIMBS] & 7u) == 0u) { sum[at + LIMBS] += 8u; }
+  var before: array<u32, LIMBS>;  // all of them first: what waits for the one before is slow
+  for (var k = 0u; k < LIMBS; k++) { before[k] = sum[at + k]; }
   let mantissa = product(fraction | select(0u, 0x800000u, exponent != 0u), params.times);
   let shift = max(exponent, 1u) - 1u;
   let first = shift / 32u;
@@ -41,7 +43,7 @@ fn main() {
   for (var k = first; k < LIMBS; k++) {
     var part = flip;
     if (k - first < 3u) { part ^= words[k - first]; }
-    let old = sum[at + k];
+    let old = before[k];
     let total = old + part;
     sum[at + k] = total + carry;
     carry = u32(total < old) | u32(total + carry < total);

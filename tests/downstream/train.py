@@ -1,6 +1,8 @@
 """A project of somebody else, typed strictly, that uses all four packages."""
 
+import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, assert_type
 
 import numpy as np
@@ -19,13 +21,14 @@ from rumus.data import (
     StreamDataset,
     Subset,
     WeightedSampler,
+    convert,
     pad_collate,
 )
 from rumus.nn import Parameter
 from rumus.optim import SGD, Adam, AdamW, Optimizer, clip_grad_norm_
 from rumus.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, StepLR
 from rumus.tensor import Device, Tensor, no_grad, tensor, zeros
-from rumus.train import OptimizerLike, Trainer
+from rumus.train import Accuracy, EarlyStopping, OptimizerLike, RunFolder, Trainer
 
 
 class Squares:
@@ -102,6 +105,75 @@ def trees(path: str) -> int:
         records: RecordDataset[dict[str, Any]] = RecordDataset(path)
         assert_type(records[0], dict[str, Any])
     return count
+
+
+class Pair(nn.Module):
+    """A model of several inputs and results, whose calls are typed as its forward is."""
+
+    def __init__(self) -> None:
+        self.cell = nn.LSTM(2, 3)
+        self.head = nn.Sequential(nn.Linear(3, 4), nn.GELU(), nn.Dropout(0.1), nn.Linear(4, 2))
+
+    def forward(self, x: Tensor, scale: float = 1.0, *, twice: bool = False) -> tuple[Tensor, int]:
+        steps, (h, c) = self.cell(x)
+        assert_type((steps, h, c), tuple[Tensor, Tensor, Tensor])
+        y = self.head(steps[-1]) * scale
+        assert_type(y, Tensor)
+        return (y * 2 if twice else y), 1
+
+
+def calls(model: nn.Module) -> float:
+    pair = Pair()
+    assert_type(pair(zeros(4, 5, 2), 0.5, twice=True), tuple[Tensor, int])
+    assert_type(nn.Linear(2, 3)(zeros(5, 2)), Tensor)
+    output, _ = pair(zeros(4, 5, 2))
+    targets = tensor([0, 1, 1, 0, 1])
+    losses = nn.functional.cross_entropy(output, targets, reduction="none")
+    loss = nn.CrossEntropyLoss(label_smoothing=0.1)(output, targets)
+    assert_type(loss, Tensor)
+    assert_type(losses.mean().item(), float)
+    grads = loss.backward()
+    assert_type(grads[next(iter(pair.parameters()))], Tensor)
+    report = model.load_state_dict(model.state_dict(), strict=False)
+    assert_type(report.missing, tuple[str, ...])
+    return loss.item() + losses.mean().item()
+
+
+def anything(model: nn.Module) -> Any:
+    return model(1, 2, three=3)
+
+
+def table(folder: Path) -> str:
+    (folder / "pets.csv").write_text("weight,label\n4.5,cat\n30,dog\n")
+    done = convert(folder / "pets.csv", folder / "pets.rrec", missing="skip")
+    assert_type(done.records, list[int])
+    pets: RecordDataset[DataItem] = RecordDataset(done.paths)
+    assert_type(pets.class_names(), list[str])
+    return pets.class_names()[int(pets[1].target.item())]
+
+
+def fitted(folder: Path) -> dict[str, float]:
+    model = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 2))
+    trainer = Trainer(SGD(model.parameters(), lr=0.1, momentum=0.9))
+    x = np.linspace(-1, 1, 32, dtype=np.float32)[:, None]
+    data = ArrayDataset(x, (x[:, 0] > 0).astype(np.int32))
+    loader = DataLoader(data, batch_size=8, shuffle=True)
+    assert_type(loader, DataLoader[DataItem, DataItem])
+    for words in DataLoader(Sentences(), batch_size=1):
+        assert_type(words, Any)
+    trainer.fit(
+        model,
+        loader,
+        nn.functional.cross_entropy,
+        epochs=2,
+        validate=loader,
+        metrics=[Accuracy()],
+        schedule=StepLR(0.1, step_size=1),
+        clip=1.0,
+        callbacks=[EarlyStopping("val_loss", patience=3)],
+        run=RunFolder(folder / "run"),
+    )
+    return dict(trainer.evaluate(model, loader, loss=nn.functional.cross_entropy))
 
 
 def np_words(sentence: Sentence) -> dict[str, Any]:
@@ -188,3 +260,5 @@ def steps(optimizer: OptimizerLike, grads: GradientStore) -> None:
 if __name__ == "__main__":
     assert_type(gpu.is_available(), bool)
     print(fit("cpu"), by_hand(), trees(""), len(schedules()), len(optimizers(Net())))
+    with tempfile.TemporaryDirectory() as away:
+        print(calls(Net()), table(Path(away)), fitted(Path(away)))

@@ -35,6 +35,9 @@ def tensors(x: Tensor, grads: GradientStore) -> None:
 def models(model: nn.Module) -> None:
     nn.Linear("3", 4)  # type: ignore[arg-type]
     nn.cross_entropy_loss(model)  # type: ignore[call-arg, arg-type]
+    nn.Linear(3, 4)("text")  # type: ignore[arg-type]
+    nn.Linear(3, 4)(1, 2)  # type: ignore[arg-type, call-arg]
+    nn.functional.mse_loss(model(1), model(2), reduction="avg")  # type: ignore[arg-type]
     model.parameters().fly()  # type: ignore[attr-defined]
 
 

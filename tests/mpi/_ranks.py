@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rumus.data import ArrayDataset, DataLoader
-from rumus.train import Group, MpiGroup, find_group
+from rumus.train import Group, GroupError, MpiGroup, find_group
 from rumus.train._group.agree import agreed, gather_text, largest
 
 DEADLINE = 3.0
@@ -52,6 +53,32 @@ def calls(group: Group) -> None:
     assert gather_text(group, "é" * rank) == ["é" * r for r in range(size)]
     assert find_group("auto").size == size
     assert group.local_rank == rank
+
+
+def misfits(group: Group) -> None:
+    """Parts that do not fit are an error of the call, and no wait for ever."""
+    size = group.size
+    parts = [np.zeros(3, np.float32) for _ in range(size)]
+    into = [np.zeros(3, np.float32 if r != group.rank else np.int32) for r in range(size)]
+    try:
+        group.alltoallv(parts, into).wait()
+    except GroupError as error:
+        assert "alltoallv" in str(error)
+    else:
+        raise AssertionError("float32 went into int32")
+    group.barrier().wait()
+
+
+def rests(group: Group) -> None:
+    """All ranks are stopped for longer than the deadline, as by Ctrl-Z, and then go on."""
+
+    def rest() -> None:
+        processes = " ".join(gathered)
+        subprocess.Popen(["sh", "-c", f"sleep {DEADLINE + 2}; kill -CONT {processes}"])
+        subprocess.run(["sh", "-c", f"kill -STOP {processes}"], check=True)
+
+    gathered = gather_text(group, str(os.getpid()))
+    steps(group, rest)
 
 
 def differ(group: Group) -> None:

@@ -53,6 +53,14 @@ def test_every_call_gives_what_the_contract_says(size: int) -> None:
     assert f"calls is done by {size} ranks" in result.stdout
 
 
+@pytest.mark.parametrize("what", ["misfits", "rests"])
+def test_ranks_go_on(what: str) -> None:
+    """After a call that was wrong on all of them, and after a pause of all of them."""
+    result = run(3, what)
+    assert result.returncode == 0, result.stderr
+    assert f"{what} is done by 3 ranks" in result.stdout
+
+
 def test_ranks_that_differ_are_told_in_what_by_one_of_them() -> None:
     result = run(3, "differ")
     assert result.returncode != 0

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rumus import nn, tensor
-from rumus.nn import functional
+from rumus.nn import augment, functional
 
 T = torch.nn.functional
 F: Any = functional
@@ -214,3 +214,16 @@ def test_the_nearest_pixel_of_a_grid(padding: str, corners: bool, device: str) -
     finite = slice(1, None) if padding == "reflection" else slice(None)
     np.testing.assert_array_equal(result.numpy()[finite], expected.detach().numpy()[finite])
     np.testing.assert_array_equal(into.numpy()[finite], theirs.grad.numpy()[finite])
+
+
+@pytest.mark.parametrize("size", [(17, 40), (64, 20)])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
+def test_bytes_are_resized_within_a_rounding(size: tuple[int, int], device: str) -> None:
+    x = RNG.integers(0, 256, (2, 3, 50, 60), np.uint8)
+    wanted = T.interpolate(torch.from_numpy(x), size, mode="bilinear", antialias=True).numpy()
+    got = augment.Resize(size)(tensor.tensor(x, device=device)).numpy()
+    assert got.dtype == np.uint8
+    assert np.abs(got.astype(int) - wanted).max() <= 1  # PyTorch rounds between rows and columns
+    exact = torch.from_numpy(x.astype(np.float64))
+    exact = T.interpolate(exact, size, mode="bilinear", antialias=True)
+    assert np.abs(got - exact.numpy()).max() <= 0.5 + 1e-4

@@ -26,7 +26,6 @@ UNLIKE = {
 }
 REFUSED = {
     "of a tensor with 0 axes": "a tensor without axes has no axis 0, as in numpy",
-    "does not support add_bias_kv": "a row that is appended to keys and values",
     "unexpected keyword": "an argument of PyTorch's alone",
 }
 

@@ -79,6 +79,22 @@ def quantile(
     return rt.quantile(x, q.tolist() if isinstance(q, Tensor) else q, dim, keepdims=keepdim)
 
 
+def places(f: Function) -> Function:
+    """A function of numbers whose positions are int32 here."""
+
+    def wide(*args: Any, dtype: Any = None, **kwargs: Any) -> Any:
+        return f(*args, **kwargs)
+
+    return made(wide)
+
+
+def every(f: Function, given: tuple[Any, ...]) -> Any:
+    """A function of each tensor, of one or of a list."""
+    listed = given[0] if isinstance(given[0], list | tuple) else given
+    results = tuple(map(f, listed))
+    return results if listed is given[0] or len(given) > 1 else results[0]
+
+
 def casting(dtype: str) -> Function:
     """Cast to a dtype."""
     return made(lambda x: x.to(dtype))
@@ -106,6 +122,9 @@ ADAPTED: dict[str, Function] = {
     "T": lambda x: x.T,
     "add": lambda x, y, alpha=1: rt.add(x, y if alpha == 1 else alpha * y),
     "arange": made(lambda *a, end=None, **k: rt.arange(*a, *([] if end is None else [end]), **k)),
+    "atleast_1d": lambda *x: every(rt.atleast_1d, x),
+    "atleast_2d": lambda *x: every(rt.atleast_2d, x),
+    "atleast_3d": lambda *x: every(rt.atleast_3d, x),
     "bool": casting("bool"),
     "byte": casting("uint8"),
     "cat": lambda x, *a, **k: rt.cat(x, *a, **k),
@@ -166,6 +185,7 @@ ADAPTED: dict[str, Function] = {
     "sub": lambda x, y, alpha=1: rt.subtract(x, y if alpha == 1 else alpha * y),
     "t": lambda x: x.T if x.ndim == 2 else x,
     "tensordot": lambda x, y, dims: rt.tensordot(x, y, dims),
+    **{name: places(getattr(rt, name)) for name in ("tril_indices", "triu_indices")},
     "to": made(lambda x, dtype, *a, **k: x.to(dtype)),
     "view": lambda x, *shape: x.reshape(*shape),
     "view_as": lambda x, y: x.reshape(y.shape),
@@ -176,7 +196,8 @@ ADAPTED: dict[str, Function] = {
     ),
     **{name: made(getattr(rt, name)) for name in ("full_like", "ones_like", "zeros_like")},
     **{name: moment(getattr(rt, name.split(".")[0])) for name in (
-        "std", "std.unbiased", "var", "var.unbiased", "var_mean", "var_mean.unbiased",
+        "std", "std.unbiased", "std_mean", "std_mean.unbiased", "var", "var.unbiased", "var_mean",
+        "var_mean.unbiased",
     )},
     **{f"{name}.with_dtype": without_dtype(getattr(F, name.split(".")[-1])) for name in (
         "softmax", "log_softmax", "nn.functional.softmin",
@@ -199,11 +220,9 @@ UNLIKE = {
     "item": "a number, tested elsewhere",
     "to": "samples of float64, devices and memory formats",
     "norm.nuc": "a norm of singular values, which are not computed here",
-    "scatter_reduce.prod": "not among the reductions here",
     "zero_": "in place on a tensor with a gradient, which is refused",
     "logcumsumexp": "samples of 10,000, for which a float32 holds no gradient, in PyTorch neither",
     "nn.functional.batch_norm.without_cudnn": "has no samples for the CPU",
-    "nn.functional.interpolate.bicubic": "not among the modes here",
     "nn.functional.interpolate.trilinear": "not among the modes here",
     "nn.functional.silu.complex": "complex numbers",
     "nn.functional.one_hot": "samples of int64 alone, compared in test_choosing.py",
@@ -213,7 +232,9 @@ UNLIKE = {
 FLOATS_ONLY = {
     "add": "bools are added as int32",
     "__radd__": "likewise",
-    "baddbmm": "factors of integer matrices keep their fractions",
+    **dict.fromkeys(
+        "addbmm addmv addr baddbmm".split(), "factors of integer matrices keep their fractions"
+    ),
     "hinge_embedding_loss": "targets that are neither 1 nor -1",
     "nn.functional.margin_ranking_loss": "differences of uint8",
     "nn.functional.softmin.with_dtype": "PyTorch negates before it casts",
@@ -242,7 +263,6 @@ REFUSED = {
     "at least 1, not": "a stride of nothing, which stands for the kernel's size",
     "at least 1 along a padded axis": "an axis cut down to nothing before it is padded",
     "mode is one of": "between more than four pixels",
-    "max_norm would change": "a forward pass writes to no weight",
     r"the result has no '\.\.\.'": "numpy's einsum",
     "differ in length": "axes of length 1 that are broadcast before they are summed",
     "p is below 1": "nothing left to scale",

@@ -141,6 +141,11 @@ def test_special_tokens_are_text_unless_asked_for(trained):
     assert longest.encode("<a>", with_specials=True) == [257]
 
 
+def test_the_texts_of_special_tokens_are_not_learned():
+    tokens = BytePairTokenizer.train(["ab<end>" * 9], 300, ["<end>"])
+    assert tokens._merges == [(b"a", b"b")]
+
+
 def test_tokens_of_arrays_and_tensors_are_decoded(trained):
     ids = trained.encode("an array")
     assert trained.decode(np.array(ids)) == trained.decode(tensor(ids)) == "an array"

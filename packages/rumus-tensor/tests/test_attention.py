@@ -49,7 +49,7 @@ CASES = {
     "large heads, shared keys and a mask": Case(
         (2, 2, 40, 100), (2, 1, 70, 100), 100, False, "bool", (2, 1, 40, 70)
     ),
-    "larger heads than the kernels have": Case((1, 2, 9, 136), (1, 1, 11, 136), 12, causal=True),
+    "heads larger than 128": Case((1, 2, 9, 136), (1, 1, 11, 136), 12, causal=True),
     "a mask of bools": Case((2, 2, 70, 32), (2, 2, 90, 32), 32, False, "bool", (2, 1, 70, 90)),
     "a mask for all": Case((2, 2, 70, 32), (2, 2, 90, 32), 32, False, "bool", (70, 90)),
     "a mask of keys": Case((2, 2, 70, 32), (2, 2, 90, 32), 32, False, "bool", (2, 1, 1, 90)),
@@ -305,16 +305,65 @@ def test_more_heads_than_workgroups_in_a_dimension():
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("size", [32, 64, 128])
-def test_adapters_with_little_workgroup_memory_get_smaller_tiles(size):
+def test_adapters_with_little_workgroup_memory_get_smaller_tiles():
     from rumus._backends.gpu import attention_tiles as tiles
 
-    for memory in (16384, 32768, 49152, 65536):
-        for twice in (False, True):
+    for size in (32, 64, 128):
+        for memory in (16384, 32768, 49152, 65536):
             for heads in (1, 1000):
-                for kernel in ("forward", "queries", "keys"):
-                    tile = tiles.choose(kernel, 1024, heads, size, memory, twice)
-                    assert tile.workgroup_bytes(size, twice) <= memory
+                assert tiles.choose(1024, heads, size, memory).workgroup_bytes(size) <= memory
+    for _, blocking in (*tiles.FORWARD, *tiles.BACKWARD):
+        assert max(blocking.maker.workgroup_bytes(), blocking.multiplier.workgroup_bytes()) <= 16384
+
+
+PARTS = {
+    "causal": Case((1, 2, 100, 32), (1, 2, 100, 32), 32, causal=True),
+    "shared keys, more keys": Case((2, 4, 70, 20), (2, 2, 140, 20), 40, causal=True),
+    "more queries, all keys": Case((2, 2, 140, 32), (2, 1, 70, 32), 24),
+}
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("kibibytes", [1, 100, 1 << 17])
+def test_parts_of_any_size_give_the_same(name, kibibytes):
+    from rumus._backends.contract.attention import AttentionRule
+    from rumus._backends.gpu import attention, attention_blocks, get_gpu_backend
+
+    case, be = PARTS[name], get_gpu_backend(0)
+    q, k, v, _ = drawn(case)
+    grad = np.random.default_rng(9).standard_normal((*q.shape[:3], case.values), dtype=np.float32)
+    reads = [be.from_host(a) for a in (q, k, v, grad)]
+    rule, most = AttentionRule(case.query[3] ** -0.5, case.causal), kibibytes << 10
+    output, normalisers = gpu.empty(grad.shape), gpu.empty(grad.shape[:3])
+    attention_blocks.forward_by_blocks(
+        reads[:3], None, None, rule, normalisers, output, most_bytes=most
+    )
+    into = attention.gradients_in_one((q.shape, k.shape, v.shape), 0)
+    made = attention.statistics(reads[3], output, normalisers)
+    attention_blocks.backward_by_blocks(reads, None, None, rule, made, into, most_bytes=most)
+    got = [be.to_host(be.contiguous(a)) for a in (output, *into)]
+    assert_close(got, expected(q, k, v, None, grad, case.causal), 3e-6)
+
+
+def test_parts_hold_every_block_once_and_no_more_than_they_may():
+    from rumus._backends.gpu.attention_parts import parts_of
+
+    for lines, sharing, rows, columns in ((8, 1, 128, 128), (48, 4, 16, 16), (2, 2, 20, 50)):
+        for causal in (False, True):
+            for most in (64, 2000, 10**6):
+                parts = parts_of(lines, sharing, rows, columns, causal, most)
+                made = np.zeros((lines, rows, columns), int)
+                for part in parts:
+                    own = slice(part.first_line, part.first_line + part.lines)
+                    across = slice(part.first_row, part.last_row)
+                    block = made[own, across, part.first_column : part.last_column]
+                    shape = block.shape[1:]
+                    block += np.tri(*shape, dtype=int) if part.triangle else 1
+                    assert part.blocks == (np.tri(*shape).sum() if part.triangle else block[0].size)
+                    assert part.lines * part.blocks <= max(most, sharing)
+                seen = np.tri(rows, columns) if causal else np.ones((rows, columns))
+                assert (made == seen).all()
 
 
 def test_a_causal_mask_ends_at_the_last_key(device):

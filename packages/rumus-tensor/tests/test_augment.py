@@ -345,6 +345,11 @@ def test_another_part_of_a_batch_may_be_the_images():
         augment.by_sample(augment.CenterCrop(2), part=2)(batch, rngs=rngs)
 
 
+def test_a_transform_of_batches_says_that_it_is_one():
+    with pytest.raises(ArgumentError, match=r"MapDataset\(dataset, transform, batched=True\)"):
+        augment.by_sample(augment.CenterCrop(2))(BYTES)
+
+
 # Mistakes
 
 

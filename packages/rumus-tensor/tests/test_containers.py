@@ -229,6 +229,9 @@ def test_a_summary_counts_layers_parameters_work_and_memory(device):
     assert model.training and not model[2].training
     assert model[1].num_batches_tracked.item() == 0
     assert "32 parameters are frozen" in str(table)
+    assert (table.parameter_nbytes, table.gradient_nbytes) == (4 * 72, 4 * 40)
+    assert table.step_nbytes(states=1) == 4 * 72 + 2 * 4 * 40 + table.nbytes
+    assert "weights 288 B, gradients 160 B, states 320 B, results 1.6 KB" in str(table)
 
 
 def test_a_state_of_tied_weights_needs_one_of_their_names():

@@ -80,6 +80,7 @@ ORACLE = {
     "asinh": np.arcsinh,
     "acosh": np.arccosh,
     "atanh": np.arctanh,
+    "nextafter": np.nextafter,
     "copysign": np.copysign,
     "nan_to_num": lambda a, x, y, z: np.nan_to_num(a, nan=x, posinf=y, neginf=z),
     "lerp": lambda a, b, w: a + w * (b - a),

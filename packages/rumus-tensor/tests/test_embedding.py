@@ -14,6 +14,7 @@ from rumus.tensor import (
     ShapeError,
     float16,
     manual_seed,
+    no_grad,
     pack,
     tensor,
     zeros,
@@ -302,10 +303,10 @@ MISTAKES = {
         ArgumentError,
         "padding_idx 5 is none of 5 rows",
     ),
-    "a largest norm": (
-        lambda f, w: f.embedding(tensor(IDS, device=w.device), w, max_norm=1.0),
+    "a largest norm of nothing": (
+        lambda f, w: f.embedding(tensor(IDS, device=w.device), w, max_norm=0.0),
         ArgumentError,
-        "max_norm would change the weight",
+        "max_norm and norm_type are positive",
     ),
     "weights of a mean": (
         lambda f, w: f.embedding_bag(
@@ -356,7 +357,44 @@ def test_layers_of_impossible_lengths_are_refused(make):
     with pytest.raises(ArgumentError, match="padding_idx"):
         make(2, 3, padding_idx=2)
     with pytest.raises(ArgumentError, match="max_norm"):
-        make(2, 3, max_norm=1.0)
+        make(2, 3, max_norm=-1.0)
+
+
+@pytest.mark.parametrize("norm_type", [1.0, 2.0])
+@pytest.mark.parametrize("make", [Embedding, EmbeddingBag])
+def test_rows_of_a_larger_norm_are_scaled_down_in_the_table(make, norm_type, device):
+    layer = make(4, 3, max_norm=1.5, norm_type=norm_type).to(device)
+    before = layer.weight.numpy().astype(np.float64)
+    with no_grad():
+        layer.weight[1] = tensor([0.1, 0.2, -0.3], device=device)
+    before[1] = [0.1, 0.2, -0.3]
+    sizes = np.linalg.norm(before, norm_type, axis=1)
+    before *= np.where(sizes > 1.5, 1.5 / (sizes + 1e-7), 1.0)[:, None]
+    y = layer(tensor([[0, 1, 0]], device=device))
+    grad = y.sum().backward().get(layer.weight.id)
+    after = layer.weight.numpy()
+    np.testing.assert_allclose(after[:2], before[:2], rtol=1e-6)
+    assert (np.linalg.norm(after[3], norm_type) > 1.5) == (sizes[3] > 1.5)  # nobody looked
+    rows = before[[0, 1, 0]]
+    wanted = rows[None] if make is Embedding else rows.mean(0, keepdims=True)
+    np.testing.assert_allclose(y.numpy(), wanted, rtol=1e-6, atol=1e-7)
+    assert grad.numpy()[0].any() and not grad.numpy()[2:].any()
+
+
+@pytest.mark.gpu
+def test_a_captured_step_scales_rows_down_in_each_replay():
+    layer = Embedding(3, 2, max_norm=1.0).to("gpu")
+    step = gpu.capture(lambda ids: layer(ids) * 1.0)
+    ids = tensor([1], device="gpu")
+    for value in (3.0, 4.0, 0.25):
+        with no_grad():
+            layer.weight.fill_(value)
+        size = value * np.sqrt(2)
+        row = np.full((1, 2), value / max(size + 1e-7 * (size > 1), 1.0))
+        np.testing.assert_allclose(step(ids).numpy(), row, rtol=1e-6)
+        np.testing.assert_allclose(layer.weight.numpy()[1:2], row, rtol=1e-6)
+        assert (layer.weight.numpy()[0] == value).all()
+    assert len(step.dispatches) == 1
 
 
 @pytest.mark.gpu

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rumus import gpu, nn
+from rumus.nn import functional
 from rumus.tensor import (
     ArgumentError,
     Generator,
@@ -36,6 +37,30 @@ class GPT(nn.Module):
         return self.head(self.layers(x, is_causal=True, cache=cache))
 
 
+class Turning(nn.Module):
+    """An attention of its own: turned queries and keys, of which several heads share one."""
+
+    def __init__(self):
+        manual_seed(2)
+        self.tokens = nn.Embedding(CLASSES, 16)
+        self.queries, self.both = nn.Linear(16, 16), nn.Linear(16, 2 * 8)
+        self.turn = nn.RotaryPositions(8, CONTEXT)
+
+    def forward(self, ids, cache=None):
+        n, length = ids.shape
+        x = self.tokens(ids)
+        q = self.queries(x).reshape((n, length, 2, 8)).transpose(1, 2)
+        k, v = (part.unsqueeze(1) for part in self.both(x).split(2, -1))
+        at = 0 if cache is None else cache.positions(length)
+        q, k = self.turn(q, at), self.turn(k, at)
+        if cache is None:
+            y = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+        else:
+            y = cache.attend(self, q, k, v)
+        y = y.transpose(1, 2).reshape((n, length, 16))
+        return (x + y) @ self.tokens.weight.transpose()
+
+
 class Constant(nn.Module):
     """The same probabilities whatever was read."""
 
@@ -47,7 +72,7 @@ class Constant(nn.Module):
 
 
 def greedy_by_whole_sequences(model, prompt, count):
-    ids, device = list(prompt), model.head.weight.device
+    ids, device = list(prompt), model.tokens.weight.device
     for _ in range(count):
         with no_grad():
             ids.append(model(tensor([ids], device=device))[0, -1].argmax().item())
@@ -64,6 +89,26 @@ def test_a_cache_gives_the_logits_of_the_whole_sequence(device):
             cache.advance(end - start)
     assert np.allclose(np.concatenate(parts, 1), whole.numpy(), atol=2e-6)
     assert cache.lengths.tolist() == [6, 6]
+
+
+@pytest.mark.parametrize(("room", "heads", "key_heads"), [(256, 4, 4), (512, 4, 2), (200, 2, 1)])
+def test_a_long_cache_is_read_in_parts(room, heads, key_heads, device):
+    """Of one token and of three, at the beginning, where most parts hold nothing, and later."""
+    rng = np.random.default_rng(0)
+    total = 150
+    q = rng.standard_normal((2, heads, total, 8), np.float32) * 2
+    k, v = (rng.standard_normal((2, key_heads, total, 8), np.float32) * 2 for _ in range(2))
+    scores = q @ np.repeat(k, heads // key_heads, 1).swapaxes(2, 3) / np.sqrt(8)
+    scores += np.where(np.tri(total), 0, -np.inf)
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    expected = weights / weights.sum(-1, keepdims=True) @ np.repeat(v, heads // key_heads, 1)
+    owner, cache = nn.Identity(), nn.KeyValueCache(2, room, device)
+    with no_grad():
+        for start, end in ((0, 1), (1, 4), (4, 145), (145, 146), (146, 149), (149, 150)):
+            parts = (tensor(part[:, :, start:end], device=device) for part in (q, k, v))
+            got = cache.attend(owner, *parts)
+            cache.advance(end - start)
+            assert np.allclose(got.numpy(), expected[:, :, start:end], atol=3e-6)
 
 
 def test_a_cache_that_was_reset_begins_anew_in_the_same_memory(device):
@@ -110,6 +155,13 @@ def test_greedy_tokens_are_those_of_whole_sequences(device):
     expected = [greedy_by_whole_sequences(model, prompt, 7) for prompt in prompts]
     assert nn.generate(model, prompts, 7, CONTEXT, temperature=0) == expected
     assert nn.generate(model, prompts[0], 7, CONTEXT, temperature=0) == expected[0]
+
+
+def test_an_attention_of_ones_own_keeps_what_it_likes(device):
+    model = Turning().to(device).eval()
+    prompts = [[1, 2, 3, 9], [4, 7]]
+    expected = [greedy_by_whole_sequences(model, prompt, 6) for prompt in prompts]
+    assert nn.generate(model, prompts, 6, CONTEXT, temperature=0) == expected
 
 
 def test_past_the_context_the_later_half_is_read_anew(device):

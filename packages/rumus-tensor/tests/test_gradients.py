@@ -41,6 +41,19 @@ def weighted_values(q, k, v, mask):
     return parts / np.maximum(parts.sum(3, keepdims=True), 1e-300) @ v
 
 
+def weighted_values_with_bias(q, k, v, bias):
+    """Something is added to the scores."""
+    k, v = (np.repeat(a, q.shape[1] // k.shape[1], 1) for a in (k, v))
+    parts = np.exp(q @ k.swapaxes(2, 3) / math.sqrt(q.shape[3]) + bias)
+    return parts / parts.sum(3, keepdims=True) @ v
+
+
+def packed_weighted_values_with_bias(x, bias):
+    heads = x.reshape(*x.shape[:2], 6, -1).swapaxes(1, 2)
+    y = weighted_values_with_bias(heads[:, :2], heads[:, 2:4], heads[:, 4:], bias)
+    return y.swapaxes(1, 2).reshape(*x.shape[:2], -1)
+
+
 def attention_after_dropout(q, k, v):
     """The same weights in each call."""
     manual_seed(5)
@@ -481,6 +494,18 @@ CASES = {
         attention_after_dropout,
         weighted_values_after_dropout,
         [(1, 2, 3, 2), (1, 2, 4, 2), (1, 2, 4, 2)],
+        False,
+    ),
+    "attention with a mask that is learned": (
+        lambda q, k, v, bias: scaled_dot_product_attention(q, k, v, bias, enable_gqa=True),
+        weighted_values_with_bias,
+        [(2, 2, 3, 2), (2, 1, 4, 2), (2, 1, 4, 2), (2, 1, 4)],
+        False,
+    ),
+    "packed attention with a bias of each sample": (
+        lambda x, bias: packed_attention(x, 2, 2, bias),
+        packed_weighted_values_with_bias,
+        [(2, 3, 12), (2, 1, 3, 3)],
         False,
     ),
     "packed attention": (

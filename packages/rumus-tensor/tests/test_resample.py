@@ -137,7 +137,11 @@ MISTAKES = [
     (lambda: F.pad(zeros((2, 3)), (-2, -2)), ShapeError, "nothing is left"),
     (lambda: F.interpolate(zeros((1, 1, 4, 4))), ArgumentError, "either size or scale_factor"),
     (lambda: F.interpolate(zeros((1, 1, 4)), 2, mode="bilinear"), ArgumentError, "no mode"),
-    (lambda: F.interpolate(zeros((1, 1, 4)), 2, align_corners=True), ArgumentError, "linear modes"),
+    (
+        lambda: F.interpolate(zeros((1, 1, 4)), 2, align_corners=True),
+        ArgumentError,
+        "between neighbours",
+    ),
     (lambda: F.interpolate(zeros((1, 1, 4), dtype=int32), 2), DTypeError, "takes floats"),
     (lambda: F.interpolate(zeros((1, 4)), 2), ShapeError, r"\(N, C, L\)"),
     (lambda: F.unfold(zeros((1, 1, 4, 4)), 5), ShapeError, "larger than planes"),
@@ -165,11 +169,35 @@ def test_antialiasing_weighs_a_triangle_of_the_pixels_it_stands_for(device):
         np.testing.assert_allclose(got.numpy()[0], wanted, rtol=2e-6, atol=2e-6)
 
 
+def keys(x, a):
+    """Keys' cubic convolution."""
+    x = np.abs(x)
+    near, far = (a + 2) * x**3 - (a + 3) * x**2 + 1, a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a
+    return np.where(x <= 1, near, np.where(x < 2, far, 0))
+
+
+@pytest.mark.parametrize("length", [1, 4, 9, 23])
+def test_bicubic_weighs_four_pixels_the_last_ones_again_past_the_ends(length, device):
+    x = numbers(2, 9, 9)
+    step = 9 / length
+    centres = (np.arange(length)[:, None] + 0.5) * step - 0.5
+    weights = keys(np.arange(-12, 21) - centres, -0.75)
+    weights = weights @ np.eye(9)[np.clip(np.arange(-12, 21), 0, 8)]
+    given = tensor(x[None], device=device)
+    got = F.interpolate(given, length, mode="bicubic").numpy()[0]
+    np.testing.assert_allclose(got, weights @ x @ weights.T, rtol=1e-5, atol=1e-5)
+    reach = max(step, 1.0)
+    weights = keys((np.arange(9) - centres) / reach, -0.5)
+    weights /= weights.sum(1, keepdims=True)
+    got = F.interpolate(given, length, mode="bicubic", antialias=True).numpy()[0]
+    np.testing.assert_allclose(got, weights @ x @ weights.T, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "options", [{"mode": "nearest"}, {"mode": "area"}, {"align_corners": True}]
 )
 def test_antialiasing_is_for_linear_modes(options):
-    with pytest.raises(ArgumentError, match="antialias is for linear modes without align_corners"):
+    with pytest.raises(ArgumentError, match="antialias is for modes between neighbours without"):
         F.interpolate(zeros(1, 1, 4, 4), 2, antialias=True, **{"mode": "bilinear", **options})
 
 

@@ -115,6 +115,17 @@ def test_sinusoidal_positions_are_added(device):
     assert np.allclose(got[:, :, 1::2], np.cos(angles), atol=1e-6)
 
 
+@pytest.mark.parametrize("make", [nn.RotaryPositions, nn.SinusoidalPositions])
+def test_each_sequence_may_have_positions_of_its_own(make, device):
+    positions, x = make(8, 20).to(device), randn((2, 3, 5, 8)).to(device)
+    starts = [0, 7]
+    at = tensor([[start + k for k in range(5)] for start in starts], device=device)
+    expected = [positions(x[k], start=start).numpy() for k, start in enumerate(starts)]
+    assert np.allclose(positions(x, at).numpy(), expected, atol=1e-6)
+    with pytest.raises(ShapeError, match=r"\(N, length\).*not \(2, 4\)"):
+        positions(x, at[:, :4])
+
+
 def test_alibi_takes_from_scores_by_distance():
     bias = nn.alibi_bias(4, 3, 5).numpy()
     slopes = np.array([0.25, 0.0625, 0.015625, 0.00390625])[:, None, None]
@@ -130,8 +141,6 @@ def test_alibi_takes_from_scores_by_distance():
 def test_what_does_not_fit_is_said():
     with pytest.raises(ArgumentError, match="divides"):
         nn.MultiheadAttention(10, 3)
-    with pytest.raises(ArgumentError, match="add_bias_kv"):
-        nn.MultiheadAttention(9, 3, add_bias_kv=True)
     with pytest.raises(ArgumentError, match="dropout"):
         nn.MultiheadAttention(9, 3, dropout=1.0)
     attention = nn.MultiheadAttention(8, 2, batch_first=True)
@@ -158,3 +167,38 @@ def test_what_does_not_fit_is_said():
         nn.SinusoidalPositions(8)(rand((5, 7)))
     with pytest.raises(ArgumentError, match="at least 1"):
         nn.alibi_bias(0, 3)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("need_weights", [False, True])
+@pytest.mark.parametrize(("learned", "zero"), [(True, False), (False, True), (True, True)])
+def test_a_learned_and_a_zero_key_stand_behind_the_others(
+    learned, zero, need_weights, causal, device
+):
+    manual_seed(0)
+    options = {"add_bias_kv": learned, "add_zero_attn": zero, "batch_first": True}
+    attention = nn.MultiheadAttention(8, 2, **options).to(device)
+    x = np.random.default_rng(0).standard_normal((3, 5, 8)).astype(np.float32)
+    given = tensor(x, device=device)
+    got, weights = attention(given, given, given, need_weights=need_weights, is_causal=causal)
+    state = {name: p.numpy().astype(np.float64) for name, p in attention.state_dict().items()}
+    q, k, v = np.split(x @ state["in_proj_weight"].T + state["in_proj_bias"], 3, axis=-1)
+    for name, part in (("bias_k", k), ("bias_v", v)):
+        extra = [np.broadcast_to(state[name], (3, 1, 8))] if learned else []
+        extra += [np.zeros((3, 1, 8))] if zero else []
+        part = np.concatenate([part, *extra], 1)
+        k, v = (part, v) if name == "bias_k" else (k, part)
+    q, k, v = (a.reshape(3, -1, 2, 4).swapaxes(1, 2) for a in (q, k, v))
+    scores = q @ k.swapaxes(-1, -2) / 2
+    if causal:
+        scores[..., :5][..., ~np.tri(5, dtype=bool)] = -np.inf
+    shares = np.exp(scores - scores.max(-1, keepdims=True))
+    shares /= shares.sum(-1, keepdims=True)
+    joined = (shares @ v).swapaxes(1, 2).reshape(3, 5, 8)
+    wanted = joined @ state["out_proj.weight"].T + state["out_proj.bias"]
+    np.testing.assert_allclose(got.numpy(), wanted, rtol=1e-5, atol=1e-6)
+    if need_weights:
+        np.testing.assert_allclose(weights.numpy(), shares.mean(1), rtol=1e-5, atol=1e-6)
+    grads = got.sum().backward()
+    for bias in (attention.bias_k, attention.bias_v):
+        assert (bias is not None) == learned and (bias is None or grads.get(bias.id) is not None)

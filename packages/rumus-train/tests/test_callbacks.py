@@ -415,3 +415,20 @@ def test_norms_of_gradients_are_those_of_the_step_at_the_trigger(
         assert row["grad_norm_weight"] == pytest.approx(expected[0], rel=1e-5)
         assert row["grad_norm_bias"] == pytest.approx(expected[1], rel=1e-5)
         assert row["grad_norm"] == pytest.approx(np.hypot(*expected), rel=1e-5)
+
+
+def test_norms_of_gradients_are_refused_with_shards() -> None:
+    model = nn.Linear(5, 1)
+    trainer = Trainer(SGD(model.parameters(), 0.05), shards=2)
+    batches = DataLoader(ArrayDataset(X, Y), 4)
+    with pytest.raises(ArgumentError, match="whole only after the fold"):
+        trainer.fit(model, batches, nn.mse_loss, epochs=1, callbacks=[GradientNorms()])
+
+
+def test_a_loss_that_is_not_finite_names_its_step_with_shards_too() -> None:
+    model = nn.Linear(5, 1)
+    trainer = Trainer(SGD(model.parameters(), 0.05), shards=2)
+    batches = DataLoader(ArrayDataset(X, np.where(np.arange(24)[:, None] == 9, np.nan, Y)), 4)
+    options = {"epochs": 1, "callbacks": [StopOnNonFinite(Every(steps=2))]}
+    with pytest.raises(NonFiniteError, match=r"step.* 3 to 4|step 3"):
+        trainer.fit(model, batches, nn.mse_loss, **options)

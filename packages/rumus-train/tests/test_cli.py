@@ -117,10 +117,29 @@ def test_bad_files_are_named(tmp_path: Path, capsys: Captured) -> None:
 def test_the_doctor_tests_every_adapter(capsys: Captured) -> None:
     assert main(["doctor"]) == 0
     said = capsys.readouterr().out
+    assert "nn.summary(model, example) says what a training step holds" in said
     assert "gpu:0" in said and "agree with the CPU" in said and "For a report" in said
 
 
 @pytest.mark.gpu
+def test_the_doctor_says_where_this_system_differs_from_others(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rumus.train._cli import _doctor
+
+    def refused(*paths: object) -> None:
+        raise PermissionError(13, "The process cannot access the file")
+
+    monkeypatch.setenv("RUMUS_NUM_THREADS", "2")
+    monkeypatch.setattr(_doctor.os, "replace", refused)  # as Windows does
+    monkeypatch.setattr(_doctor, "CHECKS", {})
+    main(["doctor"])
+    said = capsys.readouterr().out
+    for words in ("replacing a file that is open: no", "locks: yes", "processes start by"):
+        assert words in said
+    assert "Set in this environment: RUMUS_NUM_THREADS=2" in said
+
+
 def test_the_doctor_sees_wrong_numbers(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     from rumus import tensor
     from rumus.train._cli import _doctor

@@ -534,3 +534,18 @@ def test_captured_accumulation_has_the_bits_of_the_uncaptured(accumulate: int) -
     assert len(calls) <= 10
     assert same(found[0], expected[0])
     assert found[1] == expected[1]
+
+
+def test_an_optimizer_of_parameters_and_a_step_is_enough() -> None:
+    class SignDescent:
+        def __init__(self, params: list[nn.Parameter]) -> None:
+            self.params = params
+
+        def step(self, grads: autograd.GradientStore) -> None:
+            with tensor.no_grad():
+                for p in self.params:
+                    p.sub_(grads.pop(p).sign() * 0.01)
+
+    model = make()
+    run = Trainer(SignDescent(model.parameters())).fit(model, loader(), nn.mse_loss, epochs=20)
+    assert run.metrics["loss"] < 0.5 * float((Y**2).mean())

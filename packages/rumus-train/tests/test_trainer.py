@@ -152,15 +152,15 @@ def test_the_sum_of_losses_is_exact_whatever_their_sizes(device: str, most: int)
     losses = LossSum(Device(device))
     for value, times in zip(values, weights, strict=True):
         losses.add(tensor.tensor(value, device=device), int(times))
-    total, special, _ = losses.read()
-    assert special == 0
+    total, special, before = losses.read()
+    assert (special, before) == (0, len(values))
     expected = [
         int(times) * int(Fraction(float(value)) * 2**UNITS)
         for value, times in zip(values, weights, strict=True)
     ]
     assert total == sum(expected)
     losses.clear()
-    assert losses.read()[:2] == (0, 0)
+    assert losses.read() == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,8 @@ def test_what_is_not_finite_stays_so_in_a_sum(
     losses = LossSum(Device(device))
     for value in values:
         losses.add(tensor.tensor(np.float32(value), device=device))
-    np.testing.assert_equal(losses.read()[1], expected)
+    np.testing.assert_equal(losses.read().special, expected)
+    assert losses.read().before == next(k for k, v in enumerate(values) if not np.isfinite(v))
 
 
 @pytest.mark.parametrize("capture", [False, True])
@@ -222,3 +223,9 @@ def test_a_loss_in_place_of_a_function_is_refused() -> None:
     with pytest.raises(ArgumentError, match="grad_hook is a function"):
         trainer.train_step_with(None, w.sum)  # type: ignore[arg-type]
     np.testing.assert_array_equal(w.numpy(), W)
+
+
+def test_a_trainer_shows_its_optimizer() -> None:
+    shown = repr(Trainer(SGD(nn.Linear(2, 1).parameters(), 0.1), capture="auto"))
+    assert shown.startswith("Trainer(SGD(2 parameters: lr=0.1, ")
+    assert shown.endswith("capture='auto')")

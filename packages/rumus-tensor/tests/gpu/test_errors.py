@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rumus import gpu
+from rumus import gpu, nn
 from rumus.gpu._device import get_device
 from rumus.tensor import ArgumentError, DTypeError, GpuUnavailableError, ShapeError, zeros
 
@@ -20,6 +20,8 @@ class GPUOutOfMemoryError(RuntimeError):
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[int]:
     """Let the driver refuse the next buffers; returns the sizes that were asked for."""
+    gpu.synchronize()  # so that nothing that waits needs a buffer of its own
+    gc.collect()
     device = get_device(0)
     create, asked = device.gpu.create_buffer, []
 
@@ -40,6 +42,22 @@ def test_out_of_memory_names_the_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
         gpu.GpuOutOfMemoryError, match=r"no room for a buffer of 41,\d\d\d,\d\d\d by"
     ):
         gpu.zeros((10_123_457,))
+
+
+def test_out_of_memory_names_the_largest_tensors_and_what_helps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = nn.Sequential(nn.Linear(1500, 1400)).to("gpu")
+    kept = zeros(1200, 1300, device="gpu") + 1.0
+    named = [name for name, _ in model.named_parameters()]
+    failing(monkeypatch, GPUOutOfMemoryError("not enough memory left"), times=2)
+    with pytest.raises(gpu.GpuOutOfMemoryError) as caught:
+        gpu.zeros((11_123_457,))
+    said = str(caught.value)
+    assert f"8,400,000 bytes of parameter '{named[0]}' of shape (1400, 1500), float32" in said
+    assert "6,240,000 bytes of a tensor of shape (1200, 1300), float32" in said
+    assert 'shards="auto"' in said and "rumus.autograd.checkpoint" in said
+    assert kept.shape == (1200, 1300)
 
 
 def test_out_of_memory_gives_free_buffers_back_and_tries_again(

@@ -69,6 +69,11 @@ class ArrayDataset(Generic[S]):
     def __len__(self) -> int:
         return len(self._arrays[0])
 
+    def __repr__(self) -> str:
+        parts = zip(paths_of(self._structure), self._arrays, strict=True)
+        shown = [f"{name or 'sample'} {array.dtype} {array.shape}" for name, array in parts]
+        return f"ArrayDataset({len(self)} samples: {', '.join(shown)})"
+
     def __getitem__(self, index: int) -> S:
         index = checked_index(index, len(self))
         sample: S = row_of(Columns(self._structure, self._arrays), index)

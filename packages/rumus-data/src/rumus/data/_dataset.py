@@ -13,7 +13,7 @@ from rumus.tensor import ArgumentError
 
 from ._errors import DatasetError
 from ._generic import S, S_co
-from ._item import as_array
+from ._item import DataItem, as_array
 from ._tree import ITEM, TEXT, checked_tree, parts_of, paths_of
 
 Indices: TypeAlias = Sequence[int] | npt.NDArray[np.integer[Any]]
@@ -47,6 +47,18 @@ class Dataset(Protocol[S_co]):
 
     def __getitem__(self, index: int, /) -> S_co:
         """The sample of a number from 0 to ``len - 1``."""
+        ...
+
+
+class ItemDataset(Protocol):
+    """A data set of :class:`DataItem`, for pyright, whose overloads lose ``Dataset[DataItem]``."""
+
+    def __len__(self) -> int:
+        """The number of samples."""
+        ...
+
+    def __getitem__(self, index: int, /) -> DataItem:
+        """The sample of a number."""
         ...
 
 

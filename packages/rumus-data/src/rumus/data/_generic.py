@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     S = TypeVar("S", default=DataItem)
     S_co = TypeVar("S_co", covariant=True, default=DataItem)
     B = TypeVar("B", default=DataItem)
+    T = TypeVar("T")
 else:
     from typing import TypeVar
 
     S = TypeVar("S")
     S_co = TypeVar("S_co", covariant=True)
     B = TypeVar("B")
+    T = TypeVar("T")

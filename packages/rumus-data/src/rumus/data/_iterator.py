@@ -127,6 +127,10 @@ class EpochIterator(Generic[B]):
         self._finalizer.atexit = False  # the pipelines see to that themselves
         source.start()
 
+    def __repr__(self) -> str:
+        at = self._progress.position
+        return f"<{type(self).__name__}: epoch {at.epoch}, batch {at.batch} of {self._end}>"
+
     def __iter__(self) -> Self:
         return self
 

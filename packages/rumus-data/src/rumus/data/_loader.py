@@ -13,10 +13,10 @@ from rumus.tensor import ArgumentError, Device
 from ._arguments import checked_flag, checked_number, checked_seed
 from ._buffers import BufferPool
 from ._collate import Collate
-from ._dataset import Dataset, checked_dataset
+from ._dataset import Dataset, ItemDataset, checked_dataset
 from ._errors import no_batch
 from ._fetch import Fetcher, StopFlag
-from ._generic import B, S
+from ._generic import B, S, T
 from ._group import PREFETCH
 from ._item import DataItem
 from ._iterator import EpochIterator, LoaderIterator, OnFailure, ShardsIterator
@@ -28,7 +28,7 @@ from ._sharded import ShardedLoader
 from ._sources import Sources
 from ._state import Position, Progress, loaded_parts, loaded_position, saved_state
 from ._stats import LoaderStats
-from ._stream import StreamDataset, is_stream
+from ._stream import ItemStream, StreamDataset, is_stream
 from ._stream_fetch import StreamFetcher, StreamIterator, owned_parts
 
 OnError: TypeAlias = Literal["raise", "skip"] | Callable[[int, Exception], None]
@@ -98,7 +98,7 @@ class DataLoader(Generic[S, B]):
     @overload
     def __init__(
         self: DataLoader[DataItem, DataItem],
-        dataset: Dataset[DataItem] | StreamDataset[DataItem],
+        dataset: ItemDataset | ItemStream,
         batch_size: int | None = None,
         shuffle: bool = False,
         drop_last: bool = False,
@@ -118,8 +118,8 @@ class DataLoader(Generic[S, B]):
 
     @overload
     def __init__(
-        self: DataLoader[S, Any],
-        dataset: Dataset[S] | StreamDataset[S],
+        self: DataLoader[T, Any],
+        dataset: Dataset[T] | StreamDataset[T],
         batch_size: int | None = None,
         shuffle: bool = False,
         drop_last: bool = False,
@@ -241,6 +241,24 @@ class DataLoader(Generic[S, B]):
         if self._sources.of_stream:
             raise TypeError(f"a loader of a {type(self.dataset).__name__} has no length")
         return self._sources.ends()[0]
+
+    def __repr__(self) -> str:
+        sources, split = self._sources, self._sources.split
+        orders = sources.orders
+        told = {
+            "batch_size": None if orders.batch_sampler is not None else split.batch_size,
+            "shuffle": orders.shuffle or None,
+            "sampler": orders.sampler,
+            "batch_sampler": orders.batch_sampler,
+            "drop_last": split.drop_last or None,
+            "num_workers": sources.workers or None,
+            "device": str(sources.device) if sources.device.kind != "cpu" else None,
+            "seed": sources.seed or None,
+            "rank": f"{split.rank} of {split.world_size}" if split.world_size > 1 else None,
+        }
+        shown = "".join(f", {name}={value}" for name, value in told.items() if value is not None)
+        length = "a stream" if sources.of_stream else f"{len(self)} batches"
+        return f"DataLoader({length} of {self.dataset!r}{shown}; next epoch {self.epoch})"
 
     @property
     def dataset(self) -> Any:

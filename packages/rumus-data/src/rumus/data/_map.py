@@ -90,6 +90,10 @@ class MapDataset(Generic[S]):
         self._depth = _depth(dataset)
         self._pool = BufferPool()
 
+    def __repr__(self) -> str:
+        name = getattr(self._transform, "__name__", None) or repr(self._transform)
+        return f"MapDataset({self._dataset!r}, {name})"
+
     def __len__(self) -> int:
         return len(self._dataset)
 

@@ -53,6 +53,10 @@ class WeightedSampler:
                 "weight above 0"
             )
 
+    def __repr__(self) -> str:
+        drawn = "with" if self._replacement else "without"
+        return f"WeightedSampler({len(self)} of {len(self._weights)} samples, {drawn} replacement)"
+
     def __len__(self) -> int:
         return self._samples
 
@@ -100,6 +104,9 @@ class BalancedSampler:
         self._classes = np.split(by_class, np.cumsum(np.bincount(classes))[:-1])
         self._samples = len(row) if samples is None else checked_number("samples", samples, 0)
 
+    def __repr__(self) -> str:
+        return f"BalancedSampler({len(self)} samples of {len(self._classes)} classes)"
+
     def __len__(self) -> int:
         return self._samples
 
@@ -143,6 +150,9 @@ class LengthBatches:
         self.batch_size = checked_number("batch_size", batch_size, 1)
         self._pool = checked_number("pool", pool, 1)
         self._drop_last = checked_flag("drop_last", drop_last)
+
+    def __repr__(self) -> str:
+        return f"LengthBatches({len(self)} batches of {self.batch_size})"
 
     def __len__(self) -> int:
         full, rest = divmod(len(self._lengths), self.batch_size)

@@ -65,6 +65,10 @@ class ShardedLoader(Generic[B]):
         self._loader = loader
         self.shards = shards
 
+    def __repr__(self) -> str:
+        first, last = self.shards.start, self.shards.stop - 1
+        return f"ShardedLoader(shards {first} to {last} of {self._loader!r})"
+
     @property
     def epoch(self) -> int:
         """As :attr:`DataLoader.epoch`."""

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeGuard, runtime_checkable
 
 from ._errors import DatasetError
 from ._generic import S, S_co
+from ._item import DataItem
 from ._state import Place
 
 _WAIT = 0.1  # seconds between two looks at whether the loop was left
@@ -37,6 +38,14 @@ class StreamDataset(Protocol[S_co]):
     """
 
     def iterate(self, part: int, parts: int, position: Any = None, /) -> Iterator[S_co]:
+        """The samples of one of several parts, from a position on."""
+        ...
+
+
+class ItemStream(Protocol):
+    """A stream of :class:`DataItem`; see :class:`ItemDataset`."""
+
+    def iterate(self, part: int, parts: int, position: Any = None, /) -> Iterator[DataItem]:
         """The samples of one of several parts, from a position on."""
         ...
 

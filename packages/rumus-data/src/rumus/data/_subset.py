@@ -60,6 +60,9 @@ class Subset(Generic[S]):
         """The data set below."""
         return (self._dataset,)
 
+    def __repr__(self) -> str:
+        return f"Subset({len(self)} of {self._dataset!r})"
+
     def __len__(self) -> int:
         return len(self._indices)
 
@@ -113,6 +116,10 @@ class ConcatDataset(Generic[S]):
     def parts(self) -> tuple[Dataset[S], ...]:
         """The data sets below."""
         return self._datasets
+
+    def __repr__(self) -> str:
+        inside = ", ".join(map(repr, self._datasets))
+        return f"ConcatDataset({len(self)} samples: {inside})"
 
     def __len__(self) -> int:
         return self._starts[-1]

@@ -81,6 +81,10 @@ class Generator:
         self._lock = FrameLock()
         self.set_state(seed, position)
 
+    def __repr__(self) -> str:
+        seed, position = self.state()
+        return f"Generator(seed={seed}, position={position})"
+
     def set_state(self, seed: int, position: int = 0) -> None:
         """Restart from a seed, at a position.
 

@@ -79,6 +79,7 @@ KINDS: dict[str, str] = {
     "asinh": "float",
     "acosh": "float",
     "atanh": "float",
+    "nextafter": "float",  # the float32 next to a on the way to b
     "copysign": "float",  # |a| with the sign of b, that of 0 and NaN too
     "nan_to_num": "float",  # (a, x, y, z): x for NaN, y for infinity, z for -infinity
     "lerp": "float",  # (a, b, w): a + w * (b - a)

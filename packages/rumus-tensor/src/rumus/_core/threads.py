@@ -98,7 +98,7 @@ def _cores() -> int:
 def _text(path: str) -> str:
     """What a file of the system says, or nothing."""
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8") as file:
             return file.read().strip()
     except OSError:
         return ""

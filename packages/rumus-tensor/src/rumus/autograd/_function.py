@@ -11,6 +11,7 @@ from rumus._core.base import TensorBase, TensorT
 from rumus._core.devices import Device
 from rumus._core.dtypes import is_float
 from rumus._core.errors import ArgumentError, AutogradError, DeviceError, DTypeError
+from rumus._core.foreign import without
 from rumus._core.mode import is_grad_enabled
 
 from ._leaf import Leaf
@@ -21,6 +22,15 @@ observers: list[Callable[[Function, Sequence[Any], TensorBase], None]] = []
 """Called with every function that was called, its inputs and its result."""
 
 
+HINTS = {
+    "apply": "an instance is called with the tensors, Double()(x), and made anew for each call",
+    "save_for_backward": "saves = (0,) names the inputs that backward reads, as self.saved",
+    "saved_tensors": "saves = (0,) names the inputs that backward reads, as self.saved",
+    "needs_input_grad": "self.wanted",
+}
+
+
+@without(HINTS)
 class Function:
     """An operation on device arrays and its gradient; an instance is called once, with tensors.
 

@@ -18,6 +18,7 @@ from rumus.gpu import _adapter, _capture
 from rumus.gpu._array import GpuArray, Storage
 from rumus.gpu._errors import DeviceLostError, GpuError, GpuLimitError, GpuOutOfMemoryError
 from rumus.gpu._faults import Faults
+from rumus.gpu._holders import largest
 from rumus.gpu._memory import Buffer, Pool
 from rumus.gpu._native import make_driver
 from rumus.gpu._queue import Dispatch, Entry, Queue, Runnable, Timer
@@ -287,8 +288,11 @@ class GpuDevice:
         except GpuOutOfMemoryError as error:
             raise GpuOutOfMemoryError(
                 f"gpu:{self.index} has no room for a buffer of {nbytes:,} bytes; live are "
-                f"{self.pool.live:,} bytes, reserved {self.pool.reserved:,}: use smaller "
-                f"batches or free tensors"
+                f"{self.pool.live:,} bytes, reserved {self.pool.reserved:,}. The largest: "
+                f"{'; '.join(largest(self.index)) or 'none'}. What helps: smaller batches, or "
+                'parts of them (rumus.train.Trainer(optimizer, shards="auto")), with the same '
+                "gradients; rumus.autograd.checkpoint around a part of the model; float16; and "
+                "no_grad() where nothing is trained"
             ) from error
 
     # Errors

@@ -32,7 +32,7 @@ _VISIBLE_TO_COMPUTE = 0x4
 class Source(Protocol):
     """Anything that holds text: a ``Path``, or a resource of a package."""
 
-    def read_text(self) -> str:
+    def read_text(self, encoding: str | None = None) -> str:
         """The WGSL."""
         ...
 
@@ -138,7 +138,11 @@ class Kernel:
         if found is None:
             if self._fault is not None:
                 header += _declaration("FAULT", _faults.register(self._fault))
-            text = self._source if isinstance(self._source, str) else self._source.read_text()
+            text = (
+                self._source
+                if isinstance(self._source, str)
+                else self._source.read_text(encoding="utf-8")
+            )
             found = self._variants[key] = Pipeline(self.name, header + prelude, text, self._trusted)
         return found
 

@@ -8,8 +8,8 @@ from rumus._backends.generator import Generator, default_generator
 from rumus._core.devices import CPU, Device
 from rumus._core.dtypes import bool_
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
-from rumus.tensor._creation import rand, zeros
-from rumus.tensor._joining import where
+from rumus.tensor._creation import ones, rand, randn, zeros
+from rumus.tensor._joining import cat, where
 from rumus.tensor._ops.attention import PackedAttention
 from rumus.tensor._ops.matmul import Linear as LinearFunction
 from rumus.tensor._tensor import Tensor
@@ -21,7 +21,7 @@ from ._module import Module
 from ._module_inputs import check_tensor
 from ._parameter import Parameter
 from .functional import scaled_dot_product_attention
-from .functional._attention import LARGEST, attention_rule, times_values, triangle, weights_of
+from .functional._attention import attention_rule, times_values, triangle, weights_of
 
 
 class MultiheadAttention(Module):
@@ -36,8 +36,8 @@ class MultiheadAttention(Module):
         num_heads: A divisor of ``embed_dim``.
         dropout: The probability that a weight is made zero in training.
         bias: Whether the projections add a bias.
-        add_bias_kv: Not supported: must be False.
-        add_zero_attn: Not supported: must be False.
+        add_bias_kv: Whether a learned key and a learned value stand behind those that are given.
+        add_zero_attn: Whether a key and a value of zeros stand behind all of them.
         kdim: The length of the keys' last axis; by default E.
         vdim: That of the values; by default E.
         batch_first: Whether tensors are (N, length, E) instead of (length, N, E).
@@ -48,10 +48,12 @@ class MultiheadAttention(Module):
         in_proj_weight: Of shape (3 * E, E), uniform by Glorot's rule; None with ``kdim``, ``vdim``,
             where q_proj_weight, k_proj_weight and v_proj_weight take its place.
         in_proj_bias: Zeros at first, of shape (3 * E,), or None.
+        bias_k: The learned key, of shape (1, 1, E), or None.
+        bias_v: The learned value, likewise.
         out_proj: A :class:`Linear`.
 
     Raises:
-        ArgumentError: ``num_heads`` does not divide ``embed_dim``, or an option is not supported.
+        ArgumentError: ``num_heads`` does not divide ``embed_dim``, or ``dropout`` is out of range.
 
     Example:
         >>> from rumus.tensor import randn
@@ -81,22 +83,20 @@ class MultiheadAttention(Module):
             raise ArgumentError(
                 f"MultiheadAttention: num_heads divides embed_dim, not {num_heads} and {embed_dim}"
             )
-        if add_bias_kv or add_zero_attn:
-            raise ArgumentError(
-                "MultiheadAttention does not support add_bias_kv and add_zero_attn; append a "
-                "learned or a zero row to keys and values instead"
-            )
         if not 0.0 <= dropout < 1.0:
             raise ArgumentError(f"MultiheadAttention: dropout is from 0 to below 1, not {dropout}")
         self.embed_dim, self.num_heads, self.dropout = embed_dim, num_heads, dropout
         self.kdim, self.vdim = kdim or embed_dim, vdim or embed_dim
         self.batch_first, self.generator = batch_first, generator
+        self.add_zero_attn = add_zero_attn
         together = self.kdim == self.vdim == embed_dim
         self.in_proj_weight = _glorot(3 * embed_dim, embed_dim, device) if together else None
         self.q_proj_weight = None if together else _glorot(embed_dim, embed_dim, device)
         self.k_proj_weight = None if together else _glorot(embed_dim, self.kdim, device)
         self.v_proj_weight = None if together else _glorot(embed_dim, self.vdim, device)
         self.in_proj_bias = Parameter(zeros((3 * embed_dim,), device=device)) if bias else None
+        self.bias_k = _glorot_row(embed_dim, device) if add_bias_kv else None
+        self.bias_v = _glorot_row(embed_dim, device) if add_bias_kv else None
         self.out_proj = Linear(embed_dim, embed_dim, bias, device)
         if self.out_proj.bias is not None:
             self.out_proj.bias = Parameter(zeros((embed_dim,), device=device))
@@ -153,7 +153,11 @@ class MultiheadAttention(Module):
         causal = is_causal and mask is None
         size = self.embed_dim // self.num_heads
         rule = attention_rule((size,), self.dropout if self.training else 0.0, causal, None)
-        packs = self.in_proj_weight is not None and size <= LARGEST and cache is None
+        more = (self.bias_k is not None) + self.add_zero_attn
+        if more and mask is None and is_causal:
+            mask, causal = triangle(*shape, 0, query.device), False
+            rule = rule._replace(causal=False)
+        packs = self.in_proj_weight is not None and cache is None and not more
         if one and not need_weights and packs:
             packed = self._heads(self._packed(query), 3 * self.num_heads, transposed=False)
             inputs = (packed,) if mask is None else (packed, mask)
@@ -166,8 +170,13 @@ class MultiheadAttention(Module):
                     "MultiheadAttention with a cache takes one tensor as query, key and value, and "
                     "no masks: each token looks at those before it"
                 )
+            if not need_weights and not rule.dropout:
+                return self._out(cache.attend(self, q, k, v), batched), None
             k, v, mask = cache.extended(self, k, v)
             causal, rule = False, rule._replace(causal=False)
+        if more:
+            k, v = self._appended(k, self.bias_k), self._appended(v, self.bias_v)
+            mask = None if mask is None else _widened(mask, more)
         if not need_weights:
             result = scaled_dot_product_attention(
                 q, k, v, mask, rule.dropout, causal, generator=self.generator
@@ -219,6 +228,16 @@ class MultiheadAttention(Module):
             assert weight is not None
             parts.append(self._heads(_projection(x, weight, bias), n))
         return parts[0], parts[1], parts[2]
+
+    def _appended(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """Keys or values, (N, heads, length, size), with the learned one and a zero behind them."""
+        one = (x.shape[0], self.num_heads, 1, x.shape[3])
+        parts = [x]
+        if bias is not None:
+            parts.append(bias.reshape(1, self.num_heads, 1, x.shape[3]).expand(one))
+        if self.add_zero_attn:
+            parts.append(zeros(one, dtype=x.dtype, device=x.device))
+        return cat(parts, 2)
 
     def _heads(self, x: Tensor, heads: int, transposed: bool = True) -> Tensor:
         """(N, length, heads, size), or with the heads before the length."""
@@ -288,6 +307,13 @@ def _taking_part(mask: Tensor) -> Tensor:
     return ~mask if mask.dtype == bool_ else mask
 
 
+def _widened(mask: Tensor, more: int) -> Tensor:
+    """A mask under which more keys take part."""
+    parts = (*mask.shape[:-1], more)
+    fill = ones(parts, dtype=mask.dtype, device=mask.device)
+    return cat([mask, fill if mask.dtype == bool_ else fill * 0.0], -1)
+
+
 def _added(mask: Tensor) -> Tensor:
     return where(mask, 0.0, -math.inf) if mask.dtype == bool_ else mask
 
@@ -298,6 +324,12 @@ def _projection(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     inputs = (rows, weight) if bias is None else (rows, weight, bias)
     result: Tensor = LinearFunction()(*inputs)
     return result.reshape((*x.shape[:-1], weight.shape[0]))
+
+
+def _glorot_row(columns: int, device: Device | str) -> Parameter:
+    """Normal by the same rule, for a learned key or value, of shape (1, 1, columns)."""
+    start = randn((1, 1, columns)).mul_(math.sqrt(2.0 / (columns + 1)))
+    return Parameter(start.to(Device(device)))
 
 
 def _glorot(rows: int, columns: int, device: Device | str) -> Parameter:

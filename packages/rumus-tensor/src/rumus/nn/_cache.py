@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from weakref import WeakKeyDictionary
 
+from rumus._backends.contract.attention import AttentionRule
+from rumus._backends.generator import default_generator
 from rumus._core.devices import CPU, Device
-from rumus._core.dtypes import int32
+from rumus._core.dtypes import float32, int32
 from rumus._core.errors import ArgumentError, ShapeError
 from rumus.tensor._creation import zeros
+from rumus.tensor._joining import where
+from rumus.tensor._ops.attention import Attention
 from rumus.tensor._spaced import arange
 from rumus.tensor._tensor import Tensor
 
 from ._module import Module
+from .functional import scaled_dot_product_attention
+from .functional._attention import attention_rule
+
+_FEW = 8
+"""Queries that take up no more than a tile of the kernel."""
+_PART = 64
+"""The fewest keys of a part."""
+_NOTHING = 3e38
+"""Logarithms of sums are below; where no key takes part, the kernel writes the largest float."""
 
 
 class KeyValueCache(Module):
@@ -20,7 +34,7 @@ class KeyValueCache(Module):
     A model hands the same cache to each of its :class:`MultiheadAttention`, or to the layers around
     them. Each finds its own keys and values in it, adds those of its input behind, and looks at all
     up to each token's own. When all have, :meth:`advance` says that the tokens were read. An
-    attention of your own does the same by :meth:`extended`.
+    attention of your own does the same by :meth:`attend`, or by :meth:`extended`.
 
     Memory is taken once, for ``max_length`` tokens, and shapes stay what they are, so that a step
     can be captured. Use it under ``no_grad()``.
@@ -104,6 +118,35 @@ class KeyValueCache(Module):
         mask = every <= places.unsqueeze(2)
         return kept.keys.transpose(1, 2), kept.values.transpose(1, 2), mask.unsqueeze(1)
 
+    def attend(
+        self,
+        owner: Module,
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        scale: float | None = None,
+    ) -> Tensor:
+        """:meth:`extended`, and each token's attention to all up to itself.
+
+        Args:
+            owner: The attention that they are of.
+            queries: Of shape (samples, heads, tokens, size).
+            keys: The same, of as many heads or of a divisor of them.
+            values: As the keys, of their own size.
+            scale: By default 1 / sqrt(size).
+
+        Returns:
+            Of shape (samples, heads, tokens, size of the values).
+        """
+        kept_keys, kept_values, mask = self.extended(owner, keys, values)
+        parts = _parts(self.max_length, queries)
+        if parts > 1:
+            rule = attention_rule(queries.shape, 0.0, False, scale)
+            return _in_parts(queries, kept_keys, kept_values, mask, rule, parts)
+        return scaled_dot_product_attention(
+            queries, kept_keys, kept_values, mask, scale=scale, enable_gqa=True
+        )
+
     def advance(self, count: int | Tensor) -> None:
         """Say that tokens were read: the same number of each sequence, or one a sequence."""
         self.lengths.copy_(self.lengths + count)
@@ -129,3 +172,37 @@ class _Kept(Module):
             shape = samples, max_length, heads, size
             room = zeros(shape, dtype=given.dtype, device=given.device)
             self.register_buffer(name, room, persistent=False)
+
+
+def _parts(length: int, queries: Tensor) -> int:
+    """In how many parts all keys are read at once, where so few queries keep no GPU busy."""
+    few = queries.device.kind == "gpu" and queries.shape[2] <= _FEW
+    if not few or queries.dtype != float32:
+        return 1
+    return next((n for n in (16, 8, 4, 2) if not length % n and length // n >= _PART), 1)
+
+
+def _in_parts(
+    queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor, rule: AttentionRule, parts: int
+) -> Tensor:
+    """Attention to each part of the keys, weighed by the sums of the parts' exponentials."""
+    samples, heads, tokens, size = queries.shape
+    length = keys.shape[2] // parts
+
+    def cut(kept: Tensor) -> Tensor:  # a view, for tokens come before heads in memory
+        rows = kept.transpose(1, 2)
+        return rows.reshape((samples * parts, length, *rows.shape[2:])).transpose(1, 2)
+
+    wide = queries.unsqueeze(1).expand((samples, parts, heads, tokens, size))
+    seen = mask.reshape((samples, 1, tokens, parts, length)).permute(0, 3, 1, 2, 4)
+    attention = Attention(rule, default_generator)
+    results = attention(
+        wide.reshape((samples * parts, heads, tokens, size)),
+        cut(keys),
+        cut(values),
+        seen.reshape((samples * parts, 1, tokens, length)),
+    )
+    logs = Tensor._wrap(attention.normalisers, queries.device)
+    logs = logs.reshape((samples, parts, heads, tokens, 1))
+    shares = where(logs < _NOTHING, logs, -math.inf).softmax(1)
+    return (results.reshape((samples, parts, heads, tokens, values.shape[3])) * shares).sum(1)

@@ -31,15 +31,17 @@ class Embedding(Layer):
         num_embeddings: Rows; ids are below it.
         embedding_dim: Columns.
         padding_idx: An id whose row gets no gradient; a negative one counts from the end.
-        max_norm: Not supported.
+        max_norm: If given, rows that are looked up and have a larger norm are first scaled down to
+            it, in the table itself.
+        norm_type: The p of that norm.
         device: Where the table starts.
 
     Attributes:
         weight: The table, of shape (num_embeddings, embedding_dim).
 
     Raises:
-        ArgumentError: A length is not positive, there is no row ``padding_idx``, or ``max_norm`` is
-            given.
+        ArgumentError: A length is not positive, there is no row ``padding_idx``, or a norm is
+            not positive.
 
     Example:
         >>> from rumus.tensor import tensor
@@ -52,10 +54,12 @@ class Embedding(Layer):
         num_embeddings: int,
         embedding_dim: int,
         padding_idx: int | None = None,
-        max_norm: None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
         device: Device | str = CPU,
     ) -> None:
-        check_max_norm("Embedding", max_norm)
+        check_max_norm("Embedding", max_norm, norm_type)
+        self.max_norm, self.norm_type = max_norm, norm_type
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.weight = _table("Embedding", num_embeddings, embedding_dim, padding_idx, device)
         self.padding_idx = padding_row("Embedding", padding_idx, num_embeddings)
@@ -96,11 +100,11 @@ class Embedding(Layer):
             IndexRangeError: An id is out of range (on the GPU, raised when results are next read).
             DeviceError: The ids are on another device than the layer.
         """
-        return embedding(x, self.weight, self.padding_idx)
+        return embedding(x, self.weight, self.padding_idx, self.max_norm, self.norm_type)
 
     def extra_repr(self) -> str:
         """The lengths, and the padding."""
-        return _described(self.num_embeddings, self.embedding_dim, self.padding_idx)
+        return _described(self)
 
 
 class EmbeddingBag(Module):
@@ -109,7 +113,9 @@ class EmbeddingBag(Module):
     Args:
         num_embeddings: Rows; ids are below it.
         embedding_dim: Columns.
-        max_norm: Not supported.
+        max_norm: If given, rows that are looked up and have a larger norm are first scaled down to
+            it, in the table itself.
+        norm_type: The p of that norm.
         mode: ``"sum"``, ``"mean"`` or ``"max"``.
         include_last_offset: Whether the last of the offsets is the end of the last bag.
         padding_idx: An id that counts as not there.
@@ -131,13 +137,15 @@ class EmbeddingBag(Module):
         self,
         num_embeddings: int,
         embedding_dim: int,
-        max_norm: None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
         mode: str = "mean",
         include_last_offset: bool = False,
         padding_idx: int | None = None,
         device: Device | str = CPU,
     ) -> None:
-        check_max_norm("EmbeddingBag", max_norm)
+        check_max_norm("EmbeddingBag", max_norm, norm_type)
+        self.max_norm, self.norm_type = max_norm, norm_type
         check_mode(mode)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.mode, self.include_last_offset = mode, include_last_offset
@@ -155,6 +163,8 @@ class EmbeddingBag(Module):
             x,
             self.weight,
             offsets,
+            self.max_norm,
+            self.norm_type,
             mode=self.mode,
             per_sample_weights=per_sample_weights,
             include_last_offset=self.include_last_offset,
@@ -163,8 +173,7 @@ class EmbeddingBag(Module):
 
     def extra_repr(self) -> str:
         """The lengths, the padding and the mode."""
-        lengths = _described(self.num_embeddings, self.embedding_dim, self.padding_idx)
-        return f"{lengths}, mode={self.mode!r}"
+        return f"{_described(self)}, mode={self.mode!r}"
 
 
 def _table(
@@ -179,5 +188,10 @@ def _table(
     return Parameter(table.to(Device(device)))
 
 
-def _described(rows: int, columns: int, padding: int | None) -> str:
-    return f"{rows}, {columns}" + ("" if padding is None else f", padding_idx={padding}")
+def _described(layer: Embedding | EmbeddingBag) -> str:
+    shown = [f"{layer.num_embeddings}, {layer.embedding_dim}"]
+    if layer.padding_idx is not None:
+        shown.append(f"padding_idx={layer.padding_idx}")
+    if layer.max_norm is not None:
+        shown.append(f"max_norm={layer.max_norm}")
+    return ", ".join(shown)

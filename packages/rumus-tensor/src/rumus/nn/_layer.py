@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rumus._core.base import TensorBase
 from rumus.tensor._tensor import Tensor
@@ -39,11 +39,12 @@ class Layer(Module):
             "calling the layer gives"
         )
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """The result of :meth:`forward`, with the hooks that were registered around it."""
-        if not (isinstance(x, TensorBase) or self.takes_anything):
-            check_tensor(self, x)
-        if self._hooks:
-            y: Tensor = _hooks.call(self, (x,), {})
-            return y
-        return self.forward(x)
+    if not TYPE_CHECKING:  # checkers see the parameters of forward
+
+        def __call__(self, x: Tensor) -> Tensor:
+            """The result of :meth:`forward`, with the hooks that were registered around it."""
+            if not (isinstance(x, TensorBase) or self.takes_anything):
+                check_tensor(self, x)
+            if self._hooks:
+                return _hooks.call(self, (x,), {})
+            return self.forward(x)

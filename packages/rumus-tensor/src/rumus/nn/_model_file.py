@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import os
 from collections.abc import Mapping
 from typing import Any, TypeVar, overload
@@ -43,6 +42,8 @@ def save_model(model: Module, path: str | os.PathLike[str], config: Mapping[str,
         >>> load_model("line.safetensors", Linear)
         Linear(in_features=3, out_features=2, bias=True)
     """
+    import json
+
     given = dict(config)
     _check_arguments("save_model", type(model), given)
     try:
@@ -123,6 +124,8 @@ def load_model(
 
 def _description(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
     """The name of the class, and the arguments."""
+    import json
+
     text = read_metadata(path).get(_KEY)
     if text is None:
         raise StateDictError(

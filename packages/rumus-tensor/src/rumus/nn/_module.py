@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,17 @@ from ._foreign import HINTS
 from ._parameter import Parameter, keep
 from ._paths import flat, join
 from ._state import LoadReport, load
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+
+class Computes(Protocol[P, R]):
+    """What has a ``forward``."""
+
+    def forward(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """What a call computes."""
+        ...
 
 
 @without(HINTS)
@@ -58,10 +69,15 @@ class Module(_hooks.Hooking):
             "calling the module gives"
         )
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The result of :meth:`forward`, with the hooks that were registered around it."""
-        if self._hooks:
-            return _hooks.call(self, args, kwargs)
+    def __call__(self: Computes[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """The result of :meth:`forward`, with the hooks that were registered around it.
+
+        To type checkers it has the parameters and the result of the subclass's ``forward``.
+        """
+        module: Any = self
+        if module._hooks:
+            result: R = _hooks.call(module, args, kwargs)
+            return result
         return self.forward(*args, **kwargs)
 
     if not TYPE_CHECKING:  # else type checkers would let any name be assigned

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -65,25 +66,30 @@ class RotaryPositions(Layer):
         self.register_buffer("cos", from_numpy(np.cos(angles).astype(np.float32), device))
         self.register_buffer("sin", from_numpy(np.sin(angles).astype(np.float32), device))
 
-    def __call__(self, x: Tensor, start: int = 0) -> Tensor:
-        """The result of :meth:`forward`."""
-        check_tensor(self, x)
-        return self.forward(x, start)
+    if not TYPE_CHECKING:  # checkers see the parameters of forward
 
-    def forward(self, x: Tensor, start: int = 0) -> Tensor:
+        def __call__(self, x: Tensor, start: int | Tensor = 0) -> Tensor:
+            """The result of :meth:`forward`."""
+            check_tensor(self, x)
+            return self.forward(x, start)
+
+    def forward(self, x: Tensor, start: int | Tensor = 0) -> Tensor:
         """Turn.
 
         Args:
             x: Of shape (…, length, size).
-            start: The position of the first.
+            start: The position of the first; or those of all, int32 of shape (N, length) for x of
+                (N, …, length, size), as :meth:`KeyValueCache.positions` gives them.
 
         Raises:
             ShapeError: The last axis has another length, or the positions are past the last one.
+            IndexRangeError: One of the positions that are given is; on the GPU, when results are
+                next read.
         """
         if x.shape[-1:] != (self.size,):
             raise ShapeError(f"RotaryPositions({self.size}) takes (…, {self.size}), not {x.shape}")
         part = _positions("RotaryPositions", x, start, self.max_length)
-        cos, sin = self.cos[part].to(x.dtype), self.sin[part].to(x.dtype)
+        cos, sin = (_rows(table, part, x) for table in (self.cos, self.sin))
         half = self.size // 2
         if self.interleaved:
             pairs = x.reshape((*x.shape[:-1], half, 2))
@@ -134,27 +140,32 @@ class SinusoidalPositions(Layer):
         waves = np.stack([np.sin(angles), np.cos(angles)], -1).reshape(max_length, size)
         self.register_buffer("table", from_numpy(waves.astype(np.float32), device))
 
-    def __call__(self, x: Tensor, start: int = 0) -> Tensor:
-        """The result of :meth:`forward`."""
-        check_tensor(self, x)
-        return self.forward(x, start)
+    if not TYPE_CHECKING:  # checkers see the parameters of forward
 
-    def forward(self, x: Tensor, start: int = 0) -> Tensor:
+        def __call__(self, x: Tensor, start: int | Tensor = 0) -> Tensor:
+            """The result of :meth:`forward`."""
+            check_tensor(self, x)
+            return self.forward(x, start)
+
+    def forward(self, x: Tensor, start: int | Tensor = 0) -> Tensor:
         """Add.
 
         Args:
             x: Of shape (…, length, size).
-            start: The position of the first.
+            start: The position of the first; or those of all, int32 of shape (N, length) for x of
+                (N, …, length, size), as :meth:`KeyValueCache.positions` gives them.
 
         Raises:
             ShapeError: The last axis has another length, or the positions are past the last one.
+            IndexRangeError: One of the positions that are given is; on the GPU, when results are
+                next read.
         """
         if x.shape[-1:] != (self.size,):
             raise ShapeError(
                 f"SinusoidalPositions({self.size}) takes (…, {self.size}), not {x.shape}"
             )
         part = _positions("SinusoidalPositions", x, start, self.max_length)
-        return x + self.table[part].to(x.dtype)
+        return x + _rows(self.table, part, x)
 
     def extra_repr(self) -> str:
         """The lengths."""
@@ -202,10 +213,25 @@ def _slopes(heads: int) -> list[float]:
     return slopes + _slopes(2 * whole)[0::2][: heads - whole] if whole < heads else slopes
 
 
-def _positions(name: str, x: Tensor, start: int, most: int) -> slice:
+def _positions(name: str, x: Tensor, start: int | Tensor, most: int) -> slice | Tensor:
+    if isinstance(start, Tensor):
+        if x.ndim < 3 or start.shape != (x.shape[0], x.shape[-2]):
+            raise ShapeError(
+                f"{name}: positions are of (N, length) for x of (N, …, length, size), not "
+                f"{start.shape} and {x.shape}"
+            )
+        return start
     if x.ndim < 2 or start < 0 or start + x.shape[-2] > most:
         raise ShapeError(
             f"{name}: there are positions 0 to {most - 1}, and {x.shape} from {start} on is past "
             "them; give a larger max_length"
         )
     return slice(start, start + x.shape[-2])
+
+
+def _rows(table: Tensor, part: slice | Tensor, like: Tensor) -> Tensor:
+    """What a table has for positions, in a shape that broadcasts to those at them."""
+    rows = table[part].to(like.dtype)
+    if isinstance(part, slice):
+        return rows
+    return rows.reshape((part.shape[0], *(1,) * (like.ndim - 3), *rows.shape[1:]))

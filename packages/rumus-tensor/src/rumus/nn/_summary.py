@@ -55,6 +55,19 @@ class Summary(NamedTuple):
     """Of the whole model."""
     trainable: int
     """Those that are not frozen."""
+    parameter_nbytes: int = 0
+    """Bytes of all parameters."""
+    gradient_nbytes: int = 0
+    """Bytes of the gradients of those that are not frozen."""
+
+    def step_nbytes(self, states: int = 2) -> int:
+        """What a training step holds at most, about: weights, gradients, states and results.
+
+        Args:
+            states: Arrays that the optimizer keeps of each parameter: 2 of Adam, 1 of SGD with
+                momentum, 0 of SGD without.
+        """
+        return self.parameter_nbytes + (1 + states) * self.gradient_nbytes + self.nbytes
 
     @property
     def multiply_adds(self) -> int:
@@ -78,7 +91,14 @@ class Summary(NamedTuple):
         shown = [_line(line, widths) for line in lines]
         shown = [shown[0], rule, *shown[1:], rule, _line(total, widths)]
         frozen = self.parameters - self.trainable
-        return "\n".join([*shown, f"{frozen:,} parameters are frozen"] if frozen else shown)
+        if frozen:
+            shown.append(f"{frozen:,} parameters are frozen")
+        shown.append(
+            f"a training step holds about {_size(self.step_nbytes())} with Adam:\n  weights "
+            f"{_size(self.parameter_nbytes)}, gradients {_size(self.gradient_nbytes)}, states "
+            f"{_size(2 * self.gradient_nbytes)}, results {_size(self.nbytes)}"
+        )
+        return "\n".join(shown)
 
     def __repr__(self) -> str:
         return str(self)
@@ -109,6 +129,8 @@ def summary(model: Module, *inputs: Tensor) -> Summary:
         2 (Linear)  (16, 2)          18            256   128 B
         ------------------------------------------------------
         total                        58            768  1.1 KB
+        a training step holds about 2.0 KB with Adam:
+          weights 232 B, gradients 232 B, states 464 B, results 1.1 KB
     """
     if not inputs:
         raise ArgumentError(
@@ -147,7 +169,14 @@ def summary(model: Module, *inputs: Tensor) -> Summary:
         for module, training in modes:
             if module.training != training:
                 module.training = training
-    return Summary(tuple(rows), model.count_parameters(), model.count_parameters(trainable=True))
+    sizes = [(p.size * p.dtype.itemsize, p.requires_grad) for p in model.parameters()]
+    return Summary(
+        tuple(rows),
+        model.count_parameters(),
+        model.count_parameters(trainable=True),
+        sum(nbytes for nbytes, _ in sizes),
+        sum(nbytes for nbytes, trained in sizes if trained),
+    )
 
 
 def _multiply_adds(module: Module, args: tuple[Any, ...], results: Sequence[Any]) -> int:

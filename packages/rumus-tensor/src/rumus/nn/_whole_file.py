@@ -56,7 +56,7 @@ def replaced_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            _sync(file.fileno())
             if os.name != "nt":  # still locked, so that nobody takes it for one that was left
                 os.replace(temporary, target)
         if os.name == "nt":
@@ -65,6 +65,17 @@ def replaced_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with suppress(FileNotFoundError):
             os.remove(temporary)
         raise
+
+
+def _sync(descriptor: int) -> None:
+    """Return only when a file is on the disk; macOS's fsync leaves it in the drive's cache."""
+    if sys.platform == "darwin":
+        import fcntl  # here, so that importing rumus loads nothing but numpy
+
+        with suppress(OSError):  # a file system that has no such call
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
 
 
 def _new_file(folder: str, name: str) -> tuple[str, BinaryIO]:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from rumus._core.base import TensorBase, TensorT
-from rumus._core.dtypes import is_float
-from rumus._core.errors import ArgumentError
+from rumus._core.dtypes import float16, is_float
+from rumus._core.errors import ArgumentError, DTypeError
 
 from ._aliases import check_out
 from ._operand import Operand, apply, operand
@@ -275,6 +275,17 @@ class Functions(TensorBase[TensorT]):
         return apply("fmod", self, other)
 
     # Signs and choice
+
+    def nextafter(self, other: Operand) -> TensorT:
+        """The float32 next to ``a`` on the way to ``other``; the gradient is that of ``a``.
+
+        Raises:
+            DTypeError: One is float16, whose neighbours are further away.
+        """
+        for x in (self, other):
+            if getattr(x, "dtype", None) == float16:
+                raise DTypeError("nextafter takes float32, not float16; convert with .to(float32)")
+        return apply("nextafter", self, other)
 
     def copysign(self, other: Operand) -> TensorT:
         """The size of ``a`` with the sign of ``other``, which 0 and NaN have too.

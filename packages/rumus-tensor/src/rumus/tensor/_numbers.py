@@ -18,8 +18,10 @@ class Numbers(TensorBase[TensorT]):
 
     __slots__ = ()
 
-    def item(self) -> Any:
+    def item(self) -> float:
         """The number of a tensor of one element, as a Python float, int or bool.
+
+        To type checkers it is a float, which may be an int; an index is ``int(x.item())``.
 
         Raises:
             ArgumentError: There are several elements, or none.
@@ -30,7 +32,8 @@ class Numbers(TensorBase[TensorT]):
         """
         if self.size != 1:
             raise ArgumentError(f"item() needs one element; this tensor has shape {self.shape}")
-        return backend_of(self._device).to_host(self.array).item()
+        number: float = backend_of(self._device).to_host(self.array).item()
+        return number
 
     def __bool__(self) -> bool:
         if self.size != 1:

@@ -80,6 +80,39 @@ def baddbmm(c: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 
     return _added(c, bmm(a, b), beta, alpha)
 
 
+def addbmm(c: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """``beta * c + alpha * (a @ b).sum(0)`` of stacks of matrices; ``c`` broadcasts.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> addbmm(ones(1, 1), ones(2, 1, 3), ones(2, 3, 1)).tolist()
+        [[7.0]]
+    """
+    return _added(c, bmm(a, b).sum(0), beta, alpha)
+
+
+def addmv(c: Tensor, a: Tensor, x: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """``beta * c + alpha * (a @ x)`` of a matrix and a vector; ``c`` broadcasts.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> addmv(ones(2), ones(2, 3), ones(3)).tolist()
+        [4.0, 4.0]
+    """
+    return _added(c, mv(a, x), beta, alpha)
+
+
+def addr(c: Tensor, x: Tensor, y: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """``beta * c + alpha * outer(x, y)`` of vectors; ``c`` broadcasts.
+
+    Example:
+        >>> from rumus.tensor import ones, tensor
+        >>> addr(ones(1), tensor([1.0, 2.0]), tensor([3.0])).tolist()
+        [[4.0], [7.0]]
+    """
+    return _added(c, outer(x, y), beta, alpha)
+
+
 def outer(a: Tensor, b: Tensor) -> Tensor:
     """Every element of ``a`` times every element of ``b``, both taken as one axis.
 

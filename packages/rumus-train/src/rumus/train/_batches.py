@@ -24,18 +24,20 @@ def samples_of(batch: Any) -> int:
             f"a batch holds tensors, and this {type(batch).__name__} has none; "
             "DataLoader(ArrayDataset(inputs, targets), batch_size) makes batches of arrays"
         )
-    lengths = {leaf.shape[:1] for leaf in leaves}
-    if len(lengths) > 1 or () in lengths:
-        shapes = ", ".join(str(leaf.shape) for leaf in leaves)
-        raise ShapeError(f"the tensors of a batch have one length, not shapes {shapes}")
-    return int(leaves[0].shape[0])
+    length = leaves[0].shape[:1]
+    for leaf in leaves:
+        if leaf.shape[:1] != length or not length:
+            shapes = ", ".join(str(leaf.shape) for leaf in leaves)
+            raise ShapeError(f"the tensors of a batch have one length, not shapes {shapes}")
+    return int(length[0])
 
 
 def placed(batch: Any, device: Device) -> Any:
     """The batch with its tensors on a device; itself if they are there."""
-    if all([leaf.device == device for leaf in _tensors(batch)]):
-        return batch
-    return tree.map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, batch)
+    for leaf in _tensors(batch):
+        if leaf.device is not device:
+            return tree.map(lambda x: x.to(device) if isinstance(x, Tensor) else x, batch)
+    return batch
 
 
 def _tensors(batch: Any) -> list[Tensor]:
@@ -104,19 +106,24 @@ class Position:
         """Whether the loader says where it is."""
         return hasattr(self.loader, "state_dict") and hasattr(self.loader, "load_state_dict")
 
-    def epoch(self) -> Iterator[Any]:
-        """The batches of an epoch, or the rest of the one that was loaded."""
+    def epoch(self, in_hand: bool = False) -> Iterator[Any]:
+        """The batches of an epoch, or the rest of the one that was loaded.
+
+        Args:
+            in_hand: Whether the state may be asked for before anything is done with a batch.
+        """
         self._taken, self._skip = self._skip, 0
         batches = iter(self.loader)
         try:
             left = islice(batches, self._taken, None)
             while True:
-                self._before = self.state_dict(ended=False)
+                if in_hand:
+                    self._before = self.state_dict(ended=False)
                 batch = next(left, _END)
                 if batch is _END:
                     return
                 self._taken += 1
-                self.in_hand = True
+                self.in_hand = in_hand
                 yield batch
         finally:
             close = getattr(batches, "close", None)

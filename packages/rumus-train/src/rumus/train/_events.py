@@ -104,6 +104,10 @@ class Hooks:
             for event in Event
         }
 
+    def has(self, event: Event) -> bool:
+        """Whether a callback has a method for an event."""
+        return bool(self._by_event[event])
+
     def emit(self, event: Event, run: Any) -> None:
         """Call what callbacks have for an event, in their order."""
         for hook in self._by_event[event]:

@@ -154,6 +154,11 @@ def keys_by_name(functions: Iterable[Any]) -> dict[str, tuple[object, ...]]:
     return found
 
 
+def is_fixed(value: Any) -> bool:
+    """Whether a call of the value begins in rumus, so that its identity is that of the object."""
+    return _code_of(value)[0] is None
+
+
 def codes_of(functions: Iterable[Any]) -> tuple[Any, ...]:
     """The code of each function, whatever that reads, or the function itself if it has none."""
     found = ((_code_of(value)[0], value) for value in functions)

@@ -109,7 +109,7 @@ class Request:
         }
         for name, optimizer in optimizers.items():
             settings[name] = type(optimizer).__name__
-            if name not in rates.schedules:
+            if name not in rates.schedules and hasattr(optimizer, "get_lr"):
                 settings[f"{name}.lr"] = optimizer.get_lr()
             for k, group in enumerate(getattr(optimizer, "groups", ())):
                 options = {n: v for n, v in group.items() if n not in _OF_RATES}

@@ -26,8 +26,11 @@ def find_anomaly(run: Run, state: Mapping[str, Any], step: int) -> str:
         step: The last one to run.
 
     Returns:
-        The operation and the line; nothing if a signal came in between.
+        The operation and the line; nothing if a signal came in between, or with shards, where one
+        process alone would find it and the others wait.
     """
+    if run.shared is not None:
+        return ""
     plan, progress = run.plan, run.progress
     load_run_state(run, {**state, "callbacks": []})
     run.plan = replace(plan, step=plan.step.uncaptured())

@@ -235,7 +235,7 @@ class Run:
     def epoch(self) -> Iterator[Any]:
         """The batches of the epoch, or what is left of it, on the model's device."""
         self.epoch_is_over = False
-        batches = self.position.epoch()
+        batches = self.position.epoch(in_hand=self.hooks.has(Event.STEP_START))
         while True:
             started = perf_counter()
             batch = next(batches, None)
@@ -248,6 +248,7 @@ class Run:
         """Forward and backward of a batch; without accumulation also the update."""
         if self.shared is not None:
             is_last = self.window + 1 == self.plan.accumulate
+            self.shared.shards.group.at(f"step {self.progress.step + 1}")
             self.shared.compute(batch, self._part, self.progress.step, is_last)
             self.position.in_hand = False
             self.progress = self.progress.after_batch(0)
@@ -294,6 +295,8 @@ class Run:
             if not timer.is_due(self.progress, epoch_ended):
                 return True
             self.emit(Event.VALIDATION_START)
+        if self.shared is not None:
+            self.shared.shards.group.at(f"the validation behind step {self.progress.step}")
         average = self.plan.average if plan.averaged else None
         with average.applied() if average is not None else nullcontext():
             values = evaluation.run(leave=self._is_interrupted)
@@ -313,7 +316,7 @@ class Run:
         if self.shared is None:
             return
         group = self.shared.shards.group
-        group.at("the first step")
+        group.at("the comparison before the first step")
         weights = [*self.model.parameters(), *self.model.buffers()]
         check_alike(group, weights, settings, self.position.loader)
         own = [c for c in self.hooks.callbacks if not getattr(c, "first_only", False)]

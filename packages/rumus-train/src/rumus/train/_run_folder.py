@@ -126,7 +126,7 @@ class OpenFolder:
 
     def _check(self, settings: Mapping[str, Any]) -> None:
         path = self.root / _RUN
-        before = json.loads(path.read_text())["settings"] if path.exists() else {}
+        before = json.loads(path.read_text("utf-8"))["settings"] if path.exists() else {}
         now = json.loads(json.dumps(settings))
         names = sorted(before.keys() | now.keys()) if before else []
         changed = [
@@ -218,7 +218,7 @@ def saved_shards(given: RunFolder | None, group: Group) -> int | None:
     if given is not None and given.resume and group.rank == 0:
         root = Path(given.path)
         if (root / _RUN).exists() and folder.saved(root):
-            settings = json.loads((root / _RUN).read_text())["settings"]
+            settings = json.loads((root / _RUN).read_text("utf-8"))["settings"]
             found = int(settings.get("shards", 1))
     return largest(group, found) or None
 

@@ -30,6 +30,7 @@ from ._request import Request
 from ._run import Clip, Run, StepFunction
 from ._run_folder import RunFolder, saved_shards
 from ._step import Capture
+from ._tools._shards import find_shards
 
 O = TypeVar("O", bound=OptimizerLike | Mapping[str, Any])  # noqa: E741  one letter, like every type variable here
 T = TypeVar("T")
@@ -61,6 +62,9 @@ class Trainer(Generic[O]):
             when the run begins. They share the parts, and the weights are the same to the bit for
             every number of processes up to it, on devices of a kind. In each process the optimizer
             keeps the state of its part of the parameters from then on, and changes that alone.
+            ``"auto"``, of a process alone with one optimizer: :meth:`fit` with a loss cuts batches
+            into as few parts as fit the memory, by :func:`find_shards`, and ``trainer.shards`` says
+            into how many.
 
     Raises:
         ArgumentError: ``optimizer`` has no ``params`` and ``step``, or another argument is none of
@@ -86,14 +90,19 @@ class Trainer(Generic[O]):
         *,
         capture: Capture = False,
         group: Group | Literal["auto"] = "auto",
-        shards: int | None = None,
+        shards: int | Literal["auto"] | None = None,
     ) -> None:
         several = isinstance(optimizer, Mapping)
         self._optimizers = named_optimizers(optimizer)
         if capture not in (True, False, "auto"):
             raise ArgumentError(f'capture is True, False or "auto", not {capture!r}')
         self._group = find_group(group)
-        self._count = checked_shards(shards, self._group)
+        self._splits = shards == "auto"
+        if self._splits and (several or self._group.size > 1):
+            raise ArgumentError(
+                'shards="auto" is for a process alone and one optimizer; give a number of parts'
+            )
+        self._count = checked_shards(None if shards == "auto" else shards, self._group)
         self._shards = shards_of(self._group, self._count)
         self._loop: SharedLoop | None = None
         self._optimizer = optimizer
@@ -115,6 +124,11 @@ class Trainer(Generic[O]):
     def optimizer(self) -> O:
         """The optimizer that was given; several by name are."""
         return self._optimizer
+
+    @property
+    def shards(self) -> int:
+        """Into how many parts each batch is cut; of ``"auto"``, in the latest :meth:`fit`."""
+        return self._count or self._group.size
 
     def train_step(self, forward: Callable[[*Ts], Tensor], *inputs: *Ts) -> Tensor:
         """Take one step: loss, gradients, new parameters.
@@ -270,10 +284,24 @@ class Trainer(Generic[O]):
             model, loader, loss, step, epochs, steps, validate, metrics, schedule, clip,
             accumulate, average, callbacks,
         )  # fmt: skip
-        shards = shards_of(self._group, self._count, saved_shards(run, self._group))
+        saved = saved_shards(run, self._group)
+        if self._splits:
+            self._count = saved or self._parts_that_fit(model, loader, loss)
+        shards = shards_of(self._group, self._count, saved)
         prepared, settings = given.prepared(self._optimizers, self._capture, shards)
         fit(prepared, run, settings)
         return prepared
+
+    def _parts_that_fit(self, model: Module, loader: Iterable[Any], loss: Loss | None) -> int:
+        """How ``shards="auto"`` cuts the batches of a run that begins."""
+        if loss is None or not hasattr(loader, "peek"):
+            raise ArgumentError(
+                'shards="auto" tries the first batch with the loss: fit takes loss= then, and a '
+                "DataLoader, or another loader with peek(); otherwise give a number of parts"
+            )
+        model.train()
+        optimizer: Any = self._optimizer
+        return find_shards(model, optimizer, loader, loss)
 
     def evaluate(
         self,

@@ -29,6 +29,12 @@ class Conversion(NamedTuple):
         paths: The record files.
         records: The number of records in each of them.
         skipped: What was left out, as texts that name it and the reason.
+
+    Example:
+        >>> np.save("x.npy", np.zeros((5, 2)))
+        >>> done = convert("x.npy", "x.rrec", shards=2)
+        >>> done.records, done.paths[0].name
+        ([2, 3], 'x-00000-of-00002.rrec')
     """
 
     paths: list[Path]

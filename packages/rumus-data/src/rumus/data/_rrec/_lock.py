@@ -1,8 +1,10 @@
-"""An advisory lock that a writer holds on its file, where the system has one."""
+"""What systems do each in a way of their own: locks of files, and bringing them to the disk."""
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from typing import IO, Any
 
 if sys.platform == "win32":
@@ -23,3 +25,14 @@ else:
         except OSError:  # a file system without locks
             return True
         return True
+
+
+def sync_file(descriptor: int) -> None:
+    """Return only when a file is on the disk; macOS's fsync leaves it in the drive's cache."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        with suppress(OSError):  # a file system that has no such call
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)

@@ -13,7 +13,7 @@ import numpy as np
 
 from .._errors import RecordError, RecordFileIncompleteError, RecordFormatError, RecordWriteError
 from ._file import check_regular
-from ._lock import lock_for_writing
+from ._lock import lock_for_writing, sync_file
 from ._mapped import MappedFile
 from ._partial import has_name, partial_of
 from ._reader import open_reader
@@ -141,7 +141,7 @@ def _in_place(path: Path, file: BinaryIO) -> Recovery:
         _check_start(path, start)
     mend = _mend_version_1 if start[4:] == b"\1\0\0\0" else _mend_version_2
     recovery = mend(mapped, file)
-    os.fsync(file.fileno())
+    sync_file(file.fileno())
     sync_folder(path)
     return recovery
 
@@ -197,7 +197,7 @@ def _mend_version_1(mapped: MappedFile, file: BinaryIO) -> Recovery:
     file.seek(end)
     file.write(np.array(entries, ENTRY).tobytes())
     file.flush()
-    os.fsync(file.fileno())
+    sync_file(file.fileno())
     file.seek(0)
     file.write(HEADER.pack(MAGIC, 1, len(entries), end))
     file.flush()

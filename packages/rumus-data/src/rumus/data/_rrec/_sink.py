@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import RecordError, RecordFormatError, RecordWriteError
-from ._partial import check_unlocked, claim, partial_of
+from ._lock import sync_file
+from ._partial import check_unlocked, claim, partial_of, recovering
 
 _SYNC_EVERY = 1 << 23  # bytes
 # What systems answer that have no descriptors of folders, or do not give us one of this folder.
@@ -94,7 +95,7 @@ class Sink:
         self._wait()
         self._check()
         try:
-            os.fsync(self._file.fileno())
+            sync_file(self._file.fileno())
         except OSError as error:
             raise self._failure(error) from error
 
@@ -183,8 +184,7 @@ class Sink:
     def _refusal(self, error: OSError) -> RecordWriteError:
         return RecordWriteError(
             error.errno,
-            f"{error.strerror}; the records that were flushed before are saved by "
-            f"rumus.data.recover({str(self.path)!r})",
+            f"{error.strerror}; {recovering(self.path)} saves the records that were flushed before",
             str(self.path),
         )
 

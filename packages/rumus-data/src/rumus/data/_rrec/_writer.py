@@ -79,6 +79,10 @@ class RecordWriter:
             raise
         _WRITERS.add(self)
 
+    def __repr__(self) -> str:
+        state = "closed" if self._sink.closed else "open"
+        return f"<RecordWriter: {self._sink.path}, {len(self)} records, {state}>"
+
     def __len__(self) -> int:
         """The records appended so far."""
         return self._rows.count

@@ -87,7 +87,7 @@ class BytePairTokenizer:
         """Find the merges of some texts; the same texts give the same ones.
 
         Args:
-            texts: One after the other; no token reaches across.
+            texts: One after the other; no token reaches across, or across a special token's text.
             size: How many tokens there are, at most: the 256 bytes and ``specials`` among them.
             specials: Texts of tokens that stand for something else.
             least: How often a pair has to be there.
@@ -101,10 +101,12 @@ class BytePairTokenizer:
                 f"size is at least {_BYTES + len(specials)}: {_BYTES} bytes and {len(specials)} "
                 f"special tokens, not {size}"
             )
+        ends = Specials(numbered(specials, 0))
         pieces: Counter[bytes] = Counter()
         for given in [texts] if isinstance(texts, str | bytes) else texts:
             text, errors = _as_text(given)
-            for piece, count in Counter(pieces_of(text)).items():
+            found = Counter(piece for part, _ in ends.cut(text) for piece in pieces_of(part))
+            for piece, count in found.items():
                 pieces[piece.encode("utf-8", errors)] += count
         return cls(_merges_of(Merging(pieces), room, least), specials)
 

@@ -82,7 +82,7 @@ def kernel(name: str) -> Kernel:
 @cache
 def text(name: str) -> str:
     """A WGSL file that others are put together with."""
-    return (SHADERS / name).read_text()
+    return (SHADERS / name).read_text("utf-8")
 
 
 @cache
@@ -95,7 +95,7 @@ def _kernel_of(source: str | Path) -> Kernel:
 
 @cache
 def _text_of(source: str | Path) -> str:
-    return source if isinstance(source, str) else source.read_text()
+    return source if isinstance(source, str) else source.read_text("utf-8")
 
 
 def words(half: bool) -> tuple[str, str]:

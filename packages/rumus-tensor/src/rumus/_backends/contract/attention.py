@@ -70,6 +70,21 @@ class Attention(Protocol[A]):
         """Gradients of :meth:`attention` for ``q``, ``k`` and ``v``, in float32."""
         ...
 
+    def attention_mask_gradient(
+        self,
+        grad: A,
+        q: A,
+        k: A,
+        v: A,
+        mask: A,
+        state: A | None,
+        output: A,
+        normalisers: A,
+        rule: AttentionRule,
+    ) -> A:
+        """The gradient of :meth:`attention` for an added mask, in float32 and the mask's shape."""
+        ...
+
     def packed_attention_backward(
         self,
         grad: A,

@@ -61,22 +61,41 @@ def write_gradients(
     grads, outputs, sums = (given.grouped(a) for a in (grad, output, normalisers[..., None]))
     with np.errstate(all="ignore"), blas_threads(2 * given.q.size * given.k.shape[2]):
         for at in given.blocks():
-            weights = given.scores(at)
-            weights -= sums[at.rows]
-            np.exp(weights, out=weights)
             g = grads[at.rows].astype(np.float32, copy=False)
-            delta = (g * outputs[at.rows]).sum(axis=-1, keepdims=True)
-            slope = _times(g, given.v[at.keys].swapaxes(-1, -2))
-            if given.rule.dropout:
-                kept = given.kept(at)
-                slope *= kept
-                into_v[at.keys] += _across(weights * kept, g)
-            else:
-                into_v[at.keys] += _across(weights, g)
-            slope -= delta
-            slope *= weights
+            weights, slope = given.slopes(at, g, outputs, sums)
+            into_v[at.keys] += _across(weights, g)
             into_q[at.rows] = _times(slope, given.k[at.keys]) * np.float32(given.rule.scale)
             into_k[at.keys] += _across(slope, given.q[at.rows])
+
+
+def attention_mask_gradient(
+    grad: Array,
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array,
+    state: Array | None,
+    output: Array,
+    normalisers: Array,
+    rule: AttentionRule,
+) -> Array:
+    """The sums of the slopes of all scores that an element was added to."""
+    given = _Given(q, k, v, mask, state, rule)
+    into = np.zeros((1,) * (4 - mask.ndim) + mask.shape, np.float32)
+    lines = given.grouped_mask(into)
+    grads, outputs, sums = (given.grouped(a) for a in (grad, output, normalisers[..., None]))
+    with np.errstate(all="ignore"), blas_threads(2 * q.size * k.shape[2]):
+        for at in given.blocks():
+            g = grads[at.rows].astype(np.float32, copy=False)
+            slope = given.slopes(at, g, outputs, sums)[1]
+            places = (*at.rows, slice(0, at.end))
+            own = tuple(
+                slice(None) if n == 1 else place
+                for n, place in zip(lines.shape, places, strict=True)
+            )
+            axes = tuple(axis for axis, n in enumerate(lines.shape) if n == 1)
+            lines[own] += slope.sum(axis=axes, keepdims=True)
+    return into.reshape(mask.shape)
 
 
 class _Block(NamedTuple):
@@ -122,6 +141,12 @@ class _Given:
         """A view of an array of query heads, with the heads of a key head on an axis."""
         return a.reshape(a.shape[0], self.key_heads, a.shape[1] // self.key_heads, *a.shape[2:])
 
+    def grouped_mask(self, mask: Array) -> Array:
+        """The same of an array that broadcasts over heads, or has all of them."""
+        if mask.shape[1] == 1:
+            return mask[:, :, None]
+        return self.grouped(mask)
+
     def blocks(self) -> Iterator[_Block]:
         """All queries, as many at a time as make a block of scores."""
         batches, heads, queries, keys = self.shape
@@ -156,6 +181,23 @@ class _Given:
             later = np.arange(first, at.end) > queries[:, None]
             np.copyto(scores[..., first:], -np.inf, where=later)
         return scores
+
+    def slopes(self, at: _Block, grad: Array, outputs: Array, sums: Array) -> tuple[Array, Array]:
+        """Weights of a block after dropout, and the gradients of its scores."""
+        weights = self.scores(at)
+        weights -= sums[at.rows]
+        np.exp(weights, out=weights)
+        delta = (grad * outputs[at.rows]).sum(axis=-1, keepdims=True)
+        slope = _times(grad, self.v[at.keys].swapaxes(-1, -2))
+        if not self.rule.dropout:
+            slope -= delta
+            slope *= weights
+            return weights, slope
+        kept = self.kept(at)
+        slope *= kept
+        slope -= delta
+        slope *= weights
+        return weights * kept, slope
 
     def kept(self, at: _Block) -> Array:
         """What dropout multiplies the weights of a block by."""
@@ -195,6 +237,7 @@ class Attention:
     """The family's part of the backend."""
 
     attention = staticmethod(attention)
+    attention_mask_gradient = staticmethod(attention_mask_gradient)
 
     def causal_mask(self, queries: int, keys: int, offset: int) -> Array:
         return np.tri(queries, keys, offset, dtype=np.bool_)

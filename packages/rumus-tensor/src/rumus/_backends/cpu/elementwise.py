@@ -272,6 +272,7 @@ ROWS: dict[str, Callable[..., Any]] = {
     "asinh": np.arcsinh,
     "acosh": np.arccosh,
     "atanh": np.arctanh,
+    "nextafter": np.nextafter,
     "copysign": np.copysign,
     "nan_to_num": _nan_to_num,
     "lerp": _lerp,

@@ -19,35 +19,44 @@ READS = {
     "slopes": ("query", "key", "value", "grad"),
     "products": ("query", "key", "grad"),
     "delta": ("grad", "output"),
+    "mask": (),
 }
 """The arrays that a kernel reads by ``attention_operand.wgsl``, in the order of its bindings."""
+KERNELS = "forward", "weights", "outputs", "slopes", "products"
 SCORES = ("forward", "weights", "slopes")
 """The kernels that make scores."""
 _PARTS = {
     "forward": ("attention_weight", "attention_scores"),
-    "weights": ("attention_weight", "attention_scores", "attention_blocks"),
+    "weights": ("attention_weight", "attention_scores", "attention_blocks", "attention_place"),
     "outputs": ("attention_weight", "attention_blocks", "attention_lines"),
-    "slopes": ("attention_weight", "attention_scores", "attention_blocks"),
+    "slopes": ("attention_weight", "attention_scores", "attention_blocks", "attention_place"),
     "products": ("attention_blocks", "attention_lines"),
 }
 """The files behind ``attention.wgsl`` that a kernel is made of."""
 _PART = (
     *("first_line", "lines", "heads", "sharing", "queries", "keys"),
-    *("key_blocks", "blocks", "first_block", "last_block", "beside"),
+    *("first_row", "last_row", "first_column", "last_column", "triangle", "blocks", "beside"),
 )
 _SIZES = {
     "forward": ("batches", "heads", "sharing", "queries", "keys", "blocks"),
     "weights": _PART,
     "outputs": (*_PART, "wide", "groups"),
     "slopes": _PART,
-    "products": (*_PART, "wide", "groups"),
+    "products": (*_PART, "wide", "groups", "adds_to_queries", "adds_to_keys"),
     "delta": ("batches", "heads", "queries"),
+    "mask": (*_PART, "mask_batches", "mask_heads", "mask_queries", "mask_keys"),
 }
 _TARGETS = {
     "forward": ("result",),
     "outputs": ("result",),
     "products": ("into_query", "into_key", "into_value"),
 }
+_ADDING = {
+    "into_query": "adds_to_queries",
+    "into_key": "adds_to_keys",
+    "into_value": "adds_to_keys",
+}
+"""What tells whether a result is added to what is there."""
 _OF_OPERANDS = ("offset", "batch", "head", "row", "rows", "size")
 _OF_TARGETS = ("offset", "batch", "head", "row", "size")
 _OF_MASKS = ("offset", "batch", "head", "row", "column")
@@ -77,8 +86,8 @@ class Variant(NamedTuple):
     dropout: bool = False
     result_vectors: bool = True
     """Whether results are written by vectors."""
-    adding: bool = False
-    """Whether gradients of keys and values are added to what is there."""
+    edge: int = 0
+    """Of the blocks that it makes or multiplies."""
 
 
 @cache
@@ -100,6 +109,7 @@ def attention_pipeline(variant: Variant) -> Pipeline:
         SLICE=tile.slice,
         STEP=tile.step,
         BUFFERS=tile.buffers,
+        EDGE=variant.edge,
         CAUSAL=variant.causal,
         MASKED=variant.mask is not None,
         DROPOUT=variant.dropout,
@@ -125,6 +135,18 @@ def delta_pipeline(grad: Given, output: Given) -> Pipeline:
         OUTPUT_VECTORS=output.vectors,
         OUTPUT_WHOLE=output.whole,
     )
+
+
+@cache
+def mask_pipeline(edge: int) -> Pipeline:
+    """A variant of ``attention_mask.wgsl``."""
+    prelude = (
+        "@group(0) @binding(0) var<storage, read> blocks: array<vec4<f32>>;\n"
+        "@group(0) @binding(1) var<storage, read_write> result: array<f32>;\n"
+    )
+    source = read_shader("attention_blocks.wgsl") + read_shader("attention_mask.wgsl")
+    found = Kernel(source, name="attention_mask", trusted=True)
+    return found.variant(prelude=prelude + _params(2, "mask"), EDGE=edge)
 
 
 @cache
@@ -186,7 +208,7 @@ def _prelude(variant: Variant) -> str:
         texts.append(math_source("math", "exponential"))
     if kernel in _TARGETS:
         bind("read_write", "result", "vec4<f32>" if variant.result_vectors else "f32")
-        texts.append(_stores(kernel, variant.result_vectors, variant.adding))
+        texts.append(_stores(kernel, variant.result_vectors))
     return "".join(texts) + _params(next(binding), kernel, variant.dropout)
 
 
@@ -198,13 +220,14 @@ def _params(binding: int, kernel: str, dropout: bool = False) -> str:
     fields += [f"mask_{field}" for field in _OF_MASKS] if scored else []
     fields += ["state_offset"] if dropout else []
     declared = [f"{field}: u32" for field in fields]
+    declared += ["slope_scale: f32"] if kernel == "slopes" else []
     declared += ["scale: f32", "none: f32"] if scored else []
     declared += ["probability: f32", "kept_scale: f32"] if dropout else []
     block = f"@group(0) @binding({binding}) var<uniform> params: Params;\n"
     return "struct Params { " + ", ".join(declared) + " }\n" + block
 
 
-def _stores(kernel: str, vectors: bool, adding: bool) -> str:
+def _stores(kernel: str, vectors: bool) -> str:
     """``NAME_start(batch, head)`` and ``NAME_store(start, row, column, v)``, of 4 neighbours."""
     by = 4 if vectors else 1
     text = ""
@@ -212,8 +235,8 @@ def _stores(kernel: str, vectors: bool, adding: bool) -> str:
         stores = ""
         for e in range(0, 4, by):
             place, value = (f"at / {by}u", "v") if vectors else (f"at + {e}u", f"v[{e}]")
-            if adding and name != "into_query":
-                value = f"result[{place}] + {value}"
+            if name in _ADDING:
+                value = f"select({value}, result[{place}] + {value}, params.{_ADDING[name]} != 0u)"
             stores += f"if (column + {e}u < params.{name}_size) {{ result[{place}] = {value}; }} "
         text += (
             f"fn {name}_start(batch: u32, head: u32) -> u32 {{ return params.{name}_offset + "

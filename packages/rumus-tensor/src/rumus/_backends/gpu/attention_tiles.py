@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 TX = 8
 """Invocations side by side; 4 numbers each make a chunk of a tile 32 wide."""
+LARGEST = 128
+"""The largest head that ``attention_forward.wgsl`` has registers for."""
 GROUPS = 264
 """Workgroups that a large GPU wants: with fewer, tiles have fewer rows."""
-PRODUCTS = 1056
-"""Workgroups of ``attention_products.wgsl`` that a large GPU has room for."""
-BLOCKS_BYTES = 1 << 27
-"""The most that weights and slopes take at a time in a backward pass, whatever the length is."""
+BLOCKS_BYTES = 1 << 28
+"""The most that weights and slopes take at a time, whatever the length is."""
 
 
 class Tile(NamedTuple):
@@ -66,75 +66,51 @@ def choose(rows: int, heads: int, size: int, memory: int) -> Tile:
     many, few = WIDE if size <= 64 else NARROW
     first = many if -(-rows // many.rows) * heads >= GROUPS else few
     small = SMALL if size <= 64 else SMALL[1:]
-    return next(t for t in (first, few, *small) if t.workgroup_bytes(size) <= memory)
+    fitting: list[Tile] = [t for t in (first, few, *small) if t.workgroup_bytes(size) <= memory]
+    return fitting[0]
 
 
-def edge_tile(queries: int, keys: int, lines: int) -> Tile:
-    """The tile of the backward pass, whose blocks are square."""
-    large = Tile(8, 2, 2, 16, 16, 2)
-    many = -(-queries // large.rows) * -(-keys // large.rows) * lines >= GROUPS
-    return large if many else Tile(8, 1, 1, 16, 16, 2)
+class Blocking(NamedTuple):
+    """Blocks of ``edge`` queries and keys, how they are made, and how they are multiplied."""
+
+    edge: int
+    maker: Tile
+    multiplier: Tile
+
+
+FORWARD = (
+    (512, Blocking(128, Tile(16, 2, 4, 16, 16), Tile(16, 2, 2, 16, 16))),
+    (64, Blocking(64, Tile(8, 2, 2, 16, 16, 2), Tile(8, 2, 2, 16, 16, 2))),
+    (1, Blocking(32, Tile(8, 1, 1, 16, 16, 2), Tile(8, 1, 1, 16, 16, 2))),
+)
+"""From how many queries on. Larger blocks need fewer reads, but cover more above the diagonal."""
+BACKWARD = (
+    (64, Blocking(64, Tile(8, 2, 2, 16, 16, 2), Tile(8, 2, 2, 16, 16))),
+    (1, Blocking(32, Tile(8, 1, 1, 16, 16, 2), Tile(8, 1, 1, 16, 16))),
+)
+"""The same with slopes, whose kernel has no registers for blocks of 128."""
+
+
+def blocking_of(queries: int, keys: int, lines: int, slopes: bool) -> Blocking:
+    """The largest blocks for so many queries that give a large GPU enough workgroups."""
+    table = BACKWARD if slopes else FORWARD
+    for fewest, blocking in table:
+        blocks = -(-queries // blocking.edge) * -(-keys // blocking.edge) * lines
+        if queries >= fewest and blocks >= GROUPS:
+            return blocking
+    return table[-1][1]
+
+
+def by_blocks(queries: int, keys: int, lines: int, size: int, causal: bool) -> bool:
+    """Whether the forward pass goes by blocks of weights in memory, and not by a running softmax.
+
+    It is faster so where all weights of enough heads fit, and has no other way for heads whose sums
+    do not fit into registers.
+    """
+    weights = 4 * lines * queries * keys // (2 if causal else 1)
+    return size > LARGEST or (lines * queries >= 1 << 14 and weights <= 2 * BLOCKS_BYTES)
 
 
 def column_chunks(size: int) -> int:
     """How wide the tiles are by which heads of a size are made: as few of them as there can be."""
     return 1 if 0 < size % (8 * TX) <= 4 * TX else 2
-
-
-class Part(NamedTuple):
-    """Of a backward pass, what is in memory at a time: some lines, some blocks of queries."""
-
-    first_line: int
-    lines: int
-    first_block: int
-    last_block: int
-    blocks: int
-    """Of a line."""
-
-
-def blocks_before(row: int, key_blocks: int, causal: bool) -> int:
-    """How many blocks of keys the blocks of queries before this one look at."""
-    if not causal:
-        return row * key_blocks
-    short = min(row, key_blocks)
-    return short * (short + 1) // 2 + (row - short) * key_blocks
-
-
-def parts(
-    lines: int, sharing: int, rows: int, key_blocks: int, causal: bool, most: int, keys_sum: bool
-) -> list[Part]:
-    """A backward pass in parts of so many blocks, or of one block of queries.
-
-    Lines are taken together until the products fill a large GPU, even where that leaves less room
-    for queries: keys, if they get sums over queries, add up what they get of several parts.
-
-    Args:
-        lines: batches times query heads.
-        sharing: query heads that share a key head.
-        rows: blocks of queries.
-        key_blocks: blocks of keys.
-        causal: whether blocks above the diagonal are left out.
-        most: blocks that a part may have.
-        keys_sum: whether there are sums over queries.
-    """
-    owners = lines // sharing
-    of_owner = sharing * blocks_before(rows, key_blocks, causal)
-    wanted = -(-PRODUCTS // (2 * key_blocks * keys_sum + sharing * rows))
-    together = min(owners, max(most // of_owner, wanted, 1))
-    together = -(-owners // -(-owners // together))
-    result = []
-    for owner in range(0, owners, together):
-        members = min(together, owners - owner) * sharing
-        first = 0
-        while first < rows:
-            last = first + 1
-            before = blocks_before(first, key_blocks, causal)
-            while (
-                last < rows
-                and members * (blocks_before(last + 1, key_blocks, causal) - before) <= most
-            ):
-                last += 1
-            blocks = blocks_before(last, key_blocks, causal) - before
-            result.append(Part(owner * sharing, members, first, last, blocks))
-            first = last
-    return result

@@ -159,7 +159,11 @@ def _make_plan(
 ) -> _Plan:
     compute, answer = _dtypes(op, args, dtype)
     shape = broadcast_shape(op, *[a.shape for a in args if isinstance(a, GpuArray)])
-    operands = [operand_of(a, _number_dtype(op, a, compute)) for a in args]
+    # Numbers are looked at when the plan runs
+    given = [a if isinstance(a, GpuArray | State) else 0.0 for a in args]
+    operands = [
+        operand_of(g, _number_dtype(op, a, compute)) for g, a in zip(given, args, strict=True)
+    ]
     layout = contiguous_strides(shape) if target is None else target.strides
     inputs, walks, dims, steps = lay_out(operands, shape, layout)
     stores = FRESH if target is None else store_mode(dims, steps, target.offset)

@@ -70,6 +70,7 @@ EXPRESSIONS: dict[str, str] = {
     "asinh": "inverse_hyperbolic_sine(a)",
     "acosh": "inverse_hyperbolic_cosine(a)",
     "atanh": "inverse_hyperbolic_tangent(a)",
+    "nextafter": "next_after(a, b)",
     "copysign": "with_sign_of(a, b)",
     "nan_to_num": (
         "select(select(a, select(c, d, a < V(0.0)), is_infinite_f32(a)), b, is_nan_f32(a))"
@@ -198,6 +199,7 @@ _FILES: dict[str, str] = {
     "arcs": "tan asin acos atan atan2 hypot atan2_backward asinh_backward",
     "error_function": "erf erfc erf_backward",
     "remainder": "floor_divide remainder fmod",
+    "neighbour": "nextafter",
     "activation": "elu elu_backward mish mish_backward softsign_backward",
     "dropout": "dropout",
 }

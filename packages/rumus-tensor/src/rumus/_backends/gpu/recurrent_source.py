@@ -25,19 +25,20 @@ class Tile(NamedTuple):
     tn: int
     rm: int
     rn: int
+    threads: int = 256
 
     @property
     def rounds(self) -> int:
         """In which sums are added up."""
-        return self.rm * self.rn // 16
+        return self.rm * self.rn * self.threads // 4096
 
     def own(self, items: int) -> int:
         """Items of an invocation, where a cell has so many."""
         team = self.tm * self.tn // (self.rm * self.rn)
-        return -(-self.rounds * items * 4 * team // 256)
+        return -(-self.rounds * items * 1024 * team // self.threads**2)
 
 
-TILES = Tile(32, 32, 8, 8), Tile(16, 16, 8, 8)
+TILES = Tile(32, 32, 8, 8), Tile(16, 16, 4, 8)
 
 
 def choose(rows: int, columns: int) -> Tile:
@@ -92,6 +93,7 @@ def _variant(
         TN=tile.tn,
         RM=tile.rm,
         RN=tile.rn,
+        THREADS=tile.threads,
         SCALARS=scalars,
         **kinds,
     )

@@ -364,13 +364,19 @@ def _recurrent_layers() -> Iterator[tuple[str, Pipeline]]:
 
 def _attentions() -> Iterator[tuple[str, Pipeline]]:
     vectors, elements = Given("float32", True, True), Given("float16", False, False)
-    plain = None, True, False, True
-    with_mask = "bool", False, True, False
-    padded = "float32", True, False, True
-    for name in ("forward", "queries", "keys"):
+    plain = True, None, False, True
+    with_mask = False, "bool", True, False
+    padded = False, "float32", True, False
+    for name in attention_source.KERNELS:
         reads = len(attention_source.READS[name])
         for given, options in ((vectors, plain), (elements, with_mask), (vectors, padded)):
-            variant = attention_source.Variant(name, Tile(8, 1, 1), 32, (given,) * reads, *options)
+            causal, mask, dropout, stored = options
+            if name not in attention_source.SCORES:
+                mask, dropout = None, False
+            tile = Tile(8, 1, 1)
+            variant = attention_source.Variant(
+                name, tile, 32, (given,) * reads, causal, mask, dropout, stored, 32
+            )
             yield f"attention {variant}", attention_pipeline(variant)
     for given in (vectors, elements):
         what = f"attention_delta {given}"

@@ -48,7 +48,12 @@ def by_sample(*layers: Module, part: int = 0) -> Callable[..., Any]:
     if not chain or not all(isinstance(layer, Module) for layer in chain):
         raise ArgumentError(f"by_sample takes layers, not {layers}")
 
-    def transform(batch: Any, *, rngs: Sequence[np.random.Generator]) -> Any:
+    def transform(batch: Any, *, rngs: Sequence[np.random.Generator] | None = None) -> Any:
+        if rngs is None:
+            raise ArgumentError(
+                "by_sample makes a transform of batches, which is given random numbers: "
+                "MapDataset(dataset, transform, batched=True)"
+            )
         leaves, structure = flatten(batch)
         if not -len(leaves) <= part < len(leaves):
             raise ArgumentError(f"by_sample: a batch has {len(leaves)} parts, not {part}")

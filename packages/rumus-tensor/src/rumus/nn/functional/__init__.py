@@ -77,8 +77,8 @@ from ._regression_losses import (
     poisson_nll_loss,
     smooth_l1_loss,
 )
-from ._resample import fold, interpolate, pixel_shuffle, pixel_unshuffle, unfold
-from ._similarity import cosine_similarity, normalize
+from ._resample import channel_shuffle, fold, interpolate, pixel_shuffle, pixel_unshuffle, unfold
+from ._similarity import cosine_similarity, normalize, pdist
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -95,6 +95,7 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "causal_mask",
     "celu",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
     "conv_transpose1d",
@@ -145,6 +146,7 @@ __all__ = [
     "packed_attention",
     "pad",
     "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",

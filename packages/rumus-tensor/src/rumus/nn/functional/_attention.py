@@ -19,8 +19,6 @@ from rumus.tensor._ops.random import Dropout
 from rumus.tensor._tensor import Tensor
 
 _NAME = "scaled_dot_product_attention"
-LARGEST = 128
-"""The largest head that needs no matrix of weights in memory."""
 
 
 def scaled_dot_product_attention(
@@ -38,8 +36,7 @@ def scaled_dot_product_attention(
     """``softmax(scale * query @ key.T + mask) @ value`` (Vaswani et al., arXiv:1706.03762).
 
     The weights are made block by block, forward and backward (Dao et al., arXiv:2205.14135): memory
-    grows with the length and not with its square. Heads larger than 128, and masks that a gradient
-    is asked for, take the matrix of weights.
+    grows with the length and not with its square.
 
     Queries that no key takes part for give zeros, as in PyTorch.
 
@@ -85,7 +82,7 @@ def scaled_dot_product_attention(
     k, v = (_four_axes(part, (*shared, *part.shape[-2:])) for part in (key, value))
     mask = _mask(attn_mask, (*lead, query.shape[-2], key.shape[-2]))
     sizes = query.shape[-1], value.shape[-1]
-    if max(sizes) > LARGEST or not min(sizes) or (mask is not None and mask.requires_grad):
+    if not min(sizes):
         result = times_values(weights_of(q, k, mask, rule, generator), v)
     else:
         inputs = (q, k, v) if mask is None else (q, k, v, mask)
@@ -147,7 +144,7 @@ def packed_attention(
     size = width // lines
     together = Reshape((batch, length, lines, size))(packed)
     mask = _mask(attn_mask, (batch, heads, length, length))
-    if not 0 < size <= LARGEST or (mask is not None and mask.requires_grad):
+    if not size:
         parts = together.transpose(1, 2)
         q, k, v = parts[:, :heads], parts[:, heads : heads + shared], parts[:, heads + shared :]
         result = scaled_dot_product_attention(

@@ -13,7 +13,14 @@ from rumus.tensor._ops.rows import CrossEntropy, MeanCrossEntropy
 from rumus.tensor._spaced import arange
 from rumus.tensor._tensor import Tensor
 
-from ._loss_checks import check_classes, check_reduction, check_tensors, in_single, reduced
+from ._loss_checks import (
+    Reduction,
+    check_classes,
+    check_reduction,
+    check_tensors,
+    in_single,
+    reduced,
+)
 
 _NO_CLASS = -(2**31)
 
@@ -23,7 +30,7 @@ def cross_entropy(
     target: Tensor,
     weight: Tensor | None = None,
     ignore_index: int = -100,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
     """Cross-entropy between a target and the softmax of logits over classes.
@@ -65,7 +72,7 @@ def cross_entropy(
 def cross_entropy_loss(
     logits: Tensor,
     target: Tensor,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -85,7 +92,7 @@ def nll_loss(
     target: Tensor,
     weight: Tensor | None = None,
     ignore_index: int = -100,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     """The negative log-likelihood of class ids: ``-w * logs`` at the target's class.
 
@@ -122,7 +129,7 @@ def multi_margin_loss(
     p: int = 1,
     margin: float = 1.0,
     weight: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     """``sum(max(0, margin - x[t] + x[i])**p) * w[t] / C`` over the other classes i.
 
@@ -160,7 +167,7 @@ def multi_margin_loss(
     return reduced(name, losses.reshape(batch), reduction, dtype)
 
 
-def multilabel_margin_loss(scores: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+def multilabel_margin_loss(scores: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
     """``sum(max(0, 1 - (x[j] - x[i]))) / C`` over target classes j and other classes i.
 
     Args:
@@ -206,7 +213,7 @@ def _cross_entropy(
     target: Tensor,
     weight: Tensor | None,
     ignore_index: int,
-    reduction: str,
+    reduction: Reduction,
     label_smoothing: float,
 ) -> Tensor:
     check_reduction(name, reduction)
@@ -298,7 +305,7 @@ def _weighted(
     ids: Tensor,
     weight: Tensor | None,
     ignore_index: int,
-    reduction: str,
+    reduction: Reduction,
     batch: tuple[int, ...],
     smoothing: float = 0.0,
 ) -> Tensor:

@@ -12,7 +12,7 @@ from rumus.tensor._named import logaddexp
 from rumus.tensor._spaced import arange
 from rumus.tensor._tensor import Tensor
 
-from ._loss_checks import check_reduction, check_tensors
+from ._loss_checks import Reduction, check_reduction, check_tensors
 
 _NEVER = -1e30
 """The logarithm of a probability of 0, which stays finite when it is added to."""
@@ -24,7 +24,7 @@ def ctc_loss(
     input_lengths: Any,
     target_lengths: Any,
     blank: int = 0,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     zero_infinity: bool = False,
 ) -> Tensor:
     """``-log`` of the probability of all ways in which steps spell the target, blanks between.

@@ -9,7 +9,9 @@ from rumus._core.base import TensorBase
 from rumus._core.dtypes import float32, int32
 from rumus._core.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from rumus._core.indexing import out_of_range
+from rumus._core.mode import no_grad
 from rumus.tensor._creation import ones
+from rumus.tensor._estimates import renorm
 from rumus.tensor._indexing import on_device
 from rumus.tensor._joining import where
 from rumus.tensor._ops.indexing import Extreme, Gather, SumAt
@@ -21,7 +23,8 @@ def embedding(
     input: Tensor,
     weight: Tensor,
     padding_idx: int | None = None,
-    max_norm: None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
 ) -> Tensor:
     """The rows of a table at ids.
 
@@ -32,7 +35,9 @@ def embedding(
         input: Ids, int32 or uint8, of any shape.
         weight: The table, of shape (rows, columns).
         padding_idx: An id whose row gets no gradient; a negative one counts from the end.
-        max_norm: Not supported.
+        max_norm: If given, rows that are looked up and have a larger norm are first scaled down to
+            it, in the table itself, as in PyTorch; in a captured step, in each replay.
+        norm_type: The p of that norm.
 
     Returns:
         Of the shape of the ids, and the columns.
@@ -41,15 +46,15 @@ def embedding(
         DTypeError: The ids are no integers.
         ShapeError: The table has not two axes.
         IndexRangeError: An id is out of range (on the GPU, raised when results are next read).
-        ArgumentError: ``max_norm`` is given, or there is no row ``padding_idx``.
+        ArgumentError: There is no row ``padding_idx``, or a norm is not positive.
 
     Example:
         >>> from rumus.tensor import tensor
         >>> embedding(tensor([1, 0]), tensor([[0.5, 1.0], [2.0, 4.0]])).tolist()
         [[2.0, 4.0], [0.5, 1.0]]
     """
-    check_max_norm("embedding", max_norm)
     ids = _ids("embedding", input, weight)
+    _limit("embedding", ids, weight, max_norm, norm_type)
     return _rows("embedding", ids, weight, padding_row("embedding", padding_idx, weight.shape[0]))
 
 
@@ -57,7 +62,8 @@ def embedding_bag(
     input: Tensor,
     weight: Tensor,
     offsets: Tensor | None = None,
-    max_norm: None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
     *,
     mode: str = "mean",
     per_sample_weights: Tensor | None = None,
@@ -70,7 +76,8 @@ def embedding_bag(
         input: Ids, int32 or uint8: a bag a row, or in one axis with ``offsets``.
         weight: The table, of shape (rows, columns).
         offsets: Where each bag begins, ascending from 0; int32 or uint8.
-        max_norm: Not supported.
+        max_norm: As of :func:`embedding`.
+        norm_type: The p of that norm.
         mode: ``"sum"``, ``"mean"`` or ``"max"``.
         per_sample_weights: A factor for each id, for sums alone.
         include_last_offset: Whether the last of the offsets is the end of the last bag.
@@ -91,9 +98,9 @@ def embedding_bag(
         [[2.0]]
     """
     name = "embedding_bag"
-    check_max_norm(name, max_norm)
     check_mode(mode)
     ids = _ids(name, input, weight)
+    _limit(name, ids, weight, max_norm, norm_type)
     if per_sample_weights is not None:
         if mode != "sum":
             raise ArgumentError(f"{name}: per_sample_weights are for mode='sum', not {mode!r}")
@@ -160,16 +167,15 @@ def padding_row(name: str, padding_idx: int | None, rows: int) -> int | None:
     return padding_idx % rows
 
 
-def check_max_norm(name: str, max_norm: object) -> None:
-    """Refuse PyTorch's ``max_norm``.
+def check_max_norm(name: str, max_norm: float | None, norm_type: float) -> None:
+    """Refuse norms that are not positive.
 
     Raises:
-        ArgumentError: It is given.
+        ArgumentError: One is not.
     """
-    if max_norm is not None:
+    if max_norm is not None and not (max_norm > 0 and norm_type > 0):
         raise ArgumentError(
-            f"{name}: max_norm would change the weight in the forward pass, which invalidates what "
-            "other operations saved; scale the rows yourself, under no_grad(), after a step"
+            f"{name}: max_norm and norm_type are positive, not {max_norm} and {norm_type}"
         )
 
 
@@ -207,6 +213,18 @@ def _rows(name: str, ids: Tensor, weight: Tensor, padding: int | None) -> Tensor
     rows, columns = weight.shape
     gather = Gather(name, (1, rows, columns), (*ids.shape, columns), wrap=False, skip=padding)
     return gather(weight, Reshape((1, ids.size, 1))(ids))
+
+
+def _limit(
+    name: str, ids: Tensor, weight: Tensor, max_norm: float | None, norm_type: float
+) -> None:
+    """Scale down those of the rows at ids, in the table, whose norm is larger than allowed."""
+    check_max_norm(name, max_norm, norm_type)
+    if max_norm is None or not ids.size:
+        return
+    with no_grad():
+        line = ids.reshape(ids.size)
+        weight[line] = renorm(_rows(name, line, weight, None), norm_type, 0, max_norm)
 
 
 def _reduced_rows(rows: Tensor, kept: Tensor | None, mode: str) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from rumus._core.dtypes import common_dtype, float16, float32
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus._core.shapes import broadcast_shape
 from rumus.tensor._tensor import Tensor
+
+Reduction: TypeAlias = Literal["mean", "sum", "none"]
+"""What becomes of the losses of a batch."""
 
 
 def check_tensors(name: str, *tensors: Tensor | None) -> None:
@@ -48,7 +51,7 @@ def check_classes(name: str, weight: Tensor | None, classes: int) -> None:
         )
 
 
-def check_reduction(name: str, reduction: str, *others: str) -> None:
+def check_reduction(name: str, reduction: Reduction, *others: str) -> None:
     """``"mean"``, ``"sum"``, ``"none"``, or one of the others."""
     known = ("mean", "sum", "none", *others)
     if reduction not in known:
@@ -64,7 +67,9 @@ def in_single(*tensors: Tensor) -> tuple[list[Tensor], np.dtype[Any]]:
     return list(tensors), dtype
 
 
-def reduced(name: str, losses: Tensor, reduction: str, dtype: np.dtype[Any] = float32) -> Tensor:
+def reduced(
+    name: str, losses: Tensor, reduction: Reduction, dtype: np.dtype[Any] = float32
+) -> Tensor:
     """Losses reduced, and rounded once if they are of float16."""
     check_reduction(name, reduction)
     if reduction == "mean":

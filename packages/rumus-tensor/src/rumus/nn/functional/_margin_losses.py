@@ -7,11 +7,11 @@ from rumus.tensor._joining import where
 from rumus.tensor._operand import apply
 from rumus.tensor._tensor import Tensor
 
-from ._loss_checks import check_same_shape, check_tensors, in_single, reduced
+from ._loss_checks import Reduction, check_same_shape, check_tensors, in_single, reduced
 
 
 def hinge_embedding_loss(
-    prediction: Tensor, target: Tensor, margin: float = 1.0, reduction: str = "mean"
+    prediction: Tensor, target: Tensor, margin: float = 1.0, reduction: Reduction = "mean"
 ) -> Tensor:
     """``x`` where the target is 1, ``max(0, margin - x)`` where it is -1.
 
@@ -36,7 +36,7 @@ def hinge_embedding_loss(
     return reduced(name, losses, reduction, dtype)
 
 
-def soft_margin_loss(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+def soft_margin_loss(prediction: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
     """``log(1 + exp(-t x))`` of targets t of 1 or -1; arguments as in :func:`hinge_embedding_loss`.
 
     Raises:
@@ -53,7 +53,7 @@ def soft_margin_loss(prediction: Tensor, target: Tensor, reduction: str = "mean"
 
 
 def margin_ranking_loss(
-    x1: Tensor, x2: Tensor, target: Tensor, margin: float = 0.0, reduction: str = "mean"
+    x1: Tensor, x2: Tensor, target: Tensor, margin: float = 0.0, reduction: Reduction = "mean"
 ) -> Tensor:
     """``max(0, -t (x1 - x2) + margin)``: the first should rank higher where the target is 1.
 
@@ -80,7 +80,7 @@ def margin_ranking_loss(
 
 
 def cosine_embedding_loss(
-    x1: Tensor, x2: Tensor, target: Tensor, margin: float = 0.0, reduction: str = "mean"
+    x1: Tensor, x2: Tensor, target: Tensor, margin: float = 0.0, reduction: Reduction = "mean"
 ) -> Tensor:
     """``1 - cos`` where the target is 1, ``max(0, cos - margin)`` where it is -1.
 
@@ -145,7 +145,7 @@ def triplet_margin_loss(
     p: float = 2.0,
     eps: float = 1e-6,
     swap: bool = False,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     """``max(0, d(anchor, positive) - d(anchor, negative) + margin)``.
 

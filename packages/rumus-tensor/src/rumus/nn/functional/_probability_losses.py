@@ -7,11 +7,11 @@ from rumus.tensor._operand import apply
 from rumus.tensor._ops.losses import BinaryCrossEntropy
 from rumus.tensor._tensor import Tensor
 
-from ._loss_checks import check_fits, check_same_shape, check_tensors, in_single, reduced
+from ._loss_checks import Reduction, check_fits, check_same_shape, check_tensors, in_single, reduced
 
 
 def binary_cross_entropy(
-    prediction: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+    prediction: Tensor, target: Tensor, weight: Tensor | None = None, reduction: Reduction = "mean"
 ) -> Tensor:
     """``-w (t log(p) + (1 - t) log(1 - p))``, of logarithms of at least -100.
 
@@ -52,7 +52,7 @@ def binary_cross_entropy(
 def binary_cross_entropy_with_logits(
     logits: Tensor,
     target: Tensor,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     weight: Tensor | None = None,
     pos_weight: Tensor | None = None,
@@ -90,7 +90,7 @@ def binary_cross_entropy_with_logits(
 
 
 def multilabel_soft_margin_loss(
-    logits: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+    logits: Tensor, target: Tensor, weight: Tensor | None = None, reduction: Reduction = "mean"
 ) -> Tensor:
     """The mean over classes of ``-w (t log(sigmoid(x)) + (1 - t) log(1 - sigmoid(x)))``.
 

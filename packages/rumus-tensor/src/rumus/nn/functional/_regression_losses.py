@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 from rumus._core.errors import ArgumentError, ShapeError
 from rumus.tensor._joining import where
 from rumus.tensor._operand import apply
 from rumus.tensor._tensor import Tensor
 
-from ._loss_checks import check_same_shape, check_tensors, in_single, reduced
+from ._loss_checks import Reduction, check_same_shape, check_tensors, in_single, reduced
 
 
-def mse_loss(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+def mse_loss(prediction: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
     """Squared differences.
 
     Args:
@@ -34,7 +34,7 @@ def mse_loss(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Ten
     return reduced("mse_loss", apply("squared_difference", wide, aim), reduction, dtype)
 
 
-def l1_loss(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+def l1_loss(prediction: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
     """Absolute differences; arguments as in :func:`mse_loss`.
 
     Raises:
@@ -51,7 +51,7 @@ def l1_loss(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tens
 
 
 def smooth_l1_loss(
-    prediction: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0
+    prediction: Tensor, target: Tensor, reduction: Reduction = "mean", beta: float = 1.0
 ) -> Tensor:
     """``d**2 / (2 beta)`` of differences d below ``beta``, ``|d| - beta / 2`` of others.
 
@@ -75,7 +75,7 @@ def smooth_l1_loss(
 
 
 def huber_loss(
-    prediction: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0
+    prediction: Tensor, target: Tensor, reduction: Reduction = "mean", delta: float = 1.0
 ) -> Tensor:
     """``d**2 / 2`` of differences d below ``delta``, ``delta (|d| - delta / 2)`` of others.
 
@@ -96,7 +96,7 @@ def huber_loss(
 
 
 def _bent(
-    name: str, prediction: Tensor, target: Tensor, reduction: str, bend: float, factor: float
+    name: str, prediction: Tensor, target: Tensor, reduction: Reduction, bend: float, factor: float
 ) -> Tensor:
     """A parabola up to ``bend`` and its tangents beyond, times ``factor``."""
     check_same_shape(name, prediction, target)
@@ -112,7 +112,7 @@ def gaussian_nll_loss(
     var: Tensor,
     full: bool = False,
     eps: float = 1e-6,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     """``(log(v) + (x - t)**2 / v) / 2``, of variances v of at least ``eps``.
 
@@ -165,7 +165,7 @@ def poisson_nll_loss(
     log_input: bool = True,
     full: bool = False,
     eps: float = 1e-8,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     """``exp(x) - t x``, of counts t under a Poisson distribution whose rate is ``exp(x)``.
 
@@ -198,7 +198,10 @@ def poisson_nll_loss(
 
 
 def kl_div(
-    prediction: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False
+    prediction: Tensor,
+    target: Tensor,
+    reduction: Reduction | Literal["batchmean"] = "mean",
+    log_target: bool = False,
 ) -> Tensor:
     """``t (log(t) - x)``: the divergence of a distribution t from the one whose logarithm is x.
 

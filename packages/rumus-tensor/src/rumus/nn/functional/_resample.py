@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rumus._backends.bands import Band
 from rumus._backends.contract.convolution import Slide
@@ -20,8 +21,8 @@ from ._loss_checks import check_tensors
 from ._pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
 from ._windows import Lengths, lengths_of, two
 
-LINEAR = {"linear": 1, "bilinear": 2}
-_MODES = ("nearest", "nearest-exact", "linear", "bilinear", "area")
+BETWEEN = {"linear": 1, "bilinear": 2, "bicubic": 2}
+_MODES = ("nearest", "nearest-exact", "linear", "bilinear", "bicubic", "area")
 
 
 def interpolate(
@@ -43,12 +44,13 @@ def interpolate(
         size: Lengths of the result, one number or one an axis.
         scale_factor: How many times as long each axis becomes, rounded down; instead of ``size``.
         mode: ``"nearest"``, of the source at ``floor(o s)``; ``"nearest-exact"``, of the nearest
-            centre; ``"linear"`` for lines and ``"bilinear"`` for planes, between the neighbours; or
+            centre; ``"linear"`` for lines and ``"bilinear"`` for planes, between the neighbours;
+            ``"bicubic"``, of four neighbours by Keys' cubic (IEEE ASSP 29, 1981) with a = -3/4; or
             ``"area"``, the means of :func:`adaptive_avg_pool2d`.
-        align_corners: Whether the first and last places of both meet; for linear modes.
+        align_corners: Whether the first and last places of both meet; for modes between neighbours.
         antialias: Whether a place that stands for several of the source takes part of each: the
-            triangle between the neighbours grows to s places on both sides, as in Pillow. For
-            linear modes, without ``align_corners``.
+            triangle between the neighbours grows to s places on both sides, the cubic (with
+            a = -1/2) to 2 s, as in Pillow. For modes between neighbours, without ``align_corners``.
 
     Raises:
         ShapeError: x has another number of axes, or is empty.
@@ -67,13 +69,15 @@ def interpolate(
         raise ShapeError(f"interpolate takes x of (N, C, L) or (N, C, H, W), not {x.shape}")
     if not is_float(x.dtype):
         raise DTypeError(f"interpolate takes floats, not {x.dtype}; convert with .to(float32)")
-    if mode not in _MODES or LINEAR.get(mode, axes) != axes:
+    if mode not in _MODES or BETWEEN.get(mode, axes) != axes:
         raise ArgumentError(f"interpolate: no mode {mode!r} for {axes} axes; there are {_MODES}")
-    if align_corners is not None and mode not in LINEAR:
-        raise ArgumentError(f"interpolate: align_corners is for linear modes, not {mode!r}")
-    if antialias and (mode not in LINEAR or align_corners):
+    if align_corners is not None and mode not in BETWEEN:
         raise ArgumentError(
-            "interpolate: antialias is for linear modes without align_corners, not "
+            f"interpolate: align_corners is for modes between neighbours, not {mode!r}"
+        )
+    if antialias and (mode not in BETWEEN or align_corners):
+        raise ArgumentError(
+            "interpolate: antialias is for modes between neighbours without align_corners, not "
             f"mode={mode!r}, align_corners={align_corners}"
         )
     lengths, steps = _lengths(x.shape[2:], size, scale_factor)
@@ -166,6 +170,31 @@ def fold(
     return y if x.ndim == 3 else y.reshape(y.shape[1:])
 
 
+def channel_shuffle(x: Tensor, groups: int) -> Tensor:
+    """The channels of groups in turns (Zhang et al., arXiv:1707.01083).
+
+    Args:
+        x: Of shape (N, C, …).
+        groups: A divisor of C.
+
+    Raises:
+        ShapeError: x has fewer than three axes, or its channels are no multiple of groups.
+        ArgumentError: groups is not positive.
+
+    Example:
+        >>> from rumus.tensor import arange
+        >>> channel_shuffle(arange(6).reshape(1, 6, 1), 3).flatten().tolist()
+        [0, 2, 4, 1, 3, 5]
+    """
+    check_tensors("channel_shuffle", x)
+    (groups,) = lengths_of("channel_shuffle", "groups", groups, 1)
+    if x.ndim < 3 or x.shape[1] % groups:
+        raise ShapeError(f"channel_shuffle by {groups} takes (N, C * {groups}, …), not {x.shape}")
+    batch, channels, *rest = x.shape
+    parts = x.reshape((batch, groups, channels // groups, *rest))
+    return parts.swapaxes(1, 2).reshape(x.shape)
+
+
 def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
     """(…, C r², H, W) as (…, C, H r, W r): channels become pixels (Shi et al., arXiv:1609.05158).
 
@@ -248,30 +277,56 @@ def _band(
 ) -> Band:
     """How each place of the result is made, computed in float32 as PyTorch does."""
     if antialias:
-        return _antialiased(length, count, step)
+        return _antialiased(length, count, step, mode)
     step32 = np.float32(step)
     places = np.arange(count, dtype=np.float32)
-    if mode not in LINEAR:
+    if mode not in BETWEEN:
         centre = np.float32(0.5) if mode == "nearest-exact" else np.float32(0)
         starts = np.minimum(np.floor((places + centre) * step32).astype(np.int64), length - 1)
         return Band(length, starts, np.ones((count, 1)))
     if align_corners:
         at = places * np.float32((length - 1) / (count - 1) if count > 1 else 0.0)
     else:
-        at = np.maximum((places + np.float32(0.5)) * step32 - np.float32(0.5), 0)
+        at = (places + np.float32(0.5)) * step32 - np.float32(0.5)
+    if mode == "bicubic":
+        return _of_four(length, at)
+    at = np.maximum(at, 0)
     starts = np.minimum(at.astype(np.int64), length - 1)
     behind = np.where(starts < length - 1, at - starts, 0)
     return Band(length, starts, np.stack([1 - behind, behind], axis=1))
 
 
-def _antialiased(length: int, count: int, step: float) -> Band:
-    """A triangle around each centre, of at least one place and at least one step on each side."""
-    reach = max(step, 1.0)
+def _of_four(length: int, at: npt.NDArray[Any]) -> Band:
+    """The cubic around each point, past the ends of what lies there."""
+    first = np.floor(at).astype(np.int64) - 1
+    taps = first[:, None] + np.arange(4)
+    weights = _cubic(taps - at[:, None], -0.75)
+    inside = np.clip(taps, 0, length - 1)
+    starts = inside[:, 0]
+    gathered = np.zeros_like(weights)
+    np.add.at(gathered, (np.arange(len(at))[:, None], inside - starts[:, None]), weights)
+    return Band(length, starts, gathered)
+
+
+def _cubic(x: npt.NDArray[Any], a: float) -> npt.NDArray[Any]:
+    """Keys' cubic convolution."""
+    x = np.abs(x)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
+
+
+def _antialiased(length: int, count: int, step: float, mode: str) -> Band:
+    """A triangle or a cubic around each centre, of a place a unit, or of a step if that is more."""
+    unit = max(step, 1.0)
+    reach = 2 * unit if mode == "bicubic" else unit
     centres = (np.arange(count) + 0.5) * step
     starts = np.maximum((centres - reach + 0.5).astype(np.int64), 0)
     ends = np.minimum((centres + reach + 0.5).astype(np.int64), length)
     places = starts[:, None] + np.arange((ends - starts).max())
-    weights = np.maximum(0.0, 1.0 - np.abs(places + 0.5 - centres[:, None]) / reach)
+    distances = np.abs(places + 0.5 - centres[:, None]) / unit
+    cubic = mode == "bicubic"
+    weights = _cubic(distances, -0.5) if cubic else np.maximum(0.0, 1.0 - distances)
     weights[places >= ends[:, None]] = 0.0
     return Band(length, starts, weights / weights.sum(1, keepdims=True))
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Unpack
 
+from rumus._core.errors import ShapeError
 from rumus.tensor._aliases import Aliases, axis_alias
+from rumus.tensor._blocks import triu_indices
+from rumus.tensor._gathering import index_select
 from rumus.tensor._moving import broadcast_tensors
 from rumus.tensor._tensor import Tensor
 
@@ -61,3 +64,28 @@ def cosine_similarity(
     pair = broadcast_tensors(x1, x2)
     first, second = (x / x.norm(2, axis, keepdims=True).clamp(min=eps) for x in pair)
     return (first * second).sum(axis)
+
+
+def pdist(x: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norms of the differences of all pairs of rows, in the order of the rows.
+
+    Args:
+        x: Of shape (N, M).
+        p: From 0 on.
+
+    Returns:
+        N (N - 1) / 2 numbers.
+
+    Raises:
+        ShapeError: x has not two axes.
+
+    Example:
+        >>> from rumus.tensor import tensor
+        >>> pdist(tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 4.0]])).tolist()
+        [5.0, 4.0, 3.0]
+    """
+    check_tensors("pdist", x)
+    if x.ndim != 2:
+        raise ShapeError(f"pdist takes x of (N, M), not {x.shape}")
+    first, second = triu_indices(x.shape[0], x.shape[0], 1, x.device)
+    return (index_select(x, 0, first) - index_select(x, 0, second)).norm(p, 1)

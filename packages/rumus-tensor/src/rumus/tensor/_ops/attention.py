@@ -25,7 +25,7 @@ class Attention(Function):
         self.rule, self.generator = rule, generator
 
     def forward(self, be: Backend[Any], *arrays: Any) -> Any:
-        """Of queries, keys, values and maybe a mask, which gets no gradient."""
+        """Of queries, keys, values and maybe a mask."""
         q, k, v, mask = (*arrays, None)[:4]
         if mask is not None:
             self.saves = (0, 1, 2, 3)
@@ -37,7 +37,19 @@ class Attention(Function):
         """Weights are made again from the sums of their rows."""
         q, k, v, mask = (*self.saved, None)[:4]
         rest = self.state, self.output, self.normalisers, self.rule
-        return (*be.attention_backward(grad, q, k, v, mask, *rest), None)[: len(self.needs)]
+        into = be.attention_backward(grad, q, k, v, mask, *rest)
+        return (*into, *self._mask_gradient(be, grad, (q, k, v), mask))
+
+    def _mask_gradient(
+        self, be: Backend[Any], grad: Any, parts: tuple[Any, Any, Any], mask: Any
+    ) -> tuple[Any | None, ...]:
+        """Of the mask, if there is one, and if it wants any."""
+        if mask is None:
+            return ()
+        if not self.wanted[-1]:
+            return (None,)
+        rest = self.state, self.output, self.normalisers, self.rule
+        return (be.attention_mask_gradient(grad, *parts, mask, *rest),)
 
 
 class PackedAttention(Attention):
@@ -65,7 +77,7 @@ class PackedAttention(Attention):
         rest = self.state, self.output, self.normalisers, self.rule
         parts = self._parts(be, packed)
         into = be.packed_attention_backward(grad, *parts, mask, *rest)
-        return (into, None)[: len(self.needs)]
+        return (into, *self._mask_gradient(be, grad, parts, mask))
 
     def _parts(self, be: Backend[Any], packed: Any) -> tuple[Any, Any, Any]:
         """Views of queries, keys and values, heads before length."""

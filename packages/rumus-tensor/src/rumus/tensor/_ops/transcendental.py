@@ -35,6 +35,7 @@ TRANSCENDENTAL: dict[str, tuple[Rule, ...]] = {
     "asinh": (Rule("asinh_backward", "g", "a"),),
     "acosh": (Rule("acosh_backward", "g", "a"),),
     "atanh": (Rule("atanh_backward", "g", "a"),),
+    "nextafter": (SAME, ZERO),
     "copysign": (product("g", Rule("sign", "a"), Rule("sign", "y")), ZERO),
     "nan_to_num": (Rule("where", Rule("isfinite", "a"), "g", 0.0),),
     "lerp": (

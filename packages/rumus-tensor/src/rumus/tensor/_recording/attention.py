@@ -28,9 +28,52 @@ class Attention(Recording):
     ) -> tuple[Any, Any, Any]:
         be: Any = self
         key_heads = self.tensor(k).shape[1]
+        grad, q, k, v = self._alike(grad, q, k, v)
+        kept, slope = self._slopes(grad, (q, k, v), mask, state, normalisers, rule)
+        slope = be.elementwise("mul", slope, rule.scale)
+        return (
+            be.matmul(slope, k),
+            self._joined(be.matmul(_turned(be, slope), q), key_heads),
+            self._joined(be.matmul(_turned(be, kept), grad), key_heads),
+        )
+
+    def attention_mask_gradient(
+        self,
+        grad: Any,
+        q: Any,
+        k: Any,
+        v: Any,
+        mask: Any,
+        state: Any,
+        output: Any,
+        normalisers: Any,
+        rule: AttentionRule,
+    ) -> Any:
+        be: Any = self
+        grad, q, k, v = self._alike(grad, q, k, v)
+        slope = self._slopes(grad, (q, k, v), mask, state, normalisers, rule)[1]
+        shape = self.tensor(mask).shape
+        whole = (1,) * (4 - len(shape)) + shape
+        axes = tuple(axis for axis, n in enumerate(whole) if n == 1)
+        return be.reshape(be.reduce("sum", slope, axes, True) if axes else slope, shape)
+
+    def _alike(self, grad: Any, q: Any, k: Any, v: Any) -> tuple[Any, Any, Any, Any]:
+        """The four in float32, with as many heads of keys and values as of queries."""
         grad, q, k, v = (self._wide(a) for a in (grad, q, k, v))
-        heads = q.shape[1]
-        k, v = self._repeated(k, heads), self._repeated(v, heads)
+        return grad, q, self._repeated(k, q.shape[1]), self._repeated(v, q.shape[1])
+
+    def _slopes(
+        self,
+        grad: Any,
+        parts: tuple[Any, Any, Any],
+        mask: Any,
+        state: Any,
+        normalisers: Any,
+        rule: AttentionRule,
+    ) -> tuple[Any, Any]:
+        """Weights after dropout, and the gradients of scores."""
+        be: Any = self
+        q, k, v = parts
         p = self._weights(be.matmul(q, _turned(be, k)), mask, normalisers, rule)
         slope = be.matmul(grad, _turned(be, v))
         kept = p
@@ -38,13 +81,7 @@ class Attention(Recording):
             factors = self.tensor(self.primitives.kept_weights(self.array(state), p.shape, rule))
             kept, slope = (be.elementwise("mul", a, factors) for a in (p, slope))
         delta = be.reduce("sum", be.elementwise("mul", slope, p), (3,), True)
-        slope = be.elementwise("mul", p, be.elementwise("sub", slope, delta))
-        slope = be.elementwise("mul", slope, rule.scale)
-        return (
-            be.matmul(slope, k),
-            self._joined(be.matmul(_turned(be, slope), q), key_heads),
-            self._joined(be.matmul(_turned(be, kept), grad), key_heads),
-        )
+        return kept, be.elementwise("mul", p, be.elementwise("sub", slope, delta))
 
     def packed_attention_backward(self, *given: Any) -> Any:
         be: Any = self

@@ -28,8 +28,8 @@ class StopOnNonFinite:
     Args:
         every: When to look (default: each 50 steps), besides at each epoch's end and before a
             checkpoint.
-        rerun: Whether to run the steps again. For this the state of the run is copied to host
-            memory when it begins, when an epoch begins, and at each checkpoint.
+        rerun: Whether to run the steps again (not with shards). For this the state of the run is
+            copied to host memory when it begins, when an epoch begins, and at each checkpoint.
 
     Raises:
         NonFiniteError: In a run, when it is so.
@@ -88,7 +88,7 @@ class StopOnNonFinite:
         self._batch, self._window = run.progress.batch, run.window
 
     def _keep(self, run: Run) -> None:
-        if self._rerun:
+        if self._rerun and run.shared is None:
             arrays, rest = split_state(run_state(run))
             self._snapshot = host_copies(arrays), rest
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from rumus import gpu
 from rumus.autograd import GradientStore
-from rumus.tensor import Keyed, Tensor, stack, zeros
+from rumus.tensor import ArgumentError, Keyed, Tensor, stack, zeros
 
 from .._every import Every, Timer
 from .._run import Run
@@ -19,6 +19,19 @@ class WeightNorms:
 
     Args:
         every: When (default: each 50 steps).
+
+    Example:
+        >>> from rumus import nn
+        >>> from rumus.data import ArrayDataset, DataLoader
+        >>> from rumus.optim import SGD
+        >>> from rumus.train import Every, Trainer
+        >>> loader = DataLoader(ArrayDataset(np.ones((8, 2)), np.ones((8, 1))), batch_size=4)
+        >>> model = nn.Linear(2, 1)
+        >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
+        >>> norms = WeightNorms(Every(steps=1))
+        >>> run = trainer.fit(model, loader, nn.mse_loss, epochs=1, callbacks=[norms])
+        >>> sorted(run.metrics)
+        ['loss', 'norm_bias', 'norm_weight']
     """
 
     def __init__(self, every: Every = _EACH_50) -> None:
@@ -40,10 +53,26 @@ class GradientNorms:
     They are those of a step at the trigger, before clipping, as ``"grad_norm_NAME"`` and
     ``"grad_norm"``. They are computed in that step alone, where it is captured too, and come in one
     transfer. A parameter that gets no gradient has 0. It belongs before the loggers that write
-    them; with shards there are none.
+    them.
 
     Args:
         every: When (default: each 50 steps).
+
+    Raises:
+        ArgumentError: In a run with shards, where no gradient is whole before the update.
+
+    Example:
+        >>> from rumus import nn
+        >>> from rumus.data import ArrayDataset, DataLoader
+        >>> from rumus.optim import SGD
+        >>> from rumus.train import Every, Trainer
+        >>> loader = DataLoader(ArrayDataset(np.ones((8, 2)), np.ones((8, 1))), batch_size=4)
+        >>> model = nn.Linear(2, 1)
+        >>> trainer = Trainer(SGD(model.parameters(), lr=0.1))
+        >>> norms = GradientNorms(Every(steps=1))
+        >>> run = trainer.fit(model, loader, nn.mse_loss, epochs=1, callbacks=[norms])
+        >>> sorted(run.metrics)
+        ['grad_norm', 'grad_norm_bias', 'grad_norm_weight', 'loss']
     """
 
     def __init__(self, every: Every = _EACH_50) -> None:
@@ -51,6 +80,11 @@ class GradientNorms:
 
     def on_fit_start(self, run: Run) -> None:
         """Have a look at the gradients before each update."""
+        if run.shared is not None:
+            raise ArgumentError(
+                "GradientNorms sees no gradients with shards: they are whole only after the fold, "
+                "each in the process that owns it"
+            )
         self._named = list(run.model.named_parameters())
         self._due = Keyed(False)
         self._norms = zeros((len(self._named),), device=run.device)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ import numpy.typing as npt
 from rumus.tensor import Tensor
 
 _BLOCK = 4 << 20
+_MOST = 1 << 28
+"""Bytes that are given to the system at a time."""
 _CODES = {"<f4": "F32", "<f2": "F16", "<i4": "I32", "|u1": "U8", "|b1": "BOOL"}
 _CODES |= {"<f8": "F64", "<i8": "I64", "<u4": "U32", "<u8": "U64"}
 
@@ -59,6 +63,17 @@ def write_arrays(path: Path, arrays: Mapping[str, Array | Tensor]) -> tuple[Entr
     return _write(path, [*blocks, *(arrays[name] for name in names)]), listed
 
 
+def _sync(descriptor: int) -> None:
+    """Return only when a file is on the disk; macOS's fsync leaves it in the drive's cache."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        with suppress(OSError):  # a file system that has no such call
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
+
+
 def _nbytes(array: Array | Tensor) -> int:
     return int(array.size * array.dtype.itemsize)
 
@@ -84,30 +99,44 @@ def checksum(path: Path) -> int:
     return found
 
 
-def _write(path: Path, parts: Iterable[bytes | Array | Tensor]) -> Entry:
-    """Write parts one after the other, and sum them up meanwhile."""
+def _write(path: Path, parts: Sequence[bytes | Array | Tensor]) -> Entry:
+    """Write parts one after the other, and sum them up beside that.
+
+    Each call of the two releases Python's lock for long, and gets it back late where a training
+    loop has it: so there are few calls.
+    """
     size = found = 0
-    with ThreadPoolExecutor(1, "rumus-checksum") as beside, path.open("wb") as file:
-        for part in parts:
-            blocks = _blocks(part)
-            summed = beside.submit(_checksum, blocks, found)
-            for block in blocks:
-                size += file.write(block)
+    with path.open("wb", buffering=0) as file, ThreadPoolExecutor(1, "rumus-checksum") as beside:
+        if any(isinstance(part, Tensor) for part in parts):  # read one by one
+            for part in parts:
+                view = _bytes_of(part)
+                found = zlib.crc32(view, found)
+                size += _write_all(file, view)
+        else:
+            views = [_bytes_of(part) for part in parts]
+            summed = beside.submit(_checksum, views)
+            size = sum(_write_all(file, view) for view in views)
             found = summed.result()
-        file.flush()
-        os.fsync(file.fileno())
+        _sync(file.fileno())
     return {"size": size, "crc32": found}
 
 
-def _blocks(part: bytes | Array | Tensor) -> list[memoryview]:
-    """The bytes of a part; a tensor's are read."""
+def _bytes_of(part: bytes | Array | Tensor) -> memoryview:
     array = part.numpy() if isinstance(part, Tensor) else part
     whole: Any = array if isinstance(array, bytes) else np.ascontiguousarray(array).reshape(-1)
-    view = memoryview(whole).cast("B") if len(whole) else memoryview(b"")
-    return [view[start : start + _BLOCK] for start in range(0, len(view), _BLOCK)]
+    return memoryview(whole).cast("B") if len(whole) else memoryview(b"")
 
 
-def _checksum(blocks: Iterable[memoryview], found: int) -> int:
-    for block in blocks:
-        found = zlib.crc32(block, found)
+def _write_all(file: FileIO, view: memoryview) -> int:
+    """Write all bytes; the system may take fewer at a time."""
+    written = 0
+    while written < len(view):
+        written += file.write(view[written : written + _MOST])
+    return written
+
+
+def _checksum(views: Iterable[memoryview]) -> int:
+    found = 0
+    for view in views:
+        found = zlib.crc32(view, found)
     return found

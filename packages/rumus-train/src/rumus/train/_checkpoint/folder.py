@@ -8,6 +8,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +58,20 @@ def begin(root: Path, progress: Progress) -> tuple[Path, Path]:
 
 
 def write_whole(under: Path, arrays: Mapping[str, Array | Tensor]) -> tuple[Entries, Entries]:
-    """Write the files of arrays that one process has; the files' and the arrays' entries."""
+    """Write the files of arrays that one process has; the files' and the arrays' entries.
+
+    They are written at the same time, so that the disk gets one while another is being synced.
+    """
     model = {n[len(_MODEL) :]: a for n, a in arrays.items() if n.startswith(_MODEL)}
     state = {n: a for n, a in arrays.items() if not n.startswith(_MODEL)}
     files: Entries = {}
     listed: Entries = {}
-    for name, part, prefix in (("model", model, _MODEL), ("state", state, "")):
-        file = f"{name}.safetensors"
-        files[file], found = write_arrays(under / file, part)
-        listed |= {prefix + array: entry for array, entry in found.items()}
+    names = ("model.safetensors", "state.safetensors")
+    with ThreadPoolExecutor(2, "rumus-checkpoint") as beside:
+        written = beside.map(write_arrays, [under / name for name in names], [model, state])
+        for name, prefix, (file, arrays_of) in zip(names, (_MODEL, ""), written, strict=True):
+            files[name] = file
+            listed |= {prefix + array: entry for array, entry in arrays_of.items()}
     return files, listed
 
 
@@ -117,7 +123,7 @@ def read(path: Path) -> dict[str, Any]:
     if damage:
         raise CheckpointError(f"{path} is damaged: {damage}")
     arrays = {n: _array(path, e) for n, e in manifest["arrays"].items()}
-    return state_of(arrays, json.loads((path / _STATE).read_text()))
+    return state_of(arrays, json.loads((path / _STATE).read_text("utf-8")))
 
 
 def state_of(arrays: Mapping[str, Array], rest: Any) -> dict[str, Any]:
@@ -184,7 +190,7 @@ def _order(path: Path) -> tuple[int, int]:
 
 def _manifest(path: Path) -> dict[str, Any] | None:
     try:
-        manifest = json.loads((path / _MANIFEST).read_text())
+        manifest = json.loads((path / _MANIFEST).read_text("utf-8"))
     except (OSError, ValueError):
         return None
     known = isinstance(manifest, dict) and type(manifest.get("format")) is int

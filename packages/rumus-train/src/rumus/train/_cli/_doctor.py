@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import locale
+import multiprocessing
+import os
 import platform
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from rumus import gpu
-from rumus.tensor import GpuUnavailableError
+from rumus.tensor import GpuUnavailableError, get_num_threads
 
+from .._checkpoint.lock import FolderLock
 from ._selftest import CHECKS, problem_of
 from ._text import say
 
@@ -40,6 +47,7 @@ def doctor() -> int:
         0 if a GPU works or there is none, 1 if one gives wrong numbers or does not open.
     """
     say(f"Python {sys.version.split()[0]} on {platform.platform()}, {platform.machine()}")
+    _say_how_it_is_here()
     say(", ".join(f"{name} {found}" for name in _PACKAGES if (found := _version(name))))
     for extra, module in _EXTRAS.items():
         if find_spec(module) is None:
@@ -65,6 +73,9 @@ def _adapter(index: int, about: dict[str, Any]) -> bool:
         say(f"  {has if feature in about['features'] else lacks}")
     limits = about["limits"]
     say(f"  largest tensor: {limits.get('max-storage-buffer-binding-size', 0) / 2**20:,.0f} MiB")
+    say("  how much memory there is, no system tells a program:")
+    say("  nn.summary(model, example) says what a training step holds, and")
+    say('  Trainer(optimizer, shards="auto") cuts batches until one fits')
     if about["kind"] == "CPU":
         say("  a software adapter: right, but slower than numpy; only for tests")
     return _self_test(index)
@@ -99,8 +110,42 @@ def _version(name: str) -> str:
         return ""
 
 
+def _say_how_it_is_here() -> None:
+    """Where systems differ: what a report from another one is read for."""
+    threads = f"{get_num_threads()} threads of {os.cpu_count()}"
+    start = multiprocessing.get_context().get_start_method()
+    say(f"  {threads}; processes start by {start}; text is {locale.getencoding()} unless named")
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        found = {
+            "replacing a file that is open": _works(lambda: _replaced_while_open(place)),
+            "symbolic links": _works(lambda: (place / "link").symlink_to(place)),
+            "locks": _works(lambda: FolderLock(place).release()),
+            "names of other case are other files": not (place / ".LOCK").exists(),
+        }
+    say("  " + ", ".join(f"{what}: {'yes' if yes else 'no'}" for what, yes in found.items()))
+
+
+def _works(action: Callable[[], object]) -> bool:
+    try:
+        action()
+    except OSError:
+        return False
+    return True
+
+
+def _replaced_while_open(folder: Path) -> None:
+    for name in ("old", "new"):
+        (folder / name).write_bytes(b"")
+    with open(folder / "old", "rb"):
+        os.replace(folder / "new", folder / "old")
+
+
 def _say_what_to_report() -> None:
     say("For a report: all of this output, the program, and the full error.")
+    for name in ("RUMUS_GPU", "RUMUS_GPU_API", "RUMUS_NUM_THREADS"):
+        if name in os.environ:
+            say(f"Set in this environment: {name}={os.environ[name]}")
     system = platform.system()
     if system == "Windows":
         say("On Windows, too: the output of `winver`, and the driver's date in the Device Manager.")

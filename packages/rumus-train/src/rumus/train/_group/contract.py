@@ -12,7 +12,13 @@ Array = npt.NDArray[Any]
 
 
 class Pending(Protocol):
-    """A call of a group that has begun."""
+    """A call of a group that has begun.
+
+    Example:
+        >>> from rumus.train import Alone
+        >>> pending: Pending = Alone().barrier()
+        >>> pending.wait()
+    """
 
     def wait(self) -> None:
         """Return when the arrays of the call are filled, and those that it reads are free again.
@@ -29,6 +35,12 @@ class Group(Protocol):
 
     Every rank makes the same calls in the same order. A call returns at once; its arrays are the
     group's until :meth:`Pending.wait` returns. Arrays are contiguous and may be empty.
+
+    Example:
+        >>> from rumus.train import Alone
+        >>> group: Group = Alone()
+        >>> group.rank, group.size
+        (0, 1)
     """
 
     @property

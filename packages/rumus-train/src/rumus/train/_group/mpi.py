@@ -48,7 +48,8 @@ class MpiGroup:
         ArgumentError: The deadline is not above 0.
 
     Example:
-        >>> trainer = Trainer(optimizer, group=MpiGroup(deadline=60.0))  # doctest: +SKIP
+        >>> def trained(optimizer):  # in a program that mpiexec starts
+        ...     return Trainer(optimizer, group=MpiGroup(deadline=60.0))
     """
 
     def __init__(self, comm: Any = None, *, deadline: float | None = None) -> None:

@@ -15,7 +15,7 @@ def place() -> str:
     if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
         return ""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return ""

@@ -70,8 +70,11 @@ class Call:
 
     def settle(self, error: GroupError | None) -> None:
         """Let those go on who wait for it."""
-        if error is None and self.finish is not None:
-            self.finish()
+        try:
+            if error is None and self.finish is not None:
+                self.finish()
+        except Exception as why:
+            error = GroupError(f"{self.name} at {self.where} cannot be finished: {why}")
         self._error = error
         self._done.set()
 
@@ -122,6 +125,8 @@ class Worker:
         call = Call(name, self.made, self.where, sends, receives, finish)
         self.made += 1
         self._new.put(call)
+        if not self._thread.is_alive():
+            call.settle(self.broken or GroupError("this rank has said that it is at its end"))
         return call
 
     def died(self, rank: int) -> None:
@@ -176,15 +181,15 @@ class Worker:
             pass
 
     def _begin(self, call: Call) -> None:
+        if not self._active:
+            self._since = time.monotonic()
+        self._active.append(call)
         for receiving, messages in ((True, call.receives), (False, call.sends)):
             start = self._comm.Irecv if receiving else self._comm.Isend
             for peer, array in messages:
                 for chunk in _chunks(array):
                     call.requests.append(start([chunk, self._mpi.BYTE], peer, _TAG))
                     call.peers.append(peer)
-        if not self._active:
-            self._since = time.monotonic()
-        self._active.append(call)
 
     def _advance(self) -> None:
         """Finish the oldest call if it can be, or wait a little."""
@@ -232,9 +237,11 @@ class Worker:
                 return
 
     def _call_the_roll(self, call: Call, waited: float) -> None:
-        """Ask the missing ranks where they are, and give up."""
+        """Ask the missing ranks where they are, and give up if they do not come meanwhile."""
+        heard = self._ask(call.missing())
         missing = call.missing()
-        heard = self._ask(missing)
+        if not missing or self.broken is not None:  # the whole job may have been stopped
+            return
         self._break(
             f"rank {self._rank} has waited {waited:.0f} s at {call.where} ({call.name}) for "
             f"{ranks(missing)}, and gives up. " + " ".join(_told(r, heard.get(r)) for r in missing)

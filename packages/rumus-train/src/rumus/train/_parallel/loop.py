@@ -57,7 +57,7 @@ class SharedLoop:
     def __init__(self, shards: Shards, optimizers: Mapping[str, Any], capture: bool) -> None:
         self._shards = shards
         self._step = SharedStep(shards, optimizers, ())
-        self._params, self._begun = optimizers[_NAME].params, False
+        self._params, self._taken = optimizers[_NAME].params, 0
         self._followed: tuple[int, ...] = ()
         on_gpu = optimizers[_NAME].params[0].device.kind == "gpu"
         self._replay = CapturedSteps(self._backward) if capture and on_gpu else None
@@ -78,9 +78,10 @@ class SharedLoop:
             )
         parts = self._parts(inputs)
         self._follow(forward)
-        if not self._begun:
+        if not self._taken:
             check_alike(self._shards.group, self._params, {"shards": self._shards.count})
-            self._begun = True
+        self._taken += 1
+        self._shards.group.at(f"step {self._taken}")
         _, number = default_generator.next()  # the same on all ranks, and saved with the stream
         compute = partial(self._compute, forward)
         self._step.compute(parts, compute, number, True)
