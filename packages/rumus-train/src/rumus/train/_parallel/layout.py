@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from rumus.nn import Parameter
 from rumus.tensor import pack
 
+MOST = 1 << 25
+"""Elements of a span: as float32, what every adapter lets a kernel bind."""
 BLOCK = 16384
 """Elements of a parameter between two places where it may be cut: a norm's block."""
 
@@ -63,7 +65,7 @@ class Layout:
         return pack(self.params) == self.arenas
 
     def trained(self) -> list[Span]:
-        """The elements of parameters that require gradients, in as few spans as they make."""
+        """The elements of parameters that require gradients, in spans of MOST at most."""
         spans: list[Span] = []
         for k, arena in enumerate(self.arenas):
             last = False
@@ -74,7 +76,11 @@ class Layout:
                     start = spans.pop().start if last else slot.offset
                     spans.append(Span(k, start, stop))
                 last = parameter.requires_grad
-        return [span for span in spans if span.size]
+        return [
+            Span(span.arena, start, min(start + MOST, span.stop))
+            for span in spans
+            for start in range(span.start, span.stop, MOST)
+        ]
 
     def of_rank(self, rank: int, spans: Sequence[Span]) -> list[Span]:
         """The parts of spans that lie in a rank's segment."""
