@@ -6,6 +6,7 @@ import atexit
 import os
 import signal
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import Any
@@ -51,8 +52,17 @@ def end_together(worker: Worker, comm: Any) -> None:
             print(f"rank {comm.Get_rank()}: {worker.broken}", file=sys.stderr)
             _abort(worker, comm)
 
+    _outlive_a_rank()
     sys.excepthook = ended_by
     atexit.register(leave)
+
+
+def _outlive_a_rank() -> None:
+    """Take no harm from the SIGUSR1 by which MPICH's mpiexec tells that another rank has died."""
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main and "PMI_SIZE" in os.environ and sys.platform != "win32":
+        if signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL:
+            signal.signal(signal.SIGUSR1, lambda number, frame: None)
 
 
 def _let_others_speak(worker: Worker, comm: Any) -> None:
