@@ -312,7 +312,7 @@ def test_adapters_with_little_workgroup_memory_get_smaller_tiles():
         for memory in (16384, 32768, 49152, 65536):
             for heads in (1, 1000):
                 assert tiles.choose(1024, heads, size, memory).workgroup_bytes(size) <= memory
-    for _, blocking in (*tiles.FORWARD, *tiles.BACKWARD):
+    for *_, blocking in (*tiles.FORWARD, *tiles.BACKWARD):
         assert max(blocking.maker.workgroup_bytes(), blocking.multiplier.workgroup_bytes()) <= 16384
 
 
@@ -355,9 +355,9 @@ def test_blocks_of_any_size_give_the_same(causal):
     from rumus._backends.gpu import attention_tiles as tiles
 
     case = Case((1, 2, 200, 64), (1, 2, 170, 64), 64, causal=causal)
-    for _, forward in tiles.FORWARD:
+    for *_, forward in tiles.FORWARD:
         assert_right_by_blocks(case, 1 << 27, forward)
-    for _, backward in tiles.BACKWARD:
+    for *_, backward in tiles.BACKWARD:
         assert_right_by_blocks(case, 1 << 27, None, backward)
 
 
