@@ -4,7 +4,6 @@
 //   top = max s,  total = sum exp(s - top),  normaliser = top + log(total)
 // Rows without any key give zero, and a normaliser beside which every weight is zero.
 
-
 const SIZE_VECTORS = TX * SIZE_CHUNKS;
 const SIZE = 4u * SIZE_VECTORS;
 const RIGHT_VECTORS = max(COLUMN_VECTORS, SIZE_VECTORS);

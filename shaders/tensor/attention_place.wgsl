@@ -1,6 +1,8 @@
+// Which block of attention a workgroup makes; behind attention_blocks.wgsl.
+
 struct Block { line: u32, row: u32, column: u32, half: u32 }
 
-// The block, and which half of its rows, that a workgroup makes.
+// The block of the part, and which half of its rows.
 fn find_block(number: u32) -> Block {
   const HALVES = EDGE / ROWS;
   let line = number / (HALVES * params.blocks);

@@ -1,3 +1,5 @@
+// The weights of attention.
+
 const LOWEST = -3.4028234e38;
 const LOG2_E = 1.4426950408889634;
 

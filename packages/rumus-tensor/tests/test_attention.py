@@ -312,7 +312,7 @@ def test_adapters_with_little_workgroup_memory_get_smaller_tiles():
         for memory in (16384, 32768, 49152, 65536):
             for heads in (1, 1000):
                 assert tiles.choose(1024, heads, size, memory).workgroup_bytes(size) <= memory
-    for _, blocking in (*tiles.FORWARD, *tiles.BACKWARD):
+    for *_, blocking in (*tiles.FORWARD, *tiles.BACKWARD):
         assert max(blocking.maker.workgroup_bytes(), blocking.multiplier.workgroup_bytes()) <= 16384
 
 
@@ -323,27 +323,42 @@ PARTS = {
 }
 
 
+def assert_right_by_blocks(case, most, forward=None, backward=None):
+    from rumus._backends.contract.attention import AttentionRule
+    from rumus._backends.gpu import attention, attention_blocks, get_gpu_backend
+
+    be = get_gpu_backend(0)
+    q, k, v, _ = drawn(case)
+    grad = np.random.default_rng(9).standard_normal((*q.shape[:3], case.values), dtype=np.float32)
+    reads = [be.from_host(a) for a in (q, k, v, grad)]
+    output, sums = gpu.empty(grad.shape), gpu.empty(grad.shape[:3])
+    rule = AttentionRule(case.query[3] ** -0.5, case.causal)
+    into = attention.gradients_in_one((q.shape, k.shape, v.shape), 0)
+    attention_blocks.forward_by_blocks(reads[:3], None, None, rule, sums, output, forward, most)
+    made = attention.statistics(reads[3], output, sums)
+    attention_blocks.backward_by_blocks(reads, None, None, rule, made, into, backward, most)
+    got = [be.to_host(be.contiguous(a)) for a in (output, *into)]
+    assert_close(got, expected(q, k, v, None, grad, case.causal), 3e-6)
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", PARTS)
 @pytest.mark.parametrize("kibibytes", [1, 100, 1 << 17])
 def test_parts_of_any_size_give_the_same(name, kibibytes):
-    from rumus._backends.contract.attention import AttentionRule
-    from rumus._backends.gpu import attention, attention_blocks, get_gpu_backend
+    assert_right_by_blocks(PARTS[name], kibibytes << 10)
 
-    case, be = PARTS[name], get_gpu_backend(0)
-    q, k, v, _ = drawn(case)
-    grad = np.random.default_rng(9).standard_normal((*q.shape[:3], case.values), dtype=np.float32)
-    reads = [be.from_host(a) for a in (q, k, v, grad)]
-    rule, most = AttentionRule(case.query[3] ** -0.5, case.causal), kibibytes << 10
-    output, normalisers = gpu.empty(grad.shape), gpu.empty(grad.shape[:3])
-    attention_blocks.forward_by_blocks(
-        reads[:3], None, None, rule, normalisers, output, most_bytes=most
-    )
-    into = attention.gradients_in_one((q.shape, k.shape, v.shape), 0)
-    made = attention.statistics(reads[3], output, normalisers)
-    attention_blocks.backward_by_blocks(reads, None, None, rule, made, into, most_bytes=most)
-    got = [be.to_host(be.contiguous(a)) for a in (output, *into)]
-    assert_close(got, expected(q, k, v, None, grad, case.causal), 3e-6)
+
+@pytest.mark.slow
+@pytest.mark.gpu
+@pytest.mark.parametrize("causal", [False, True])
+def test_blocks_of_any_size_give_the_same(causal):
+    from rumus._backends.gpu import attention_tiles as tiles
+
+    case = Case((1, 2, 200, 64), (1, 2, 170, 64), 64, causal=causal)
+    for *_, forward in tiles.FORWARD:
+        assert_right_by_blocks(case, 1 << 27, forward)
+    for *_, backward in tiles.BACKWARD:
+        assert_right_by_blocks(case, 1 << 27, None, backward)
 
 
 def test_parts_hold_every_block_once_and_no_more_than_they_may():

@@ -45,7 +45,7 @@ def _blocks(
     batches, heads, queries, _ = q.shape
     sharing, keys = heads // k.shape[1], k.shape[2]
     lines = batches * heads
-    tile = blocking or blocking_of(queries, keys, lines, slopes)
+    tile = blocking or blocking_of(queries, lines, slopes)
     edge = tile.edge
     rows, key_blocks = -(-queries // edge), -(-keys // edge)
     vectors = edge * edge // 4

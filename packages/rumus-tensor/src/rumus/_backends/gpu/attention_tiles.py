@@ -78,37 +78,39 @@ class Blocking(NamedTuple):
     multiplier: Tile
 
 
+SMALL_BLOCKS = Blocking(32, Tile(8, 1, 1, 16, 16, 2), Tile(8, 1, 1, 16, 16, 2))
 FORWARD = (
-    (512, Blocking(128, Tile(16, 2, 4, 16, 16), Tile(16, 2, 2, 16, 16))),
-    (64, Blocking(64, Tile(8, 2, 2, 16, 16, 2), Tile(8, 2, 2, 16, 16, 2))),
-    (1, Blocking(32, Tile(8, 1, 1, 16, 16, 2), Tile(8, 1, 1, 16, 16, 2))),
+    (660, 4, Blocking(128, Tile(16, 2, 4, 16, 16), Tile(16, 2, 2, 16, 16))),
+    (66, 1, Blocking(64, Tile(8, 2, 2, 16, 16, 2), Tile(8, 2, 2, 16, 16, 2))),
+    (0, 0, SMALL_BLOCKS),
 )
-"""From how many queries on. Larger blocks need fewer reads, but cover more above the diagonal."""
+"""From how many rows of blocks on, in all and of a head. Large blocks need fewer reads for as many
+products, but fill a large GPU later, and more of them lies above the diagonal."""
 BACKWARD = (
-    (64, Blocking(64, Tile(8, 2, 2, 16, 16, 2), Tile(8, 2, 2, 16, 16))),
-    (1, Blocking(32, Tile(8, 1, 1, 16, 16, 2), Tile(8, 1, 1, 16, 16))),
+    (66, 1, Blocking(64, Tile(8, 2, 2, 16, 16, 2), Tile(8, 2, 2, 16, 16))),
+    (0, 0, SMALL_BLOCKS),
 )
-"""The same with slopes, whose kernel has no registers for blocks of 128."""
+"""The same with slopes, for whose kernel blocks of 128 take too many registers."""
 
 
-def blocking_of(queries: int, keys: int, lines: int, slopes: bool) -> Blocking:
-    """The largest blocks for so many queries that give a large GPU enough workgroups."""
-    table = BACKWARD if slopes else FORWARD
-    for fewest, blocking in table:
-        blocks = -(-queries // blocking.edge) * -(-keys // blocking.edge) * lines
-        if queries >= fewest and blocks >= GROUPS:
+def blocking_of(queries: int, lines: int, slopes: bool) -> Blocking:
+    """The largest blocks for so many queries of so many heads."""
+    for in_all, of_head, blocking in BACKWARD if slopes else FORWARD:
+        rows = queries // blocking.edge
+        if rows >= of_head and rows * lines >= in_all:
             return blocking
-    return table[-1][1]
+    return SMALL_BLOCKS
 
 
 def by_blocks(queries: int, keys: int, lines: int, size: int, causal: bool) -> bool:
     """Whether the forward pass goes by blocks of weights in memory, and not by a running softmax.
 
-    It is faster so where all weights of enough heads fit, and has no other way for heads whose sums
-    do not fit into registers.
+    It is faster so where the weights of all heads fit into two parts, and is the only way for heads
+    whose sums do not fit into registers.
     """
     weights = 4 * lines * queries * keys // (2 if causal else 1)
-    return size > LARGEST or (lines * queries >= 1 << 14 and weights <= 2 * BLOCKS_BYTES)
+    many = queries >= 64 and lines * queries >= 1 << 14
+    return size > LARGEST or (many and weights <= 2 * BLOCKS_BYTES)
 
 
 def column_chunks(size: int) -> int:

@@ -381,3 +381,4 @@ def _attentions() -> Iterator[tuple[str, Pipeline]]:
     for given in (vectors, elements):
         what = f"attention_delta {given}"
         yield what, attention_source.delta_pipeline(given, given)
+    yield "attention_mask", attention_source.mask_pipeline(32)
