@@ -348,3 +348,29 @@ def test_what_is_no_input_says_what_is(name: str) -> None:
     assert ".parquet" in str(caught.value) and name in str(caught.value)
     with pytest.raises(FileNotFoundError, match="missing"):
         convert("missing", "out.rrec")
+
+
+def test_the_first_number_beyond_64_bits_is_refused() -> None:
+    rows = [["a", "label"], [2**63, "x"], [1, "y"]]
+    with pytest.raises(RumusError, match="int64 does not hold"):
+        convert(write_csv(rows), "out.rrec", dtypes={"a": "int64"})
+
+
+def test_what_means_nothing_for_an_input_is_refused() -> None:
+    np.savez("a.npz", input=np.ones((4, 3)), target=np.arange(4))
+    np.save("a.npy", np.ones((4, 3)))
+    convert("a.npz", "records.rrec")
+    for source, given in (
+        ("a.npz", {"dtypes": "float16"}),
+        ("a.npz", {"resize": (2, 2)}),
+        ("a.npy", {"missing": "nan"}),
+        ("records.rrec", {"input": ["input"]}),
+        (write_csv(PETS), {"bits": 8}),
+    ):
+        with pytest.raises(ArgumentError, match=f"{next(iter(given))} is given, and means nothing"):
+            convert(source, "out.rrec", **given)  # type: ignore[arg-type]
+
+
+def test_no_input_is_an_error_in_words() -> None:
+    with pytest.raises(ArgumentError, match="there is no input"):
+        convert([], "out.rrec")

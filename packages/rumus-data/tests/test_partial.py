@@ -23,6 +23,7 @@ from rumus.data import (
     RecordWriter,
     recover,
 )
+from rumus.data._rrec._partial import recovering
 
 
 def partial(path: Path) -> Path:
@@ -367,3 +368,10 @@ def test_a_fifo_is_neither_recovered_nor_replaced(tmp_path: Path) -> None:
             RecordWriter(tmp_path / "b.rrec", overwrite=overwrite)
     with pytest.raises(RecordFormatError, match="is no regular file"):
         recover(tmp_path / "b.rrec")
+
+
+def test_the_command_that_recovers_is_one_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "win32")
+    assert '`rumus-data recover "my data.rrec"`' in recovering(Path("my data.rrec"))
+    monkeypatch.setattr("sys.platform", "linux")
+    assert "`rumus-data recover 'my data.rrec'`" in recovering(Path("my data.rrec"))

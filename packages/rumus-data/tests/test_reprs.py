@@ -43,6 +43,13 @@ SHOWN: dict[str, Callable[[], object]] = {
     f"DataLoader(4 batches of {PAIRS!r}, batch_size=3, shuffle=True, seed=5; next epoch 0)": (
         lambda: DataLoader(PAIRS, 3, shuffle=True, seed=5)
     ),
+    "DataLoader(2 batches of a list of 10, batch_size=5; next epoch 0)": (
+        lambda: DataLoader([np.zeros(2)] * 10, 5)
+    ),
+    "DataLoader(2 batches of a list of 4, batch_size=2, sampler=a list of 4; next epoch 0)": (
+        lambda: DataLoader([np.zeros(2)] * 4, 2, sampler=[3, 2, 1, 0])
+    ),
+    "Subset(1 of a tuple of 2)": lambda: Subset((1, 2), [0]),
     "DataLoader(a stream of Lines(), batch_size=4; next epoch 0)": lambda: DataLoader(Lines(), 4),
     f"DataLoader(2 batches of {PAIRS!r}, batch_size=3, rank=1 of 2; next epoch 0)": (
         lambda: DataLoader(PAIRS, 3, rank=1, world_size=2)

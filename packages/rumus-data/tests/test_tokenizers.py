@@ -153,7 +153,7 @@ def test_tokens_of_arrays_and_tensors_are_decoded(trained):
         trained.decode([600])
     with pytest.raises(TokenizerError, match="no token -1"):
         trained.decode([-1])
-    for wrong in ([1.5], "ab", np.zeros((2, 2), np.int32)):
+    for wrong in ([1.5], "ab", np.zeros((2, 2), np.int32), iter([1]), None):
         with pytest.raises(ArgumentError, match="whole numbers in a row"):
             trained.decode(wrong)
 
@@ -187,9 +187,10 @@ def test_the_files_of_gpt2_give_its_numbers(tmp_path):
     assert tokens.decode([262, 263]) == " the<|endoftext|>"
     tokens.save(tmp_path / "tokens.json")
     assert BytePairTokenizer.load(tmp_path / "tokens.json").encode(" the") == [262]
-    (tmp_path / "merges.txt").write_text("Ġ tt\n", "utf-8")
-    with pytest.raises(TokenizerError, match="are no tokenizer"):
-        BytePairTokenizer.from_gpt2(tmp_path / "merges.txt", tmp_path / "vocab.json")
+    for wrong in ("Ġ tt\n".encode(), b"\xff\xfe"):
+        (tmp_path / "merges.txt").write_bytes(wrong)
+        with pytest.raises(TokenizerError, match="are no tokenizer"):
+            BytePairTokenizer.from_gpt2(tmp_path / "merges.txt", tmp_path / "vocab.json")
 
 
 @pytest.mark.parametrize(

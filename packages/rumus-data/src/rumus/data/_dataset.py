@@ -74,6 +74,13 @@ def batch_getter(dataset: Dataset[Any]) -> BatchGetter | None:
     return getter
 
 
+def described(given: object) -> str:
+    """A data set or a sampler in words; of a list, which may be either, not what is in it."""
+    if isinstance(given, (list, tuple)):
+        return f"a {type(given).__name__} of {len(given)}"
+    return repr(given)
+
+
 def checked_dataset(name: str, value: Dataset[S]) -> Dataset[S]:
     """The value, if it can be a data set.
 

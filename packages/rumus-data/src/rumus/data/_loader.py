@@ -13,7 +13,7 @@ from rumus.tensor import ArgumentError, Device
 from ._arguments import checked_flag, checked_number, checked_seed
 from ._buffers import BufferPool
 from ._collate import Collate
-from ._dataset import Dataset, ItemDataset, checked_dataset
+from ._dataset import Dataset, ItemDataset, checked_dataset, described
 from ._errors import no_batch
 from ._fetch import Fetcher, StopFlag
 from ._generic import B, S, T
@@ -248,8 +248,10 @@ class DataLoader(Generic[S, B]):
         told = {
             "batch_size": None if orders.batch_sampler is not None else split.batch_size,
             "shuffle": orders.shuffle or None,
-            "sampler": orders.sampler,
-            "batch_sampler": orders.batch_sampler,
+            "sampler": None if orders.sampler is None else described(orders.sampler),
+            "batch_sampler": (
+                None if orders.batch_sampler is None else described(orders.batch_sampler)
+            ),
             "drop_last": split.drop_last or None,
             "num_workers": sources.workers or None,
             "device": str(sources.device) if sources.device.kind != "cpu" else None,
@@ -258,7 +260,7 @@ class DataLoader(Generic[S, B]):
         }
         shown = "".join(f", {name}={value}" for name, value in told.items() if value is not None)
         length = "a stream" if sources.of_stream else f"{len(self)} batches"
-        return f"DataLoader({length} of {self.dataset!r}{shown}; next epoch {self.epoch})"
+        return f"DataLoader({length} of {described(self.dataset)}{shown}; next epoch {self.epoch})"
 
     @property
     def dataset(self) -> Any:

@@ -22,6 +22,7 @@ from ._dataset import (
     checked_dataset,
     checked_index,
     checked_indices,
+    described,
 )
 from ._generic import S
 from ._sample_random import each_of_batch, sample_generator, sample_generators
@@ -92,7 +93,7 @@ class MapDataset(Generic[S]):
 
     def __repr__(self) -> str:
         name = getattr(self._transform, "__name__", None) or repr(self._transform)
-        return f"MapDataset({self._dataset!r}, {name})"
+        return f"MapDataset({described(self._dataset)}, {name})"
 
     def __len__(self) -> int:
         return len(self._dataset)

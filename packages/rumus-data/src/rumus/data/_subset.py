@@ -23,6 +23,7 @@ from ._dataset import (
     checked_dataset,
     checked_index,
     checked_indices,
+    described,
 )
 from ._gather import gathered_batch
 from ._generic import S
@@ -61,7 +62,7 @@ class Subset(Generic[S]):
         return (self._dataset,)
 
     def __repr__(self) -> str:
-        return f"Subset({len(self)} of {self._dataset!r})"
+        return f"Subset({len(self)} of {described(self._dataset)})"
 
     def __len__(self) -> int:
         return len(self._indices)
@@ -118,7 +119,7 @@ class ConcatDataset(Generic[S]):
         return self._datasets
 
     def __repr__(self) -> str:
-        inside = ", ".join(map(repr, self._datasets))
+        inside = ", ".join(map(described, self._datasets))
         return f"ConcatDataset({len(self)} samples: {inside})"
 
     def __len__(self) -> int:

@@ -19,6 +19,8 @@ from ._samples_of_table import samples_of
 from ._source import Sample, Source
 
 _CSV = frozenset((".csv", ".tsv"))
+_OF_IMAGES = ("resize", "any_size", "channels", "bits")
+_OF_TABLES = ("input", "target", "exclude", "parts", "dtypes", "missing", "on_error", "classes")
 _KINDS = (
     "inputs are a folder with a folder of images for each class; .csv and .tsv; .npz; one .npy, or "
     "two of inputs and targets; .parquet, .arrow and .feather; and record files"
@@ -32,6 +34,8 @@ def opened(paths: Sequence[Path], options: Options) -> Source:
         ArgumentError: They are no input, or of several kinds.
         FileNotFoundError: One of them is not there.
     """
+    if not paths:
+        raise ArgumentError(f"there is no input; {_KINDS}")
     first = paths[0]
     for path in paths:
         path.stat()
@@ -39,17 +43,24 @@ def opened(paths: Sequence[Path], options: Options) -> Source:
     if any(path.is_dir() for path in paths):
         if len(paths) > 1:
             raise ArgumentError(f"{first} and {len(paths) - 1} more: take one folder at a time")
+        options.check_for("images", "classes", "on_error", *_OF_IMAGES)
         return from_folder(first, options)
     if suffixes <= _CSV:
+        options.check_for("CSV", *_OF_TABLES, "delimiter", "encoding", "header")
         return samples_of(CsvTable(paths, options), options)
     if suffixes <= PARQUET | ARROW:
+        options.check_for("Parquet and Arrow", *_OF_TABLES)
         return samples_of(ArrowTable(paths), options)
     if suffixes == {".npy"}:
+        options.check_for(".npy", "classes")
         return from_npy(paths, options)
     if suffixes == {".npz"} and len(paths) == 1:
+        options.check_for(".npz", "input", "target", "exclude", "parts", "classes")
         with naming(first):
             return from_npz(first, options)
-    return _records(paths)
+    source = _records(paths)
+    options.check_for("record files")
+    return source
 
 
 def _records(paths: Sequence[Path]) -> Source:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, TypeAlias, get_args
 
 from rumus.tensor import ArgumentError
@@ -55,3 +55,22 @@ class Options:
                 "with parts each column is a part of its own, and none is the target; "
                 "give target or parts"
             )
+
+    def check_for(self, kind: str, *read: str) -> None:
+        """Refuse what is given and means nothing for a kind of input.
+
+        Args:
+            kind: The input, in words.
+            read: The names of what is read there.
+
+        Raises:
+            ArgumentError: Something else is given.
+        """
+        usual = Options()
+        for name in (f.name for f in fields(self) if f.name not in read):
+            given, default = getattr(self, name), getattr(usual, name)
+            if given != default and (given or default):
+                raise ArgumentError(
+                    f"{name} is given, and means nothing for {kind}; there "
+                    f"{'are ' + ', '.join(read) if read else 'is nothing to choose'}"
+                )

@@ -202,7 +202,9 @@ def _array(piece: Piece, column: _Column, bad: dict[int, str]) -> npt.NDArray[An
     array = values.array
     if column.dtype.kind in "iu":
         limits = np.iinfo(column.dtype)
-        outside = (array < limits.min) | (array > limits.max) | (array != np.trunc(array))
+        # As floats the limits are exact, and the largest number of 64 bits is not.
+        above = array >= float(limits.max + 1) if array.dtype.kind == "f" else array > limits.max
+        outside = (array < limits.min) | above | (array != np.trunc(array))
         outside[list(bad)] = False
         if outside.any():
             k = int(outside.argmax())

@@ -6,9 +6,11 @@ import errno
 import os
 import shlex
 import stat
+import sys
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
+from subprocess import list2cmdline
 from typing import IO
 
 from .._errors import RecordFileIncompleteError
@@ -23,7 +25,8 @@ def partial_of(path: Path) -> Path:
 def recovering(path: Path) -> str:
     """What saves the records of a file that was not finished, as a command and in Python."""
     name = str(path)
-    return f"`rumus-data recover {shlex.quote(name)}` (in Python, rumus.data.recover({name!r}))"
+    quoted = list2cmdline([name]) if sys.platform == "win32" else shlex.quote(name)
+    return f"`rumus-data recover {quoted}` (in Python, rumus.data.recover({name!r}))"
 
 
 def claim(path: Path, overwrite: bool) -> FileIO:

@@ -189,10 +189,10 @@ class BytePairTokenizer:
         Raises:
             TokenizerError: The files hold something else, or do not belong together.
         """
-        with open(merges, encoding="utf-8") as file:
-            lines = [line.rstrip("\r\n") for line in file]
-        lines = [line for line in lines if line and not line.startswith("#version")]
         try:
+            with open(merges, encoding="utf-8") as file:
+                lines = [line.rstrip("\r\n") for line in file]
+            lines = [line for line in lines if line and not line.startswith("#version")]
             with open(vocabulary, encoding="utf-8") as file:
                 numbers = json.load(file)
             made = {*_letters(), *("".join(line.split(" ")) for line in lines)}

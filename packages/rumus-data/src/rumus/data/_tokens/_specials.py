@@ -65,8 +65,8 @@ def as_numbers(tokens: Tokens) -> list[int]:
     Raises:
         ArgumentError: They are no whole numbers in a row.
     """
-    listed: Any = tokens if isinstance(tokens, Sequence) else tokens.tolist()
     try:
+        listed: Any = tokens if isinstance(tokens, Sequence) else tokens.tolist()
         return [operator.index(token) for token in listed]
-    except TypeError:
+    except (TypeError, AttributeError):
         raise ArgumentError(f"tokens are whole numbers in a row, not {tokens!r}") from None
