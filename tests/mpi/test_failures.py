@@ -61,6 +61,12 @@ def test_ranks_go_on(what: str) -> None:
     assert f"{what} is done by 3 ranks" in result.stdout
 
 
+def test_a_rank_that_never_makes_the_group_is_not_waited_for_at_the_end() -> None:
+    result = run(2, "is_missing")
+    assert result.returncode != 0
+    assert "not all of 2 ranks came within 3 s" in result.stderr
+
+
 def test_ranks_that_differ_are_told_in_what_by_one_of_them() -> None:
     result = run(3, "differ")
     assert result.returncode != 0

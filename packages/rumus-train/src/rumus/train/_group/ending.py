@@ -57,6 +57,15 @@ def end_together(worker: Worker, comm: Any) -> None:
     atexit.register(leave)
 
 
+def end_at_exit(comm: Any) -> None:
+    """Let the end of this program end all, for MPI's own end would wait for ranks that are missing.
+
+    Args:
+        comm: The communicator whose processes are ended.
+    """
+    atexit.register(_end, comm)
+
+
 def _outlive_a_rank() -> None:
     """Take no harm from the SIGUSR1 by which MPICH's mpiexec tells that another rank has died."""
     in_main = threading.current_thread() is threading.main_thread()
@@ -72,6 +81,10 @@ def _let_others_speak(worker: Worker, comm: Any) -> None:
 
 def _abort(worker: Worker, comm: Any) -> None:
     worker.fails()
+    _end(comm)
+
+
+def _end(comm: Any) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     time.sleep(_READ)

@@ -17,7 +17,7 @@ from .._errors import GroupError
 from .._extras import extra
 from .agree import gather_text
 from .contract import Array
-from .ending import end_together
+from .ending import end_at_exit, end_together
 from .launcher import launch
 from .notes import Notes
 from .watch import place, watch
@@ -176,6 +176,7 @@ def _duplicate(comm: Any, deadline: float) -> Any:
     end = time.monotonic() + deadline
     while not request.Test():
         if time.monotonic() > end:
+            end_at_exit(comm)
             raise GroupError(f"not all of {comm.Get_size()} ranks came within {deadline:.0f} s")
         time.sleep(1e-3)
     return duplicate
