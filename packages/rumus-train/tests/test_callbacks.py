@@ -432,3 +432,26 @@ def test_a_loss_that_is_not_finite_names_its_step_with_shards_too() -> None:
     options = {"epochs": 1, "callbacks": [StopOnNonFinite(Every(steps=2))]}
     with pytest.raises(NonFiniteError, match=r"step.* 3 to 4|step 3"):
         trainer.fit(model, batches, nn.mse_loss, **options)
+
+
+def test_a_terminal_shows_brackets_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    pytest.importorskip("rich")
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    out = Terminal()
+    stop = OnEvent(Event.STEP_END, lambda run: run.stop("val[top1] is no [/number]"))
+    fit(stop, ProgressBar(Every(steps=1), out))
+    assert "stopped: val[top1] is no [/number]" in out.getvalue()
+
+
+def test_a_log_of_a_second_run_knows_nothing_of_the_first() -> None:
+    rows = Rows()
+    log = Log(rows, every=Every(steps=1))
+    for _ in range(2):
+        rows.rows.clear()
+        fit(LearningRateMonitor(), log, epochs=1)
+        assert rows.rows[0]["lr"] == 0.05

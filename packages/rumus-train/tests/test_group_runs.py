@@ -349,3 +349,30 @@ def test_a_stream_of_uneven_parts_lets_nobody_hang_and_goes_on_anywhere(
     assert ranks(3, body) == [one] * 3
     ranks(3, lambda group: body(group, tmp_path, 5))
     assert ranks(2, lambda group: body(group, tmp_path)) == [one] * 2
+
+
+def test_a_signal_behind_the_last_step_ends_all(ranks: Ranks, tmp_path: Path) -> None:
+    class AtTheEnd(Callback):
+        first_only = True  # so that processes tell each other nothing between steps
+
+        def on_epoch_end(self, run: Run) -> None:
+            if run.progress.epoch == 3:
+                run.interrupts.pending = signal.SIGTERM
+
+    def body(group: Group) -> Any:
+        with pytest.raises(SystemExit) as ended:
+            train(group, tmp_path, AtTheEnd())
+        return ended.value.code
+
+    assert ranks(2, body) == [143, 143]
+    assert load_checkpoint(tmp_path)["progress"]["epoch"] == 4
+
+
+def test_one_process_with_shards_saves_what_a_callback_has_left(tmp_path: Path) -> None:
+    def fail(run: Run) -> None:
+        raise ValueError("enough")
+
+    with pytest.raises(ValueError, match="enough"):
+        train(Alone(), tmp_path, At(3, fail), every=Every(steps=1000))
+    assert load_checkpoint(tmp_path)["progress"]["step"] == 3
+    assert train(Alone(), tmp_path)[0] == train(Alone())[0]

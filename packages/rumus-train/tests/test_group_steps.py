@@ -425,3 +425,12 @@ def test_what_does_not_go_with_shards_is_refused(ranks: Ranks) -> None:
 
     with pytest.raises(tensor.ArgumentError, match="3 processes cannot share 2 shards"):
         ranks(3, too_few)
+
+
+def test_a_batch_without_samples_is_refused_by_its_name() -> None:
+    model = mlp()
+    trainer = Trainer(optim.SGD(model.parameters(), 0.1), shards=2)
+    with pytest.raises(tensor.ArgumentError, match="without samples"):
+        trainer.train_step(
+            lambda x, y: nn.mse_loss(model(x), y), tensor.zeros((0, 12)), tensor.zeros((0, 3))
+        )

@@ -18,7 +18,7 @@ import pytest
 from rumus import nn, tensor
 from rumus.data import ArrayDataset, DataLoader
 from rumus.optim import AdamW, WeightAverage
-from rumus.optim.lr_scheduler import WarmupCosine
+from rumus.optim.lr_scheduler import LambdaLR, WarmupCosine
 from rumus.tensor import Tensor
 from rumus.train import Every, KeepLast, Run, RunFolder, Trainer, Validate, load_checkpoint
 
@@ -372,3 +372,24 @@ def test_many_processes_killed_at_random_end_with_the_same_bits(
         rng = random.Random(100 + k)
         found, codes = killed_at_random(tmp_path / str(k), rng, options, rng.randint(1, 3))
         assert found == expected, codes
+
+
+def test_a_schedule_of_an_object_of_ones_own_and_a_norm_of_numpy_go_on(tmp_path: Path) -> None:
+    class Half:
+        def __call__(self, step: int) -> float:
+            return 0.5
+
+    batches = DataLoader(ArrayDataset(np.ones((8, 2)), np.ones((8, 1))), 4)
+    first, second = Half(), Half()  # as in two processes, whose objects lie in other places
+    for epochs, factor in ((1, first), (2, second)):
+        model = nn.Linear(2, 1)
+        run = Trainer(AdamW(model.parameters(), 0.1)).fit(
+            model,
+            batches,
+            nn.mse_loss,
+            epochs=epochs,
+            schedule=LambdaLR(0.1, factor),
+            clip=np.float32(1.0),  # type: ignore[arg-type]
+            run=RunFolder(tmp_path, resume=True),
+        )
+    assert run.progress.epoch == 2

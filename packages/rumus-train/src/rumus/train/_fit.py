@@ -113,7 +113,7 @@ def leave(run: Run, saves: NoSaves, error: BaseException) -> None:
     run.exception = error
     try:
         is_whole = run.hook_failed and not isinstance(error, NonFiniteError)
-        if run.shared is not None:
+        if run.shared is not None and run.shared.shards.group.size > 1:
             saves.abandon()
         elif is_whole and run.progress.samples:
             saves.save(run)

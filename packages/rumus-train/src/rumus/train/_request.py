@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ from ._signals import Interrupts
 from ._step import Capture, LossStep, Stepper
 
 _OF_RATES = ("lr", "params")
+_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
+"""Of an object whose text names no value: another one in each process."""
 
 
 @dataclass
@@ -61,7 +64,7 @@ class Request:
             step=Stepper(step, capture),
             epochs=self.epochs,
             steps=self.steps,
-            clip=float(self.clip) if isinstance(self.clip, (int, float)) else self.clip,
+            clip=self._clip(),
             accumulate=self.accumulate,
             average=self.average,
             validate=validate,
@@ -93,6 +96,10 @@ class Request:
         )
         return run, settings
 
+    def _clip(self) -> Clip | None:
+        """A norm as a float, whatever kind of number it was."""
+        return self.clip if self.clip is None or callable(self.clip) else float(self.clip)
+
     def _validate(self) -> Validate | None:
         if self.validate is None or isinstance(self.validate, Validate):
             return self.validate
@@ -103,7 +110,7 @@ class Request:
         settings: dict[str, Any] = {
             **_modules(self.model),
             "loss": None if self.loss is None else _name(self.loss),
-            "clip": _name(self.clip) if callable(self.clip) else self.clip,
+            "clip": _name(self.clip) if callable(self.clip) else self._clip(),
             "accumulate": self.accumulate,
             "average": None if self.average is None else self.average.decay,
         }
@@ -115,7 +122,7 @@ class Request:
                 options = {n: v for n, v in group.items() if n not in _OF_RATES}
                 settings |= {f"{name}.{k}.{n}": _plain(v) for n, v in options.items()}
         for name, schedule in rates.schedules.items():
-            settings[f"{name}.schedule"] = repr(schedule)
+            settings[f"{name}.schedule"] = _ADDRESS.sub("", repr(schedule))
         return settings
 
     def _check(self, optimizers: Mapping[str, Any]) -> None:

@@ -325,12 +325,13 @@ class Run:
     def agree(self) -> None:
         """Let all processes know of a signal or a stop that one of them has seen.
 
-        Without callbacks that may stop one of them they know from the step.
+        Without callbacks that may stop one of them they know from the step, but for what came
+        after the last one.
         """
         if self.shared is None:
             self.edge.signal = self.interrupts.pending or 0
             return
-        if self.is_talkative:
+        if self.is_talkative or self.is_over():
             self.edge.exchange(self._notes())
         if self.edge.is_stopped:
             self.stop("another process stopped the run")

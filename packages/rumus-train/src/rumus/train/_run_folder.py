@@ -172,7 +172,7 @@ def open_folder(given: RunFolder, settings: Mapping[str, Any], run: Any) -> Any:
             told |= {"newest": opened.newest, "token": f".group-{secrets.token_hex(8)}"}
             (root / told["token"]).touch()
         except Exception as failure:
-            error, told["error"] = failure, str(failure)
+            error, told["error"] = failure, str(failure) or type(failure).__name__
     try:
         newest = _shared_newest(root, group, told)
     except BaseException as failure:

@@ -89,7 +89,7 @@ class Log:
         for sink in self._sinks:
             sink.resume(run.progress.step)
         if run.progress.samples == 0:
-            self._before = run.read()
+            self._before, self._known = run.read(), {}
 
     def on_step_end(self, run: Run) -> None:
         """Log, if it is time."""

@@ -52,8 +52,8 @@ class GradientNorms:
 
     They are those of a step at the trigger, before clipping, as ``"grad_norm_NAME"`` and
     ``"grad_norm"``. They are computed in that step alone, where it is captured too, and come in one
-    transfer. A parameter that gets no gradient has 0. It belongs before the loggers that write
-    them.
+    transfer. A parameter that gets no gradient has 0; where a step updates one several times, the
+    norms are added. It belongs before the loggers that write them.
 
     Args:
         every: When (default: each 50 steps).

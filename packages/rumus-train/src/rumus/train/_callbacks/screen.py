@@ -81,18 +81,20 @@ class RichTerminal:
     def __init__(self, out: TextIO) -> None:
         from rich.console import Console
         from rich.live import Live
+        from rich.text import Text
 
         console = Console(file=out)
+        self._plain = Text
         self._live = Live("", console=console, auto_refresh=False, transient=True)
         self._live.start()
 
     def draw(self, line: str) -> None:
         """Draw it over."""
-        self._live.update(line, refresh=True)
+        self._live.update(self._plain(line), refresh=True)
 
     def keep(self, line: str) -> None:
         """Print it above what is drawn."""
-        self._live.console.print(line, highlight=False)
+        self._live.console.print(self._plain(line))
 
     def close(self) -> None:
         """Remove what was drawn, and show the cursor again."""

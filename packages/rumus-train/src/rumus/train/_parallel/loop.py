@@ -13,7 +13,7 @@ from .._checked import checked_loss
 from .._identity import Identity
 from .._replay import CapturedSteps
 from .alike import check_alike
-from .shards import Shards
+from .shards import Shards, samples_in
 from .shared_step import SharedStep
 
 _NAME = "optimizer"
@@ -96,6 +96,8 @@ class SharedLoop:
                 f"train_step cuts a batch into {self._shards.count} shards, and so needs it as an "
                 "input: trainer.train_step(lambda x, y: loss(model(x), y), x, y)"
             )
+        if not samples_in(inputs):
+            raise ArgumentError("a batch without samples has no loss, and no shards")
         return self._shards.cut(inputs)
 
     def _compute(
