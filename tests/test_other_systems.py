@@ -338,3 +338,15 @@ def test_files_on_macos_go_past_the_cache_of_the_drive(
     files.write_json(tmp_path / "a.json", {})
     assert asked == [51] * 3
     assert len(synced) >= (3 if refused else 0)
+
+
+@pytest.mark.parametrize("kind", [CsvLogger, JsonLinesLogger])
+def test_a_logger_that_other_processes_make_too_is_in_nobodys_way(
+    tmp_path: Path, windows: None, kind: Callable[[Path], Any]
+) -> None:
+    path = tmp_path / "metrics"
+    with kind(path), kind(path) as logger:  # as the first and another process do
+        logger.resume(0)
+        logger.log(1, {"loss": 0.5})
+        logger.resume(1)
+    assert "0.5" in path.read_text("utf-8")

@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TextIO
 
 from ._sink import Logger, numbers
 
@@ -29,41 +30,53 @@ class CsvLogger(Logger):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._names = ["step"]
-        if self._path.exists() and self._path.stat().st_size:
-            with self._path.open(newline="", encoding="utf-8") as file:
-                self._names = next(csv.reader(file))
-        self._file = self._path.open("a", newline="", encoding="utf-8")
+        self._file: TextIO | None = None
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Append a row."""
+        file = self._opened()
         row = {"step": step, **numbers(values)}
         new = [name for name in row if name not in self._names]
         if new or self._path.stat().st_size == 0:
-            self._rewrite(self._names + new, self._rows())
-        csv.writer(self._file).writerow(row.get(name, "") for name in self._names)
-        self._file.flush()
+            file = self._rewritten(file, self._names + new, self._rows())
+        csv.writer(file).writerow(row.get(name, "") for name in self._names)
+        file.flush()
 
     def resume(self, step: int) -> None:
         """Remove the rows of later steps."""
-        self._rewrite(self._names, [row for row in self._rows() if int(row["step"]) <= step])
+        file = self._opened()
+        kept = [row for row in self._rows() if int(row["step"]) <= step]
+        self._rewritten(file, self._names, kept)
 
     def flush(self) -> None:
         """Hand all rows to the system."""
-        self._file.flush()
+        if self._file is not None:
+            self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _opened(self) -> TextIO:
+        """The file, which is not touched before: of several processes one alone writes to it."""
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if self._path.exists() and self._path.stat().st_size:
+                with self._path.open(newline="", encoding="utf-8") as file:
+                    self._names = next(csv.reader(file))
+            self._file = self._path.open("a", newline="", encoding="utf-8")
+        return self._file
 
     def _rows(self) -> list[dict[str, str]]:
         """The rows that are whole."""
         with self._path.open(newline="", encoding="utf-8") as file:
             return [row for row in csv.DictReader(file) if None not in row.values()]
 
-    def _rewrite(self, names: list[str], rows: list[dict[str, str]]) -> None:
-        self._file.close()
+    def _rewritten(self, before: TextIO, names: list[str], rows: list[dict[str, str]]) -> TextIO:
+        """The file, anew with other columns or rows."""
+        before.close()
         under = self._path.with_name(f".{self._path.name}.tmp")
         with under.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, names, restval="")
@@ -72,3 +85,4 @@ class CsvLogger(Logger):
         os.replace(under, self._path)
         self._names = names
         self._file = self._path.open("a", newline="", encoding="utf-8")
+        return self._file

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ._sink import Logger, numbers
 
@@ -33,9 +33,7 @@ class JsonLinesLogger(Logger):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        _cut_unfinished(self._path)
-        self._file = self._path.open("a", encoding="utf-8")
+        self._file: TextIO | None = None
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Append a line."""
@@ -47,7 +45,7 @@ class JsonLinesLogger(Logger):
 
     def resume(self, step: int) -> None:
         """Remove the lines of later steps."""
-        self._file.close()
+        self._opened().close()
         lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if json.loads(line).get("step", 0) <= step]
         under = self._path.with_name(f".{self._path.name}.tmp")
@@ -57,15 +55,26 @@ class JsonLinesLogger(Logger):
 
     def flush(self) -> None:
         """Hand all lines to the system."""
-        self._file.flush()
+        if self._file is not None:
+            self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _opened(self) -> TextIO:
+        """The file, which is not touched before: of several processes one alone writes to it."""
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            _cut_unfinished(self._path)
+            self._file = self._path.open("a", encoding="utf-8")
+        return self._file
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line, allow_nan=False) + "\n")
-        self._file.flush()
+        file = self._opened()
+        file.write(json.dumps(line, allow_nan=False) + "\n")
+        file.flush()
 
 
 def _plain(value: float) -> float | str:
