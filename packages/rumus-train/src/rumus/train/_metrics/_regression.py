@@ -84,7 +84,8 @@ class R2(Metric[float]):
 
     Targets are summed as distances from the first batch's mean, and the rest is computed exactly,
     so that a large mean costs no digits. Where all targets are equal it is 1 for predictions
-    without error and else 0, as in scikit-learn.
+    without error and else 0, as in scikit-learn. Several processes take the mean of their own first
+    batch each, so that the last digits depend on how many there are.
 
     Example:
         >>> from rumus.tensor import tensor
