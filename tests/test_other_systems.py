@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -277,6 +278,17 @@ def test_shaders_have_letters_that_windows_own_encoding_does_not_know() -> None:
 
 def total(loader: DataLoader, queue: Any) -> None:
     queue.put([batch.input.sum().item() for batch in loader])
+
+
+def test_no_kernel_stores_a_part_of_a_vector_that_another_invocation_writes_to() -> None:
+    """Metal and D3D may read the whole vector, change the part and write all of it back."""
+    found = []
+    for path in sorted((ROOT / "shaders").rglob("*.wgsl")):
+        text = re.sub("//.*", "", path.read_text(encoding="utf-8"))
+        for name in re.findall(r"var<(?:workgroup|storage, read_write)> (\w+): array<vec\d<", text):
+            part = rf"\b{name}\[[^;=]*\](?:\[[^;=\]]*\]|\.[xyzw]+)\s*[-+*/|&^]?=(?!=)"
+            found += [f"{path.name}: {match}" for match in re.findall(part, text)]
+    assert not found
 
 
 def test_loaders_go_to_processes_that_are_spawned(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> inputs: array<f32>;
 @group(0) @binding(3) var<storage, read_write> states: array<f32>;
 @group(0) @binding(4) var<storage, read_write> kept: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> next_lines: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> next_lines: array<f32>;
 
 const GATES = select(select(1u, 3u, GRU), 4u, LSTM);
 
@@ -62,5 +62,5 @@ fn finish(row: u32, unit: u32, early: Early, sum: Sum) {
     h = tanh_of(all.x);
   }
   states[after] = h;
-  next_lines[unit / 4u * params.line_rows + row][unit % 4u] = h;
+  next_lines[packed_place(row, unit)] = h;
 }

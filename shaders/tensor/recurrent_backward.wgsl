@@ -17,7 +17,6 @@ struct Params {
 @group(0) @binding(3) var<storage, read> kept: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> states: array<f32>;
 @group(0) @binding(5) var<storage, read_write> sent: array<f32>;
-@group(0) @binding(6) var<storage, read_write> next_lines: array<vec4<f32>>;
 
 const GATES = select(select(1u, 3u, GRU), 4u, LSTM);
 
@@ -47,11 +46,7 @@ fn send(row: u32, unit: u32, inner: vec4<f32>, outer: vec4<f32>) {
     sent[at + gate * params.hidden] = inner[gate];
     if (GRU) { sent[params.inputs_at + at + gate * params.hidden] = outer[gate]; }
   }
-  if (LSTM || GRU) {
-    next_lines[unit * params.line_rows + row] = inner;
-  } else {
-    next_lines[unit / 4u * params.line_rows + row][unit % 4u] = inner.x;
-  }
+  pack(row, unit, inner);
 }
 
 fn finish(row: u32, unit: u32, early: Early, sum: f32) {

@@ -32,6 +32,12 @@ fn unit_of(item: u32) -> u32 {
   return (cell / TEAM % CELLS_OF_ROW * TX + cell % TX) * SCALARS + item % SCALARS;
 }
 
+// Where an item lies among those that are packed one by one: not as a part of a vector, as storing a
+// part may write the whole.
+fn packed_place(row: u32, unit: u32) -> u32 {
+  return 4u * (unit / 4u * params.line_rows + row) + unit % 4u;
+}
+
 fn fetch(k: u32, rows_at: u32, columns_at: u32, a: ptr<function, array<vec4<f32>, RM>>, b: ptr<function, array<vec4<f32>, RN>>) {
   for (var i = 0u; i < RM; i++) {  // unroll
     (*a)[i] = lines[rows_at + k * params.line_rows + i * TY];

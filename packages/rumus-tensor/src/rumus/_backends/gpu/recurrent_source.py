@@ -63,7 +63,12 @@ def forward_pipeline(kind: str, tile: Tile, bias: bool, ends: bool) -> Pipeline:
 @cache
 def backward_pipeline(kind: str, tile: Tile, ends: bool) -> Pipeline:
     """A variant of ``recurrent_backward.wgsl``."""
-    return _variant("recurrent_backward", kind, tile, "", 7, ends, 4)
+    line, store = "f32", "next_lines[packed_place(row, unit)] = inner.x;"
+    if kind in GATED:
+        line, store = "vec4<f32>", "next_lines[unit * params.line_rows + row] = inner;"
+    prelude = f"@group(0) @binding(6) var<storage, read_write> next_lines: array<{line}>;\n"
+    prelude += f"fn pack(row: u32, unit: u32, inner: vec4<f32>) {{ {store} }}\n"
+    return _variant("recurrent_backward", kind, tile, prelude, 7, ends, 4)
 
 
 @cache
