@@ -261,6 +261,13 @@ def test_shares_have_the_mean_and_the_variance_of_beta(alpha):
     assert np.isclose(middle.var(), 1 / (4 * (2 * alpha + 1)), rtol=5e-3)
 
 
+def test_shares_of_a_large_alpha_are_nearly_normal():
+    alpha = 1e4
+    x = augment.MixUp(2, alpha).quantiles.numpy().astype(np.float64)
+    quarter = 0.5 - 0.67449 / math.sqrt(4 * (2 * alpha + 1))
+    assert np.isclose(x[len(x) // 4], quarter, atol=1e-5)
+
+
 def mixed(layer, device, images=FLOATS, target=(0, 2, 1, 2)):
     layer.generator = Generator(7)
     x, y = layer.to(device)(tensor(images, device=device), tensor(np.array(target), device=device))

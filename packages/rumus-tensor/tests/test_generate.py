@@ -276,3 +276,18 @@ def test_a_model_that_gives_no_logits_is_told_so():
 
     with pytest.raises(ShapeError, match=r"logits of shape \(1, 2, classes\).*not \(1, 2\)"):
         nn.generate(Wrong(), [1, 1], 3, 8)
+
+
+@pytest.mark.parametrize("need_weights", [False, True])
+def test_keys_that_stand_behind_all_do_so_with_a_cache(need_weights, device):
+    layer = nn.MultiheadAttention(8, 2, batch_first=True, add_bias_kv=True, add_zero_attn=True)
+    layer.eval().to(device)
+    x = randn((2, 3, 8)).to(device)
+    cache = nn.KeyValueCache(2, 5, device)
+    with no_grad():
+        whole = layer(x, x, x, is_causal=True, need_weights=False)[0].numpy()
+        for k in range(3):
+            one = x[:, k : k + 1]
+            found = layer(one, one, one, cache=cache, need_weights=need_weights)[0].numpy()
+            cache.advance(1)
+            np.testing.assert_allclose(found[:, 0], whole[:, k], rtol=1e-5, atol=1e-6)

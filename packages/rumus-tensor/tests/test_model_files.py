@@ -87,7 +87,7 @@ def test_weights_of_another_shape_are_listed_with_the_file(saved):
         nn.load_model(path, {"Net": Wider})
 
 
-@pytest.mark.parametrize("value", [{1, 2}, np.float32(1), float("nan"), zeros(2)])
+@pytest.mark.parametrize("value", [{1, 2}, np.float32(1), float("nan"), zeros(2), [{1: 2}]])
 def test_arguments_that_json_does_not_hold_are_refused(tmp_path, value):
     with pytest.raises(ArgumentError, match="config holds text, numbers"):
         nn.save_model(Net(2), tmp_path / "x", {"width": value})

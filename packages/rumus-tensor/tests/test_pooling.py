@@ -120,6 +120,11 @@ def test_windows_of_ceil_mode_begin_inside(device):
     assert F.avg_pool1d(x, 2, 2, ceil_mode=True).tolist() == [[[0.5, 2.5, 4.5, 6]]]
 
 
+def test_windows_that_reach_over_a_plane_have_no_greatest_element(device):
+    x = tensor([[[1.0, 2.0]]], device=device)
+    assert F.max_pool1d(x, 2, 1, 1, 3).tolist() == [[[-np.inf]]]
+
+
 def test_float16_lines_views_and_no_images(device):
     x = numbers(2, 4, 9).astype(np.float16)
     y = F.avg_pool1d(tensor(x, device=device), 3)

@@ -76,6 +76,16 @@ def test_the_first_part_of_a_batch_is_measured_or_another():
         nn.Standardize(1).fit(batches, part=2)
 
 
+@pytest.mark.parametrize("number", [0.1, -1e6 / 3, 1e-30])
+def test_rounding_is_no_deviation(number):
+    scale = nn.Standardize(1).fit([np.full((300, 1), number), np.full((7, 1), number)])
+    assert scale.std.item() == 1
+
+
+def test_deviations_that_float32_does_not_have_divide_nothing():
+    assert nn.Standardize(1).fit([np.array([[1e-50], [3e-50]])]).std.item() == 1
+
+
 def test_a_feature_that_never_changes_is_moved_to_0():
     scale = nn.Standardize(2).fit([np.array([[7.0, 1.0], [7.0, 3.0]])])
     assert scale.std.tolist() == [1.0, 1.0]

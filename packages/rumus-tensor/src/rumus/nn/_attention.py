@@ -170,7 +170,7 @@ class MultiheadAttention(Module):
                     "MultiheadAttention with a cache takes one tensor as query, key and value, and "
                     "no masks: each token looks at those before it"
                 )
-            if not need_weights and not rule.dropout:
+            if not need_weights and not rule.dropout and not more:
                 return self._out(cache.attend(self, q, k, v), batched), None
             k, v, mask = cache.extended(self, k, v)
             causal, rule = False, rule._replace(causal=False)

@@ -29,7 +29,8 @@ def save_model(model: Module, path: str | os.PathLike[str], config: Mapping[str,
         model: The model.
         path: The file, usually ``….safetensors``; it is replaced whole, or not at all.
         config: The arguments by name, so that ``type(model)(**config)`` makes such a model: text,
-            numbers, bools, None, and lists and dicts of them. A tuple comes back as a list.
+            numbers, bools, None, lists of them, and dicts with text as keys. A tuple comes back as
+            a list.
 
     Raises:
         ArgumentError: An argument cannot be held by JSON, or the class does not take it.
@@ -47,6 +48,7 @@ def save_model(model: Module, path: str | os.PathLike[str], config: Mapping[str,
     given = dict(config)
     _check_arguments("save_model", type(model), given)
     try:
+        _check_names(given)
         text = json.dumps({"class": type(model).__name__, "config": given}, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ArgumentError(
@@ -120,6 +122,18 @@ def load_model(
     except StateDictError as error:
         raise StateDictError(f"{os.fspath(path)}: {error}") from None
     return model.to(device)
+
+
+def _check_names(value: object) -> None:
+    """Refuse dicts whose keys JSON would make texts of."""
+    if isinstance(value, dict):
+        wrong = next((name for name in value if not isinstance(name, str)), None)
+        if wrong is not None:
+            raise TypeError(f"keys are text, not {wrong!r}")
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for part in value:
+            _check_names(part)
 
 
 def _description(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:

@@ -111,9 +111,11 @@ class Standardize(Layer):
                 f"Standardize.fit: feature {', '.join(map(str, wrong[:8]))} is NaN or infinite "
                 "somewhere"
             )
-        std = np.sqrt(spread / count)
-        for buffer, numbers in ((self.mean, mean), (self.std, np.where(std > 0, std, 1.0))):
-            buffer.copy_(from_numpy(numbers.astype(np.float32)))
+        rounding = count * np.finfo(np.float64).eps * np.abs(mean)
+        std = np.sqrt(spread / count).astype(np.float32)
+        std[(std <= rounding) | (std == 0)] = 1.0
+        for buffer, numbers in ((self.mean, mean.astype(np.float32)), (self.std, std)):
+            buffer.copy_(from_numpy(numbers))
         return self
 
     def forward(self, x: Tensor) -> Tensor:

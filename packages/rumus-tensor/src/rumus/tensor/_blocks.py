@@ -18,6 +18,7 @@ from ._creation import tensor, zeros
 from ._diagonals import diag, diagonal
 from ._gathering import take
 from ._joining import cat, stack, where
+from ._likes import ones_like
 from ._moving import broadcast_tensors, flip, movedim
 from ._scattering import index_copy
 from ._sorting import sort
@@ -152,15 +153,21 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
 def combinations(x: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """All choices of ``r`` elements of a vector, a row each, in the order of their places.
 
+    Raises:
+        ArgumentError: ``r`` is negative.
+
     Example:
         >>> from rumus.tensor import tensor
         >>> combinations(tensor([1, 2, 3])).tolist()
         [[1, 2], [1, 3], [2, 3]]
     """
+    if r < 0:
+        raise ArgumentError(f"combinations: r is from 0 on, not {r}")
     chosen = (
         itertools.combinations_with_replacement if with_replacement else itertools.combinations
     )(range(x.size), r)
-    places = np.array(list(chosen), np.int32).reshape(-1, r)
+    rows = list(chosen)
+    places = np.array(rows, np.int32).reshape(len(rows), r)
     return take(x, tensor(places, device=x.device))
 
 
@@ -303,7 +310,7 @@ def diag_embed(x: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Te
         [[1, 0], [0, 2]]
     """
     n = x.shape[-1] + abs(offset)
-    flat = x.reshape(-1, x.shape[-1])
+    flat = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     rows = zeros((flat.shape[0], n, n), dtype=x.dtype, device=x.device)
     wide = diagonal_scatter(rows, flat, offset, 1, 2).reshape(*x.shape[:-1], n, n)
     ndim = x.ndim + 1
@@ -409,6 +416,8 @@ def masked_scatter(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 
     Raises:
         ShapeError: They do not, or ``source`` is empty.
+        IndexRangeError: ``mask`` is true more often than ``source`` has elements; on the GPU, when
+            results are next read.
 
     Example:
         >>> from rumus.tensor import tensor
@@ -419,7 +428,7 @@ def masked_scatter(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     if not source.size:
         raise ShapeError(f"masked_scatter: a source of shape {source.shape} has nothing to give")
     place = inside.reshape(-1).to("int32").cumsum(0) - 1
-    chosen = take(source.reshape(-1), place.clip(0, source.size - 1))
+    chosen = take(source.reshape(-1), place.clip(0))
     return where(inside, chosen.reshape(x.shape), x)
 
 
@@ -432,7 +441,7 @@ def vander(x: Tensor, n: int | None = None, increasing: bool = False) -> Tensor:
         [[4.0, 2.0, 1.0], [9.0, 3.0, 1.0]]
     """
     count = x.size if n is None else n
-    ones = (x.reshape(-1, 1) * 0 + 1).expand(x.size, 1)
+    ones = ones_like(x.reshape(-1, 1))
     if count == 0:
         return ones[:, :0]
     powers = cat([ones, *[x.reshape(-1, 1)] * (count - 1)], 1).cumprod(1)

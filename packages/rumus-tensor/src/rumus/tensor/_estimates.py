@@ -74,7 +74,9 @@ def nansum(
 def nanmean(
     x: Tensor, axis: Axes = None, keepdims: bool = False, **aliases: Unpack[Aliases]
 ) -> Tensor:
-    """The mean over axes of what is not NaN; NaN where nothing is; ``dim`` and ``keepdim`` too.
+    """The mean over axes of what is not NaN, in floats; NaN where nothing is.
+
+    ``dim`` and ``keepdim`` are taken too.
 
     Example:
         >>> from rumus.tensor import tensor
@@ -85,7 +87,8 @@ def nanmean(
         axis, keepdims = reduction_aliases("nanmean", aliases, axis, keepdims)
     count = (~isnan(x)).sum(axis, keepdims).to(float32)
     total = where(isnan(x), 0, x).to(float32).sum(axis, keepdims)
-    return (total / count).to(x.dtype)
+    mean = total / count
+    return mean.to(x.dtype) if is_float(x.dtype) else mean
 
 
 def diff(
@@ -192,7 +195,7 @@ def cov(
     """
     if x.ndim > 2:
         raise ShapeError(f"cov takes at most two axes, not shape {x.shape}")
-    rows = x.reshape(-1, x.shape[-1] if x.ndim else 1)
+    rows = x if x.ndim == 2 else x.reshape(1, x.size)
     rows = rows if is_float(rows.dtype) else rows.to(float32)
     weights = [w.to(rows.dtype) for w in (fweights, aweights) if w is not None]
     w: Any = weights[0] * weights[1] if len(weights) == 2 else weights[0] if weights else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rumus._core.dtypes import is_float
+from rumus._core.dtypes import float32, is_float
 from rumus._core.errors import DTypeError
 
 from ._joining import where
@@ -15,6 +15,7 @@ from ._named import (
     log,
     logaddexp,
     logical_and,
+    logical_or,
     maximum,
     minimum,
     sin,
@@ -159,7 +160,9 @@ def ldexp(x: Tensor, n: Tensor) -> Tensor:
         >>> ldexp(tensor([0.5, 3.0]), tensor([3, 1])).tolist()
         [4.0, 6.0]
     """
-    return x * exp2(n)
+    half = trunc(n / 2)  # 2 ** n alone may overflow where the result does not
+    result = x * exp2(half) * exp2(n - half)
+    return result.to(x.dtype) if is_float(x.dtype) else result
 
 
 def logaddexp2(a: Tensor, b: Tensor) -> Tensor:
@@ -185,6 +188,7 @@ def logit(x: Tensor, eps: float | None = None) -> Tensor:
         >>> logit(tensor([0.5])).tolist()
         [0.0]
     """
+    x = x if is_float(x.dtype) else x.to(float32)
     inside = x if eps is None else minimum(maximum(x, eps), 1 - eps)
     return log(inside / (1 - inside))
 
@@ -213,8 +217,8 @@ def xlogy(x: Number, y: Number) -> Tensor:
         [0.0, 0.0]
     """
     x, y = _tensors("xlogy", x, y)
-    is_zero = logical_and(x == 0, ~isnan(y))
-    return where(is_zero, 0.0, x * log(where(logical_and(is_zero, y <= 0), 1.0, y)))
+    is_zero = logical_and(x == 0, logical_or(y <= 0, y == math.inf))
+    return where(is_zero, 0.0, x * log(where(is_zero, 1.0, y)))
 
 
 def _tensors(name: str, x: Number, y: Number) -> tuple[Tensor, Tensor]:

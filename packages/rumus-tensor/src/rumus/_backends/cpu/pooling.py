@@ -254,10 +254,11 @@ def _bounds(windows: Windows, size: Pair, axis: int) -> tuple[Array, Array]:
 
 
 def _first_places(windows: Windows, size: Pair, axis: int) -> Array:
-    """The first place of each window, along an axis, that lies in the plane."""
+    """The first place of each window, along an axis, that lies in the plane, or the last one."""
     starts, _ = _bounds(windows, size, axis)
     step = windows.dilation[axis]
-    return np.where(starts < 0, starts + -(starts // step) * step, starts)
+    first = np.where(starts < 0, starts + -(starts // step) * step, starts)
+    return np.minimum(first, size[axis] - 1)
 
 
 def _divisors(windows: Windows, size: Pair) -> Array:

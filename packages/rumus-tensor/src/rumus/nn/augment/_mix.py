@@ -165,7 +165,7 @@ def _beta_quantiles(alpha: float) -> npt.NDArray[np.float32]:
     power = min(alpha, 1.0)
     v = np.linspace(0.0, 0.5**power, 1 << 16)
     x = v ** (1.0 / power)
-    density = (1.0 - x) ** (alpha - 1.0) * x ** (alpha - power)
+    density = (1.0 - x if alpha < 1.0 else 4.0 * x * (1.0 - x)) ** (alpha - 1.0)
     total = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
     lower = np.interp(np.linspace(0.0, 0.5, _STEPS // 2 + 1), total * (0.5 / total[-1]), x)
     return np.concatenate([lower, 1.0 - lower[-2::-1]]).astype(np.float32)
