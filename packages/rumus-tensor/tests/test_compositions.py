@@ -372,3 +372,22 @@ def test_what_does_not_fit_is_said(case):
 def test_runs_cannot_be_captured():
     with pytest.raises(gpu.CaptureError, match="nonzero"):
         gpu.capture(rt.unique_consecutive)(tensor([1, 1], device="gpu"))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: rt.combinations(x[0], 2),
+        lambda x: rt.select_scatter(x, x[0] * 2.0, 0, 1),
+        lambda x: rt.diag_embed(x, 1),
+        lambda x: rt.take(x, rt.tril_indices(2, 2, device=x.device)),
+        lambda x: functional.pdist(x),
+    ],
+)
+def test_positions_that_depend_on_shapes_alone_are_captured(function):
+    captured = gpu.capture(function)
+    for _ in range(3):
+        x = RNG.normal(size=(3, 4)).astype(np.float32)
+        got = captured(tensor(x, device="gpu")).numpy()
+        np.testing.assert_allclose(got, function(tensor(x)).numpy(), rtol=1e-5, atol=1e-6)

@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from rumus._backends.registry import backend_of
 from rumus._core.devices import CPU, Device
 from rumus._core.errors import ArgumentError, ShapeError
 from rumus._core.shapes import axis_of, broadcast_shape, whole_number
 
 from ._counting import nonzero
-from ._creation import tensor, zeros
+from ._creation import zeros
 from ._diagonals import diag, diagonal
 from ._gathering import take
 from ._joining import cat, stack, where
@@ -168,7 +170,7 @@ def combinations(x: Tensor, r: int = 2, with_replacement: bool = False) -> Tenso
     )(range(x.size), r)
     rows = list(chosen)
     places = np.array(rows, np.int32).reshape(len(rows), r)
-    return take(x, tensor(places, device=x.device))
+    return take(x, _fixed(places, x.device))
 
 
 def tril_indices(row: int, col: int, offset: int = 0, device: Device | str = CPU) -> Tensor:
@@ -178,7 +180,7 @@ def tril_indices(row: int, col: int, offset: int = 0, device: Device | str = CPU
         >>> tril_indices(2, 2).tolist()
         [[0, 1, 1], [0, 0, 1]]
     """
-    return tensor(np.stack(np.tril_indices(row, offset, col)).astype(np.int32), device=device)
+    return _fixed(np.stack(np.tril_indices(row, offset, col)), device)
 
 
 def triu_indices(row: int, col: int, offset: int = 0, device: Device | str = CPU) -> Tensor:
@@ -188,7 +190,7 @@ def triu_indices(row: int, col: int, offset: int = 0, device: Device | str = CPU
         >>> triu_indices(2, 2).tolist()
         [[0, 0, 1], [0, 1, 1]]
     """
-    return tensor(np.stack(np.triu_indices(row, offset, col)).astype(np.int32), device=device)
+    return _fixed(np.stack(np.triu_indices(row, offset, col)), device)
 
 
 def argwhere(x: Tensor) -> Tensor:
@@ -369,7 +371,7 @@ def slice_scatter(
         raise ShapeError(f"slice_scatter: the slice has shape {wanted}, and src {src.shape}")
     if not places:
         return x * 1
-    index = tensor(np.array(places, np.int32), device=x.device)
+    index = _fixed(np.array(places), x.device)
     return index_copy(x, axis, index, src.to(x.dtype))
 
 
@@ -466,6 +468,12 @@ def cross(a: Tensor, b: Tensor, axis: int = -1, *, dim: int | None = None) -> Te
     parts = [left[i] * right[j] - left[j] * right[i] for i, j in ((1, 2), (2, 0), (0, 1))]
     product: Tensor = stack(parts, 0)
     return movedim(product, 0, axis)
+
+
+def _fixed(index: npt.NDArray[Any], device: Device | str) -> Tensor:
+    """Positions that depend on shapes alone, so that a captured step may keep them."""
+    device = Device(device)
+    return Tensor._wrap(backend_of(device).constant(index.astype(np.int32)), device)
 
 
 def _check_axes(name: str, x: Tensor, count: int) -> None:
