@@ -164,6 +164,18 @@ def test_a_task_may_spread_work_of_its_own():
     assert len(set(done)) == len(done) == 12
 
 
+def test_the_last_functions_of_a_process_compute_too():
+    code = """
+import atexit
+from rumus.tensor import ones, set_num_threads
+set_num_threads(2)
+x = ones(1000, 2000)
+x + x
+atexit.register(lambda: print(int((x + x).sum().item())))
+"""
+    assert in_fresh_python(code) == "4000000"
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_child_has_threads_of_its_own():
     show = (

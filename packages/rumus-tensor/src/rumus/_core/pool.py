@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from threading import main_thread
 from typing import TYPE_CHECKING
 
 from .threads import WORK_A_THREAD, blas_alone, blas_threads, get_num_threads
@@ -90,6 +91,8 @@ class _Tasks:
 
 def _spread(run: Callable[[int], None], tasks: int, count: int) -> None:
     work = _Tasks(run, tasks).work
+    if not main_thread().is_alive():  # the interpreter ends, and pools take nothing any more
+        count = 1
     helpers = [_pool(count - 1).submit(work) for _ in range(count - 1)]
     try:
         work()

@@ -327,8 +327,8 @@ def _projection(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _glorot_row(columns: int, device: Device | str) -> Parameter:
-    """Normal by the same rule, for a learned key or value, of shape (1, 1, columns)."""
-    start = randn((1, 1, columns)).mul_(math.sqrt(2.0 / (columns + 1)))
+    """A learned key or value of shape (1, 1, columns), normal with the variance 1 / columns."""
+    start = randn((1, 1, columns)).mul_(math.sqrt(1.0 / columns))
     return Parameter(start.to(Device(device)))
 
 
