@@ -234,6 +234,20 @@ def test_a_summary_counts_layers_parameters_work_and_memory(device):
     assert "weights 288 B, gradients 160 B, states 320 B, results 1.6 KB" in str(table)
 
 
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_a_summary_knows_what_attention_has_beside_its_layers(batch_first):
+    width, hidden, samples, length = 16, 24, 3, 5
+    model = nn.TransformerEncoderLayer(width, 4, hidden, batch_first=batch_first)
+    shape = (samples, length, width) if batch_first else (length, samples, width)
+    table = nn.summary(model, ones(shape))
+    tokens = samples * length
+    assert sum(row.parameters for row in table.rows) == table.parameters
+    products = tokens * (4 * width * width + 2 * width * hidden) + 2 * tokens * length * width
+    assert table.multiply_adds == products
+    (row,) = [row for row in table.rows if row.name.endswith("(MultiheadAttention)")]
+    assert row.nbytes == 4 * 3 * tokens * width
+
+
 def test_a_state_of_tied_weights_needs_one_of_their_names():
     class Tied(nn.Module):
         def __init__(self) -> None:

@@ -295,6 +295,13 @@ class MultiheadAttention(Module):
             return first & second
         return _added(first) + _added(second)
 
+    def multiply_adds(self, inputs: tuple[Tensor, ...], result: object) -> int:
+        """Of the projections into queries, keys and values, and of the products of attention."""
+        query, key, value = inputs[:3]
+        samples = query.shape[0 if self.batch_first else 1] if query.ndim == 3 else 1
+        seen = (query.size // self.embed_dim) * (key.size // self.kdim) // max(samples, 1)
+        return self.embed_dim * (query.size + key.size + value.size + 2 * seen)
+
     def extra_repr(self) -> str:
         """The lengths."""
         return f"{self.embed_dim}, num_heads={self.num_heads}, batch_first={self.batch_first}"

@@ -19,7 +19,7 @@ _HEADS = ("layer", "output", "parameters", "multiply-adds", "memory")
 
 
 class SummaryRow(NamedTuple):
-    """A call of a module without modules inside.
+    """A call of a module without modules inside, or with parameters of its own beside them.
 
     Example:
         >>> from rumus.tensor import ones
@@ -109,7 +109,8 @@ def summary(model: Module, *inputs: Tensor) -> Summary:
 
     Multiply-adds are counted for products and convolutions: modules with a ``weight`` of two axes
     or more, or with a method ``multiply_adds(inputs, result)`` of their own. Memory is that of the
-    results, as training keeps them at most.
+    results, as training keeps them at most; of a module with modules inside, whose result is one of
+    theirs, that of its own matrices' products.
 
     Args:
         model: Any module.
@@ -144,12 +145,16 @@ def summary(model: Module, *inputs: Tensor) -> Summary:
         own = [value for _, value in module._attributes() if isinstance(value, Parameter)]
         fresh = [p for p in own if id(p) not in counted]
         counted.update(map(id, fresh))
+        kept = sum(r.size * r.dtype.itemsize for r in results)
+        if results and any(True for _ in module.children()):
+            lines = sum(p.shape[0] for p in own if p.ndim == 2)
+            kept = results[0].dtype.itemsize * results[0].size * lines // results[0].shape[-1]
         rows.append(SummaryRow(
             f"{path or 'model'} ({type(module).__name__})",
             results[0].shape if results else (),
             sum(p.size for p in fresh),
             _multiply_adds(module, args, results),
-            sum(r.size * r.dtype.itemsize for r in results),
+            kept,
         ))  # fmt: skip
 
     modes = [(module, module.training) for module in model.modules()]
@@ -159,6 +164,7 @@ def summary(model: Module, *inputs: Tensor) -> Summary:
         )
         for path, module in model.named_modules()
         if not any(True for _ in module.children())
+        or any(isinstance(value, Parameter) for _, value in module._attributes())
     ]
     try:
         with no_grad():
