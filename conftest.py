@@ -9,6 +9,7 @@ Dawn's compiler is stricter than that of wgpu, on which the tests run.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ import pytest
 
 INSTALL = "no GPU adapter: on Debian, `apt-get install mesa-vulkan-drivers` gives a software one"
 _skipped: list[str] = []
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as behind nohup: children would ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @cache

@@ -7,7 +7,6 @@ reads text in an encoding of its own unless told. Both start other processes by 
 from __future__ import annotations
 
 import ast
-import multiprocessing
 import os
 import re
 import signal
@@ -276,10 +275,6 @@ def test_shaders_have_letters_that_windows_own_encoding_does_not_know() -> None:
             text.decode("cp1252")
 
 
-def total(loader: DataLoader, queue: Any) -> None:
-    queue.put([batch.input.sum().item() for batch in loader])
-
-
 def test_no_kernel_stores_a_part_of_a_vector_that_another_invocation_writes_to() -> None:
     """Metal and D3D may read the whole vector, change the part and write all of it back."""
     found = []
@@ -291,19 +286,43 @@ def test_no_kernel_stores_a_part_of_a_vector_that_another_invocation_writes_to()
     assert not found
 
 
-def test_loaders_go_to_processes_that_are_spawned(tmp_path: Path) -> None:
-    with RecordWriter(tmp_path / "a.rrec") as writer:
-        writer.append_batch(np.arange(12, dtype=np.float32).reshape(6, 2), np.arange(6))
-    loader = DataLoader(RecordDataset(tmp_path / "a.rrec"), 2, shuffle=True, num_workers=1)
+SPAWNS = """
+import multiprocessing
+
+from rumus.data import DataLoader, RecordDataset
+
+
+def total(loader, queue):
+    queue.put([batch.input.sum().item() for batch in loader])
+
+
+if __name__ == "__main__":
+    loader = DataLoader(RecordDataset("a.rrec"), 2, shuffle=True, num_workers=1)
     expected = [batch.input.sum().item() for batch in loader]
     loader.set_epoch(0)
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     process = context.Process(target=total, args=(loader, queue))
     process.start()
-    assert queue.get(timeout=120) == expected
+    print(queue.get(timeout=120) == expected)
     process.join(60)
-    assert process.exitcode == 0
+    print(process.exitcode)
+"""
+
+
+def test_loaders_go_to_processes_that_are_spawned(tmp_path: Path) -> None:
+    with RecordWriter(tmp_path / "a.rrec") as writer:
+        writer.append_batch(np.arange(12, dtype=np.float32).reshape(6, 2), np.arange(6))
+    (tmp_path / "spawns.py").write_text(SPAWNS, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "spawns.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=200,
+        check=False,
+    )
+    assert done.stdout.split() == ["True", "0"], done.stderr
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="stands for a signal of Windows")
