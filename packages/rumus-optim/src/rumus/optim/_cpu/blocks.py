@@ -129,7 +129,8 @@ if hasattr(os, "register_at_fork"):
 
 def add_scaled(x: F32, y: F32, alpha: float, wide: npt.NDArray[np.float64], out: F32) -> F32:
     """``out = x + alpha · y`` rounded once, as a fused multiply-add does; ``wide`` is scratch."""
-    np.multiply(y, np.float64(np.float32(alpha)), out=wide)
+    # dtype is said: in threads numpy 2.1.0 promotes as numpy 1 did, and would multiply in float32
+    np.multiply(y, np.float64(np.float32(alpha)), out=wide, dtype=np.float64)
     np.add(x, wide, out=out, casting="same_kind")
     return out
 
