@@ -21,9 +21,7 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_first_use_without_a_session_prints_nothing_and_leaves_the_environment_as_it_was() -> (
-    None
-):
+def test_a_first_use_without_a_session_leaves_no_word_of_it_and_the_environment_as_it_was() -> None:
     code = """
 import os
 from rumus import gpu
@@ -34,7 +32,8 @@ assert "XDG_RUNTIME_DIR" not in os.environ
     result = subprocess.run(
         [sys.executable, "-c", code], env=bare, capture_output=True, text=True, timeout=120
     )
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert (result.returncode, result.stdout) == (0, ""), result.stderr
+    assert "XDG_RUNTIME_DIR" not in result.stderr  # wgpu 0.29 has words of its own there
 
 
 def test_a_forked_child_gets_an_error_that_explains_it() -> None:
