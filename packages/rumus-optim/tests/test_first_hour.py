@@ -21,9 +21,16 @@ def test_names_of_other_frameworks_are_translated() -> None:
 
 
 def test_a_layer_that_was_replaced_is_a_reason_for_a_missing_gradient() -> None:
-    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    class Pair(nn.Module):
+        def __init__(self) -> None:
+            self.first, self.second = nn.Linear(2, 2), nn.Linear(2, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.second(self.first(x))
+
+    model = Pair()
     optimizer = SGD(model.parameters(), lr=0.1)
-    model[1] = nn.Linear(2, 2)
+    model.second = nn.Linear(2, 2)
     with pytest.raises(MissingGradError, match="a layer was replaced after the optimizer was made"):
         optimizer.step(model(ones((1, 2))).sum().backward())
 
