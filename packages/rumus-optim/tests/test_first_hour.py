@@ -6,7 +6,7 @@ import rumus.optim
 from rumus import nn
 from rumus.optim import SGD, AdamW, HyperparameterError, UnknownAttributeError, _foreign
 from rumus.optim.lr_scheduler import StepLR
-from rumus.tensor import DeviceError, MissingGradError, ones
+from rumus.tensor import DeviceError, MissingGradError, Tensor, ones
 
 
 def test_names_of_other_frameworks_are_translated() -> None:
