@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from threading import main_thread
 from typing import TYPE_CHECKING
 
-from .threads import WORK_A_THREAD, blas_alone, blas_threads, get_num_threads
+from .threads import blas_alone, blas_threads, threads_for
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -18,15 +18,6 @@ _pools: dict[int, ThreadPoolExecutor] = {}
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pools.clear)
-
-
-def threads_for(work: int) -> int:
-    """How many threads a loop is worth.
-
-    Args:
-        work: what it costs, in multiplications of a matrix product.
-    """
-    return max(1, min(get_num_threads(), work // WORK_A_THREAD))
 
 
 def in_parallel(run: Callable[[int], None], tasks: int, threads: int) -> None:

@@ -169,6 +169,15 @@ def _blas() -> _Blas | None:
     return _Blas(library)
 
 
+def threads_for(work: int) -> int:
+    """How many threads a loop or a product is worth.
+
+    Args:
+        work: what it costs, in multiplications of a matrix product.
+    """
+    return max(1, min(get_num_threads(), work // WORK_A_THREAD))
+
+
 def blas_threads(work: int) -> AbstractContextManager[None]:
     """Give a matrix product as many threads as it has work for.
 
@@ -178,7 +187,7 @@ def blas_threads(work: int) -> AbstractContextManager[None]:
     blas = _blas() if work > ALONE else None
     if blas is None:
         return nullcontext()
-    return blas.at_most(max(1, min(get_num_threads(), work // WORK_A_THREAD)))
+    return blas.at_most(threads_for(work))
 
 
 def blas_alone() -> AbstractContextManager[None] | None:

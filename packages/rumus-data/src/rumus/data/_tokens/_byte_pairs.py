@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any, Self
 
@@ -128,13 +128,8 @@ class BytePairTokenizer:
                 all other, so that no text of a stranger can hold any.
         """
         whole, errors = _as_text(text)
-        if not with_specials:
-            return self._encoded(whole, errors)
-        tokens: list[int] = []
-        for part, special in self._specials.cut(whole):
-            tokens += self._encoded(part, errors)
-            tokens += [] if special is None else [special]
-        return tokens
+        encode = partial(self._encoded, errors=errors)
+        return self._specials.encoded(whole, encode) if with_specials else encode(whole)
 
     def decode(self, tokens: Tokens, with_specials: bool = True) -> str:
         """The text of tokens; where their bytes are none, as in half a character, it has "�".

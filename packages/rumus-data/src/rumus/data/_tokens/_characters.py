@@ -78,13 +78,9 @@ class CharacterTokenizer:
         Raises:
             TokenizerError: A character has no token.
         """
-        if not with_specials:
-            return self._encoded(text)
-        tokens: list[int] = []
-        for part, special in self._specials.cut(text):
-            tokens += self._encoded(part)
-            tokens += [] if special is None else [special]
-        return tokens
+        if with_specials:
+            return self._specials.encoded(text, self._encoded)
+        return self._encoded(text)
 
     def decode(self, tokens: Tokens, with_specials: bool = True) -> str:
         """The text of tokens.

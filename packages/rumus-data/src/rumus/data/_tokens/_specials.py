@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy.typing as npt
@@ -42,6 +42,14 @@ class Specials:
             yield text[start : match.start()], self.numbers[match[0]]
             start = match.end()
         yield text[start:], None
+
+    def encoded(self, text: str, encode: Callable[[str], list[int]]) -> list[int]:
+        """The tokens of a text in which special tokens stand, and of what is between them."""
+        tokens: list[int] = []
+        for part, special in self.cut(text):
+            tokens += encode(part)
+            tokens += [] if special is None else [special]
+        return tokens
 
 
 def numbered(specials: Iterable[str], first: int, taken: Collection[str] = ()) -> dict[str, int]:

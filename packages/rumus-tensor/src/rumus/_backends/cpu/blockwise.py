@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rumus._core.pool import in_parallel, threads_for
+from rumus._core.pool import in_parallel
+from rumus._core.threads import threads_for
 
 Array = npt.NDArray[Any]
 

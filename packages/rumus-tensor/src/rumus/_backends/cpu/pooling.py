@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from rumus._backends.contract.convolution import Pair, Slide
 from rumus._backends.contract.pooling import Windows
-from rumus._core.pool import in_parallel, threads_for
+from rumus._core.pool import in_parallel
+from rumus._core.threads import threads_for
 
 from .select import kept
 

@@ -14,6 +14,8 @@ from .wgsl import math_source, read_shader
 GATES = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}
 GATED = frozenset({"lstm", "gru"})
 """Kinds whose gates of a unit are 4 neighbours, an absent one among them for a GRU."""
+THREADS = 256
+"""Invocations of a workgroup."""
 _BUSY = 100
 """Workgroups from which on a GPU has something to do everywhere."""
 
@@ -25,17 +27,16 @@ class Tile(NamedTuple):
     tn: int
     rm: int
     rn: int
-    threads: int = 256
 
     @property
     def rounds(self) -> int:
         """In which sums are added up."""
-        return self.rm * self.rn * self.threads // 4096
+        return self.rm * self.rn * THREADS // 4096
 
     def own(self, items: int) -> int:
         """Items of an invocation, where a cell has so many."""
         team = self.tm * self.tn // (self.rm * self.rn)
-        return -(-self.rounds * items * 1024 * team // self.threads**2)
+        return -(-self.rounds * items * 1024 * team // THREADS**2)
 
 
 TILES = Tile(32, 32, 8, 8), Tile(16, 16, 4, 8)
@@ -98,7 +99,7 @@ def _variant(
         TN=tile.tn,
         RM=tile.rm,
         RN=tile.rn,
-        THREADS=tile.threads,
+        THREADS=THREADS,
         SCALARS=scalars,
         **kinds,
     )

@@ -9,6 +9,7 @@ from rumus._backends.generator import Generator, default_generator
 from rumus._core.dtypes import float32, is_float, uint8
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus.tensor._creation import rand
+from rumus.tensor._joining import where
 from rumus.tensor._tensor import Tensor
 
 from .._layer import Layer
@@ -65,6 +66,36 @@ class Augmentation(Layer):
             u: Numbers from 0 to below 1, float32 of shape (N, draws).
         """
         raise NotImplementedError(f"{type(self).__name__} has no changed")
+
+
+class Sometimes(Augmentation):
+    """A change that images have with probability p, and others not at all.
+
+    Args:
+        p: From 0 to 1.
+        generator: As of :class:`Augmentation`.
+
+    Raises:
+        ArgumentError: p is out of range.
+    """
+
+    draws = 1
+
+    def __init__(self, p: float, generator: Generator) -> None:
+        super().__init__(generator)
+        self.p = a_share(type(self).__name__, p)
+
+    def other(self, x: Tensor) -> Tensor:
+        """The images, all of them changed; a subclass writes it."""
+        raise NotImplementedError(f"{type(self).__name__} has no other")
+
+    def changed(self, x: Tensor, u: Tensor) -> Tensor:
+        """Change some."""
+        return where(for_images(u, 0) < self.p, self.other(x), x)
+
+    def extra_repr(self) -> str:
+        """The probability."""
+        return f"p={self.p}"
 
 
 def check_images(layer: Module, x: Tensor) -> None:

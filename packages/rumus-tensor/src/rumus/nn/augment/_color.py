@@ -11,7 +11,7 @@ from rumus.tensor._joining import cat, where
 from rumus.tensor._tensor import Tensor
 
 from .._layer import Layer
-from ._base import Augmentation, a_range, a_share, as_floats, as_given, between, for_images
+from ._base import Augmentation, Sometimes, a_range, as_floats, as_given, between, for_images
 
 _LUMINANCE = (0.2989, 0.587, 0.114)  # ITU-R BT.601
 
@@ -88,7 +88,7 @@ class ColorJitter(Augmentation):
         return between(for_images(u, column), *limits)
 
 
-class RandomGrayscale(Augmentation):
+class RandomGrayscale(Sometimes):
     """Images without their colours, with probability p; they keep three channels.
 
     Args:
@@ -105,25 +105,17 @@ class RandomGrayscale(Augmentation):
         [76, 76, 76]
     """
 
-    draws = 1
-
     def __init__(self, p: float = 0.1, generator: Generator = default_generator) -> None:
-        super().__init__(generator)
-        self.p = a_share("RandomGrayscale", p)
+        super().__init__(p, generator)
 
-    def changed(self, x: Tensor, u: Tensor) -> Tensor:
+    def other(self, x: Tensor) -> Tensor:
         """Take the colours away.
 
         Raises:
             ShapeError: The images have no three channels.
         """
         _check_colours(self, x)
-        grey = as_given(luminance(as_floats(x)), x)
-        return where(for_images(u, 0) < self.p, grey, x)
-
-    def extra_repr(self) -> str:
-        """The probability."""
-        return f"p={self.p}"
+        return as_given(luminance(as_floats(x)), x)
 
 
 def luminance(x: Tensor) -> Tensor:

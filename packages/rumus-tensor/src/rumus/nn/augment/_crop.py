@@ -8,13 +8,12 @@ from rumus._backends.generator import Generator, default_generator
 from rumus._core.dtypes import int32
 from rumus._core.errors import ArgumentError, ShapeError
 from rumus.tensor._gathering import take
-from rumus.tensor._joining import where
 from rumus.tensor._padding import pad
 from rumus.tensor._spaced import arange
 from rumus.tensor._tensor import Tensor
 
 from .._layer import Layer
-from ._base import Augmentation, a_share, check_images, for_images, two_lengths, whole
+from ._base import Augmentation, Sometimes, check_images, two_lengths, whole
 
 
 class RandomCrop(Augmentation):
@@ -110,7 +109,7 @@ class CenterCrop(Layer):
         return f"{self.size}"
 
 
-class RandomHorizontalFlip(Augmentation):
+class RandomHorizontalFlip(Sometimes):
     """Left and right change places, with probability p.
 
     Args:
@@ -126,20 +125,14 @@ class RandomHorizontalFlip(Augmentation):
         [[[[1.0, 0.0], [3.0, 2.0]]]]
     """
 
-    draws = 1
     _axis = 3
 
     def __init__(self, p: float = 0.5, generator: Generator = default_generator) -> None:
-        super().__init__(generator)
-        self.p = a_share(type(self).__name__, p)
+        super().__init__(p, generator)
 
-    def changed(self, x: Tensor, u: Tensor) -> Tensor:
+    def other(self, x: Tensor) -> Tensor:
         """Flip."""
-        return where(for_images(u, 0) < self.p, x.flip(self._axis), x)
-
-    def extra_repr(self) -> str:
-        """The probability."""
-        return f"p={self.p}"
+        return x.flip(self._axis)
 
 
 class RandomVerticalFlip(RandomHorizontalFlip):
