@@ -35,32 +35,20 @@ from rumus.autograd._arena import Arena, Slot, pack
 
 from .__about__ import __version__
 from ._blocks import (
-    argwhere,
     atleast_1d,
     atleast_2d,
     atleast_3d,
     block_diag,
     broadcast_shapes,
-    cartesian_prod,
     column_stack,
-    combinations,
     cross,
-    diag_embed,
-    diagflat,
-    diagonal_scatter,
     dsplit,
     dstack,
     fliplr,
     flipud,
     hsplit,
-    masked_scatter,
     msort,
-    select_scatter,
-    slice_scatter,
     tensor_split,
-    tril_indices,
-    triu_indices,
-    unravel_index,
     vander,
     vsplit,
 )
@@ -69,6 +57,14 @@ from ._creation import empty, from_numpy, full, ones, rand, randn, tensor, zeros
 from ._diagonals import diag, diagonal, trace, tril, triu
 from ._dlpack import from_dlpack
 from ._einsum import einsum
+from ._embedded import (
+    diag_embed,
+    diagflat,
+    diagonal_scatter,
+    masked_scatter,
+    select_scatter,
+    slice_scatter,
+)
 from ._estimates import (
     aminmax,
     cdist,
@@ -204,6 +200,14 @@ from ._named import (
     var_mean,
 )
 from ._padding import pad
+from ._places import (
+    argwhere,
+    cartesian_prod,
+    combinations,
+    tril_indices,
+    triu_indices,
+    unravel_index,
+)
 from ._products import (
     addbmm,
     addmm,

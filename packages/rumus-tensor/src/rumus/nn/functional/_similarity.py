@@ -6,9 +6,9 @@ from typing import Unpack
 
 from rumus._core.errors import ShapeError
 from rumus.tensor._aliases import Aliases, axis_alias
-from rumus.tensor._blocks import triu_indices
 from rumus.tensor._gathering import index_select
 from rumus.tensor._moving import broadcast_tensors
+from rumus.tensor._places import triu_indices
 from rumus.tensor._tensor import Tensor
 
 from ._loss_checks import check_tensors
