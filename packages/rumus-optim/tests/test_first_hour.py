@@ -6,7 +6,7 @@ import rumus.optim
 from rumus import nn
 from rumus.optim import SGD, AdamW, HyperparameterError, UnknownAttributeError, _foreign
 from rumus.optim.lr_scheduler import StepLR
-from rumus.tensor import DeviceError, MissingGradError, Tensor, ones
+from rumus.tensor import DeviceError
 
 
 def test_names_of_other_frameworks_are_translated() -> None:
@@ -18,21 +18,6 @@ def test_names_of_other_frameworks_are_translated() -> None:
             with pytest.raises(UnknownAttributeError) as caught:
                 getattr(owner, name)
             assert str(caught.value).endswith(f"no attribute {name!r}; here: {hint}")
-
-
-def test_a_layer_that_was_replaced_is_a_reason_for_a_missing_gradient() -> None:
-    class Pair(nn.Module):
-        def __init__(self) -> None:
-            self.first, self.second = nn.Linear(2, 2), nn.Linear(2, 2)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.second(self.first(x))
-
-    model = Pair()
-    optimizer = SGD(model.parameters(), lr=0.1)
-    model.second = nn.Linear(2, 2)
-    with pytest.raises(MissingGradError, match="a layer was replaced after the optimizer was made"):
-        optimizer.step(model(ones((1, 2))).sum().backward())
 
 
 def test_a_schedule_of_an_optimizer_is_told_to_take_its_rate() -> None:

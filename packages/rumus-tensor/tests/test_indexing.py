@@ -81,6 +81,31 @@ def given_as(draw, item, device):
     return draw(st.sampled_from(forms))(item)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int32, np.uint8])
+@pytest.mark.parametrize(
+    ("shape", "index"),
+    [
+        ((2, 2, 1), (None, slice(None), np.array([True, False]), 0)),
+        ((2, 1, 1), (None, slice(None), np.array([True]), 0)),
+        ((2, 1, 3), (None, slice(None), 0, np.array([True, False, True]))),
+        ((3, 1), (None, np.array([True, False, True]), 0)),
+        ((3, 1), (np.array([True, False, True]), 0, None)),
+        ((1, 3), (0, None, np.array([True, False, True]))),
+        ((1, 3), (None, 0, np.array([True, False, True]))),
+    ],
+)
+def test_a_mask_beside_a_new_axis_and_an_integer_writes_where_numpys_does(
+    shape, index, dtype, device
+):
+    expected = counted(shape).astype(dtype)
+    t = tensor(expected, device=device)
+    chosen = expected[index]
+    for value in (7 + np.arange(chosen.size).reshape(chosen.shape), np.array(5)):
+        t[index] = tensor(value.astype(dtype), device=device)
+        expected[index] = value
+        np.testing.assert_array_equal(t.numpy(), expected)
+
+
 @MANY
 @given(case=cases(), data=st.data())
 def test_any_index_reads_writes_and_sends_gradients_where_numpys_does(device, case, data):

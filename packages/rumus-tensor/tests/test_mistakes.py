@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rumus import nn
-from rumus.autograd import GradientStore
+from rumus.autograd import GradientStore, borrow
 from rumus.nn import functional as F  # noqa: N812
 from rumus.tensor import (
     ArgumentError,
@@ -123,6 +123,11 @@ MISTAKES: dict[str, tuple[Mistake, type[RumusError], str]] = {
         lambda x: GradientStore()[nn.Parameter(x, name="weight")],
         MissingGradError,
         "parameter 'weight' has no gradient in the store",
+    ),
+    "a layer that was replaced after the optimizer was made": (
+        lambda x: borrow(GradientStore(), [nn.Parameter(x, name="weight")]).__enter__(),
+        MissingGradError,
+        "'weight' .* no gradient .* a layer was replaced after the optimizer was made",
     ),
     "a numpy gradient": (
         lambda x: GradientStore().replace(nn.Parameter(x).id, np.ones((3, 4))),

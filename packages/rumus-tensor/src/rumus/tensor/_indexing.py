@@ -190,8 +190,10 @@ def _is_plain_mask(selection: Selection, shape: Shape) -> bool:
     choices = selection.choices
     if len(choices) != 1 or not choices[0].is_mask or not choices[0].axes:
         return False
-    axes = len(selection.before) + len(choices[0].axes) + len(selection.after)
-    return axes == len(shape) == len(selection.axes) and is_whole(selection, shape)
+    array, axes, first = choices[0].array, choices[0].axes, len(selection.before)
+    lengths = *selection.before, *array.shape, *selection.after
+    at_home = selection.axes[first : first + len(axes)] == axes  # not moved by None and an integer
+    return lengths == shape and at_home and is_whole(selection, shape)
 
 
 def _is_one(shape: Shape, selection: Selection) -> bool:
