@@ -103,3 +103,61 @@ def test_averages_of_other_parameters_are_refused() -> None:
         average.load_state_dict({"decay": 0.9, "averages": {"w": np.zeros(3)}})
     with pytest.raises(OptimizerStateError, match="other"):
         average.load_state_dict({"decay": 0.9, "averages": {"other": np.zeros(2)}})
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("kept", [[0, 1], [2], [0, 3], [], [1, 2, 3, 4]], ids=str)
+def test_some_averages_are_kept_and_move_as_among_all(
+    device: str, dtype: Any, kept: list[int]
+) -> None:
+    rng = np.random.default_rng(1)
+    shapes = [(3,), (70, 10), (), (0, 4), (130,)]
+
+    def made() -> tuple[list[Parameter], WeightAverage]:
+        rng = np.random.default_rng(0)
+        arrays = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+        params = [Parameter(tensor(a).to(device), name=f"p{k}") for k, a in enumerate(arrays)]
+        AdamW(params, lr=0.1)
+        return params, WeightAverage(params, decay=0.75)
+
+    (whole, every), (some, part) = made(), made()
+    assert part.params == some
+    every.update()
+    part.update()
+    part.keep([some[k] for k in kept])
+    for _ in range(3):
+        for shape, first, second in zip(shapes, whole, some, strict=True):
+            value = tensor(rng.standard_normal(shape).astype(dtype)).to(device)
+            with no_grad():
+                first.copy_(value)
+                second.copy_(value)
+        every.update()
+        part.update()
+    state, own = every.state_dict()["averages"], part.state_dict()["averages"]
+    assert list(own) == [f"p{k}" for k in kept]
+    for key, values in own.items():
+        np.testing.assert_array_equal(values, state[key])
+    with part.applied():
+        for k, p in enumerate(some):
+            shown = state[f"p{k}"].astype(dtype) if k in kept else whole[k].numpy()
+            np.testing.assert_array_equal(p.numpy(), shown)
+    part.keep(some)
+    part.load_state_dict({"decay": 0.75, "averages": {**part.state_dict()["averages"], **own}})
+    for key, values in part.state_dict()["averages"].items():
+        here = int(key[1:])
+        wanted = state[key] if here in kept else some[here].numpy().astype(np.float32)
+        np.testing.assert_array_equal(values, wanted)
+    part.load_state_dict(every.state_dict())
+    for key, values in part.state_dict()["averages"].items():
+        np.testing.assert_array_equal(values, state[key])
+
+
+def test_only_what_is_averaged_can_be_kept() -> None:
+    params = [Parameter(tensor([1.0]), name=name) for name in "ab"]
+    average = WeightAverage(params)
+    with pytest.raises(ParameterListError, match="parameter 'c' is none"):
+        average.keep([params[0], Parameter(tensor([1.0]), name="c")])
+    average.keep(params[1:])
+    with pytest.raises(OptimizerStateError, match="expected averages of a, b"):
+        average.load_state_dict({"decay": 0.5, "averages": {"a": np.ones(1)}})
+    assert average.decay == 0.999

@@ -12,7 +12,7 @@ from rumus.nn import Parameter
 from rumus.optim import _checks
 from rumus.optim._contract import F32
 from rumus.optim._cpu.average import HostAverages
-from rumus.optim._errors import OptimizerStateError
+from rumus.optim._errors import OptimizerStateError, ParameterListError
 from rumus.optim._groups import flat_params, state_keys
 from rumus.optim._reading import reading
 from rumus.tensor import Tensor, no_grad
@@ -57,10 +57,17 @@ class WeightAverage:
         groups = flat_params(params)
         self._params = groups[0].params
         self._keys = state_keys(groups)
+        self._kept = list(range(len(self._params)))
+        """The positions of those whose averages are here."""
         self._values = self._fresh()
 
     def __repr__(self) -> str:
         return f"<WeightAverage: {len(self._params)} parameters, decay {self._decay:g}>"
+
+    @property
+    def params(self) -> list[Parameter]:
+        """The parameters, in the order in which they were given."""
+        return list(self._params)
 
     @property
     def decay(self) -> float:
@@ -77,18 +84,52 @@ class WeightAverage:
 
     def update(self) -> None:
         """Move the averages towards the parameters' present values."""
+        if not self._kept:
+            return
         if self._values.device != self._params[0].device:
             arrays = self._values.read()
             self._values = self._fresh()
             self._values.write(arrays)
         self._values.move(self._share)
 
+    def keep(self, params: Iterable[Parameter]) -> None:
+        """Keep the averages of some of the parameters alone, as one of several processes does.
+
+        From now on only these are moved, applied, and in :meth:`state_dict`; other averages are
+        forgotten, and begin with the parameters' values where they are kept again.
+
+        Args:
+            params: Some of the parameters.
+
+        Raises:
+            ParameterListError: One of them is not averaged.
+
+        Example:
+            >>> first, second = Parameter([1.0], name="a"), Parameter([2.0], name="b")
+            >>> average = WeightAverage([first, second])
+            >>> average.keep([second])
+            >>> list(average.state_dict()["averages"])
+            ['b']
+        """
+        positions = {id(p): k for k, p in enumerate(self._params)}
+        chosen = list(params)
+        strange = [p.label for p in chosen if id(p) not in positions]
+        if strange:
+            raise ParameterListError(
+                f"keep() takes some of the averaged parameters, and {', '.join(strange)} is none"
+            )
+        before = dict(zip(self._kept, self._read_all(), strict=True))
+        self._kept = sorted({positions[id(p)] for p in chosen})
+        self._values = self._fresh()
+        fresh = dict(zip(self._kept, self._read_all(), strict=True))
+        self._write_all([before.get(k, fresh[k]) for k in self._kept])
+
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Let the parameters have the averages' values for a while, for validation or saving."""
         with no_grad():
-            before = [p.detach() * 1.0 for p in self._params]
-            self._copy(self._values.tensors())
+            before = [self._params[k].detach() * 1.0 for k in self._kept]
+            self._copy(self._values.tensors() if self._kept else [])
         try:
             yield
         finally:
@@ -97,7 +138,8 @@ class WeightAverage:
 
     def state_dict(self) -> dict[str, Any]:
         """The averages as float32 numpy arrays by parameter name, and the decay."""
-        averages = dict(zip(self._keys, self._values.read(), strict=True))
+        keys = [self._keys[k] for k in self._kept]
+        averages = dict(zip(keys, self._read_all(), strict=True))
         return {"decay": self.decay, "averages": averages}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -109,7 +151,7 @@ class WeightAverage:
         with reading("a WeightAverage", state):
             arrays = self._read(state)
             decay = _checks.fraction("decay", state.get("decay"))
-        self._values.write(arrays)
+        self._write_all(arrays)
         self._decay = decay
 
     def _share(self) -> float:
@@ -117,11 +159,13 @@ class WeightAverage:
 
     def _read(self, state: Mapping[str, Any]) -> list[F32]:
         given = state.get("averages")
-        if not isinstance(given, Mapping) or set(given) != set(self._keys):
+        keys = [self._keys[k] for k in self._kept]
+        if not isinstance(given, Mapping) or not set(keys) <= set(given) <= set(self._keys):
             names = ", ".join(given) if isinstance(given, Mapping) else repr(given)
             raise OptimizerStateError(f"expected averages of {', '.join(self._keys)}, got {names}")
-        arrays = [np.asarray(given[key], np.float32) for key in self._keys]
-        for key, parameter, array in zip(self._keys, self._params, arrays, strict=True):
+        arrays = [np.asarray(given[key], np.float32) for key in keys]
+        params = [self._params[k] for k in self._kept]
+        for key, parameter, array in zip(keys, params, arrays, strict=True):
             if array.shape != parameter.shape:
                 raise OptimizerStateError(
                     f"{key}'s average has shape {array.shape}, the parameter {parameter.shape}"
@@ -129,12 +173,24 @@ class WeightAverage:
         return arrays
 
     def _copy(self, values: list[Tensor]) -> None:
-        for parameter, value in zip(self._params, values, strict=True):
+        for k, value in zip(self._kept, values, strict=True):
+            parameter = self._params[k]
             parameter.copy_(value.to(parameter.dtype))
 
+    def _read_all(self) -> list[F32]:
+        averages: list[F32] = self._values.read() if self._kept else []
+        return averages
+
+    def _write_all(self, arrays: list[F32]) -> None:
+        if self._kept:
+            self._values.write(arrays)
+
     def _fresh(self) -> Any:
-        if self._params[0].device.kind == "cpu":
-            return HostAverages(self._params)
+        kept = [self._params[k] for k in self._kept]
+        if not kept:
+            return None
+        if kept[0].device.kind == "cpu":
+            return HostAverages(kept)
         from rumus.optim._gpu.average import DeviceAverages
 
-        return DeviceAverages(self._params)
+        return DeviceAverages(kept)

@@ -65,6 +65,7 @@ def loop(run: Run, saves: NoSaves) -> None:
             edge(run, saves, epoch_ended=True)
     saves.save(run)
     saves.wait()
+    run.end_together()
     run.emit(Event.FIT_END)
     look_at_signals(run, saves)
 
@@ -101,6 +102,7 @@ def look_at_signals(run: Run, saves: NoSaves) -> None:
     if run.edge.signal:
         saves.save(run)
         saves.wait()
+        run.end_together()
         run.interrupts.leave(run.edge.signal)
 
 

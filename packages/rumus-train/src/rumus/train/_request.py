@@ -13,6 +13,7 @@ from rumus.tensor import ArgumentError
 
 from ._evaluate import Evaluation, Loss, MetricLike, Validate
 from ._events import Hooks
+from ._parallel.averages import SharedAverage
 from ._parallel.shards import Shards
 from ._parallel.shared_step import SharedStep
 from ._rates import Rates
@@ -66,7 +67,7 @@ class Request:
             steps=self.steps,
             clip=self._clip(),
             accumulate=self.accumulate,
-            average=self.average,
+            average=self._average(shards),
             validate=validate,
         )
         evaluation = None
@@ -99,6 +100,12 @@ class Request:
     def _clip(self) -> Clip | None:
         """A norm as a float, whatever kind of number it was."""
         return self.clip if self.clip is None or callable(self.clip) else float(self.clip)
+
+    def _average(self, shards: Shards | None) -> WeightAverage | SharedAverage | None:
+        """What this process keeps of the averaged weights."""
+        if self.average is None or shards is None or shards.group.size == 1:
+            return self.average
+        return SharedAverage(self.average, shards.group)
 
     def _validate(self) -> Validate | None:
         if self.validate is None or isinstance(self.validate, Validate):

@@ -22,6 +22,7 @@ from ._fold import Fold
 from ._group.agree import any_of
 from ._means import Means, Totals
 from ._parallel.alike import check_alike
+from ._parallel.averages import SharedAverage
 from ._parallel.edge import Edge
 from ._parallel.shared_step import SharedStep
 from ._progress import Progress
@@ -61,7 +62,7 @@ class Plan:
     steps: int | None
     clip: Clip | None
     accumulate: int
-    average: WeightAverage | None
+    average: WeightAverage | SharedAverage | None
     validate: Validate | None
 
 
@@ -321,6 +322,11 @@ class Run:
         check_alike(group, weights, settings, self.position.loader)
         own = [c for c in self.hooks.callbacks if not getattr(c, "first_only", False)]
         self.is_talkative = any_of(group, bool(own) or group.size == 1)
+
+    def end_together(self) -> None:
+        """At the end of several processes: what each has kept a part of is whole on all."""
+        if isinstance(self.plan.average, SharedAverage):
+            self.plan.average.end()
 
     def agree(self) -> None:
         """Let all processes know of a signal or a stop that one of them has seen.

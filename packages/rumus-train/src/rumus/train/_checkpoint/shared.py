@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .._group.agree import gather_text
 from .._group.contract import Group
 from .._keep import Keep
@@ -47,18 +49,20 @@ class SharedSaver:
         """Take a snapshot, and let a thread write this rank's files.
 
         Args:
-            state: Of the run; ranks other than 0 write of it the optimizers' states alone.
+            state: Of the run; ranks other than 0 write of it alone what each has a part of.
             progress: Where the run is.
             metrics: What the manifest shows.
         """
         self.finish()
         own, rests, segments = _segments(state["optimizers"])
+        averages, average = split_state({"average": state["average"]})
+        own.update((name, np.asarray(array)) for name, array in averages.items())
         whole: dict[str, Any] = {}
         rest: Any = None
         error = ""
         target = under = self._root
         if self._group.rank == 0:
-            arrays, rest = split_state({**state, "optimizers": {}})
+            arrays, rest = split_state({**state, "optimizers": {}, "average": None})
             whole = host_copies(arrays)
             try:
                 folder.clean(self._root)
@@ -71,6 +75,7 @@ class SharedSaver:
         under = self._root / name
         self._told = {
             "optimizers": rests,
+            **average,
             "segments": segments,
             "position": state["position"],
         }
@@ -133,6 +138,7 @@ class SharedSaver:
         rest = {
             **rest,
             "optimizers": _joined_rests([t["optimizers"] for t in told]),
+            "average": _joined_averages([t["average"] for t in told]),
             "position": _joined_positions([t["position"] for t in told]),
         }
         folder.commit(target, under, progress, metrics, files, arrays, rest)
@@ -184,6 +190,14 @@ def _joined_rests(rests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             joined[name]["steps"] |= rest[name]["steps"]
             joined[name]["state"] |= rest[name]["state"]
     return joined
+
+
+def _joined_averages(averages: Sequence[Any]) -> Any:
+    """What JSON holds of averaged weights, of which each rank has some."""
+    if averages[0] is None:
+        return None
+    found = {key: entry for average in averages for key, entry in average["averages"].items()}
+    return {**averages[0], "averages": found}
 
 
 def _joined_positions(positions: Sequence[Mapping[str, Any]]) -> Any:
