@@ -12,6 +12,7 @@ import numpy as np
 from rumus.nn import Parameter
 from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError, OptimizerStateError, ParameterListError
+from rumus.optim._expects import expects
 from rumus.optim._flat_vectors import (
     FlatSpace,
     Vector,
@@ -166,6 +167,7 @@ class LBFGS:
         """
         self._lr = _checks.positive("lr", lr)
 
+    @expects("optimizer.step(closure), where closure() computes the loss anew")
     def step(self, closure: Callable[[], Tensor]) -> Tensor:
         """Take up to ``max_iter`` iterations.
 
