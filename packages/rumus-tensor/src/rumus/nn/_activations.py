@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from typing import Literal, Unpack
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, DeviceLike
 from rumus._core.errors import ArgumentError
 from rumus.tensor._aliases import Aliases, axis_alias
 from rumus.tensor._creation import full
@@ -57,7 +57,7 @@ class PReLU(Layer):
     """
 
     def __init__(
-        self, num_parameters: int = 1, init: float = 0.25, device: Device | str = CPU
+        self, num_parameters: int = 1, init: float = 0.25, device: DeviceLike = CPU
     ) -> None:
         if num_parameters < 1:
             raise ArgumentError(f"PReLU: num_parameters is at least 1, not {num_parameters}")
@@ -136,7 +136,7 @@ class GELU(Layer):
         ['-0.046', '0.531']
     """
 
-    def __init__(self, approximate: str = "none") -> None:
+    def __init__(self, approximate: Literal["none", "tanh"] = "none") -> None:
         if approximate not in ("none", "tanh"):
             raise ArgumentError(f"GELU: approximate is 'none' or 'tanh', not {approximate!r}")
         self.approximate = approximate

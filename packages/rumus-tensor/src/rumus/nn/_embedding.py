@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.errors import ShapeError
 from rumus._core.mode import no_grad
 from rumus.tensor._creation import randn
@@ -13,6 +13,7 @@ from ._lengths import check_lengths
 from ._module import Module
 from ._parameter import Parameter
 from .functional._embedding import (
+    BagMode,
     check_max_norm,
     check_mode,
     embedding,
@@ -56,7 +57,7 @@ class Embedding(Layer):
         padding_idx: int | None = None,
         max_norm: float | None = None,
         norm_type: float = 2.0,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         check_max_norm("Embedding", max_norm, norm_type)
         self.max_norm, self.norm_type = max_norm, norm_type
@@ -139,10 +140,10 @@ class EmbeddingBag(Module):
         embedding_dim: int,
         max_norm: float | None = None,
         norm_type: float = 2.0,
-        mode: str = "mean",
+        mode: BagMode = "mean",
         include_last_offset: bool = False,
         padding_idx: int | None = None,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         check_max_norm("EmbeddingBag", max_norm, norm_type)
         self.max_norm, self.norm_type = max_norm, norm_type
@@ -177,7 +178,7 @@ class EmbeddingBag(Module):
 
 
 def _table(
-    name: str, rows: int, columns: int, padding_idx: int | None, device: Device | str
+    name: str, rows: int, columns: int, padding_idx: int | None, device: DeviceLike
 ) -> Parameter:
     check_lengths(name, num_embeddings=rows, embedding_dim=columns)
     padding = padding_row(name, padding_idx, rows)

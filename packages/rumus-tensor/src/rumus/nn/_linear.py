@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.errors import ShapeError
 from rumus.tensor import rand
 from rumus.tensor._tensor import Tensor
@@ -47,7 +47,7 @@ class Linear(Layer):
         in_features: int,
         out_features: int,
         bias: bool = True,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         check_lengths("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
@@ -116,7 +116,7 @@ class Bilinear(Module):
         in2_features: int,
         out_features: int,
         bias: bool = True,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         shape = out_features, in1_features, in2_features
         check_lengths(
@@ -151,5 +151,5 @@ class Bilinear(Module):
         )
 
 
-def uniform(shape: tuple[int, ...], bound: float, device: Device | str) -> Tensor:
+def uniform(shape: tuple[int, ...], bound: float, device: DeviceLike) -> Tensor:
     return (rand(shape) * 2.0 - 1.0).mul_(bound).to(Device(device))

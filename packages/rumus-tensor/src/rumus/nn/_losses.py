@@ -4,13 +4,35 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 from rumus._core.errors import ArgumentError
 from rumus.tensor._tensor import Tensor
 
 from . import functional as f
 from ._module import Module
+from .functional._loss_checks import Reduction
+
+
+class Options(TypedDict, total=False):
+    """The options of all losses, for checkers and editors; which one has which, its call checks."""
+
+    reduction: Reduction | Literal["batchmean"]
+    weight: Tensor | None
+    pos_weight: Tensor | None
+    ignore_index: int
+    label_smoothing: float
+    beta: float
+    delta: float
+    margin: float
+    p: float
+    eps: float
+    full: bool
+    swap: bool
+    log_input: bool
+    log_target: bool
+    blank: int
+    zero_infinity: bool
 
 
 class Loss(Module):
@@ -29,7 +51,7 @@ class Loss(Module):
     function: ClassVar[Callable[..., Tensor]]
     inputs: ClassVar[int] = 2
 
-    def __init__(self, *values: Any, **options: Any) -> None:
+    def __init__(self, *values: Any, **options: Unpack[Options]) -> None:
         known = list(inspect.signature(self.function).parameters)[self.inputs :]
         given = dict(zip(known, values, strict=False))
         if len(values) > len(known) or sum(isinstance(value, Tensor) for value in values) > 1:
@@ -45,8 +67,9 @@ class Loss(Module):
                 f"{type(self).__name__} takes the options {', '.join(known)}, each once, not "
                 f"{', '.join(wrong)}"
             )
-        self._names = tuple(given | options)
-        for name, value in (given | options).items():
+        given.update(options)
+        self._names = tuple(given)
+        for name, value in given.items():
             if isinstance(value, Tensor):
                 self.register_buffer(name, value)
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, DeviceLike
 from rumus._core.errors import ArgumentError
 from rumus._core.shapes import whole_numbers
 from rumus.tensor._creation import ones, zeros
@@ -46,7 +46,7 @@ class LayerNorm(Layer):
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         self.shape = _lengths("LayerNorm", shape)
         self.eps = eps
@@ -99,7 +99,7 @@ class RMSNorm(Layer):
         normalized_shape: int | Sequence[int],
         eps: float | None = None,
         elementwise_affine: bool = True,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         self.normalized_shape = _lengths("RMSNorm", normalized_shape)
         self.eps = eps

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from rumus._core.errors import ArgumentError, ShapeError
 from rumus._core.shapes import whole_numbers
+from rumus.tensor._padding import PadMode
 from rumus.tensor._tensor import Tensor
 
 from ._layer import Layer
 from .functional._padding import pad
-from .functional._resample import fold, interpolate, pixel_shuffle, pixel_unshuffle, unfold
+from .functional._resample import (
+    Interpolation,
+    fold,
+    interpolate,
+    pixel_shuffle,
+    pixel_unshuffle,
+    unfold,
+)
 from .functional._windows import Lengths
 
 
@@ -33,7 +42,7 @@ class Upsample(Layer):
         self,
         size: Lengths | None = None,
         scale_factor: float | Sequence[float] | None = None,
-        mode: str = "nearest",
+        mode: Interpolation = "nearest",
         align_corners: bool | None = None,
     ) -> None:
         self.size, self.scale_factor = size, scale_factor
@@ -176,7 +185,7 @@ class Fold(Unfold):
 
 
 class _Pad(Layer):
-    mode = "constant"
+    mode: ClassVar[PadMode] = "constant"
     axes = 2
 
     def __init__(self, padding: int | Sequence[int], value: float = 0.0) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, DeviceLike
 from rumus._core.errors import ArgumentError
 from rumus.tensor._tensor import Tensor
 
@@ -17,7 +17,7 @@ from ._module import Module
 from ._module_inputs import check_tensor
 from ._norm import LayerNorm
 
-Activation = str | Callable[[Tensor], Tensor]
+Activation: TypeAlias = Literal["relu", "gelu"] | Callable[[Tensor], Tensor]
 LayerT = TypeVar("LayerT", bound=Module)
 
 
@@ -47,7 +47,7 @@ class _TransformerLayer(Module):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         _check_activation(type(self).__name__, activation)
         for name in self.attentions:

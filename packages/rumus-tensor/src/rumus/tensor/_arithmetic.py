@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -361,7 +361,7 @@ class Arithmetic(TensorBase[TensorT]):
         """
         return apply("leaky_relu", self, negative_slope)
 
-    def gelu(self, approximate: str = "none") -> TensorT:
+    def gelu(self, approximate: Literal["none", "tanh"] = "none") -> TensorT:
         """``a * P(X <= a)`` of a standard normal X (Hendrycks and Gimpel, arXiv:1606.08415).
 
         Args:

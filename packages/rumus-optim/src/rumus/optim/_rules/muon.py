@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -90,7 +90,7 @@ class Muon(Optimizer):
         ns_coefficients: tuple[float, float, float] = COEFFICIENTS,
         eps: float = 1e-7,
         ns_steps: int = 5,
-        adjust_lr: str = "original",
+        adjust_lr: Literal["original", "match_rms_adamw"] = "original",
         *,
         maximize: bool = False,
         skip_nonfinite: bool = False,

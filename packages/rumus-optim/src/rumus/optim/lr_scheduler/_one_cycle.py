@@ -1,5 +1,7 @@
 """One rise and fall of the learning rate over a whole training run."""
 
+from typing import Literal
+
 from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError
 from rumus.optim.lr_scheduler._base import Schedule, finite
@@ -39,7 +41,7 @@ class OneCycleLR(Schedule):
         max_lr: float,
         total_steps: int,
         pct_start: float = 0.3,
-        anneal_strategy: str = "cos",
+        anneal_strategy: Literal["cos", "linear"] = "cos",
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
         three_phase: bool = False,
