@@ -51,6 +51,8 @@ class GradientAccumulator:
         2.0
     """
 
+    steps: int
+
     def __init__(
         self, steps: int, params: Iterable[Parameter | tuple[str, Parameter]] | None = None
     ) -> None:

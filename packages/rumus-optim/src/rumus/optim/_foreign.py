@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from difflib import get_close_matches
 from typing import NoReturn
 
 from rumus.optim._errors import UnknownAttributeError
@@ -45,6 +44,8 @@ def missing(name: str) -> NoReturn:
     ``from rumus.optim import name`` drops the text of an AttributeError. It asks by ``hasattr``
     first, from a function of importlib, and lets an ImportError through.
     """
+    from difflib import get_close_matches  # which no import waits for
+
     known = {public.lower(): public for public in sys.modules["rumus.optim"].__all__}
     alike = get_close_matches(name.lower(), known, 1, 0.7)
     hint = _MODULE_HINTS.get(name) or (f"there is {known[alike[0]]}" if alike else "")

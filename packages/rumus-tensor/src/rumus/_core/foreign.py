@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
-from importlib.util import find_spec
 from typing import NoReturn, TypeVar
 
 from .errors import UnknownImportError, UnknownNameError
@@ -60,6 +58,8 @@ def of_module(module: str, hints: Mapping[str, str]) -> Callable[[str], NoReturn
     """A module's ``__getattr__``, which also knows the module's own names with a slip in them."""
 
     def missing(name: str) -> NoReturn:
+        from difflib import get_close_matches  # which no import waits for
+
         known = {public.lower(): public for public in sys.modules[module].__all__}
         alike = get_close_matches(name.lower(), known, 1, 0.7)
         hint = hints.get(name) or (f"there is {known[alike[0]]}" if alike else "")
@@ -97,6 +97,8 @@ def refuse(module: str, name: str, hint: str) -> NoReturn:
     ``from module import name`` drops the text of an AttributeError. It asks by ``hasattr`` first,
     from a function of importlib, and lets an ImportError through.
     """
+    from importlib.util import find_spec
+
     told = f"; here: {hint}" if hint else ""
     asks = sys._getframe(2).f_code.co_name
     if hint and asks == "_handle_fromlist" and find_spec(f"{module}.{name}") is None:

@@ -64,6 +64,22 @@ class MultiheadAttention(Module):
         ((2, 5, 16), (2, 5, 5))
     """
 
+    embed_dim: int
+    num_heads: int
+    dropout: float
+    kdim: int
+    vdim: int
+    batch_first: bool
+    generator: Generator
+    in_proj_weight: Parameter | None
+    q_proj_weight: Parameter | None
+    k_proj_weight: Parameter | None
+    v_proj_weight: Parameter | None
+    in_proj_bias: Parameter | None
+    bias_k: Parameter | None
+    bias_v: Parameter | None
+    out_proj: Linear
+
     def __init__(
         self,
         embed_dim: int,

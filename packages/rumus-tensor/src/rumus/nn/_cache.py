@@ -64,6 +64,8 @@ class KeyValueCache(Module):
         True
     """
 
+    samples: int
+    max_length: int
     lengths: Tensor
 
     def __init__(self, samples: int, max_length: int, device: DeviceLike = CPU) -> None:

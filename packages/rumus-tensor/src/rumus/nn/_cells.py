@@ -20,6 +20,9 @@ class RecurrentCell(Module):
     """What the cells share; parameters have PyTorch's names and start as a layer's do."""
 
     gates: int = 1
+    input_size: int
+    hidden_size: int
+    bias: bool
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, device: DeviceLike = CPU

@@ -41,6 +41,12 @@ class GroupNorm(Layer):
         (4, 6, 5, 5)
     """
 
+    num_groups: int
+    num_channels: int
+    eps: float
+    weight: Parameter | None
+    bias: Parameter | None
+
     def __init__(
         self,
         num_groups: int,
@@ -82,6 +88,13 @@ class _Averaging(Layer):
 
     _ranks: tuple[int, ...] = ()
     """How many axes an input may have."""
+    num_features: int
+    eps: float
+    momentum: float | None
+    affine: bool
+    track_running_stats: bool
+    weight: Parameter | None
+    bias: Parameter | None
     num_batches_tracked: Tensor | None
 
     def __init__(

@@ -24,6 +24,14 @@ PaddingMode: TypeAlias = Literal["zeros", "reflect", "replicate", "circular"]
 class _Sliding(Layer):
     """What the four have in common: checked options, and weights that start as Linear's do."""
 
+    in_channels: int
+    out_channels: int
+    groups: int
+    kernel_size: Shape
+    stride: Shape
+    dilation: Shape
+    weight: Parameter
+    bias: Parameter | None
     axes: ClassVar[int]
 
     def __init__(
@@ -216,6 +224,9 @@ class Conv2d(_Convolution):
 
 
 class _Transposed(_Sliding):
+    padding: Shape
+    output_padding: Shape
+
     def __init__(
         self,
         in_channels: int,

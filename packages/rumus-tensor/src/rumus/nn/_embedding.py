@@ -50,6 +50,13 @@ class Embedding(Layer):
         (1, 3, 4)
     """
 
+    max_norm: float | None
+    norm_type: float
+    num_embeddings: int
+    embedding_dim: int
+    weight: Parameter
+    padding_idx: int | None
+
     def __init__(
         self,
         num_embeddings: int,
@@ -133,6 +140,14 @@ class EmbeddingBag(Module):
         >>> EmbeddingBag(10, 4)(tensor([1, 2, 3, 4]), tensor([0, 3])).shape
         (2, 4)
     """
+
+    max_norm: float | None
+    norm_type: float
+    num_embeddings: int
+    embedding_dim: int
+    include_last_offset: bool
+    weight: Parameter
+    padding_idx: int | None
 
     def __init__(
         self,

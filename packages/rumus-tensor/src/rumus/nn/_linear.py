@@ -42,6 +42,11 @@ class Linear(Layer):
         (8, 2)
     """
 
+    in_features: int
+    out_features: int
+    weight: Parameter
+    bias: Parameter | None
+
     def __init__(
         self,
         in_features: int,
@@ -109,6 +114,11 @@ class Bilinear(Module):
         >>> Bilinear(2, 3, 4)(ones((5, 2)), ones((5, 3))).shape
         (5, 4)
     """
+
+    in1_features: int
+    in2_features: int
+    weight: Parameter
+    bias: Parameter | None
 
     def __init__(
         self,

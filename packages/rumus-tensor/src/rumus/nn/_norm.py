@@ -40,6 +40,10 @@ class LayerNorm(Layer):
         [[-1.0, 1.0], [1.0, -1.0]]
     """
 
+    shape: tuple[int, ...]
+    weight: Parameter | None
+    bias: Parameter | None
+
     def __init__(
         self,
         shape: int | Sequence[int],
@@ -93,6 +97,9 @@ class RMSNorm(Layer):
         >>> RMSNorm(2)(tensor([3.0, 3.0]))
         Tensor([1., 1.], dtype=float32)
     """
+
+    normalized_shape: tuple[int, ...]
+    weight: Parameter | None
 
     def __init__(
         self,

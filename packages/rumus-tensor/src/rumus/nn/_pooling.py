@@ -13,6 +13,12 @@ from .functional._windows import Lengths
 
 
 class _MaxPool(Layer):
+    stride: Lengths
+    padding: Lengths
+    dilation: Lengths
+    return_indices: bool
+    ceil_mode: bool
+
     def __init__(
         self,
         kernel_size: Lengths,
@@ -102,6 +108,10 @@ class AvgPool1d(Layer):
         (1, 3, 4)
     """
 
+    stride: Lengths
+    padding: Lengths
+    ceil_mode: bool
+
     def __init__(
         self,
         kernel_size: Lengths,
@@ -141,6 +151,12 @@ class AvgPool2d(Layer):
         >>> AvgPool2d(2)(ones(1, 3, 8, 8)).shape
         (1, 3, 4, 4)
     """
+
+    stride: Lengths
+    padding: Lengths
+    ceil_mode: bool
+    count_include_pad: bool
+    divisor_override: int | None
 
     def __init__(
         self,
@@ -210,6 +226,9 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
 
 
 class _AdaptiveMaxPool(Layer):
+    output_size: Sizes
+    return_indices: bool
+
     def __init__(self, output_size: Sizes, return_indices: bool = False) -> None:
         self.output_size, self.return_indices = output_size, return_indices
 

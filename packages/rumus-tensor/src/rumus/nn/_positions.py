@@ -45,6 +45,9 @@ class RotaryPositions(Layer):
         Tensor([1., 1.], dtype=float32)
     """
 
+    size: int
+    max_length: int
+    interleaved: bool
     cos: Tensor
     sin: Tensor
 
@@ -127,6 +130,8 @@ class SinusoidalPositions(Layer):
         Tensor([[[0., 1.]]], dtype=float32)
     """
 
+    size: int
+    max_length: int
     table: Tensor
 
     def __init__(self, size: int, max_length: int = 5000, device: DeviceLike = CPU) -> None:

@@ -34,6 +34,14 @@ class RecurrentLayer(Module):
 
     kind: str
     """``"lstm"``, ``"gru"``, ``"tanh"`` or ``"relu"``."""
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    bias: bool
+    batch_first: bool
+    dropout: float
+    bidirectional: bool
+    generator: Generator
 
     def __init__(
         self,

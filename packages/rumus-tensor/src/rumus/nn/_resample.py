@@ -38,6 +38,10 @@ class Upsample(Layer):
         (1, 3, 8, 8)
     """
 
+    size: Lengths | None
+    scale_factor: float | Sequence[float] | None
+    align_corners: bool | None
+
     def __init__(
         self,
         size: Lengths | None = None,
@@ -125,6 +129,11 @@ class Unfold(Layer):
         (1, 18, 9)
     """
 
+    kernel_size: Lengths
+    dilation: Lengths
+    padding: Lengths
+    stride: Lengths
+
     def __init__(
         self,
         kernel_size: Lengths,
@@ -186,7 +195,9 @@ class Fold(Unfold):
 
 class _Pad(Layer):
     mode: ClassVar[PadMode] = "constant"
-    axes = 2
+    axes: ClassVar[int] = 2
+    padding: tuple[int, ...]
+    value: float
 
     def __init__(self, padding: int | Sequence[int], value: float = 0.0) -> None:
         numbers = whole_numbers(type(self).__name__, padding)
@@ -225,7 +236,7 @@ class ConstantPad1d(_Pad):
         [[[9.0, 1.0, 2.0, 9.0]]]
     """
 
-    axes = 1
+    axes: ClassVar[int] = 1
 
 
 class ConstantPad2d(_Pad):
@@ -259,7 +270,7 @@ class ZeroPad1d(_WithoutValue):
         [[[0.0, 1.0, 2.0, 3.0, 0.0]]]
     """
 
-    axes = 1
+    axes: ClassVar[int] = 1
 
 
 class ZeroPad2d(_WithoutValue):
@@ -287,7 +298,8 @@ class ReflectionPad1d(_WithoutValue):
         [[[2.0, 1.0, 2.0, 3.0, 2.0]]]
     """
 
-    axes, mode = 1, "reflect"
+    axes: ClassVar[int] = 1
+    mode: ClassVar[PadMode] = "reflect"
 
 
 class ReflectionPad2d(_WithoutValue):
@@ -302,7 +314,7 @@ class ReflectionPad2d(_WithoutValue):
         [[[[2.0, 1.0, 2.0, 3.0, 2.0]]]]
     """
 
-    mode = "reflect"
+    mode: ClassVar[PadMode] = "reflect"
 
 
 class ReplicationPad1d(_WithoutValue):
@@ -317,7 +329,8 @@ class ReplicationPad1d(_WithoutValue):
         [[[1.0, 1.0, 2.0, 3.0, 3.0]]]
     """
 
-    axes, mode = 1, "replicate"
+    axes: ClassVar[int] = 1
+    mode: ClassVar[PadMode] = "replicate"
 
 
 class ReplicationPad2d(_WithoutValue):
@@ -332,7 +345,7 @@ class ReplicationPad2d(_WithoutValue):
         [[[[1.0, 1.0, 2.0, 3.0, 3.0]]]]
     """
 
-    mode = "replicate"
+    mode: ClassVar[PadMode] = "replicate"
 
 
 class CircularPad1d(_WithoutValue):
@@ -347,7 +360,8 @@ class CircularPad1d(_WithoutValue):
         [[[3.0, 1.0, 2.0, 3.0, 1.0]]]
     """
 
-    axes, mode = 1, "circular"
+    axes: ClassVar[int] = 1
+    mode: ClassVar[PadMode] = "circular"
 
 
 class CircularPad2d(_WithoutValue):
@@ -362,4 +376,4 @@ class CircularPad2d(_WithoutValue):
         [[[[3.0, 1.0, 2.0, 3.0, 1.0]]]]
     """
 
-    mode = "circular"
+    mode: ClassVar[PadMode] = "circular"

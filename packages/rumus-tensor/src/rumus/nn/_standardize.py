@@ -49,6 +49,8 @@ class Standardize(Layer):
         [[2.0, 40.0]]
     """
 
+    features: int
+    axis: int
     mean: Tensor
     std: Tensor
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -165,7 +166,7 @@ class Arithmetic(TensorBase[TensorT]):
     def __rrshift__(self, other: Operand) -> TensorT:
         return self._shifted("right_shift", ">>", other, self)
 
-    __hash__ = object.__hash__
+    __hash__: ClassVar[Callable[[Any], int]] = object.__hash__
 
     def _binary(self, op: str, other: Any) -> TensorT:
         if not is_operand(other):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +71,7 @@ class Tensor(
 
     __slots__ = ()
     __array_ufunc__ = None
-    __hash__ = object.__hash__
+    __hash__: ClassVar[Callable[[Any], int]] = object.__hash__
 
     def __init__(
         self,
@@ -283,7 +283,7 @@ class Tensor(
 class LeafTensor(Tensor, Leaf[Tensor]):
     """A leaf that is no parameter; see :func:`rumus.autograd.leaf`."""
 
-    __hash__ = object.__hash__
+    __hash__: ClassVar[Callable[[Any], int]] = object.__hash__
     __slots__ = ("_id",)
 
     def __init__(self, x: Tensor) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -76,9 +77,9 @@ class Muon(Optimizer):
     """
 
     elementwise = False
-    shader = SHADERS / "muon.wgsl"
-    shader_states = ("b", "d")
-    workspaces = ("d",)
+    shader: ClassVar[str | Path] = SHADERS / "muon.wgsl"
+    shader_states: ClassVar[tuple[str, ...]] = ("b", "d")
+    workspaces: ClassVar[tuple[str, ...]] = ("d",)
 
     def __init__(
         self,

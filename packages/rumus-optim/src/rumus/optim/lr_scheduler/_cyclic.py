@@ -1,11 +1,11 @@
 """A learning rate that rises and falls again and again."""
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias, get_args
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError
-from rumus.optim.lr_scheduler._base import Schedule, finite, grown
+from rumus.optim.lr_scheduler._base import Schedule, Unit, finite, grown
 
 Shape: TypeAlias = Literal["triangular", "triangular2", "exp_range"]
 
@@ -38,7 +38,7 @@ class CyclicLR(Schedule):
         [0.25, 0.75, 1.25, 0.75, 0.25, 0.5, 0.75, 0.5]
     """
 
-    counts = "step"
+    counts: ClassVar[Unit] = "step"
 
     def __init__(
         self,

@@ -1,10 +1,10 @@
 """One rise and fall of the learning rate over a whole training run."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError
-from rumus.optim.lr_scheduler._base import Schedule, finite
+from rumus.optim.lr_scheduler._base import Schedule, Unit, finite
 from rumus.optim.lr_scheduler._cosine import half_cosine
 
 
@@ -34,7 +34,7 @@ class OneCycleLR(Schedule):
         (0.04, 4e-06)
     """
 
-    counts = "step"
+    counts: ClassVar[Unit] = "step"
 
     def __init__(
         self,
