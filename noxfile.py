@@ -53,6 +53,8 @@ IN_PARALLEL = ("-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile")
 EXAMPLE_TOOLS = ("matplotlib>=3.9",)  # examples train without it, and draw with it
 ARRAY_API_TOOLS = ("pytest>=8", "hypothesis>=6.151", "ndindex>=1.8", "pytest-json-report")
 MYPY = "mypy==2.4.*"
+PYRIGHT = "pyright[nodejs]==1.1.414"  # with a Node of its own; each version reports other things
+TYPED = ("tensor", "nn", "autograd", "gpu", "optim", "data", "train")  # public, all of it declared
 RUFF = "ruff==0.17.*"
 LINTER = "import-linter==2.17.*"  # holds the floors that .importlinter draws
 ELSEWHERE = ("--ignore=tests/parity", "--ignore=tests/mpi")  # these have sessions of their own
@@ -95,13 +97,18 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session, installed: str) -> None:
     """Check types strictly: the packages, and a project that uses them, installed either way."""
     if installed == "editable":
-        install_tree(session, MYPY)
+        install_tree(session, MYPY, PYRIGHT)
         session.run("mypy", *(f"packages/{name}/src" for name in PACKAGES))
     else:
-        install_wheels(session, map(built, PACKAGES), MYPY)
+        install_wheels(session, map(built, PACKAGES), MYPY, PYRIGHT)
     with tempfile.TemporaryDirectory() as away, session.chdir(away):  # where only installs are seen
         session.run("mypy", "--strict", "--config-file=", str(DOWNSTREAM))
-        session.run("python", str(DOWNSTREAM / "train.py"))
+        session.run("pyright", "--project", str(DOWNSTREAM))
+        for module in TYPED if installed == "wheels" else ():
+            verify = "--verifytypes", f"rumus.{module}", "--ignoreexternal"
+            session.run("pyright", *verify, silent=True)
+        for program in ("train.py", "everything.py"):
+            session.run("python", str(DOWNSTREAM / program))
 
 
 @nox.session(python=OLDEST)

@@ -3,8 +3,8 @@
 from rumus import nn
 from rumus.autograd import GradientStore
 from rumus.data import DataLoader, Subset
-from rumus.optim import SGD, AdamW, clip_grad_norm_
-from rumus.optim.lr_scheduler import StepLR
+from rumus.optim import LBFGS, SGD, AdamW, clip_grad_norm_
+from rumus.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 from rumus.tensor import Tensor, tensor
 from rumus.train import Trainer
 
@@ -38,6 +38,10 @@ def models(model: nn.Module) -> None:
     nn.Linear(3, 4)("text")  # type: ignore[arg-type]
     nn.Linear(3, 4)(1, 2)  # type: ignore[arg-type, call-arg]
     nn.functional.mse_loss(model(1), model(2), reduction="avg")  # type: ignore[arg-type]
+    nn.MSELoss(reduction="avg")  # type: ignore[arg-type]
+    nn.Conv2d(3, 4, 3, padding_mode="mirror")  # type: ignore[arg-type]
+    nn.functional.interpolate(model(1), 4, mode="cubic")  # type: ignore[arg-type]
+    nn.functional.pad(model(1), (1, 1), mode="edge")  # type: ignore[arg-type]
     model.parameters().fly()  # type: ignore[attr-defined]
 
 
@@ -47,6 +51,8 @@ def optimizers(model: nn.Module, grads: GradientStore) -> None:
     SGD(model.parameters(), lr=0.1).step()  # type: ignore[call-arg]
     clip_grad_norm_(grads, model.parameters(), "1.0")  # type: ignore[arg-type]
     StepLR(0.1)  # type: ignore[call-arg]
+    ReduceLROnPlateau(0.1, mode="low")  # type: ignore[arg-type]
+    LBFGS(model.parameters(), line_search_fn="wolfe")  # type: ignore[arg-type]
 
 
 def loops(trainer: Trainer[AdamW], x: Tensor) -> None:

@@ -20,6 +20,10 @@ def test_names_of_pytorch_are_translated() -> None:
         rumus.data.TensorDataset  # type: ignore[attr-defined]  # noqa: B018
     with pytest.raises(AttributeError, match=r"no attribute 'nothing_like_it'$"):
         rumus.data.nothing_like_it  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(ImportError, match=r"'TensorDataset' from 'rumus.data'; here: ArrayDataset"):
+        from rumus.data import TensorDataset  # type: ignore[attr-defined]  # noqa: F401
+    with pytest.raises(ImportError, match=r"'Dataloader' from 'rumus.data'; here: there is DataL"):
+        from rumus.data import Dataloader  # type: ignore[attr-defined]  # noqa: F401
 
 
 def test_a_tuple_of_arrays_is_no_data_set() -> None:

@@ -4,9 +4,19 @@ import pytest
 
 import rumus.optim
 from rumus import nn
-from rumus.optim import SGD, AdamW, HyperparameterError, UnknownAttributeError, _foreign
+from rumus.optim import (
+    LBFGS,
+    SGD,
+    AdamW,
+    GradientAccumulator,
+    HyperparameterError,
+    UnknownAttributeError,
+    _foreign,
+    clip_grad_norm_,
+    clip_grad_value_,
+)
 from rumus.optim.lr_scheduler import StepLR
-from rumus.tensor import DeviceError
+from rumus.tensor import ArgumentError, DeviceError
 
 
 def test_names_of_other_frameworks_are_translated() -> None:
@@ -18,6 +28,29 @@ def test_names_of_other_frameworks_are_translated() -> None:
             with pytest.raises(UnknownAttributeError) as caught:
                 getattr(owner, name)
             assert str(caught.value).endswith(f"no attribute {name!r}; here: {hint}")
+
+
+def test_imports_of_them_say_so_too_and_those_of_modules_stay() -> None:
+    with pytest.raises(ImportError, match=r"'Adagrad_typo' from 'rumus.optim'; here: there is Ada"):
+        from rumus.optim import Adagrad_typo  # type: ignore[attr-defined]  # noqa: F401
+    with pytest.raises(ImportError, match=r"'StepLR' from 'rumus.optim'; here: it is in rumus.opt"):
+        from rumus.optim import StepLR  # type: ignore[attr-defined]  # noqa: F401
+    from rumus.optim import _line_search  # noqa: F401
+
+
+def test_steps_without_gradients_are_told_where_to_get_them() -> None:
+    model = nn.Linear(2, 2)
+    step = r"^step\(\) lacks arguments; here: grads = loss.backward\(\); optimizer.step\(grads\)"
+    for optimizer in (SGD(model.parameters(), lr=0.1), AdamW(model.parameters())):
+        with pytest.raises(ArgumentError, match=step):
+            optimizer.step()  # type: ignore[call-arg]
+    with pytest.raises(ArgumentError, match=r"here: optimizer.step\(closure\), where closure"):
+        LBFGS(model.parameters()).step()  # type: ignore[call-arg]
+    with pytest.raises(ArgumentError, match=r"here: window = accumulator.add\(loss.backward"):
+        GradientAccumulator(2).add()  # type: ignore[call-arg]
+    for clip in (clip_grad_norm_, clip_grad_value_):
+        with pytest.raises(ArgumentError, match=rf"here: {clip.__name__}\(grads, model.param"):
+            clip(model.parameters(), 1.0)  # type: ignore[call-arg, arg-type]
 
 
 def test_a_schedule_of_an_optimizer_is_told_to_take_its_rate() -> None:

@@ -2,8 +2,10 @@
 
 import importlib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from rumus import gpu, nn
 from rumus import tensor as rt
 from rumus.autograd import Function, _function
+from rumus.gpu import _foreign as gpu_foreign
 from rumus.nn import _foreign as nn_foreign
 from rumus.nn import functional as F  # noqa: N812
 from rumus.tensor import (
@@ -23,6 +26,7 @@ from rumus.tensor import (
     ShapeError,
     StateDictError,
     Tensor,
+    UnknownImportError,
     UnknownNameError,
     _foreign,
     cat,
@@ -203,6 +207,7 @@ NAMES: dict[str, tuple[object, Mapping[str, str]]] = {
     "class of a function": (NoForward, _function.HINTS),
     "rumus.tensor": (rt, _foreign._MODULE_HINTS),
     "rumus.nn": (nn, nn_foreign._MODULE_HINTS),
+    "rumus.gpu": (gpu, gpu_foreign.HINTS),
 }
 
 
@@ -225,6 +230,45 @@ def test_names_of_another_case_are_found_and_others_are_plain() -> None:
     with pytest.raises(AttributeError, match="no attribute 'l1'"):
         nn.Linear(2, 2).l1  # type: ignore[attr-defined]  # noqa: B018
     assert importlib.import_module("rumus.nn.functional") is F
+
+
+IMPORTS = {
+    "from rumus.tensor import cuda": r"'rumus.tensor'; here: rumus.gpu.is_available",
+    "from rumus.tensor import zeroes": r"'zeroes' from 'rumus.tensor'; here: there is zeros",
+    "from rumus.nn import Dense": r"'rumus.nn'; here: Linear\(in_features, out_features\)",
+    "from rumus.gpu import memory_allocated": r"'rumus.gpu'; here: memory_stats\(\)",
+    "from rumus import cuda": r"'cuda' from 'rumus'; here: rumus.gpu is about GPUs of any maker",
+    "from rumus import Tensor": r"'rumus'; here: it is rumus.tensor.Tensor$",
+}
+
+
+@pytest.mark.parametrize("statement", IMPORTS)
+def test_an_import_of_such_a_name_says_what_it_is_here(statement: str) -> None:
+    with pytest.raises(UnknownImportError, match=IMPORTS[statement]) as caught:
+        exec(statement)
+    assert isinstance(caught.value, ImportError) and not isinstance(caught.value, AttributeError)
+    assert caught.value.name == statement.split()[-1]
+
+
+def test_other_imports_are_as_everywhere() -> None:
+    with pytest.raises(ImportError, match="cannot import name 'nothing_like_it' from") as caught:
+        exec("from rumus.nn import nothing_like_it")
+    assert not isinstance(caught.value, UnknownImportError)
+    with pytest.raises(ImportError, match="cannot import name 'nothing_like_it' from 'rumus'"):
+        exec("from rumus import nothing_like_it")
+    exec("from rumus.tensor import array_api, _foreign; from rumus import nn, gpu")
+    namespace = importlib.import_module("rumus")
+    assert not hasattr(namespace, "cuda") and not hasattr(rt, "cuda")
+    with pytest.raises(UnknownNameError, match=r"no attribute 'zeros'; here: it is rumus.tensor.z"):
+        namespace.zeros  # noqa: B018
+
+
+def test_hints_name_what_there_is() -> None:
+    hints = " ".join(hint for _, hints in NAMES.values() for hint in hints.values())
+    paths = set(re.findall(r"rumus\.((?:tensor|nn|gpu|autograd)(?:\.\w+)+)", hints))
+    assert len(paths) > 10
+    for path in paths:
+        attrgetter(path)(importlib.import_module("rumus"))
 
 
 def test_a_module_of_ones_own_may_have_such_names() -> None:

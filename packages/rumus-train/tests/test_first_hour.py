@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+import rumus.train
 from rumus import nn
 from rumus.data import ArrayDataset, DataLoader
 from rumus.optim import SGD
-from rumus.tensor import ArgumentError, UnknownNameError, ones
+from rumus.tensor import ArgumentError, UnknownImportError, UnknownNameError, ones
 from rumus.train import Accuracy, EarlyStopping, Trainer
-from rumus.train._foreign import HINTS
+from rumus.train._foreign import _MODULE_HINTS, HINTS
 
 
 @pytest.mark.parametrize("name", HINTS)
@@ -21,6 +22,15 @@ def test_a_name_of_another_framework_is_translated(name: str) -> None:
     with pytest.raises(UnknownNameError) as caught:
         getattr(trainer, name)
     assert str(caught.value).endswith(f"no attribute {name!r}; here: {HINTS[name]}")
+
+
+@pytest.mark.parametrize("name", _MODULE_HINTS)
+def test_an_import_of_such_a_name_says_what_it_is_here(name: str) -> None:
+    assert not hasattr(rumus.train, name)
+    with pytest.raises(UnknownNameError, match=f"'rumus.train' has no attribute {name!r}; here: "):
+        getattr(rumus.train, name)
+    with pytest.raises(UnknownImportError, match=f"{name!r} from 'rumus.train'; here: "):
+        exec(f"from rumus.train import {name}")
 
 
 def loader() -> DataLoader:

@@ -30,6 +30,7 @@ from ._state import Position, Progress, loaded_parts, loaded_position, saved_sta
 from ._stats import LoaderStats
 from ._stream import ItemStream, StreamDataset, is_stream
 from ._stream_fetch import StreamFetcher, StreamIterator, owned_parts
+from ._tree import DeviceLike
 
 OnError: TypeAlias = Literal["raise", "skip"] | Callable[[int, Exception], None]
 
@@ -105,7 +106,7 @@ class DataLoader(Generic[S, B]):
         num_workers: int = 0,
         prefetch_factor: int | None = None,
         seed: int = 0,
-        device: Device | str = "cpu",
+        device: DeviceLike = "cpu",
         *,
         sampler: Sampler | RandomSampler | None = None,
         batch_sampler: BatchSampler | RandomSampler | None = None,
@@ -126,7 +127,7 @@ class DataLoader(Generic[S, B]):
         num_workers: int = 0,
         prefetch_factor: int | None = None,
         seed: int = 0,
-        device: Device | str = "cpu",
+        device: DeviceLike = "cpu",
         *,
         sampler: Sampler | RandomSampler | None = None,
         batch_sampler: BatchSampler | RandomSampler | None = None,
@@ -147,7 +148,7 @@ class DataLoader(Generic[S, B]):
         num_workers: int = 0,
         prefetch_factor: int | None = None,
         seed: int = 0,
-        device: Device | str = "cpu",
+        device: DeviceLike = "cpu",
         *,
         sampler: Sampler | RandomSampler | None = None,
         batch_sampler: BatchSampler | RandomSampler | None = None,
@@ -167,7 +168,7 @@ class DataLoader(Generic[S, B]):
         num_workers: int = 0,
         prefetch_factor: int | None = None,
         seed: int = 0,
-        device: Device | str = "cpu",
+        device: DeviceLike = "cpu",
         *,
         sampler: Sampler | RandomSampler | None = None,
         batch_sampler: BatchSampler | RandomSampler | None = None,

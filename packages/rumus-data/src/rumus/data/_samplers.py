@@ -141,6 +141,8 @@ class LengthBatches:
         [[0, 2], [1, 3]]
     """
 
+    batch_size: int
+
     def __init__(
         self, lengths: Row, batch_size: int, pool: int = 100, drop_last: bool = False
     ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ from ._errors import DatasetError
 from ._item import DataItem, as_array, as_tensor, narrowed, raw_parts
 
 Structure: TypeAlias = tree.Structure
+DeviceLike: TypeAlias = Device | Literal["cpu", "gpu", "auto"] | str
+"""What ``device=`` takes; editors complete the names, which no ``str`` of options would be."""
 ITEM = tree.Branch(DataItem, None, (None, None))
 TEXT = (str, bytes)
 LEAVES = (Tensor, np.ndarray, np.generic, bool, int, float, *TEXT)
@@ -135,7 +137,7 @@ def no_leaf(leaf: object, source: str, path: str) -> DatasetError:
     )
 
 
-def to_device(value: Any, device: Device | str = "cpu") -> Any:
+def to_device(value: Any, device: DeviceLike = "cpu") -> Any:
     """A tree with its arrays and numbers as tensors on a device, and its text as it is.
 
     Args:

@@ -13,6 +13,7 @@ from rumus.nn import Parameter
 from rumus.optim import _checks
 from rumus.optim._contract import F32
 from rumus.optim._errors import OptimizerStateError, ParameterListError
+from rumus.optim._expects import expects
 from rumus.optim._groups import flat_params, state_keys
 from rumus.optim._reading import reading
 from rumus.optim._window import Traced, Window, check_dtypes, check_places
@@ -50,6 +51,8 @@ class GradientAccumulator:
         2.0
     """
 
+    steps: int
+
     def __init__(
         self, steps: int, params: Iterable[Parameter | tuple[str, Parameter]] | None = None
     ) -> None:
@@ -71,6 +74,7 @@ class GradientAccumulator:
         """Passes in the window so far."""
         return self._window.added
 
+    @expects("window = accumulator.add(loss.backward())")
     def add(self, grads: GradientStore) -> GradientStore | None:
         """Add the gradients of a pass, and take them out of their store.
 

@@ -14,10 +14,12 @@ from rumus.optim import _checks
 from rumus.optim._contract import NORM_EPS
 from rumus.optim._cpu.norm import host_norm
 from rumus.optim._errors import NonFiniteGradientError, ParameterListError
+from rumus.optim._expects import expects
 from rumus.optim._groups import as_list
 from rumus.tensor import Tensor, tensor, zeros
 
 
+@expects("clip_grad_norm_(grads, model.parameters(), max_norm), where grads = loss.backward()")
 def clip_grad_norm_(
     grads: GradientStore,
     params: Iterable[Parameter],
@@ -91,6 +93,7 @@ def clip_grad_norm_(
     return norm
 
 
+@expects("clip_grad_value_(grads, model.parameters(), clip_value), where grads = loss.backward()")
 def clip_grad_value_(grads: GradientStore, params: Iterable[Parameter], clip_value: float) -> None:
     """Clamp every element of the gradients to ``[-clip_value, clip_value]``.
 

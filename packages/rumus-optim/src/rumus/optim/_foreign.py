@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NoReturn
 
 from rumus.optim._errors import UnknownAttributeError
@@ -20,7 +21,6 @@ HINTS = {
 }
 _SCHEDULE = "it is in rumus.optim.lr_scheduler"
 _MODULE_HINTS = {
-    "RMSProp": "there is RMSprop",
     "SparseAdam": "gradients are dense: Adam",
     "StepLR": _SCHEDULE,
     "LambdaLR": _SCHEDULE,
@@ -39,6 +39,18 @@ def unknown(owner: object, name: str) -> NoReturn:
 
 
 def missing(name: str) -> NoReturn:
-    """Raise for a name that the module has not."""
-    hint = f"; here: {_MODULE_HINTS[name]}" if name in _MODULE_HINTS else ""
-    raise UnknownAttributeError(f"module 'rumus.optim' has no attribute {name!r}{hint}", name=name)
+    """Raise for a name that the module has not.
+
+    ``from rumus.optim import name`` drops the text of an AttributeError. It asks by ``hasattr``
+    first, from a function of importlib, and lets an ImportError through.
+    """
+    from difflib import get_close_matches  # which no import waits for
+
+    known = {public.lower(): public for public in sys.modules["rumus.optim"].__all__}
+    alike = get_close_matches(name.lower(), known, 1, 0.7)
+    hint = _MODULE_HINTS.get(name) or (f"there is {known[alike[0]]}" if alike else "")
+    told = f"; here: {hint}" if hint else ""
+    asks = sys._getframe(1).f_code.co_name
+    if hint and asks == "_handle_fromlist" and not name.startswith("_"):
+        raise ImportError(f"cannot import name {name!r} from 'rumus.optim'{told}", name=name)
+    raise UnknownAttributeError(f"module 'rumus.optim' has no attribute {name!r}{told}", name=name)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from rumus.nn import Parameter
 from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError, OptimizerStateError, ParameterListError
+from rumus.optim._expects import expects
 from rumus.optim._flat_vectors import (
     FlatSpace,
     Vector,
@@ -117,7 +118,7 @@ class LBFGS:
         tolerance_grad: float = 1e-7,
         tolerance_change: float = 1e-9,
         history_size: int = 100,
-        line_search_fn: str | None = None,
+        line_search_fn: Literal["strong_wolfe"] | None = None,
     ) -> None:
         groups = flat_params(params)
         self._params = [p for group in groups for p in group.params]
@@ -166,6 +167,7 @@ class LBFGS:
         """
         self._lr = _checks.positive("lr", lr)
 
+    @expects("optimizer.step(closure), where closure() computes the loss anew")
     def step(self, closure: Callable[[], Tensor]) -> Tensor:
         """Take up to ``max_iter`` iterations.
 

@@ -18,6 +18,7 @@ from rumus.optim._contract import Engine, with_masters
 from rumus.optim._cpu.engine import CpuEngine
 from rumus.optim._cpu.norm import block_squares
 from rumus.optim._errors import HyperparameterError, OptimizerStateError, ParameterListError
+from rumus.optim._expects import expects
 from rumus.optim._foreign import unknown
 from rumus.optim._groups import (
     Options,
@@ -101,6 +102,7 @@ class Optimizer(RuleBase):
         def __getattr__(self, name: str) -> Any:
             unknown(self, name)
 
+    @expects("grads = loss.backward(); optimizer.step(grads)")
     def step(self, grads: GradientStore) -> None:
         """Update every parameter that requires a gradient, and take that out of the store.
 

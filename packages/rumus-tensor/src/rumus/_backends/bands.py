@@ -24,6 +24,9 @@ class Band:
         adjoint: The transposed map.
     """
 
+    starts: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float32]
+
     def __init__(self, length: int, starts: npt.ArrayLike, weights: npt.ArrayLike) -> None:
         self.length = length
         self.starts = np.ascontiguousarray(starts, np.int32)

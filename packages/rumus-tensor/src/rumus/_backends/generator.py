@@ -38,7 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -191,7 +191,7 @@ class _Fresh:
             return generator._seed, position
 
 
-default_generator = Generator()
+default_generator: Final = Generator()
 
 
 def manual_seed(seed: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 from .errors import DeviceError
 
@@ -90,3 +90,9 @@ def _full_name(name: str) -> str:
 
 
 CPU = Device("cpu")
+DeviceLike: TypeAlias = Device | Literal["cpu", "gpu", "auto"] | str
+"""What ``device=`` takes.
+
+Editors complete the names. Any ``str`` is taken too: ``"gpu:1"`` is no literal, and a name that was
+read from options is none either, so that it is the call that refuses ``"cuda"``, not the checker.
+"""

@@ -10,6 +10,7 @@
     ├── DeviceError (ValueError)         an unknown device, or tensors on different devices
     │   └── GpuUnavailableError          no adapter, or the wgpu package cannot start
     ├── UnknownNameError (AttributeError) a name that other frameworks have, and this one has not
+    ├── UnknownImportError (ImportError) the same, where it is imported
     ├── StateDictError (ValueError)      keys or shapes of saved weights that do not match
     └── AutogradError (RuntimeError)     a backward pass that cannot be right
         ├── MissingGradError             a parameter without a gradient in the store
@@ -49,6 +50,10 @@ class GpuUnavailableError(DeviceError):
 
 class UnknownNameError(RumusError, AttributeError):
     """A name that other frameworks have; the message says what it is called here."""
+
+
+class UnknownImportError(RumusError, ImportError):
+    """An import of a name that other frameworks have; the message says what it is called here."""
 
 
 class StateDictError(RumusError, ValueError):

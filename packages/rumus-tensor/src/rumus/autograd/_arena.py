@@ -42,6 +42,8 @@ class Slot(GradSlot):
         [6, 2]
     """
 
+    size: int
+
     def __init__(self, arena: Arena, parameter: Leaf, offset: int) -> None:
         be, on_cpu = backend_of(parameter.device), parameter.device.kind == "cpu"
         super().__init__(
@@ -85,6 +87,8 @@ class Arena:
         >>> len(arena.slots)
         2
     """
+
+    slots: tuple[Slot, ...]
 
     def __init__(self, params: Sequence[Leaf], offsets: Sequence[int], total: int) -> None:
         device, dtype = params[0].device, params[0].dtype

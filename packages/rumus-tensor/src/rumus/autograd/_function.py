@@ -80,8 +80,8 @@ class Function:
         """Inside ``backward``, the gradients that this pass asks for: ``needs``, or fewer."""
         return self._wanted or self.needs
 
-    def forward(self, be: Backend[Any], *arrays: Any) -> Any:
-        """The result's array."""
+    def forward(self, be: Backend[Any], *arrays: Any, **named: Any) -> Any:
+        """The result's array; a subclass says how many arrays it takes, and names them."""
         raise AutogradError(
             f"{self.name} has no forward: a Function computes in forward(self, be, *arrays)"
         )

@@ -78,6 +78,11 @@ class Node:
     """
 
     __slots__ = ("device", "edges", "function", "hooks", "inputs", "order", "versions")
+    edges: tuple[Node | Leaf | None, ...]
+    inputs: tuple[InputKind | None, ...]
+    versions: list[tuple[str, Version, int]]
+    device: Device
+    order: int
 
     def __init__(
         self,

@@ -4,6 +4,8 @@ Nothing here touches an adapter, or imports ``wgpu``, before the first use of a 
 ``docs/kernels.md`` for writing a kernel and ``docs/gpu.md`` for how the runtime works.
 """
 
+import typing as _typing
+
 from rumus.gpu._array import GpuArray
 from rumus.gpu._capture import is_recording, outside_capture, when_recorded, when_replayed
 from rumus.gpu._captured import Captured, capture
@@ -20,6 +22,9 @@ from rumus.gpu._info import info, is_available, limits, memory_stats, synchroniz
 from rumus.gpu._kernel import Kernel, Pipeline
 from rumus.gpu._timing import KernelTime, kernel_times
 from rumus.gpu._transfer import empty, from_host, host_value, persist, to_host
+
+if not _typing.TYPE_CHECKING:  # else checkers would take any name
+    from rumus.gpu._foreign import missing as __getattr__  # noqa: F401
 
 __all__ = [
     "CaptureError",

@@ -22,6 +22,12 @@ class Storage:
     """
 
     __slots__ = ("__weakref__", "buffer", "device", "home", "nbytes", "owner", "persistent")
+    home: MutableSequence[Buffer]
+    device: Any
+    buffer: Buffer
+    nbytes: int
+    owner: object | None
+    persistent: bool
 
     def __init__(
         self,
@@ -66,6 +72,12 @@ class GpuArray:
     """
 
     __slots__ = ("__weakref__", "dtype", "offset", "shape", "size", "storage", "strides")
+    storage: Storage
+    shape: Shape
+    strides: tuple[int, ...]
+    offset: int
+    dtype: np.dtype[Any]
+    size: int
 
     def __init__(
         self,

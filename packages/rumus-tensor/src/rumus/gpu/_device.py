@@ -24,6 +24,7 @@ from rumus.gpu._native import make_driver
 from rumus.gpu._queue import Dispatch, Entry, Queue, Runnable, Timer
 from rumus.gpu._readback import Readback
 from rumus.gpu._replay import Ahead
+from rumus.gpu._seam import Driver
 from rumus.gpu._submitter import Job, Submitter
 from rumus.gpu._uniforms import Uniforms
 
@@ -61,6 +62,13 @@ class Upload(NamedTuple):
 
 class GpuDevice:
     """An open device. Every method may be called from any thread, but for those of its thread."""
+
+    gpu: Any
+    max_groups: int
+    driver: Driver
+    queue: Queue
+    pool: Pool
+    faults: Faults
 
     def __init__(self, index: int, submitter: Submitter) -> None:
         self.index = index

@@ -38,6 +38,9 @@ class Faults:
         report: has an error raised by the next call that waits.
     """
 
+    array: GpuArray
+    seen: npt.NDArray[np.int32]
+
     def __init__(
         self,
         storage: Storage,

@@ -19,7 +19,7 @@ from rumus.gpu import _capture, _faults
 from rumus.gpu._array import GpuArray
 from rumus.gpu._device import GpuDevice
 from rumus.gpu._errors import GpuLimitError, KernelError
-from rumus.gpu._interface import Params, read_interface
+from rumus.gpu._interface import Binding, Params, read_interface
 from rumus.gpu._memory import Buffer
 
 Constant = str | bool | int | float
@@ -70,6 +70,9 @@ class Compiled:
     """A pipeline on one device."""
 
     __slots__ = ("_device", "_layout", "_object", "_pipeline", "handle", "name", "uid")
+    uid: int
+    name: str
+    handle: Any
 
     def __init__(self, pipeline: Pipeline, device: GpuDevice, layout: Any, made: Any) -> None:
         self.uid = next(_uids)
@@ -149,6 +152,10 @@ class Kernel:
 
 class Pipeline:
     """A variant of a kernel, compiled on each device where it is first dispatched."""
+
+    code: str
+    bindings: tuple[Binding, ...]
+    accesses: tuple[str, ...]
 
     def __init__(self, name: str, header: str, body: str, trusted: bool) -> None:
         self.name = name

@@ -29,6 +29,11 @@ class Buffer:
 
     __slots__ = ("groups", "handle", "home", "last_use", "nbytes", "offset", "uid")
     _uids = itertools.count()
+    handle: Any
+    nbytes: int
+    offset: int
+    uid: int
+    last_use: int
 
     def __init__(self, handle: Any, nbytes: int, offset: int = 0) -> None:
         self.handle = handle
@@ -63,6 +68,9 @@ class Pool:
         run: makes a call on the device's thread, where buffers are made and given up.
         settle: takes in what waits to be given back, on that thread.
     """
+
+    reserved: int
+    peak: int
 
     def __init__(
         self,

@@ -83,6 +83,9 @@ class Queue:
         report: has an error raised by the next call that waits.
     """
 
+    batch: int
+    flight: Flight
+
     def __init__(self, driver: Driver, report: Callable[[Exception], None]) -> None:
         self._driver = driver
         self._report = report

@@ -29,6 +29,8 @@ class Ahead:
     """
 
     __slots__ = ("_free", "commands", "is_lost", "recording", "replays")
+    recording: int
+    is_lost: bool
 
     def __init__(self, driver: Driver, recording: int) -> None:
         self.commands: Commands = driver.commands()

@@ -21,6 +21,7 @@ class Job(Generic[T]):
     """A call that the thread makes, and what came of it."""
 
     __slots__ = ("_args", "_call", "_doors", "_error", "_result", "is_over")
+    is_over: bool
 
     def __init__(self, call: Callable[..., T], args: tuple[Any, ...]) -> None:
         self._call = call

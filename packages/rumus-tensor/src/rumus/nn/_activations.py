@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from typing import Literal, Unpack
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, DeviceLike
 from rumus._core.errors import ArgumentError
 from rumus.tensor._aliases import Aliases, axis_alias
 from rumus.tensor._creation import full
@@ -56,8 +56,10 @@ class PReLU(Layer):
         ['-0.500', '0.700']
     """
 
+    weight: Parameter
+
     def __init__(
-        self, num_parameters: int = 1, init: float = 0.25, device: Device | str = CPU
+        self, num_parameters: int = 1, init: float = 0.25, device: DeviceLike = CPU
     ) -> None:
         if num_parameters < 1:
             raise ArgumentError(f"PReLU: num_parameters is at least 1, not {num_parameters}")
@@ -136,7 +138,7 @@ class GELU(Layer):
         ['-0.046', '0.531']
     """
 
-    def __init__(self, approximate: str = "none") -> None:
+    def __init__(self, approximate: Literal["none", "tanh"] = "none") -> None:
         if approximate not in ("none", "tanh"):
             raise ArgumentError(f"GELU: approximate is 'none' or 'tanh', not {approximate!r}")
         self.approximate = approximate
@@ -159,6 +161,9 @@ class Hardtanh(Layer):
         ['-1.000', '0.700']
     """
 
+    min_val: float
+    max_val: float
+
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
         self.min_val, self.max_val = min_val, max_val
 
@@ -179,6 +184,9 @@ class Softplus(Layer):
         >>> [f"{y:.3f}" for y in Softplus()(tensor([-2.0, 0.7]))]
         ['0.127', '1.103']
     """
+
+    beta: float
+    threshold: float
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         self.beta, self.threshold = beta, threshold
@@ -243,6 +251,9 @@ class Threshold(Layer):
         [0.0, 0.75]
     """
 
+    threshold: float
+    value: float
+
     def __init__(self, threshold: float, value: float) -> None:
         self.threshold, self.value = threshold, value
 
@@ -257,6 +268,8 @@ class Threshold(Layer):
 
 class _AlongAxis(Layer):
     """What works along an axis, which may be called ``dim``."""
+
+    axis: int
 
     def __init__(self, axis: int = -1, **aliases: Unpack[Aliases]) -> None:
         self.axis = axis_alias(type(self).__name__, aliases, axis, -1) if aliases else axis

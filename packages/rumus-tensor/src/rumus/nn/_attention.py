@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from rumus._backends.generator import Generator, default_generator
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.dtypes import bool_
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus.tensor._creation import ones, rand, randn, zeros
@@ -64,6 +64,22 @@ class MultiheadAttention(Module):
         ((2, 5, 16), (2, 5, 5))
     """
 
+    embed_dim: int
+    num_heads: int
+    dropout: float
+    kdim: int
+    vdim: int
+    batch_first: bool
+    generator: Generator
+    in_proj_weight: Parameter | None
+    q_proj_weight: Parameter | None
+    k_proj_weight: Parameter | None
+    v_proj_weight: Parameter | None
+    in_proj_bias: Parameter | None
+    bias_k: Parameter | None
+    bias_v: Parameter | None
+    out_proj: Linear
+
     def __init__(
         self,
         embed_dim: int,
@@ -75,7 +91,7 @@ class MultiheadAttention(Module):
         kdim: int | None = None,
         vdim: int | None = None,
         batch_first: bool = False,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
         generator: Generator = default_generator,
     ) -> None:
         check_lengths("MultiheadAttention", embed_dim=embed_dim, num_heads=num_heads)
@@ -333,13 +349,13 @@ def _projection(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return result.reshape((*x.shape[:-1], weight.shape[0]))
 
 
-def _glorot_row(columns: int, device: Device | str) -> Parameter:
+def _glorot_row(columns: int, device: DeviceLike) -> Parameter:
     """A learned key or value of shape (1, 1, columns), normal with the variance 1 / columns."""
     start = randn((1, 1, columns)).mul_(math.sqrt(1.0 / columns))
     return Parameter(start.to(Device(device)))
 
 
-def _glorot(rows: int, columns: int, device: Device | str) -> Parameter:
+def _glorot(rows: int, columns: int, device: DeviceLike) -> Parameter:
     """Uniform by the rule of Glorot and Bengio (AISTATS 2010)."""
     bound = math.sqrt(6.0 / (rows + columns))
     return Parameter((rand((rows, columns)) * 2.0 - 1.0).mul_(bound).to(Device(device)))

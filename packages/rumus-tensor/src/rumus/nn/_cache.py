@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from rumus._backends.contract.attention import AttentionRule
 from rumus._backends.generator import default_generator
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, DeviceLike
 from rumus._core.dtypes import float32, int32
 from rumus._core.errors import ArgumentError, ShapeError
 from rumus.tensor._creation import zeros
@@ -64,9 +64,11 @@ class KeyValueCache(Module):
         True
     """
 
+    samples: int
+    max_length: int
     lengths: Tensor
 
-    def __init__(self, samples: int, max_length: int, device: Device | str = CPU) -> None:
+    def __init__(self, samples: int, max_length: int, device: DeviceLike = CPU) -> None:
         if samples < 1 or max_length < 1:
             raise ArgumentError(
                 f"KeyValueCache: samples and max_length are at least 1, not {samples} and "

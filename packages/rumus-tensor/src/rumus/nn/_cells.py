@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.errors import ArgumentError, ShapeError
 from rumus.tensor import rand, zeros
 from rumus.tensor._ops.matmul import Linear as LinearFunction
@@ -20,9 +20,12 @@ class RecurrentCell(Module):
     """What the cells share; parameters have PyTorch's names and start as a layer's do."""
 
     gates: int = 1
+    input_size: int
+    hidden_size: int
+    bias: bool
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, device: Device | str = CPU
+        self, input_size: int, hidden_size: int, bias: bool = True, device: DeviceLike = CPU
     ) -> None:
         if input_size < 1 or hidden_size < 1:
             raise ArgumentError(
@@ -84,8 +87,8 @@ class RNNCell(RecurrentCell):
         input_size: int,
         hidden_size: int,
         bias: bool = True,
-        nonlinearity: str = "tanh",
-        device: Device | str = CPU,
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
+        device: DeviceLike = CPU,
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
             raise ArgumentError(f"RNNCell: nonlinearity is 'tanh' or 'relu', not {nonlinearity!r}")

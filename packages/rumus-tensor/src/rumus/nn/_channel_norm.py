@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, DeviceLike
 from rumus._core.dtypes import int32
 from rumus._core.errors import ArgumentError, ShapeError
 from rumus.tensor._creation import ones, zeros
@@ -41,13 +41,19 @@ class GroupNorm(Layer):
         (4, 6, 5, 5)
     """
 
+    num_groups: int
+    num_channels: int
+    eps: float
+    weight: Parameter | None
+    bias: Parameter | None
+
     def __init__(
         self,
         num_groups: int,
         num_channels: int,
         eps: float = 1e-5,
         affine: bool = True,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
         *,
         bias: bool = True,
     ) -> None:
@@ -82,6 +88,13 @@ class _Averaging(Layer):
 
     _ranks: tuple[int, ...] = ()
     """How many axes an input may have."""
+    num_features: int
+    eps: float
+    momentum: float | None
+    affine: bool
+    track_running_stats: bool
+    weight: Parameter | None
+    bias: Parameter | None
     num_batches_tracked: Tensor | None
 
     def __init__(
@@ -91,7 +104,7 @@ class _Averaging(Layer):
         momentum: float | None,
         affine: bool,
         track_running_stats: bool,
-        device: Device | str,
+        device: DeviceLike,
         bias: bool,
     ) -> None:
         check_lengths(type(self).__name__, num_features=num_features)
@@ -128,7 +141,7 @@ class _BatchNorm(_Averaging):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
         *,
         bias: bool = True,
     ) -> None:
@@ -208,7 +221,7 @@ class _InstanceNorm(_Averaging):
         momentum: float = 0.1,
         affine: bool = False,
         track_running_stats: bool = False,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
         *,
         bias: bool = True,
     ) -> None:
@@ -277,7 +290,7 @@ class InstanceNorm2d(_InstanceNorm):
 
 
 def _affine(
-    channels: int, affine: bool, bias: bool, device: Device | str
+    channels: int, affine: bool, bias: bool, device: DeviceLike
 ) -> tuple[Parameter | None, Parameter | None]:
     """Ones and zeros, or None in their place."""
     if not affine:

@@ -283,6 +283,8 @@ class ParameterList(Module):
         [(2,), (3, 1)]
     """
 
+    entries: list[Parameter]
+
     def __init__(self, values: Iterable[Tensor] = ()) -> None:
         self.entries = [_parameter(self, value) for value in values]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias, get_args
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, DeviceLike
 from rumus._core.errors import ArgumentError, ShapeError
 from rumus._core.shapes import Shape
 from rumus.tensor._tensor import Tensor
@@ -14,14 +14,24 @@ from ._layer import Layer
 from ._lengths import check_lengths
 from ._linear import uniform
 from ._parameter import Parameter
-from .functional._convolution import SAMES, conv1d, conv2d, conv_transpose1d, conv_transpose2d
-from .functional._padding import MODES, pad
+from .functional._convolution import SAMES, Same, conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from .functional._padding import pad
 from .functional._windows import Lengths, lengths_of
+
+PaddingMode: TypeAlias = Literal["zeros", "reflect", "replicate", "circular"]
 
 
 class _Sliding(Layer):
     """What the four have in common: checked options, and weights that start as Linear's do."""
 
+    in_channels: int
+    out_channels: int
+    groups: int
+    kernel_size: Shape
+    stride: Shape
+    dilation: Shape
+    weight: Parameter
+    bias: Parameter | None
     axes: ClassVar[int]
 
     def __init__(
@@ -45,7 +55,7 @@ class _Sliding(Layer):
         self.stride = lengths_of(name, "stride", stride, self.axes)
         self.dilation = lengths_of(name, "dilation", dilation, self.axes)
 
-    def _make_parameters(self, shape: Shape, bias: bool, device: Device | str) -> None:
+    def _make_parameters(self, shape: Shape, bias: bool, device: DeviceLike) -> None:
         bound = 1.0 / math.sqrt(math.prod(shape[1:]))
         self.weight = Parameter(uniform(shape, bound, device))
         self.bias = Parameter(uniform((self.out_channels,), bound, device)) if bias else None
@@ -82,12 +92,12 @@ class _Convolution(_Sliding):
         out_channels: int,
         kernel_size: Lengths,
         stride: Lengths = 1,
-        padding: Lengths | str = 0,
+        padding: Lengths | Same = 0,
         dilation: Lengths = 1,
         groups: int = 1,
         bias: bool = True,
-        padding_mode: str = "zeros",
-        device: Device | str = CPU,
+        padding_mode: PaddingMode = "zeros",
+        device: DeviceLike = CPU,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups)
         name = type(self).__name__
@@ -95,7 +105,7 @@ class _Convolution(_Sliding):
             raise ArgumentError(f"{name}: padding is numbers, 'same' or 'valid', not {padding!r}")
         if padding == "same" and max(self.stride) > 1:
             raise ArgumentError(f"{name}: padding 'same' takes a stride of 1, not {self.stride}")
-        modes = ("zeros", *(mode for mode in MODES if mode != "constant"))
+        modes = get_args(PaddingMode)
         if padding_mode not in modes:
             raise ArgumentError(f"{name}: padding_mode is one of {modes}, not {padding_mode!r}")
         self.padding = (
@@ -115,7 +125,7 @@ class _Convolution(_Sliding):
             DTypeError: x has another dtype than the weight.
         """
         self._check(x)
-        padding: Lengths | str = self.padding
+        padding: Lengths | Same = self.padding
         if self.padding_mode != "zeros":
             x, padding = pad(x, self._sides(), self.padding_mode), 0
         slide = conv1d if self.axes == 1 else conv2d
@@ -214,6 +224,9 @@ class Conv2d(_Convolution):
 
 
 class _Transposed(_Sliding):
+    padding: Shape
+    output_padding: Shape
+
     def __init__(
         self,
         in_channels: int,
@@ -225,7 +238,7 @@ class _Transposed(_Sliding):
         groups: int = 1,
         bias: bool = True,
         dilation: Lengths = 1,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups)
         name = type(self).__name__

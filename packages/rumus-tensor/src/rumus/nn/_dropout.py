@@ -21,6 +21,9 @@ class _Dropping(Layer):
         ArgumentError: p is out of range.
     """
 
+    p: float
+    generator: Generator
+
     def __init__(self, p: float = 0.5, generator: Generator = default_generator) -> None:
         if not 0.0 <= p <= 1.0:
             raise ArgumentError(f"{type(self).__name__}: p is from 0 to 1, not {p}")

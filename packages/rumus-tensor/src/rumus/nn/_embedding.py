@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.errors import ShapeError
 from rumus._core.mode import no_grad
 from rumus.tensor._creation import randn
@@ -13,6 +13,7 @@ from ._lengths import check_lengths
 from ._module import Module
 from ._parameter import Parameter
 from .functional._embedding import (
+    BagMode,
     check_max_norm,
     check_mode,
     embedding,
@@ -49,6 +50,13 @@ class Embedding(Layer):
         (1, 3, 4)
     """
 
+    max_norm: float | None
+    norm_type: float
+    num_embeddings: int
+    embedding_dim: int
+    weight: Parameter
+    padding_idx: int | None
+
     def __init__(
         self,
         num_embeddings: int,
@@ -56,7 +64,7 @@ class Embedding(Layer):
         padding_idx: int | None = None,
         max_norm: float | None = None,
         norm_type: float = 2.0,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         check_max_norm("Embedding", max_norm, norm_type)
         self.max_norm, self.norm_type = max_norm, norm_type
@@ -133,16 +141,24 @@ class EmbeddingBag(Module):
         (2, 4)
     """
 
+    max_norm: float | None
+    norm_type: float
+    num_embeddings: int
+    embedding_dim: int
+    include_last_offset: bool
+    weight: Parameter
+    padding_idx: int | None
+
     def __init__(
         self,
         num_embeddings: int,
         embedding_dim: int,
         max_norm: float | None = None,
         norm_type: float = 2.0,
-        mode: str = "mean",
+        mode: BagMode = "mean",
         include_last_offset: bool = False,
         padding_idx: int | None = None,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         check_max_norm("EmbeddingBag", max_norm, norm_type)
         self.max_norm, self.norm_type = max_norm, norm_type
@@ -177,7 +193,7 @@ class EmbeddingBag(Module):
 
 
 def _table(
-    name: str, rows: int, columns: int, padding_idx: int | None, device: Device | str
+    name: str, rows: int, columns: int, padding_idx: int | None, device: DeviceLike
 ) -> Parameter:
     check_lengths(name, num_embeddings=rows, embedding_dim=columns)
     padding = padding_row(name, padding_idx, rows)

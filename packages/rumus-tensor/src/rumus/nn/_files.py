@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.errors import StateDictError
 from rumus.tensor._tensor import Tensor
 
@@ -118,7 +118,7 @@ def _write(file: BinaryIO, state: Mapping[str, Tensor], metadata: Mapping[str, s
         file.write(state[name].numpy().tobytes())
 
 
-def load_file(path: str | os.PathLike[str], device: Device | str = CPU) -> dict[str, Tensor]:
+def load_file(path: str | os.PathLike[str], device: DeviceLike = CPU) -> dict[str, Tensor]:
     """Read weights by name, for :meth:`Module.load_state_dict`.
 
     float64, bfloat16 and floats of one byte become float32, other integers than uint8 become int32.

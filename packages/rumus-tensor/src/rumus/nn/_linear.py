@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.errors import ShapeError
 from rumus.tensor import rand
 from rumus.tensor._tensor import Tensor
@@ -42,12 +42,17 @@ class Linear(Layer):
         (8, 2)
     """
 
+    in_features: int
+    out_features: int
+    weight: Parameter
+    bias: Parameter | None
+
     def __init__(
         self,
         in_features: int,
         out_features: int,
         bias: bool = True,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         check_lengths("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
@@ -110,13 +115,18 @@ class Bilinear(Module):
         (5, 4)
     """
 
+    in1_features: int
+    in2_features: int
+    weight: Parameter
+    bias: Parameter | None
+
     def __init__(
         self,
         in1_features: int,
         in2_features: int,
         out_features: int,
         bias: bool = True,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         shape = out_features, in1_features, in2_features
         check_lengths(
@@ -151,5 +161,5 @@ class Bilinear(Module):
         )
 
 
-def uniform(shape: tuple[int, ...], bound: float, device: Device | str) -> Tensor:
+def uniform(shape: tuple[int, ...], bound: float, device: DeviceLike) -> Tensor:
     return (rand(shape) * 2.0 - 1.0).mul_(bound).to(Device(device))

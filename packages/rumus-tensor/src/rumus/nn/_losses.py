@@ -4,13 +4,35 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 from rumus._core.errors import ArgumentError
 from rumus.tensor._tensor import Tensor
 
 from . import functional as f
 from ._module import Module
+from .functional._loss_checks import Reduction
+
+
+class Options(TypedDict, total=False):
+    """The options of all losses, for checkers and editors; which one has which, its call checks."""
+
+    reduction: Reduction | Literal["batchmean"]
+    weight: Tensor | None
+    pos_weight: Tensor | None
+    ignore_index: int
+    label_smoothing: float
+    beta: float
+    delta: float
+    margin: float
+    p: float
+    eps: float
+    full: bool
+    swap: bool
+    log_input: bool
+    log_target: bool
+    blank: int
+    zero_infinity: bool
 
 
 class Loss(Module):
@@ -29,7 +51,7 @@ class Loss(Module):
     function: ClassVar[Callable[..., Tensor]]
     inputs: ClassVar[int] = 2
 
-    def __init__(self, *values: Any, **options: Any) -> None:
+    def __init__(self, *values: Any, **options: Unpack[Options]) -> None:
         known = list(inspect.signature(self.function).parameters)[self.inputs :]
         given = dict(zip(known, values, strict=False))
         if len(values) > len(known) or sum(isinstance(value, Tensor) for value in values) > 1:
@@ -45,8 +67,9 @@ class Loss(Module):
                 f"{type(self).__name__} takes the options {', '.join(known)}, each once, not "
                 f"{', '.join(wrong)}"
             )
-        self._names = tuple(given | options)
-        for name, value in (given | options).items():
+        given.update(options)
+        self._names = tuple(given)
+        for name, value in given.items():
             if isinstance(value, Tensor):
                 self.register_buffer(name, value)
             else:
@@ -75,7 +98,7 @@ class CrossEntropyLoss(Loss):
         ()
     """
 
-    function = staticmethod(f.cross_entropy)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.cross_entropy)
 
 
 class NLLLoss(Loss):
@@ -87,7 +110,7 @@ class NLLLoss(Loss):
         0.5
     """
 
-    function = staticmethod(f.nll_loss)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.nll_loss)
 
 
 class BCELoss(Loss):
@@ -99,7 +122,7 @@ class BCELoss(Loss):
         '0.1643'
     """
 
-    function = staticmethod(f.binary_cross_entropy)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.binary_cross_entropy)
 
 
 class BCEWithLogitsLoss(Loss):
@@ -111,7 +134,7 @@ class BCEWithLogitsLoss(Loss):
         '0.2201'
     """
 
-    function = staticmethod(f.binary_cross_entropy_with_logits)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.binary_cross_entropy_with_logits)
 
 
 class MSELoss(Loss):
@@ -123,7 +146,7 @@ class MSELoss(Loss):
         '0.6250'
     """
 
-    function = staticmethod(f.mse_loss)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.mse_loss)
 
 
 class L1Loss(Loss):
@@ -135,7 +158,7 @@ class L1Loss(Loss):
         '0.7500'
     """
 
-    function = staticmethod(f.l1_loss)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.l1_loss)
 
 
 class SmoothL1Loss(Loss):
@@ -147,7 +170,7 @@ class SmoothL1Loss(Loss):
         '0.3125'
     """
 
-    function = staticmethod(f.smooth_l1_loss)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.smooth_l1_loss)
 
 
 class HuberLoss(Loss):
@@ -159,7 +182,7 @@ class HuberLoss(Loss):
         '0.3125'
     """
 
-    function = staticmethod(f.huber_loss)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.huber_loss)
 
 
 class KLDivLoss(Loss):
@@ -172,7 +195,7 @@ class KLDivLoss(Loss):
         0.0
     """
 
-    function = staticmethod(f.kl_div)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.kl_div)
 
 
 class GaussianNLLLoss(Loss):
@@ -184,7 +207,7 @@ class GaussianNLLLoss(Loss):
         '0.8181'
     """
 
-    function = staticmethod(f.gaussian_nll_loss)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.gaussian_nll_loss)
     inputs = 3
 
 
@@ -197,7 +220,7 @@ class PoissonNLLLoss(Loss):
         '3.2689'
     """
 
-    function = staticmethod(f.poisson_nll_loss)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.poisson_nll_loss)
 
 
 class HingeEmbeddingLoss(Loss):
@@ -209,7 +232,7 @@ class HingeEmbeddingLoss(Loss):
         '0.2500'
     """
 
-    function = staticmethod(f.hinge_embedding_loss)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.hinge_embedding_loss)
 
 
 class SoftMarginLoss(Loss):
@@ -221,7 +244,7 @@ class SoftMarginLoss(Loss):
         '1.3005'
     """
 
-    function = staticmethod(f.soft_margin_loss)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.soft_margin_loss)
 
 
 class CosineEmbeddingLoss(Loss):
@@ -233,7 +256,7 @@ class CosineEmbeddingLoss(Loss):
         0.0
     """
 
-    function = staticmethod(f.cosine_embedding_loss)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.cosine_embedding_loss)
     inputs = 3
 
 
@@ -246,7 +269,7 @@ class MarginRankingLoss(Loss):
         0.25
     """
 
-    function = staticmethod(f.margin_ranking_loss)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.margin_ranking_loss)
     inputs = 3
 
 
@@ -260,7 +283,7 @@ class TripletMarginLoss(Loss):
         '3.0000'
     """
 
-    function = staticmethod(f.triplet_margin_loss)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.triplet_margin_loss)
     inputs = 3
 
 
@@ -273,7 +296,7 @@ class MultiMarginLoss(Loss):
         0.25
     """
 
-    function = staticmethod(f.multi_margin_loss)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.multi_margin_loss)
 
 
 class MultiLabelMarginLoss(Loss):
@@ -285,7 +308,7 @@ class MultiLabelMarginLoss(Loss):
         0.25
     """
 
-    function = staticmethod(f.multilabel_margin_loss)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.multilabel_margin_loss)
 
 
 class MultiLabelSoftMarginLoss(Loss):
@@ -297,7 +320,7 @@ class MultiLabelSoftMarginLoss(Loss):
         '0.2201'
     """
 
-    function = staticmethod(f.multilabel_soft_margin_loss)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.multilabel_soft_margin_loss)
 
 
 class CTCLoss(Loss):
@@ -310,5 +333,5 @@ class CTCLoss(Loss):
         ()
     """
 
-    function = staticmethod(f.ctc_loss)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(f.ctc_loss)
     inputs = 4

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, TypeVar, overload
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, DeviceLike
 from rumus._core.errors import ArgumentError, StateDictError
 
 from ._files import load_file, read_metadata, save_file
@@ -60,7 +60,7 @@ def save_model(model: Module, path: str | os.PathLike[str], config: Mapping[str,
 
 @overload
 def load_model(
-    path: str | os.PathLike[str], classes: type[ModuleT], device: Device | str = ...
+    path: str | os.PathLike[str], classes: type[ModuleT], device: DeviceLike = ...
 ) -> ModuleT: ...
 
 
@@ -68,14 +68,14 @@ def load_model(
 def load_model(
     path: str | os.PathLike[str],
     classes: Mapping[str, type[Module]],
-    device: Device | str = ...,
+    device: DeviceLike = ...,
 ) -> Module: ...
 
 
 def load_model(
     path: str | os.PathLike[str],
     classes: type[Module] | Mapping[str, type[Module]],
-    device: Device | str = CPU,
+    device: DeviceLike = CPU,
 ) -> Module:
     """Make the model that a file of :func:`save_model` holds.
 

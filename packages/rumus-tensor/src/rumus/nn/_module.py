@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from rumus._backends.generator import Generator
 from rumus._core import structure, usage
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.dtypes import is_float
 from rumus._core.errors import ArgumentError, DTypeError
 from rumus._core.foreign import without
@@ -238,7 +238,7 @@ class Module(_hooks.Hooking):
             parameter.requires_grad = value
         return self
 
-    def to(self, target: Device | str | npt.DTypeLike) -> Self:
+    def to(self, target: DeviceLike | npt.DTypeLike) -> Self:
         """Move all parameters and buffers to a device, or turn floats into another float, in place.
 
         Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, DeviceLike
 from rumus._core.errors import ArgumentError
 from rumus._core.shapes import whole_numbers
 from rumus.tensor._creation import ones, zeros
@@ -40,13 +40,17 @@ class LayerNorm(Layer):
         [[-1.0, 1.0], [1.0, -1.0]]
     """
 
+    shape: tuple[int, ...]
+    weight: Parameter | None
+    bias: Parameter | None
+
     def __init__(
         self,
         shape: int | Sequence[int],
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         self.shape = _lengths("LayerNorm", shape)
         self.eps = eps
@@ -94,12 +98,15 @@ class RMSNorm(Layer):
         Tensor([1., 1.], dtype=float32)
     """
 
+    normalized_shape: tuple[int, ...]
+    weight: Parameter | None
+
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
         eps: float | None = None,
         elementwise_affine: bool = True,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         self.normalized_shape = _lengths("RMSNorm", normalized_shape)
         self.eps = eps

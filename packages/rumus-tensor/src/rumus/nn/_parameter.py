@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy.typing as npt
 
@@ -15,6 +15,7 @@ from rumus._core.errors import DTypeError
 from rumus._core.versions import Version
 from rumus.autograd._arena import Arena
 from rumus.autograd._leaf import NO_HOOKS, Leaf, ParamId
+from rumus.autograd._slots import GradSlot
 from rumus.tensor._operand import Operand
 from rumus.tensor._tensor import Tensor
 
@@ -40,7 +41,7 @@ class Parameter(Tensor, Leaf[Tensor]):
         Tensor([2., 4.], dtype=float32)
     """
 
-    __hash__ = object.__hash__
+    __hash__: ClassVar[Callable[[Any], int]] = object.__hash__
     __slots__ = ("_id", "_name", "_path", "_requires_grad")
     arena: Arena | None
 
@@ -153,7 +154,8 @@ class Parameter(Tensor, Leaf[Tensor]):
         self._array, self._device, self._version = array, device, Version()
         if elsewhere is not None:
             before.moved = elsewhere, self._version
-        self.slot = self.arena = None
+        self.slot: GradSlot | None = None
+        self.arena = None
         keep(array, device)
         structure.bump()
 

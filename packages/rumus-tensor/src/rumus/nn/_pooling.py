@@ -13,6 +13,12 @@ from .functional._windows import Lengths
 
 
 class _MaxPool(Layer):
+    stride: Lengths
+    padding: Lengths
+    dilation: Lengths
+    return_indices: bool
+    ceil_mode: bool
+
     def __init__(
         self,
         kernel_size: Lengths,
@@ -58,9 +64,10 @@ class MaxPool1d(_MaxPool):
         (1, 3, 4)
     """
 
-    def forward(self, x: Tensor) -> pooling.Indexed:
+    def forward(self, x: Tensor) -> Tensor:  # checkers unpack a pair of indices as well
         """Pool x of (N, C, L) or (C, L)."""
-        return pooling.max_pool1d(x, *self._options())
+        result: Tensor = pooling.max_pool1d(x, *self._options())
+        return result
 
 
 class MaxPool2d(_MaxPool):
@@ -81,9 +88,10 @@ class MaxPool2d(_MaxPool):
         (1, 8, 16, 16)
     """
 
-    def forward(self, x: Tensor) -> pooling.Indexed:
+    def forward(self, x: Tensor) -> Tensor:  # checkers unpack a pair of indices as well
         """Pool x of (N, C, H, W) or (C, H, W)."""
-        return pooling.max_pool2d(x, *self._options())
+        result: Tensor = pooling.max_pool2d(x, *self._options())
+        return result
 
 
 class AvgPool1d(Layer):
@@ -101,6 +109,10 @@ class AvgPool1d(Layer):
         >>> AvgPool1d(2)(ones(1, 3, 8)).shape
         (1, 3, 4)
     """
+
+    stride: Lengths
+    padding: Lengths
+    ceil_mode: bool
 
     def __init__(
         self,
@@ -141,6 +153,12 @@ class AvgPool2d(Layer):
         >>> AvgPool2d(2)(ones(1, 3, 8, 8)).shape
         (1, 3, 4, 4)
     """
+
+    stride: Lengths
+    padding: Lengths
+    ceil_mode: bool
+    count_include_pad: bool
+    divisor_override: int | None
 
     def __init__(
         self,
@@ -210,6 +228,9 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
 
 
 class _AdaptiveMaxPool(Layer):
+    output_size: Sizes
+    return_indices: bool
+
     def __init__(self, output_size: Sizes, return_indices: bool = False) -> None:
         self.output_size, self.return_indices = output_size, return_indices
 
@@ -231,9 +252,10 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
         (1, 3, 4)
     """
 
-    def forward(self, x: Tensor) -> pooling.Indexed:
+    def forward(self, x: Tensor) -> Tensor:  # checkers unpack a pair of indices as well
         """Pool x of (N, C, L) or (C, L)."""
-        return pooling.adaptive_max_pool1d(x, self.output_size, self.return_indices)
+        result: Tensor = pooling.adaptive_max_pool1d(x, self.output_size, self.return_indices)
+        return result
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
@@ -249,6 +271,7 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
         (1, 3, 2, 2)
     """
 
-    def forward(self, x: Tensor) -> pooling.Indexed:
+    def forward(self, x: Tensor) -> Tensor:  # checkers unpack a pair of indices as well
         """Pool x of (N, C, H, W) or (C, H, W)."""
-        return pooling.adaptive_max_pool2d(x, self.output_size, self.return_indices)
+        result: Tensor = pooling.adaptive_max_pool2d(x, self.output_size, self.return_indices)
+        return result

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, DeviceLike
 from rumus._core.errors import ArgumentError, ShapeError
 from rumus.tensor._creation import from_numpy
 from rumus.tensor._joining import cat, stack
@@ -45,6 +45,9 @@ class RotaryPositions(Layer):
         Tensor([1., 1.], dtype=float32)
     """
 
+    size: int
+    max_length: int
+    interleaved: bool
     cos: Tensor
     sin: Tensor
 
@@ -54,7 +57,7 @@ class RotaryPositions(Layer):
         max_length: int = 2048,
         base: float = 10_000.0,
         interleaved: bool = False,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         if size < 2 or size % 2 or max_length < 1:
             raise ArgumentError(
@@ -127,9 +130,11 @@ class SinusoidalPositions(Layer):
         Tensor([[[0., 1.]]], dtype=float32)
     """
 
+    size: int
+    max_length: int
     table: Tensor
 
-    def __init__(self, size: int, max_length: int = 5000, device: Device | str = CPU) -> None:
+    def __init__(self, size: int, max_length: int = 5000, device: DeviceLike = CPU) -> None:
         if size < 2 or size % 2 or max_length < 1:
             raise ArgumentError(
                 f"SinusoidalPositions: size is even and positive, and max_length at least 1, "
@@ -173,7 +178,7 @@ class SinusoidalPositions(Layer):
 
 
 def alibi_bias(
-    heads: int, queries: int, keys: int | None = None, device: Device | str = CPU
+    heads: int, queries: int, keys: int | None = None, device: DeviceLike = CPU
 ) -> Tensor:
     """A mask that takes from each score in proportion to the distance of query and key.
 

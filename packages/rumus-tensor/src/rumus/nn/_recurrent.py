@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 from rumus._backends.generator import Generator, default_generator
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.dtypes import float16, float32, int32
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus.tensor import arange, cat, rand, stack, where, zeros
@@ -34,6 +34,14 @@ class RecurrentLayer(Module):
 
     kind: str
     """``"lstm"``, ``"gru"``, ``"tanh"`` or ``"relu"``."""
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    bias: bool
+    batch_first: bool
+    dropout: float
+    bidirectional: bool
+    generator: Generator
 
     def __init__(
         self,
@@ -45,7 +53,7 @@ class RecurrentLayer(Module):
         dropout: float = 0.0,
         bidirectional: bool = False,
         generator: Generator = default_generator,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         name = type(self).__name__
         check_lengths(name, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
@@ -243,13 +251,13 @@ class RNN(_OneState):
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
-        nonlinearity: str = "tanh",
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
         bias: bool = True,
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
         generator: Generator = default_generator,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
             raise ArgumentError(f"RNN: nonlinearity is 'tanh' or 'relu', not {nonlinearity!r}")

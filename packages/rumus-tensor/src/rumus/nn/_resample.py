@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from rumus._core.errors import ArgumentError, ShapeError
 from rumus._core.shapes import whole_numbers
+from rumus.tensor._padding import PadMode
 from rumus.tensor._tensor import Tensor
 
 from ._layer import Layer
 from .functional._padding import pad
-from .functional._resample import fold, interpolate, pixel_shuffle, pixel_unshuffle, unfold
+from .functional._resample import (
+    Interpolation,
+    fold,
+    interpolate,
+    pixel_shuffle,
+    pixel_unshuffle,
+    unfold,
+)
 from .functional._windows import Lengths
 
 
@@ -29,11 +38,15 @@ class Upsample(Layer):
         (1, 3, 8, 8)
     """
 
+    size: Lengths | None
+    scale_factor: float | Sequence[float] | None
+    align_corners: bool | None
+
     def __init__(
         self,
         size: Lengths | None = None,
         scale_factor: float | Sequence[float] | None = None,
-        mode: str = "nearest",
+        mode: Interpolation = "nearest",
         align_corners: bool | None = None,
     ) -> None:
         self.size, self.scale_factor = size, scale_factor
@@ -116,6 +129,11 @@ class Unfold(Layer):
         (1, 18, 9)
     """
 
+    kernel_size: Lengths
+    dilation: Lengths
+    padding: Lengths
+    stride: Lengths
+
     def __init__(
         self,
         kernel_size: Lengths,
@@ -176,8 +194,10 @@ class Fold(Unfold):
 
 
 class _Pad(Layer):
-    mode = "constant"
-    axes = 2
+    mode: ClassVar[PadMode] = "constant"
+    axes: ClassVar[int] = 2
+    padding: tuple[int, ...]
+    value: float
 
     def __init__(self, padding: int | Sequence[int], value: float = 0.0) -> None:
         numbers = whole_numbers(type(self).__name__, padding)
@@ -216,7 +236,7 @@ class ConstantPad1d(_Pad):
         [[[9.0, 1.0, 2.0, 9.0]]]
     """
 
-    axes = 1
+    axes: ClassVar[int] = 1
 
 
 class ConstantPad2d(_Pad):
@@ -250,7 +270,7 @@ class ZeroPad1d(_WithoutValue):
         [[[0.0, 1.0, 2.0, 3.0, 0.0]]]
     """
 
-    axes = 1
+    axes: ClassVar[int] = 1
 
 
 class ZeroPad2d(_WithoutValue):
@@ -278,7 +298,8 @@ class ReflectionPad1d(_WithoutValue):
         [[[2.0, 1.0, 2.0, 3.0, 2.0]]]
     """
 
-    axes, mode = 1, "reflect"
+    axes: ClassVar[int] = 1
+    mode: ClassVar[PadMode] = "reflect"
 
 
 class ReflectionPad2d(_WithoutValue):
@@ -293,7 +314,7 @@ class ReflectionPad2d(_WithoutValue):
         [[[[2.0, 1.0, 2.0, 3.0, 2.0]]]]
     """
 
-    mode = "reflect"
+    mode: ClassVar[PadMode] = "reflect"
 
 
 class ReplicationPad1d(_WithoutValue):
@@ -308,7 +329,8 @@ class ReplicationPad1d(_WithoutValue):
         [[[1.0, 1.0, 2.0, 3.0, 3.0]]]
     """
 
-    axes, mode = 1, "replicate"
+    axes: ClassVar[int] = 1
+    mode: ClassVar[PadMode] = "replicate"
 
 
 class ReplicationPad2d(_WithoutValue):
@@ -323,7 +345,7 @@ class ReplicationPad2d(_WithoutValue):
         [[[[1.0, 1.0, 2.0, 3.0, 3.0]]]]
     """
 
-    mode = "replicate"
+    mode: ClassVar[PadMode] = "replicate"
 
 
 class CircularPad1d(_WithoutValue):
@@ -338,7 +360,8 @@ class CircularPad1d(_WithoutValue):
         [[[3.0, 1.0, 2.0, 3.0, 1.0]]]
     """
 
-    axes, mode = 1, "circular"
+    axes: ClassVar[int] = 1
+    mode: ClassVar[PadMode] = "circular"
 
 
 class CircularPad2d(_WithoutValue):
@@ -353,4 +376,4 @@ class CircularPad2d(_WithoutValue):
         [[[[3.0, 1.0, 2.0, 3.0, 1.0]]]]
     """
 
-    mode = "circular"
+    mode: ClassVar[PadMode] = "circular"

@@ -45,6 +45,9 @@ class Flatten(Layer):
         (2, 12)
     """
 
+    start_axis: int
+    end_axis: int
+
     def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
         self.start_axis, self.end_axis = start_axis, end_axis
 
@@ -69,6 +72,9 @@ class Unflatten(Layer):
         >>> Unflatten(1, (2, -1))(ones((3, 8))).shape
         (3, 2, 4)
     """
+
+    axis: int
+    shape: tuple[int, ...]
 
     def __init__(self, axis: int, shape: Sequence[int]) -> None:
         self.axis, self.shape = axis, tuple(shape)

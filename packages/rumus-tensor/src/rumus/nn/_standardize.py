@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, DeviceLike
 from rumus._core.dtypes import bool_, float16, float32
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus._core.tree import flatten
@@ -49,6 +49,8 @@ class Standardize(Layer):
         [[2.0, 40.0]]
     """
 
+    features: int
+    axis: int
     mean: Tensor
     std: Tensor
 
@@ -58,7 +60,7 @@ class Standardize(Layer):
         axis: int = 1,
         mean: float | Sequence[float] | npt.NDArray[Any] = 0.0,
         std: float | Sequence[float] | npt.NDArray[Any] = 1.0,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         if features < 1:
             raise ArgumentError(f"Standardize: features is at least 1, not {features}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, DeviceLike
 from rumus._core.errors import ArgumentError
 from rumus.tensor._tensor import Tensor
 
@@ -17,7 +17,7 @@ from ._module import Module
 from ._module_inputs import check_tensor
 from ._norm import LayerNorm
 
-Activation = str | Callable[[Tensor], Tensor]
+Activation: TypeAlias = Literal["relu", "gelu"] | Callable[[Tensor], Tensor]
 LayerT = TypeVar("LayerT", bound=Module)
 
 
@@ -30,6 +30,10 @@ class _TransformerLayer(Module):
     """
 
     attentions: tuple[str, ...] = ("self_attn",)
+    linear1: Linear
+    dropout: Dropout
+    linear2: Linear
+    norm_first: bool
     self_attn: MultiheadAttention
     norm1: LayerNorm
     norm2: LayerNorm
@@ -47,7 +51,7 @@ class _TransformerLayer(Module):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         _check_activation(type(self).__name__, activation)
         for name in self.attentions:
@@ -142,7 +146,7 @@ class TransformerDecoderLayer(_TransformerLayer):
         (2, 5, 16)
     """
 
-    attentions = "self_attn", "multihead_attn"
+    attentions: tuple[str, ...] = "self_attn", "multihead_attn"
     multihead_attn: MultiheadAttention
     norm3: LayerNorm
     dropout3: Dropout
@@ -199,6 +203,8 @@ class TransformerEncoder(Module):
         (5, 3, 8)
     """
 
+    layers: list[TransformerEncoderLayer]
+
     def __init__(
         self, encoder_layer: TransformerEncoderLayer, num_layers: int, norm: Module | None = None
     ) -> None:
@@ -235,6 +241,8 @@ class TransformerDecoder(Module):
         >>> decoder(ones(2, 5, 16), ones(2, 7, 16)).shape
         (2, 5, 16)
     """
+
+    layers: list[TransformerDecoderLayer]
 
     def __init__(
         self, decoder_layer: TransformerDecoderLayer, num_layers: int, norm: Module | None = None

@@ -23,6 +23,7 @@ from rumus._core.errors import (
     RumusError,
     ShapeError,
     StateDictError,
+    UnknownImportError,
     UnknownNameError,
 )
 from rumus._core.frames import FrameLock
@@ -286,6 +287,7 @@ __all__ = [
     "StateDictError",
     "Tensor",
     "TensorBase",
+    "UnknownImportError",
     "UnknownNameError",
     "ValuesAndIndices",
     "Watch",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -165,7 +166,7 @@ class Arithmetic(TensorBase[TensorT]):
     def __rrshift__(self, other: Operand) -> TensorT:
         return self._shifted("right_shift", ">>", other, self)
 
-    __hash__ = object.__hash__
+    __hash__: ClassVar[Callable[[Any], int]] = object.__hash__
 
     def _binary(self, op: str, other: Any) -> TensorT:
         if not is_operand(other):
@@ -361,7 +362,7 @@ class Arithmetic(TensorBase[TensorT]):
         """
         return apply("leaky_relu", self, negative_slope)
 
-    def gelu(self, approximate: str = "none") -> TensorT:
+    def gelu(self, approximate: Literal["none", "tanh"] = "none") -> TensorT:
         """``a * P(X <= a)`` of a standard normal X (Hendrycks and Gimpel, arXiv:1606.08415).
 
         Args:

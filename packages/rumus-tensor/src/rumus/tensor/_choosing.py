@@ -13,7 +13,7 @@ from . import _scattering as s
 from ._aliases import Aliases
 from ._mutation import Mutation, check_writable
 from ._operand import Operand
-from ._scatter_reduce import scatter_reduce
+from ._scatter_reduce import Reduce, scatter_reduce
 
 
 class Choosing(Mutation[TensorT]):
@@ -97,7 +97,7 @@ class Choosing(Mutation[TensorT]):
         return self._replaced("scatter_add_", s.scatter_add, dim, index, src)
 
     def scatter_reduce(
-        self, dim: int, index: Any, src: Operand, reduce: str, *, include_self: bool = True
+        self, dim: int, index: Any, src: Operand, reduce: Reduce, *, include_self: bool = True
     ) -> TensorT:
         """See :func:`rumus.tensor.scatter_reduce`.
 

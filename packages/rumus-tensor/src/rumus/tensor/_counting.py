@@ -6,7 +6,7 @@ A shape that depends on the data is known when it is read back, so a captured st
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -48,7 +48,11 @@ def nonzero(x: TensorBase[TensorT]) -> tuple[TensorT, ...]:
 
 
 def searchsorted(
-    edges: TensorBase[TensorT], values: Operand, side: str = "left", *, right: bool = False
+    edges: TensorBase[TensorT],
+    values: Operand,
+    side: Literal["left", "right"] = "left",
+    *,
+    right: bool = False,
 ) -> TensorT:
     """Where values belong among sorted edges: how many edges are below each of them.
 

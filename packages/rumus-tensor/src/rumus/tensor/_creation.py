@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rumus._backends.generator import Generator, default_generator
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.dtypes import bool_, check_dtype, check_scalar, float32, int32
 from rumus._core.errors import ArgumentError
 from rumus._core.shapes import Shape, shape_of
@@ -24,7 +24,7 @@ ShapeLike = int | Sequence[int]
 def tensor(
     data: npt.ArrayLike | TensorBase,
     dtype: npt.DTypeLike | None = None,
-    device: Device | str = CPU,
+    device: DeviceLike = CPU,
 ) -> Tensor:
     """A tensor of array-like data, copied; see :class:`Tensor`.
 
@@ -37,7 +37,7 @@ def tensor(
     return Tensor(data, dtype, device)
 
 
-def from_numpy(array: npt.NDArray[Any], device: Device | str = CPU) -> Tensor:
+def from_numpy(array: npt.NDArray[Any], device: DeviceLike = CPU) -> Tensor:
     """A tensor with a copy of a numpy array; float64 becomes float32, int64 becomes int32.
 
     Example:
@@ -51,7 +51,7 @@ def full(
     shape: ShapeLike,
     fill_value: float | int | bool,
     dtype: npt.DTypeLike | None = None,
-    device: Device | str = CPU,
+    device: DeviceLike = CPU,
 ) -> Tensor:
     """A tensor of one value; float32, int32 or bool by default, as the value is.
 
@@ -71,7 +71,7 @@ def full(
 
 
 def zeros(
-    *shape: ShapeLike, dtype: npt.DTypeLike | None = None, device: Device | str = CPU
+    *shape: ShapeLike, dtype: npt.DTypeLike | None = None, device: DeviceLike = CPU
 ) -> Tensor:
     """A tensor of zeros, float32 by default: ``zeros(2, 3)`` or ``zeros((2, 3))``.
 
@@ -82,9 +82,7 @@ def zeros(
     return _filled("zeros", _lengths("zeros", shape), 0, dtype, device)
 
 
-def ones(
-    *shape: ShapeLike, dtype: npt.DTypeLike | None = None, device: Device | str = CPU
-) -> Tensor:
+def ones(*shape: ShapeLike, dtype: npt.DTypeLike | None = None, device: DeviceLike = CPU) -> Tensor:
     """A tensor of ones, float32 by default: ``ones(2, 3)`` or ``ones((2, 3))``.
 
     Example:
@@ -95,7 +93,7 @@ def ones(
 
 
 def empty(
-    *shape: ShapeLike, dtype: npt.DTypeLike | None = None, device: Device | str = CPU
+    *shape: ShapeLike, dtype: npt.DTypeLike | None = None, device: DeviceLike = CPU
 ) -> Tensor:
     """A tensor to be written to; zeros, as memory of others is never shown.
 
@@ -106,9 +104,7 @@ def empty(
     return _filled("empty", _lengths("empty", shape), 0, dtype, device)
 
 
-def rand(
-    *shape: ShapeLike, device: Device | str = CPU, generator: Generator | None = None
-) -> Tensor:
+def rand(*shape: ShapeLike, device: DeviceLike = CPU, generator: Generator | None = None) -> Tensor:
     """Uniform numbers in [0, 1), float32: ``rand(2, 3)`` or ``rand((2, 3))``.
 
     The same on every device after ``manual_seed``.
@@ -121,7 +117,7 @@ def rand(
 
 
 def randn(
-    *shape: ShapeLike, device: Device | str = CPU, generator: Generator | None = None
+    *shape: ShapeLike, device: DeviceLike = CPU, generator: Generator | None = None
 ) -> Tensor:
     """Numbers of the standard normal distribution, float32; as :func:`rand`.
 
@@ -132,7 +128,7 @@ def randn(
     return _drawn("normal", _lengths("randn", shape), device, generator)
 
 
-def _drawn(kind: str, shape: Shape, device: Device | str, generator: Generator | None) -> Tensor:
+def _drawn(kind: str, shape: Shape, device: DeviceLike, generator: Generator | None) -> Tensor:
     device = Device(device)
     return Tensor._wrap(
         backend_of(device).random(kind, shape, generator or default_generator), device
@@ -144,7 +140,7 @@ def _filled(
     shape: Shape,
     value: float | int | bool,
     dtype: npt.DTypeLike | None,
-    device: Device | str,
+    device: DeviceLike,
 ) -> Tensor:
     checked = check_dtype(float32 if dtype is None else np.dtype(dtype))
     check_scalar(name, value, checked)

@@ -6,16 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.dtypes import check_dtype
 from rumus._core.errors import ArgumentError, DeviceError, DTypeError
 
 from ._tensor import Tensor
 
 
-def from_dlpack(
-    x: Any, /, *, device: Device | str | None = None, copy: bool | None = None
-) -> Tensor:
+def from_dlpack(x: Any, /, *, device: DeviceLike | None = None, copy: bool | None = None) -> Tensor:
     """A tensor of what another library holds on the CPU, which shares its memory.
 
     Changes of the one are seen in the other; where the other library shows its memory for reading

@@ -69,7 +69,7 @@ _MODULE_HINTS = {
     "utils": "data sets and loaders are in rumus.data",
     "Module": "it is rumus.nn.Module",
     "Parameter": "it is rumus.nn.Parameter",
-    "cuda": "rumus.gpu.is_available() and rumus.gpu.adapter_info() are about GPUs of any maker",
+    "cuda": "rumus.gpu.is_available() and rumus.gpu.info() are about GPUs of any maker",
     "backends": "rumus.gpu.is_available() is about GPUs of any maker",
     "device": "devices are 'cpu', 'gpu', 'gpu:N' and 'auto', or a Device",
     "set_default_device": "each function takes device=, and model.to('gpu') moves a model",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from rumus._backends.generator import Generator, default_generator
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
-from rumus._core.devices import Device
+from rumus._core.devices import Device, DeviceLike
 from rumus._core.dtypes import check_dtype, check_scalar, float32, is_float
 from rumus._core.errors import DTypeError
 
@@ -21,7 +21,7 @@ def full_like(
     like: TensorBase,
     fill_value: float | int | bool,
     dtype: npt.DTypeLike | None = None,
-    device: Device | str | None = None,
+    device: DeviceLike | None = None,
 ) -> Tensor:
     """One value, in the shape of another tensor.
 
@@ -45,7 +45,7 @@ def full_like(
 
 
 def zeros_like(
-    like: TensorBase, dtype: npt.DTypeLike | None = None, device: Device | str | None = None
+    like: TensorBase, dtype: npt.DTypeLike | None = None, device: DeviceLike | None = None
 ) -> Tensor:
     """Zeros; see :func:`full_like`.
 
@@ -57,7 +57,7 @@ def zeros_like(
 
 
 def ones_like(
-    like: TensorBase, dtype: npt.DTypeLike | None = None, device: Device | str | None = None
+    like: TensorBase, dtype: npt.DTypeLike | None = None, device: DeviceLike | None = None
 ) -> Tensor:
     """Ones; see :func:`full_like`.
 
@@ -69,7 +69,7 @@ def ones_like(
 
 
 def empty_like(
-    like: TensorBase, dtype: npt.DTypeLike | None = None, device: Device | str | None = None
+    like: TensorBase, dtype: npt.DTypeLike | None = None, device: DeviceLike | None = None
 ) -> Tensor:
     """A tensor to be written to; zeros, as memory of others is never shown.
 
@@ -83,7 +83,7 @@ def empty_like(
 def rand_like(
     like: TensorBase,
     dtype: npt.DTypeLike | None = None,
-    device: Device | str | None = None,
+    device: DeviceLike | None = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """Uniform numbers in [0, 1), in the shape of another tensor.
@@ -101,7 +101,7 @@ def rand_like(
 def randn_like(
     like: TensorBase,
     dtype: npt.DTypeLike | None = None,
-    device: Device | str | None = None,
+    device: DeviceLike | None = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """Numbers of the standard normal distribution; as :func:`rand_like`.
@@ -114,7 +114,7 @@ def randn_like(
 
 
 def _kind(
-    like: TensorBase, dtype: npt.DTypeLike | None, device: Device | str | None
+    like: TensorBase, dtype: npt.DTypeLike | None, device: DeviceLike | None
 ) -> tuple[np.dtype[Any], Device]:
     chosen = like.dtype if dtype is None else check_dtype(np.dtype(dtype))
     return chosen, like.device if device is None else Device(device)

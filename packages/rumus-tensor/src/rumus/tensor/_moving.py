@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 
@@ -294,7 +294,9 @@ def broadcast_tensors(*tensors: TensorBase[TensorT]) -> tuple[TensorT, ...]:
     return broadcast_arrays(*tensors)
 
 
-def meshgrid(*arrays: TensorBase[TensorT], indexing: str = "xy") -> tuple[TensorT, ...]:
+def meshgrid(
+    *arrays: TensorBase[TensorT], indexing: Literal["xy", "ij"] = "xy"
+) -> tuple[TensorT, ...]:
     """Views of coordinates, each broadcast over the axes of the others.
 
     Args:

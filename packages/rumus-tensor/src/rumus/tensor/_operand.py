@@ -13,7 +13,16 @@ from rumus._core.host import as_host_array
 
 from ._ops.elementwise import Elementwise
 
-Operand = TensorBase | float | int | bool | npt.NDArray[Any]
+Operand = (
+    TensorBase
+    | float
+    | int
+    | bool
+    | np.floating[Any]
+    | np.integer[Any]
+    | np.bool_
+    | npt.NDArray[Any]
+)
 
 
 def operand(like: TensorBase[TensorT], value: Operand) -> TensorBase[TensorT] | float | int | bool:

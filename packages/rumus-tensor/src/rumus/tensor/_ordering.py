@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 
 from rumus._core.base import TensorBase, TensorT
 from rumus._core.shapes import Axes
@@ -139,6 +139,19 @@ class Ordering(TensorBase[TensorT]):
             [[1, 2]]
         """
         return _counting.nonzero(self)
+
+    @overload
+    def unique(self, *, equal_nan: bool = True) -> TensorT: ...
+
+    @overload
+    def unique(
+        self,
+        return_index: bool = False,
+        return_inverse: bool = False,
+        return_counts: bool = False,
+        *,
+        equal_nan: bool = True,
+    ) -> Any: ...
 
     def unique(
         self,

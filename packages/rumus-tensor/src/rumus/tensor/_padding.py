@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from rumus._core.base import TensorBase, TensorT
 from rumus._core.errors import ArgumentError, ShapeError
@@ -13,13 +13,16 @@ from ._joining import cat
 from ._ops.movement import Expand, Slice
 from ._ops.padding import ConstantPad
 
-MODES = ("constant", "reflect", "replicate", "circular")
+PadMode: TypeAlias = Literal["constant", "reflect", "replicate", "circular"]
 _NUMPYS = {"edge": "replicate", "wrap": "circular"}
 Widths = int | Sequence[int] | Sequence[Sequence[int]]
 
 
 def pad(
-    a: TensorBase[TensorT], pad_width: Widths, mode: str = "constant", constant_values: float = 0.0
+    a: TensorBase[TensorT],
+    pad_width: Widths,
+    mode: PadMode | Literal["edge", "wrap"] = "constant",
+    constant_values: float = 0.0,
 ) -> TensorT:
     """Put elements in front of and behind a tensor along its axes, as numpy does.
 
@@ -60,8 +63,8 @@ def padded(
         ShapeError: There is nothing to repeat, or nothing left.
     """
     mode = _NUMPYS.get(mode, mode)
-    if mode not in MODES:
-        raise ArgumentError(f"{name}: mode is one of {MODES}, not {mode!r}")
+    if mode not in get_args(PadMode):
+        raise ArgumentError(f"{name}: mode is one of {get_args(PadMode)}, not {mode!r}")
     if any(n + front + behind < 0 for n, (front, behind) in zip(a.shape, sides, strict=True)):
         raise ShapeError(f"{name}: nothing is left of shape {a.shape} after {list(sides)}")
     cut = _cropped(a, sides)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rumus._backends.registry import backend_of
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.errors import ArgumentError
 
 from ._counting import nonzero
@@ -60,7 +60,7 @@ def combinations(x: Tensor, r: int = 2, with_replacement: bool = False) -> Tenso
     return take(x, fixed(places, x.device))
 
 
-def tril_indices(row: int, col: int, offset: int = 0, device: Device | str = CPU) -> Tensor:
+def tril_indices(row: int, col: int, offset: int = 0, device: DeviceLike = CPU) -> Tensor:
     """The rows and columns of the places on and below a diagonal, int32 of shape (2, n).
 
     Example:
@@ -70,7 +70,7 @@ def tril_indices(row: int, col: int, offset: int = 0, device: Device | str = CPU
     return fixed(np.stack(np.tril_indices(row, offset, col)), device)
 
 
-def triu_indices(row: int, col: int, offset: int = 0, device: Device | str = CPU) -> Tensor:
+def triu_indices(row: int, col: int, offset: int = 0, device: DeviceLike = CPU) -> Tensor:
     """The rows and columns of the places on and above a diagonal, int32 of shape (2, n).
 
     Example:
@@ -107,7 +107,7 @@ def unravel_index(index: Tensor, shape: int | Sequence[int]) -> tuple[Tensor, ..
     return tuple(index // step % length for step, length in zip(steps, lengths, strict=True))
 
 
-def fixed(index: npt.NDArray[Any], device: Device | str) -> Tensor:
+def fixed(index: npt.NDArray[Any], device: DeviceLike) -> Tensor:
     """Positions that depend on shapes alone, so that a captured step may keep them."""
     device = Device(device)
     return Tensor._wrap(backend_of(device).constant(index.astype(np.int32)), device)

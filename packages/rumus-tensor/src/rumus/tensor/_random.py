@@ -12,7 +12,7 @@ import numpy.typing as npt
 from rumus._backends.generator import Generator, default_generator
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.dtypes import DType, check_dtype, float32, int32, is_float, uint8
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus._core.shapes import Shape, broadcast_shape, shape_of, whole_number
@@ -28,7 +28,7 @@ def uniform(
     high: float = 1.0,
     shape: ShapeLike = (),
     dtype: npt.DTypeLike = float32,
-    device: Device | str = CPU,
+    device: DeviceLike = CPU,
     generator: Generator | None = None,
 ) -> Tensor:
     """Numbers of which all from ``low`` to before ``high`` are equally likely.
@@ -60,7 +60,7 @@ def normal(
     std: float | Tensor = 1.0,
     shape: ShapeLike | None = None,
     dtype: npt.DTypeLike = float32,
-    device: Device | str = CPU,
+    device: DeviceLike = CPU,
     generator: Generator | None = None,
 ) -> Tensor:
     """Numbers of normal distributions.
@@ -102,7 +102,7 @@ def trunc_normal(
     high: float = 2.0,
     shape: ShapeLike = (),
     dtype: npt.DTypeLike = float32,
-    device: Device | str = CPU,
+    device: DeviceLike = CPU,
     generator: Generator | None = None,
 ) -> Tensor:
     """Numbers of the part of a normal distribution in ``[low, high]``.
@@ -134,7 +134,7 @@ def exponential(
     rate: float = 1.0,
     shape: ShapeLike = (),
     dtype: npt.DTypeLike = float32,
-    device: Device | str = CPU,
+    device: DeviceLike = CPU,
     generator: Generator | None = None,
 ) -> Tensor:
     """Numbers of an exponential distribution, of mean ``1 / rate``: ``-log(1 - u) / rate``.
@@ -157,7 +157,7 @@ def bernoulli(
     p: float | Tensor,
     shape: ShapeLike | None = None,
     dtype: npt.DTypeLike | None = None,
-    device: Device | str = CPU,
+    device: DeviceLike = CPU,
     generator: Generator | None = None,
 ) -> Tensor:
     """1 with probability ``p``, else 0.
@@ -179,7 +179,7 @@ def bernoulli(
         [1.0, 1.0, 1.0]
     """
     own: Shape = ()
-    place: Device | str = device
+    place: DeviceLike = device
     chance: Any = p
     if isinstance(p, TensorBase):
         if not is_float(p.dtype):
@@ -204,7 +204,7 @@ def randint(
     high: int | Sequence[int] | None = None,
     shape: ShapeLike | None = None,
     dtype: npt.DTypeLike = int32,
-    device: Device | str = CPU,
+    device: DeviceLike = CPU,
     generator: Generator | None = None,
 ) -> Tensor:
     """Whole numbers from ``low`` to before ``high``, all equally likely.
@@ -250,7 +250,7 @@ def randint(
     return drawn if target == int32 else drawn.to(target)
 
 
-def randperm(n: int, device: Device | str = CPU, generator: Generator | None = None) -> Tensor:
+def randperm(n: int, device: DeviceLike = CPU, generator: Generator | None = None) -> Tensor:
     """The int32 numbers from 0 to ``n - 1`` in random order, the same on every device.
 
     The order of ``n`` random words.
@@ -272,7 +272,7 @@ def randperm(n: int, device: Device | str = CPU, generator: Generator | None = N
 
 
 def drawn_from(
-    name: str, kind: str, shape: ShapeLike, device: Device | str, generator: Generator | None
+    name: str, kind: str, shape: ShapeLike, device: DeviceLike, generator: Generator | None
 ) -> Tensor:
     """Numbers of a kind that the devices draw themselves."""
     device = Device(device)

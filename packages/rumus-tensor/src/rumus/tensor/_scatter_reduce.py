@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase, TensorT
@@ -16,6 +16,7 @@ from ._ops.indexing import Extreme, Gather, Put, SumAt
 from ._ops.movement import Cast, Reshape
 from ._scattering import flat_index, scattered
 
+Reduce: TypeAlias = Literal["sum", "prod", "mean", "amax", "amin"]
 _EXTREMES = {"amax": "maximum", "amin": "minimum"}
 
 
@@ -24,7 +25,7 @@ def scatter_reduce(
     dim: int,
     index: Any,
     src: Operand,
-    reduce: str,
+    reduce: Reduce,
     *,
     include_self: bool = True,
 ) -> TensorT:
@@ -50,7 +51,7 @@ def scatter_reduce(
         [3.0, 0.0]
     """
     name = "scatter_reduce"
-    if reduce not in ("sum", "prod", "mean", *_EXTREMES):
+    if reduce not in get_args(Reduce):
         raise ArgumentError(f"{name}: reduce is sum, prod, mean, amax or amin, not {reduce!r}")
     if reduce == "mean" and not is_float(x.dtype):
         raise DTypeError(f"{name}: the mean is of floats, not {x.dtype}; convert with .to(float32)")

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rumus._backends.registry import backend_of
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.dtypes import DType, bool_, check_dtype, check_scalar, float32, int32
 from rumus._core.errors import ArgumentError
 from rumus._core.host import as_host_array
@@ -24,7 +24,7 @@ def arange(
     stop: float | None = None,
     step: float = 1,
     dtype: npt.DTypeLike | None = None,
-    device: Device | str = CPU,
+    device: DeviceLike = CPU,
 ) -> Tensor:
     """Evenly spaced numbers from ``start`` (0 if one number is given) to before ``stop``.
 
@@ -72,7 +72,7 @@ def linspace(
     stop: float,
     num: int = 50,
     dtype: npt.DTypeLike | None = None,
-    device: Device | str = CPU,
+    device: DeviceLike = CPU,
     endpoint: bool = True,
 ) -> Tensor:
     """So many evenly spaced numbers from ``start`` to ``stop``, rounded once.
@@ -102,7 +102,7 @@ def logspace(
     num: int = 50,
     base: float = 10.0,
     dtype: npt.DTypeLike | None = None,
-    device: Device | str = CPU,
+    device: DeviceLike = CPU,
     endpoint: bool = True,
 ) -> Tensor:
     """``base`` to the power of the numbers of :func:`linspace`.
@@ -121,7 +121,7 @@ def eye(
     n_cols: int | None = None,
     k: int = 0,
     dtype: npt.DTypeLike | None = None,
-    device: Device | str = CPU,
+    device: DeviceLike = CPU,
 ) -> Tensor:
     """A matrix of zeros with ones on its ``k``-th diagonal.
 
@@ -144,7 +144,7 @@ def tri(
     n_cols: int | None = None,
     k: int = 0,
     dtype: npt.DTypeLike | None = None,
-    device: Device | str = CPU,
+    device: DeviceLike = CPU,
 ) -> Tensor:
     """A matrix with ones on its ``k``-th diagonal and below, and zeros above; as :func:`eye`.
 
@@ -160,7 +160,7 @@ def _diagonals(
     op: str,
     size: tuple[int, int | None, int],
     dtype: npt.DTypeLike | None,
-    device: Device | str,
+    device: DeviceLike,
 ) -> Tensor:
     """Where the row's number plus k compares with the column's."""
     rows, columns = shape_of(name, (size[0], size[0] if size[1] is None else size[1]))
@@ -182,9 +182,7 @@ def _check_spacing(name: str, start: float, stop: float, num: int) -> None:
         raise ArgumentError(f"{name} takes finite numbers, not {start} and {stop}")
 
 
-def _constant(
-    numbers: npt.NDArray[Any], dtype: npt.DTypeLike | None, device: Device | str
-) -> Tensor:
+def _constant(numbers: npt.NDArray[Any], dtype: npt.DTypeLike | None, device: DeviceLike) -> Tensor:
     """Numbers that the host works out in float64, the same in every replay of a captured step."""
     device = Device(device)
     chosen: DType | None = None if dtype is None else check_dtype(np.dtype(dtype))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.dtypes import check_dtype
 from rumus._core.foreign import without
 from rumus._core.host import as_host_array
@@ -71,13 +71,13 @@ class Tensor(
 
     __slots__ = ()
     __array_ufunc__ = None
-    __hash__ = object.__hash__
+    __hash__: ClassVar[Callable[[Any], int]] = object.__hash__
 
     def __init__(
         self,
         data: npt.ArrayLike | TensorBase,
         dtype: npt.DTypeLike | None = None,
-        device: Device | str = CPU,
+        device: DeviceLike = CPU,
     ) -> None:
         self._device = Device(device)
         be = backend_of(self._device)
@@ -176,7 +176,7 @@ class Tensor(
 
     # To another device or dtype
 
-    def to(self, target: Device | str | npt.DTypeLike) -> Tensor:
+    def to(self, target: DeviceLike | npt.DTypeLike) -> Tensor:
         """The tensor on another device, or in another dtype; itself if it is there already.
 
         Gradients flow back through both.
@@ -283,7 +283,7 @@ class Tensor(
 class LeafTensor(Tensor, Leaf[Tensor]):
     """A leaf that is no parameter; see :func:`rumus.autograd.leaf`."""
 
-    __hash__ = object.__hash__
+    __hash__: ClassVar[Callable[[Any], int]] = object.__hash__
     __slots__ = ("_id",)
 
     def __init__(self, x: Tensor) -> None:
@@ -309,7 +309,7 @@ class LeafTensor(Tensor, Leaf[Tensor]):
         return LeafTensor, (self.detach(),)
 
 
-def device_or_dtype(target: Device | str | npt.DTypeLike) -> Device | np.dtype[Any]:
+def device_or_dtype(target: DeviceLike | npt.DTypeLike) -> Device | np.dtype[Any]:
     """What the argument of ``to`` names.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, overload
 
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase, TensorT
@@ -11,27 +11,42 @@ from rumus._core.dtypes import bool_, int32
 from ._counting import refuse_capture
 
 
-class UniqueAll(NamedTuple):
+class UniqueAll(NamedTuple, Generic[TensorT]):
     """What :func:`unique_all` returns."""
 
-    values: Any
-    indices: Any
-    inverse_indices: Any
-    counts: Any
+    values: TensorT
+    indices: TensorT
+    inverse_indices: TensorT
+    counts: TensorT
 
 
-class UniqueCounts(NamedTuple):
+class UniqueCounts(NamedTuple, Generic[TensorT]):
     """What :func:`unique_counts` returns."""
 
-    values: Any
-    counts: Any
+    values: TensorT
+    counts: TensorT
 
 
-class UniqueInverse(NamedTuple):
+class UniqueInverse(NamedTuple, Generic[TensorT]):
     """What :func:`unique_inverse` returns."""
 
-    values: Any
-    inverse_indices: Any
+    values: TensorT
+    inverse_indices: TensorT
+
+
+@overload
+def unique(x: TensorBase[TensorT], *, equal_nan: bool = True) -> TensorT: ...
+
+
+@overload
+def unique(
+    x: TensorBase[TensorT],
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    *,
+    equal_nan: bool = True,
+) -> Any: ...
 
 
 def unique(
@@ -70,7 +85,7 @@ def unique(
     return (everything[0], *others) if others else everything[0]
 
 
-def unique_all(x: TensorBase[TensorT]) -> UniqueAll:
+def unique_all(x: TensorBase[TensorT]) -> UniqueAll[TensorT]:
     """``(values, indices, inverse_indices, counts)`` of :func:`unique`; each NaN is its own.
 
     Example:
@@ -82,7 +97,7 @@ def unique_all(x: TensorBase[TensorT]) -> UniqueAll:
     return UniqueAll(values, *(part() for part in others))
 
 
-def unique_counts(x: TensorBase[TensorT]) -> UniqueCounts:
+def unique_counts(x: TensorBase[TensorT]) -> UniqueCounts[TensorT]:
     """``(values, counts)`` of :func:`unique`; each NaN is its own.
 
     Example:
@@ -94,7 +109,7 @@ def unique_counts(x: TensorBase[TensorT]) -> UniqueCounts:
     return UniqueCounts(values, counts())
 
 
-def unique_inverse(x: TensorBase[TensorT]) -> UniqueInverse:
+def unique_inverse(x: TensorBase[TensorT]) -> UniqueInverse[TensorT]:
     """``(values, inverse_indices)`` of :func:`unique`; each NaN is its own.
 
     Example:

@@ -1,5 +1,7 @@
 """The training loop, and what is around it: metrics, loggers, tools."""
 
+import typing as _typing
+
 from .__about__ import __version__
 from ._callbacks.bar import ProgressBar
 from ._callbacks.limits import TimeLimit
@@ -61,6 +63,9 @@ from ._tools import (
     seed_everything,
 )
 from ._trainer import Trainer
+
+if not _typing.TYPE_CHECKING:  # else checkers would take any name
+    from ._foreign import missing as __getattr__  # noqa: F401
 
 __all__ = [
     "F1",

@@ -76,6 +76,8 @@ class Position:
         loader: Gives the batches of an epoch each time it is iterated.
     """
 
+    in_hand: bool
+
     def __init__(self, loader: Any) -> None:
         if isinstance(loader, Tensor):
             raise ArgumentError(

@@ -88,6 +88,8 @@ class Evaluation:
         shards: Who computes what of each batch.
     """
 
+    is_open: bool
+
     def __init__(
         self,
         model: Module,

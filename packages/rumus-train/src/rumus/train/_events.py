@@ -86,6 +86,8 @@ class Hooks:
         ArgumentError: A callback has a method for an event that does not exist, or none at all.
     """
 
+    callbacks: list[Any]
+
     def __init__(self, callbacks: Iterable[Any], is_first: bool = True) -> None:
         if not isinstance(callbacks, Iterable):
             raise ArgumentError(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NoReturn
 
-from rumus.tensor import UnknownNameError
+from rumus.tensor import UnknownImportError, UnknownNameError
 
 _CHECKPOINT = "fit(..., run=RunFolder(path)) saves, and resume=True goes on"
 HINTS = {
@@ -21,6 +22,20 @@ HINTS = {
     "zero_grad": "gradients are not kept: there are none to set to zero",
     "backward": "train_step computes the gradients and gives them to the optimizer",
 }
+_DATA = "it is in rumus.data"
+_MODULE_HINTS = {
+    "DataLoader": _DATA,
+    "Dataset": _DATA,
+    "random_split": _DATA,
+    "ModelCheckpoint": _CHECKPOINT,
+    "Checkpoint": _CHECKPOINT,
+    "SummaryWriter": "TensorBoardLogger(folder)",
+    "WandbLogger": "a Logger of your own writes anywhere: CsvLogger and JsonLinesLogger are two",
+    "ReduceLROnPlateau": "it is in rumus.optim.lr_scheduler, and fit(..., schedule=) takes it",
+    "LightningModule": "fit(..., step=) takes a function of the run and a batch",
+    "DistributedDataParallel": "Trainer(optimizer, group=...) trains over several machines",
+    "AUROC": "it is ROCAUC",
+}
 
 
 def unknown(owner: object, name: str) -> NoReturn:
@@ -28,3 +43,21 @@ def unknown(owner: object, name: str) -> NoReturn:
     hint = f"; here: {HINTS[name]}" if name in HINTS else ""
     text = f"{type(owner).__name__!r} object has no attribute {name!r}{hint}"
     raise UnknownNameError(text, name=name, obj=owner)
+
+
+def missing(name: str) -> NoReturn:
+    """Raise for a name that the module has not.
+
+    ``from rumus.train import name`` drops the text of an AttributeError. It asks by ``hasattr``
+    first, from a function of importlib, and lets an ImportError through.
+    """
+    from difflib import get_close_matches  # which no import waits for
+
+    known = {public.lower(): public for public in sys.modules["rumus.train"].__all__}
+    alike = get_close_matches(name.lower(), known, 1, 0.7)
+    hint = _MODULE_HINTS.get(name) or (f"there is {known[alike[0]]}" if alike else "")
+    told = f"; here: {hint}" if hint else ""
+    asks = sys._getframe(1).f_code.co_name
+    if hint and asks == "_handle_fromlist" and not name.startswith("_"):
+        raise UnknownImportError(f"cannot import name {name!r} from 'rumus.train'{told}", name=name)
+    raise UnknownNameError(f"module 'rumus.train' has no attribute {name!r}{told}", name=name)

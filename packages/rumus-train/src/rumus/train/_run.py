@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from rumus.autograd import GradientStore
 from rumus.nn import Module
 from rumus.optim import WeightAverage, clip_grad_norm_
-from rumus.tensor import ArgumentError, Tensor
+from rumus.tensor import ArgumentError, Device, Tensor
 
 from ._batches import Position, placed, samples_of
 from ._checked import checked_loss
@@ -98,6 +98,28 @@ class Run:
         >>> run.progress.step, sorted(run.metrics)
         (4, ['loss'])
     """
+
+    model: Module
+    optimizers: Mapping[str, Any]
+    plan: Plan
+    rates: Rates
+    progress: Progress
+    samples: int
+    waited: float
+    reading: float
+    means: Means
+    epoch_start: Totals
+    window: int
+    epoch_is_over: bool
+    hook_failed: bool
+    position: Position
+    batches: int
+    hooks: Hooks
+    interrupts: Interrupts
+    folds: dict[str, Fold]
+    device: Device
+    edge: Edge
+    is_talkative: bool
 
     def __init__(
         self,

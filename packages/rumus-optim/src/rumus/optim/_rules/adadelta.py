@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -61,8 +62,8 @@ class Adadelta(Optimizer):
         3
     """
 
-    shader = SHADERS / "adadelta.wgsl"
-    shader_states = ("v", "u")
+    shader: ClassVar[str | Path] = SHADERS / "adadelta.wgsl"
+    shader_states: ClassVar[tuple[str, ...]] = ("v", "u")
     scratch = "ff"
 
     def __init__(

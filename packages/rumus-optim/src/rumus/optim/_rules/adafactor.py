@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -70,8 +71,8 @@ class Adafactor(Optimizer):
     """
 
     elementwise = False
-    shader = SHADERS / "adafactor.wgsl"
-    shader_states = ("gathered",)
+    shader: ClassVar[str | Path] = SHADERS / "adafactor.wgsl"
+    shader_states: ClassVar[tuple[str, ...]] = ("gathered",)
     one_buffer = True
 
     def __init__(

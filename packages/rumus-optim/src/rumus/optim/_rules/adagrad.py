@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -58,8 +59,8 @@ class Adagrad(Optimizer):
         3
     """
 
-    shader = SHADERS / "adagrad.wgsl"
-    shader_states = ("v",)
+    shader: ClassVar[str | Path] = SHADERS / "adagrad.wgsl"
+    shader_states: ClassVar[tuple[str, ...]] = ("v",)
     scratch = "ff"
 
     def __init__(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -51,8 +52,8 @@ class Adam(MomentOptimizer):
         3
     """
 
-    shader = SHADERS / "adam.wgsl"
-    shader_states = ("m", "v", "v_max")
+    shader: ClassVar[str | Path] = SHADERS / "adam.wgsl"
+    shader_states: ClassVar[tuple[str, ...]] = ("m", "v", "v_max")
     scratch = "ff"
 
     def __init__(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import expm1
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -50,8 +51,8 @@ class Adamax(MomentOptimizer):
         3
     """
 
-    shader = SHADERS / "adamax.wgsl"
-    shader_states = ("m", "u")
+    shader: ClassVar[str | Path] = SHADERS / "adamax.wgsl"
+    shader_states: ClassVar[tuple[str, ...]] = ("m", "u")
     scratch = "ff"
 
     def __init__(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -62,8 +63,8 @@ class ASGD(Optimizer):
         3
     """
 
-    shader = SHADERS / "asgd.wgsl"
-    shader_states = ("ax",)
+    shader: ClassVar[str | Path] = SHADERS / "asgd.wgsl"
+    shader_states: ClassVar[tuple[str, ...]] = ("ax",)
     scratch = "ff"
 
     def __init__(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -52,8 +53,8 @@ class LAMB(MomentOptimizer):
     """
 
     elementwise = False
-    shader = SHADERS / "lamb.wgsl"
-    shader_states = ("m", "v")
+    shader: ClassVar[str | Path] = SHADERS / "lamb.wgsl"
+    shader_states: ClassVar[tuple[str, ...]] = ("m", "v")
     scratch = "ff"
 
     def __init__(

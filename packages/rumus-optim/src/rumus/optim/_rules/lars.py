@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -69,8 +70,8 @@ class LARS(Optimizer):
     """
 
     elementwise = False
-    shader = SHADERS / "lars.wgsl"
-    shader_states = ("b",)
+    shader: ClassVar[str | Path] = SHADERS / "lars.wgsl"
+    shader_states: ClassVar[tuple[str, ...]] = ("b",)
     scratch = "ff"
 
     def __init__(

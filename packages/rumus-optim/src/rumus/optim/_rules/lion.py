@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -59,8 +60,8 @@ class Lion(Optimizer):
         3
     """
 
-    shader = SHADERS / "lion.wgsl"
-    shader_states = ("m",)
+    shader: ClassVar[str | Path] = SHADERS / "lion.wgsl"
+    shader_states: ClassVar[tuple[str, ...]] = ("m",)
     scratch = "ff"
 
     def __init__(

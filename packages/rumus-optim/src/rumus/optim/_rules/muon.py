@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -76,9 +77,9 @@ class Muon(Optimizer):
     """
 
     elementwise = False
-    shader = SHADERS / "muon.wgsl"
-    shader_states = ("b", "d")
-    workspaces = ("d",)
+    shader: ClassVar[str | Path] = SHADERS / "muon.wgsl"
+    shader_states: ClassVar[tuple[str, ...]] = ("b", "d")
+    workspaces: ClassVar[tuple[str, ...]] = ("d",)
 
     def __init__(
         self,
@@ -90,7 +91,7 @@ class Muon(Optimizer):
         ns_coefficients: tuple[float, float, float] = COEFFICIENTS,
         eps: float = 1e-7,
         ns_steps: int = 5,
-        adjust_lr: str = "original",
+        adjust_lr: Literal["original", "match_rms_adamw"] = "original",
         *,
         maximize: bool = False,
         skip_nonfinite: bool = False,

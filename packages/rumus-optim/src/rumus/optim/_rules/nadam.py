@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from math import exp, expm1, log, sqrt
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -73,8 +74,8 @@ class NAdam(MomentOptimizer):
         3
     """
 
-    shader = SHADERS / "nadam.wgsl"
-    shader_states = ("m", "v")
+    shader: ClassVar[str | Path] = SHADERS / "nadam.wgsl"
+    shader_states: ClassVar[tuple[str, ...]] = ("m", "v")
     scratch = "fff"
 
     def __init__(
@@ -97,7 +98,7 @@ class NAdam(MomentOptimizer):
             "weight_decay": weight_decay,
             "momentum_decay": momentum_decay,
         }
-        self.decoupled = bool(decoupled_weight_decay)
+        self.decoupled: bool = bool(decoupled_weight_decay)
         super().__init__(params, defaults, maximize=maximize, skip_nonfinite=skip_nonfinite)
 
     def check(self, options: Options) -> Options:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import exp, expm1, sqrt
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -71,8 +72,8 @@ class RAdam(MomentOptimizer):
         3
     """
 
-    shader = SHADERS / "radam.wgsl"
-    shader_states = ("m", "v")
+    shader: ClassVar[str | Path] = SHADERS / "radam.wgsl"
+    shader_states: ClassVar[tuple[str, ...]] = ("m", "v")
     scratch = "ff"
 
     def __init__(
@@ -88,7 +89,7 @@ class RAdam(MomentOptimizer):
         skip_nonfinite: bool = False,
     ) -> None:
         defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
-        self.decoupled = bool(decoupled_weight_decay)
+        self.decoupled: bool = bool(decoupled_weight_decay)
         super().__init__(params, defaults, maximize=maximize, skip_nonfinite=skip_nonfinite)
 
     def row(self, options: Options) -> Row:

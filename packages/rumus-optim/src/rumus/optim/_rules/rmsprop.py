@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -65,8 +66,8 @@ class RMSprop(Optimizer):
         3
     """
 
-    shader = SHADERS / "rmsprop.wgsl"
-    shader_states = ("v", "a", "b")
+    shader: ClassVar[str | Path] = SHADERS / "rmsprop.wgsl"
+    shader_states: ClassVar[tuple[str, ...]] = ("v", "a", "b")
     scratch = "ff"
 
     def __init__(

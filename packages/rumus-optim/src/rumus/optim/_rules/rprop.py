@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -58,8 +59,8 @@ class Rprop(Optimizer):
         3
     """
 
-    shader = SHADERS / "rprop.wgsl"
-    shader_states = ("prev", "step_size")
+    shader: ClassVar[str | Path] = SHADERS / "rprop.wgsl"
+    shader_states: ClassVar[tuple[str, ...]] = ("prev", "step_size")
     scratch = "ff"
 
     def __init__(

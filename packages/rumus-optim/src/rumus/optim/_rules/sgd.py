@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -64,8 +65,8 @@ class SGD(Optimizer):
         3
     """
 
-    shader = SHADERS / "sgd.wgsl"
-    shader_states = ("b",)
+    shader: ClassVar[str | Path] = SHADERS / "sgd.wgsl"
+    shader_states: ClassVar[tuple[str, ...]] = ("b",)
     scratch = "fd"
 
     def __init__(

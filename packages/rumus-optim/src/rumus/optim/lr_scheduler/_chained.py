@@ -27,7 +27,7 @@ class ChainedScheduler(Schedule):
     def __init__(self, schedulers: Sequence[Schedule]) -> None:
         self._schedulers = formulas(schedulers)
         super().__init__(self._schedulers[0].initial_lr)
-        self.unit = joint_unit(self._schedulers)
+        self._unit = joint_unit(self._schedulers)
 
     def lr_at(self, step: int) -> float:
         """The product of the class at ``step``."""

@@ -1,12 +1,13 @@
 """A learning rate that rises and falls again and again."""
 
 from collections.abc import Callable
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError
-from rumus.optim.lr_scheduler._base import Schedule, finite, grown
+from rumus.optim.lr_scheduler._base import Schedule, Unit, finite, grown
 
-_MODES = ("triangular", "triangular2", "exp_range")
+Shape: TypeAlias = Literal["triangular", "triangular2", "exp_range"]
 
 
 class CyclicLR(Schedule):
@@ -37,7 +38,7 @@ class CyclicLR(Schedule):
         [0.25, 0.75, 1.25, 0.75, 0.25, 0.5, 0.75, 0.5]
     """
 
-    counts = "step"
+    counts: ClassVar[Unit] = "step"
 
     def __init__(
         self,
@@ -45,10 +46,10 @@ class CyclicLR(Schedule):
         max_lr: float,
         step_size_up: int = 2000,
         step_size_down: int | None = None,
-        mode: str = "triangular",
+        mode: Shape = "triangular",
         gamma: float = 1.0,
         scale_fn: Callable[[float], float] | None = None,
-        scale_mode: str = "cycle",
+        scale_mode: Literal["cycle", "iterations"] = "cycle",
     ) -> None:
         super().__init__(_checks.non_negative("base_lr", base_lr))
         self._base = self._initial_lr
@@ -58,13 +59,13 @@ class CyclicLR(Schedule):
         self._up = _checks.count("step_size_up", step_size_up)
         down = step_size_up if step_size_down is None else step_size_down
         self._cycle = self._up + _checks.count("step_size_down", down)
-        self._mode = _checks.choice("mode", mode, _MODES)
+        self._mode = _checks.choice("mode", mode, get_args(Shape))
         self._gamma = _checks.positive("gamma", gamma)
         if scale_fn is not None and not callable(scale_fn):
             raise HyperparameterError(f"scale_fn must be a function, got {scale_fn!r}")
         self._scale_fn = scale_fn
-        scale_mode = _checks.choice("scale_mode", scale_mode, ("cycle", "iterations"))
-        self._by_cycle = scale_mode == "cycle"
+        words = ("cycle", "iterations")
+        self._by_cycle = _checks.choice("scale_mode", scale_mode, words) == "cycle"
 
     def set_initial_lr(self, lr: float) -> None:
         """Rescale the whole schedule, ``max_lr`` too, to another lowest learning rate.

@@ -1,8 +1,10 @@
 """One rise and fall of the learning rate over a whole training run."""
 
+from typing import ClassVar, Literal
+
 from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError
-from rumus.optim.lr_scheduler._base import Schedule, finite
+from rumus.optim.lr_scheduler._base import Schedule, Unit, finite
 from rumus.optim.lr_scheduler._cosine import half_cosine
 
 
@@ -32,14 +34,14 @@ class OneCycleLR(Schedule):
         (0.04, 4e-06)
     """
 
-    counts = "step"
+    counts: ClassVar[Unit] = "step"
 
     def __init__(
         self,
         max_lr: float,
         total_steps: int,
         pct_start: float = 0.3,
-        anneal_strategy: str = "cos",
+        anneal_strategy: Literal["cos", "linear"] = "cos",
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
         three_phase: bool = False,

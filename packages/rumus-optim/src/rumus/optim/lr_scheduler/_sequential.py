@@ -37,7 +37,7 @@ class SequentialLR(Schedule):
                 f"got {len(self._milestones)}"
             )
         super().__init__(self._schedulers[0].initial_lr)
-        self.unit = joint_unit(self._schedulers)
+        self._unit = joint_unit(self._schedulers)
 
     def lr_at(self, step: int) -> float:
         """The rate of the schedule that is in force at ``step``."""

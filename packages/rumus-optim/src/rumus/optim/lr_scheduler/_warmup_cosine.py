@@ -1,8 +1,10 @@
 """A linear warm-up followed by half a cosine: the usual schedule of a transformer."""
 
+from typing import ClassVar
+
 from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError
-from rumus.optim.lr_scheduler._base import Schedule
+from rumus.optim.lr_scheduler._base import Schedule, Unit
 from rumus.optim.lr_scheduler._cosine import half_cosine
 
 
@@ -31,7 +33,7 @@ class WarmupCosine(Schedule):
         [0.0, 0.2, 0.4, 0.2, 0.0, 0.0]
     """
 
-    counts = "step"
+    counts: ClassVar[Unit] = "step"
 
     def __init__(
         self,

@@ -80,6 +80,7 @@ class Sometimes(Augmentation):
     """
 
     draws = 1
+    p: float
 
     def __init__(self, p: float, generator: Generator) -> None:
         super().__init__(generator)

@@ -40,6 +40,10 @@ class ColorJitter(Augmentation):
     """
 
     draws = 4
+    brightness: tuple[float, float]
+    contrast: tuple[float, float]
+    saturation: tuple[float, float]
+    hue: tuple[float, float]
 
     def __init__(
         self,

@@ -35,6 +35,9 @@ class RandomCrop(Augmentation):
     """
 
     draws = 2
+    size: tuple[int, int]
+    padding: int
+    fill: float
 
     def __init__(
         self,
@@ -86,6 +89,8 @@ class CenterCrop(Layer):
         >>> CenterCrop((1, 2))(arange(12.0).reshape((1, 1, 3, 4))).tolist()
         [[[[5.0, 6.0]]]]
     """
+
+    size: tuple[int, int]
 
     def __init__(self, size: int | Sequence[int]) -> None:
         self.size = two_lengths("CenterCrop", size)

@@ -37,6 +37,10 @@ class RandomErasing(Augmentation):
     """
 
     draws = 5
+    p: float
+    fill: float
+    scale: tuple[float, float]
+    ratio: tuple[float, float]
 
     def __init__(
         self,

@@ -29,6 +29,9 @@ class _Mixing(Module):
     In training, targets become probabilities; in evaluation nothing changes.
     """
 
+    classes: int
+    alpha: float
+    generator: Generator
     draws: int
     quantiles: Tensor
 

@@ -42,6 +42,8 @@ class Resize(Layer):
         (2, 3, 24, 32)
     """
 
+    size: tuple[int, int]
+
     def __init__(self, size: int | Sequence[int]) -> None:
         self.size = two_lengths("Resize", size)
 
@@ -88,6 +90,9 @@ class RandomResizedCrop(Augmentation):
     """
 
     draws = 4
+    size: tuple[int, int]
+    scale: tuple[float, float]
+    ratio: tuple[float, float]
 
     def __init__(
         self,

@@ -36,6 +36,10 @@ class RandomAffine(Augmentation):
     """
 
     draws = 5
+    degrees: tuple[float, float]
+    shear: tuple[float, float]
+    scale: tuple[float, float]
+    translate: tuple[float, float]
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 from rumus._core.dtypes import is_float
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
@@ -120,7 +120,7 @@ def celu(x: Tensor, alpha: float = 1.0) -> Tensor:
     return _float_row("elu", x, alpha, 1.0, 1.0 / alpha)
 
 
-def gelu(x: Tensor, approximate: str = "none") -> Tensor:
+def gelu(x: Tensor, approximate: Literal["none", "tanh"] = "none") -> Tensor:
     """``x * P(X <= x)`` of a standard normal X; see :meth:`rumus.tensor.Tensor.gelu`.
 
     Example:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias, get_args
+
 from rumus._backends.contract.convolution import Slide
 from rumus._core.dtypes import is_float
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
@@ -12,7 +14,8 @@ from rumus.tensor._tensor import Tensor
 from ._loss_checks import check_tensors
 from ._windows import Lengths, lengths_of, two
 
-SAMES = ("same", "valid")
+Same: TypeAlias = Literal["same", "valid"]
+SAMES = get_args(Same)
 
 
 def conv1d(
@@ -20,7 +23,7 @@ def conv1d(
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Lengths = 1,
-    padding: Lengths | str = 0,
+    padding: Lengths | Same = 0,
     dilation: Lengths = 1,
     groups: int = 1,
 ) -> Tensor:
@@ -56,7 +59,7 @@ def conv2d(
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Lengths = 1,
-    padding: Lengths | str = 0,
+    padding: Lengths | Same = 0,
     dilation: Lengths = 1,
     groups: int = 1,
 ) -> Tensor:
@@ -175,7 +178,7 @@ def _convolved(
     weight: Tensor,
     bias: Tensor | None,
     stride: Lengths,
-    padding: Lengths | str,
+    padding: Lengths | Same,
     dilation: Lengths,
     groups: int,
 ) -> Tensor:
@@ -287,7 +290,7 @@ def _check_bias(name: str, bias: Tensor | None, channels: int) -> None:
 
 
 def _zeros(
-    name: str, padding: Lengths | str, steps: Shape, spread: Shape, kernel: list[int]
+    name: str, padding: Lengths | Same, steps: Shape, spread: Shape, kernel: list[int]
 ) -> list[tuple[int, int]]:
     """The zeros in front and behind, of each axis."""
     if isinstance(padding, str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Literal, TypeAlias, get_args
 
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
@@ -17,6 +18,8 @@ from rumus.tensor._joining import where
 from rumus.tensor._ops.indexing import Extreme, Gather, SumAt
 from rumus.tensor._ops.movement import Reshape
 from rumus.tensor._tensor import Tensor
+
+BagMode: TypeAlias = Literal["sum", "mean", "max"]
 
 
 def embedding(
@@ -65,7 +68,7 @@ def embedding_bag(
     max_norm: float | None = None,
     norm_type: float = 2.0,
     *,
-    mode: str = "mean",
+    mode: BagMode = "mean",
     per_sample_weights: Tensor | None = None,
     include_last_offset: bool = False,
     padding_idx: int | None = None,
@@ -185,7 +188,7 @@ def check_mode(mode: str) -> None:
     Raises:
         ArgumentError: It is none of the three.
     """
-    if mode not in ("sum", "mean", "max"):
+    if mode not in get_args(BagMode):
         raise ArgumentError(f"embedding_bag: mode is 'sum', 'mean' or 'max', not {mode!r}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal, TypeAlias, get_args
 
 from rumus._core.dtypes import float32, int32, is_float
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
@@ -15,8 +16,9 @@ from rumus.tensor._tensor import Tensor
 
 from ._loss_checks import check_tensors
 
-_MODES = ("bilinear", "nearest")
-_PADDINGS = ("zeros", "border", "reflection")
+GridMode: TypeAlias = Literal["bilinear", "nearest"]
+GridPadding: TypeAlias = Literal["zeros", "border", "reflection"]
+_MODES, _PADDINGS = get_args(GridMode), get_args(GridPadding)
 _FAR = 1e9
 
 
@@ -63,8 +65,8 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool = False)
 def grid_sample(
     x: Tensor,
     grid: Tensor,
-    mode: str = "bilinear",
-    padding_mode: str = "zeros",
+    mode: GridMode = "bilinear",
+    padding_mode: GridPadding = "zeros",
     align_corners: bool | None = None,
 ) -> Tensor:
     """What images have at given places, between their pixels.

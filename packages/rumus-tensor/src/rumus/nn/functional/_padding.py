@@ -6,15 +6,13 @@ from collections.abc import Sequence
 
 from rumus._core.errors import ArgumentError
 from rumus._core.shapes import whole_numbers
-from rumus.tensor._padding import MODES, padded
+from rumus.tensor._padding import PadMode, padded
 from rumus.tensor._tensor import Tensor
 
 from ._loss_checks import check_tensors
 
-__all__ = ["MODES", "pad"]
 
-
-def pad(x: Tensor, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Tensor:
+def pad(x: Tensor, pad: Sequence[int], mode: PadMode = "constant", value: float = 0.0) -> Tensor:
     """Put elements around the last axes of a tensor, or cut them off where a number is negative.
 
     Args:

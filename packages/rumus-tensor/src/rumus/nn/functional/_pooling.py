@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 from rumus._backends.contract.pooling import Windows
 from rumus._core.dtypes import is_float
@@ -19,6 +19,30 @@ Sizes = int | None | Sequence[int | None]
 """Lengths of a result; None is the input's."""
 Indexed = Any
 """A tensor, or with ``return_indices`` a pair of them."""
+
+
+@overload
+def max_pool1d(
+    x: Tensor,
+    kernel_size: Lengths,
+    stride: Lengths | None = None,
+    padding: Lengths = 0,
+    dilation: Lengths = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+) -> Tensor: ...
+
+
+@overload
+def max_pool1d(
+    x: Tensor,
+    kernel_size: Lengths,
+    stride: Lengths | None = None,
+    padding: Lengths = 0,
+    dilation: Lengths = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Indexed: ...
 
 
 def max_pool1d(
@@ -44,6 +68,30 @@ def max_pool1d(
     """
     options = kernel_size, stride, padding, dilation, ceil_mode
     return _max("max_pool1d", x, 1, _windows("max_pool1d", x, 1, *options), return_indices)
+
+
+@overload
+def max_pool2d(
+    x: Tensor,
+    kernel_size: Lengths,
+    stride: Lengths | None = None,
+    padding: Lengths = 0,
+    dilation: Lengths = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+) -> Tensor: ...
+
+
+@overload
+def max_pool2d(
+    x: Tensor,
+    kernel_size: Lengths,
+    stride: Lengths | None = None,
+    padding: Lengths = 0,
+    dilation: Lengths = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Indexed: ...
 
 
 def max_pool2d(
@@ -190,6 +238,16 @@ def adaptive_avg_pool2d(x: Tensor, output_size: Sizes) -> Tensor:
     return _adaptive_mean("adaptive_avg_pool2d", x, 2, output_size)
 
 
+@overload
+def adaptive_max_pool1d(
+    x: Tensor, output_size: Sizes, return_indices: Literal[False] = False
+) -> Tensor: ...
+
+
+@overload
+def adaptive_max_pool1d(x: Tensor, output_size: Sizes, return_indices: bool = False) -> Indexed: ...
+
+
 def adaptive_max_pool1d(x: Tensor, output_size: Sizes, return_indices: bool = False) -> Indexed:
     """The largest of as many windows as wanted over the last axis; see :func:`adaptive_max_pool2d`.
 
@@ -205,6 +263,16 @@ def adaptive_max_pool1d(x: Tensor, output_size: Sizes, return_indices: bool = Fa
     """
     name = "adaptive_max_pool1d"
     return _max(name, x, 1, _adaptive(name, x, 1, output_size), return_indices)
+
+
+@overload
+def adaptive_max_pool2d(
+    x: Tensor, output_size: Sizes, return_indices: Literal[False] = False
+) -> Tensor: ...
+
+
+@overload
+def adaptive_max_pool2d(x: Tensor, output_size: Sizes, return_indices: bool = False) -> Indexed: ...
 
 
 def adaptive_max_pool2d(x: Tensor, output_size: Sizes, return_indices: bool = False) -> Indexed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +22,17 @@ from ._pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
 from ._windows import Lengths, lengths_of, two
 
 BETWEEN = {"linear": 1, "bilinear": 2, "bicubic": 2}
-_MODES = ("nearest", "nearest-exact", "linear", "bilinear", "bicubic", "area")
+Interpolation: TypeAlias = Literal[
+    "nearest", "nearest-exact", "linear", "bilinear", "bicubic", "area"
+]
+_MODES = get_args(Interpolation)
 
 
 def interpolate(
     x: Tensor,
     size: Lengths | None = None,
     scale_factor: float | Sequence[float] | None = None,
-    mode: str = "nearest",
+    mode: Interpolation = "nearest",
     align_corners: bool | None = None,
     antialias: bool = False,
 ) -> Tensor:

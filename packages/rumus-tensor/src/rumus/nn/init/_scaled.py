@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal, TypeAlias, get_args
 
 from rumus._backends.generator import Generator, default_generator
 from rumus._core.errors import ArgumentError, ShapeError
@@ -11,6 +12,11 @@ from rumus.tensor._tensor import Tensor
 from .._module_inputs import check_tensor
 from ._fill import normal_, uniform_
 
+Fan: TypeAlias = Literal["fan_in", "fan_out"]
+Nonlinearity: TypeAlias = Literal[
+    "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
+    "conv_transpose3d", "sigmoid", "tanh", "relu", "leaky_relu", "selu",
+]  # fmt: skip
 _GAINS = {
     "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "conv_transpose1d": 1.0,
     "conv_transpose2d": 1.0, "conv_transpose3d": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3,
@@ -18,7 +24,7 @@ _GAINS = {
 }  # fmt: skip
 
 
-def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+def calculate_gain(nonlinearity: Nonlinearity, param: float | None = None) -> float:
     """What the spread of weights before an activation is multiplied by, to keep that of results.
 
     Args:
@@ -86,8 +92,8 @@ def xavier_normal_(
 def kaiming_uniform_(
     tensor: Tensor,
     a: float = 0.0,
-    mode: str = "fan_in",
-    nonlinearity: str = "leaky_relu",
+    mode: Fan = "fan_in",
+    nonlinearity: Nonlinearity = "leaky_relu",
     generator: Generator = default_generator,
 ) -> Tensor:
     """Uniform within ``±gain * sqrt(3 / fan)``: He et al., arXiv:1502.01852.
@@ -115,8 +121,8 @@ def kaiming_uniform_(
 def kaiming_normal_(
     tensor: Tensor,
     a: float = 0.0,
-    mode: str = "fan_in",
-    nonlinearity: str = "leaky_relu",
+    mode: Fan = "fan_in",
+    nonlinearity: Nonlinearity = "leaky_relu",
     generator: Generator = default_generator,
 ) -> Tensor:
     """Normal with a deviation of ``gain / sqrt(fan)``; arguments as in :func:`kaiming_uniform_`.
@@ -136,8 +142,8 @@ def kaiming_normal_(
     return normal_(tensor, 0.0, deviation, generator)
 
 
-def _deviation(name: str, tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
-    if mode not in ("fan_in", "fan_out"):
+def _deviation(name: str, tensor: Tensor, a: float, mode: Fan, nonlinearity: Nonlinearity) -> float:
+    if mode not in get_args(Fan):
         raise ArgumentError(f"{name}: mode is 'fan_in' or 'fan_out', not {mode!r}")
     inputs, outputs = _fans(name, tensor)
     fan = inputs if mode == "fan_in" else outputs

@@ -6,7 +6,7 @@ adapted here are those of :mod:`rumus.tensor`, where they exist.
 """
 
 import math
-from typing import Any
+from typing import Any, Final
 
 from rumus import tensor as _tensor
 from rumus._core.devices import Device
@@ -43,11 +43,11 @@ from ._shaping import (
 )
 
 __array_api_version__ = "2024.12"
-e = math.e
-inf = math.inf
-nan = math.nan
+e: Final = math.e
+inf: Final = math.inf
+nan: Final = math.nan
 newaxis = None
-pi = math.pi
+pi: Final = math.pi
 
 _SAME = frozenset(
     # elementwise

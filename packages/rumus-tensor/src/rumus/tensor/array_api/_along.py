@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from rumus.tensor import _counting, _scanning
 from rumus.tensor._joining import cat
@@ -57,7 +57,12 @@ def diff(
 
 
 def searchsorted(
-    x1: Tensor, x2: Tensor, /, *, side: str = "left", sorter: Tensor | None = None
+    x1: Tensor,
+    x2: Tensor,
+    /,
+    *,
+    side: Literal["left", "right"] = "left",
+    sorter: Tensor | None = None,
 ) -> Tensor:
     """Where values belong among sorted edges, which ``sorter`` brings into their order."""
     return _counting.searchsorted(x1 if sorter is None else x1[sorter], x2, side)

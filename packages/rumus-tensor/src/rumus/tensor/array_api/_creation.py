@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rumus._core.devices import CPU, Device
+from rumus._core.devices import CPU, Device, DeviceLike
 from rumus.tensor import _creation as ours
 from rumus.tensor import _spaced as spaced
 from rumus.tensor._dlpack import from_dlpack as from_dlpack
 from rumus.tensor._tensor import Tensor
 
-Place = Device | str | None
+Place = DeviceLike | None
 DType = npt.DTypeLike | None
 Number = bool | int | float
 

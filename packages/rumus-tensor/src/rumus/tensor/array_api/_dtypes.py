@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rumus._core.devices import Device
+from rumus._core.devices import Device, DeviceLike
 from rumus._core.dtypes import LATTICE, DType, bool_, common_dtype, is_float
 from rumus._core.errors import ArgumentError, DTypeError
 from rumus.tensor._tensor import Tensor
@@ -43,7 +43,7 @@ class IntegerInfo(NamedTuple):
 
 
 def astype(
-    x: Tensor, dtype: Any, /, *, copy: bool = True, device: Device | str | None = None
+    x: Tensor, dtype: Any, /, *, copy: bool = True, device: DeviceLike | None = None
 ) -> Tensor:
     """The tensor in another dtype, and maybe on another device."""
     result = x.to(np.dtype(dtype))

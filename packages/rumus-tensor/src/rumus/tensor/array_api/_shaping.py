@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from rumus.tensor import _moving
 from rumus.tensor._joining import cat
@@ -14,7 +15,7 @@ def broadcast_arrays(*arrays: Tensor) -> list[Tensor]:
     return list(_moving.broadcast_arrays(*arrays))
 
 
-def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
+def meshgrid(*arrays: Tensor, indexing: Literal["xy", "ij"] = "xy") -> list[Tensor]:
     """The coordinates of a grid."""
     return list(_moving.meshgrid(*arrays, indexing=indexing))
 

@@ -25,6 +25,8 @@ class TimeLimit:
         13800.0
     """
 
+    seconds: float
+
     def __init__(self, hours: float = 0.0, minutes: float = 0.0, seconds: float = 0.0) -> None:
         self.seconds = float(hours * 3600 + minutes * 60 + seconds)
         if not self.seconds > 0:

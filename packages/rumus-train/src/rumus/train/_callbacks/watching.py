@@ -39,6 +39,12 @@ class EarlyStopping:
         5
     """
 
+    metric: str
+    patience: int
+    threshold: float
+    waited: int
+    stopped: bool
+
     def __init__(
         self,
         metric: str = "val_loss",

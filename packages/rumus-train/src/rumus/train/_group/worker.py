@@ -42,6 +42,13 @@ class Call:
         finish: What is done when all has come.
     """
 
+    name: str
+    number: int
+    where: str
+    sends: Sequence[Message]
+    receives: Sequence[Message]
+    finish: Callable[[], object] | None
+
     def __init__(
         self,
         name: str,

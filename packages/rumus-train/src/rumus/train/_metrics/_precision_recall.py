@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from rumus.tensor import ArgumentError, Tensor, cat, logical_and, where
 from ._classes import check_classes, labels, occurrences
 from ._metric import Metric
 
-_AVERAGES = ("micro", "macro", "binary", None)
+Average: TypeAlias = Literal["micro", "macro", "binary"]
 
 
 class _PerClass(Metric[float | npt.NDArray[Any]]):
@@ -23,7 +23,7 @@ class _PerClass(Metric[float | npt.NDArray[Any]]):
         self,
         classes: int = 2,
         *,
-        average: str | None = "macro",
+        average: Average | None = "macro",
         zero_division: float = 0.0,
         threshold: float = 0.5,
         axis: int = 1,
@@ -32,7 +32,7 @@ class _PerClass(Metric[float | npt.NDArray[Any]]):
     ) -> None:
         super().__init__(name)
         self._classes = check_classes(self.name, classes)
-        if average not in _AVERAGES or (average == "binary" and classes != 2):
+        if average not in (*get_args(Average), None) or (average == "binary" and classes != 2):
             raise ArgumentError(
                 f"{self.name}: average is 'micro', 'macro', 'binary' (of two classes) or None, not "
                 f"{average!r} of {classes} classes"

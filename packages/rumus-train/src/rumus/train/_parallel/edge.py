@@ -25,6 +25,10 @@ class Edge:
         is_writing: Whether a rank writes a checkpoint.
     """
 
+    signal: int
+    is_stopped: bool
+    is_writing: bool
+
     def __init__(self, group: Group | None = None) -> None:
         self._group = group if group is not None and group.size > 1 else None
         self._start = monotonic()

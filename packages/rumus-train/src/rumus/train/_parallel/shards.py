@@ -31,6 +31,11 @@ class Shards:
         ArgumentError: There are fewer shards than ranks.
     """
 
+    group: Group
+    count: int
+    owned: list[range]
+    own: range
+
     def __init__(self, group: Group, count: int) -> None:
         if count < group.size:
             raise ArgumentError(
