@@ -87,6 +87,20 @@ def test_early_stopping_stops_when_patience_is_over(
     assert (run.stopped is None) == (not stopping.stopped)
 
 
+def test_early_stopping_knows_that_more_accuracy_is_better() -> None:
+    class Rising:
+        def on_validation_end(self, run: Run) -> None:
+            run.metrics["val_accuracy"] = 0.1 * run.progress.epoch
+
+    options = {"epochs": 4, "validate": DataLoader(ArrayDataset(X, Y), 8)}
+    stopping = EarlyStopping("val_accuracy", patience=1)
+    assert fit(Rising(), stopping, **options).progress.epoch == 4
+    assert stopping.best == pytest.approx(0.3)
+    assert (
+        fit(Rising(), EarlyStopping("val_accuracy", 1, mode="min"), **options).progress.epoch == 2
+    )
+
+
 def test_early_stopping_gives_the_best_weights_back_also_when_resumed(tmp_path: Path) -> None:
     batches = DataLoader(ArrayDataset(X, Y), 8)
     values = [3.0, 1.0, 2.0, 2.0, 2.0]
