@@ -1,5 +1,6 @@
 """The rumus-data command, run as a user would."""
 
+import json
 import struct
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,23 @@ def test_inspect_shows_the_schema(path: Path, capsys: pytest.CaptureFixture[str]
     shown = capsys.readouterr().out
     for word in ("500", "uint8", "28×28", "int64"):
         assert word in shown
+
+
+def test_inspect_cuts_nothing_short_and_names_the_parts_of_a_sample(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    names = [f"class number {k}" for k in range(40)]
+    with RecordWriter(tmp_path / "parts.rrec", metadata={"classes": names}) as writer:
+        writer.append({"area": np.float32(1), "pixels": np.zeros((2, 3), np.uint8)})
+    assert run("inspect", tmp_path / "parts.rrec") == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[1:] == [
+        "  area: float32 scalar",
+        "  pixels: uint8 2×3",
+        "metadata:",
+        f"  classes: {json.dumps(names)}",
+    ]
 
 
 def test_verify_tells_good_from_damaged(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

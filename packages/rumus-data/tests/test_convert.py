@@ -173,7 +173,7 @@ def test_a_cell_that_is_missing_is_an_error_a_row_less_or_not_a_number() -> None
     assert done.skipped == [
         f"a.csv, line {line}: there is no {name}" for line, name in ((3, "x"), (4, "n"), (5, "y"))
     ]
-    with pytest.raises(ArgumentError, match=r"a\.csv, line 5: there is no y"):
+    with pytest.raises(ArgumentError, match=r"line 5: there is no y; NaN has no .* skip"):
         convert(path, "b.rrec", target=["y"], missing="nan")
     convert(write_csv(HOLES[:4]), "b.rrec", target=["y"], missing="nan")
     inputs = np.stack([read("b.rrec").read(k)[0] for k in range(3)])
@@ -312,6 +312,14 @@ def test_what_does_not_fit_the_table_is_refused(what: str) -> None:
     with pytest.raises(ArgumentError, match=words):
         convert(write_csv(PETS), "out.rrec", **options)
     assert not Path("out.rrec").exists()
+
+
+def test_all_columns_of_text_are_named_at_once() -> None:
+    path = write_csv([["sold", "x", "note", "y"], ["2022-10-27", 1, "good", 2]])
+    words = "columns 'sold', 'note' of a.csv hold text, such as '2022-10-27': --exclude sold,note "
+    with pytest.raises(ArgumentError, match=words):
+        convert(path, "out.rrec", target=["y"])
+    convert(path, "out.rrec", target=["y"], exclude=["sold"], dtypes={"note": "class"})
 
 
 CONTENTS = {

@@ -115,6 +115,14 @@ def test_changes_of_structure_are_counted(device):
         version = structure_version()
 
 
+def test_a_parameter_is_frozen_as_a_module_is():
+    model = nn.Linear(2, 1)
+    for parameter in model.parameters():
+        assert parameter.requires_grad_(False) is parameter
+    model.bias.requires_grad_()
+    assert list(model(ones((1, 2))).sum().backward()) == [model.bias.id]
+
+
 def test_moving_keeps_identities_and_values(device):
     block = Block()
     before = [(p, p.id, p.numpy()) for p in block.parameters()]

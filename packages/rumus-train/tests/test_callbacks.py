@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -34,6 +35,7 @@ from rumus.train import (
     WeightNorms,
     load_checkpoint,
 )
+from rumus.train._callbacks import screen
 
 X = np.random.default_rng(3).normal(size=(24, 5)).astype(np.float32)
 Y = X[:, :1] * 2
@@ -85,6 +87,20 @@ def test_early_stopping_stops_when_patience_is_over(
     run = fit(Values(values), stopping, epochs=6, validate=batches)
     assert run.progress.epoch == epochs
     assert (run.stopped is None) == (not stopping.stopped)
+
+
+def test_early_stopping_knows_that_more_accuracy_is_better() -> None:
+    class Rising:
+        def on_validation_end(self, run: Run) -> None:
+            run.metrics["val_accuracy"] = 0.1 * run.progress.epoch
+
+    options = {"epochs": 4, "validate": DataLoader(ArrayDataset(X, Y), 8)}
+    stopping = EarlyStopping("val_accuracy", patience=1)
+    assert fit(Rising(), stopping, **options).progress.epoch == 4
+    assert stopping.best == pytest.approx(0.3)
+    assert (
+        fit(Rising(), EarlyStopping("val_accuracy", 1, mode="min"), **options).progress.epoch == 2
+    )
 
 
 def test_early_stopping_gives_the_best_weights_back_also_when_resumed(tmp_path: Path) -> None:
@@ -328,6 +344,52 @@ def test_progress_in_a_terminal_is_drawn_over(monkeypatch: pytest.MonkeyPatch, r
     fit(ProgressBar(Every(steps=1), out))
     assert "\x1b[" in out.getvalue()
     assert "epoch 2/2" in out.getvalue()
+
+
+def on_a_screen(written: str, columns: int = 80) -> list[str]:
+    """The rows that a terminal shows of what was written to it."""
+    rows, row, column = [""], 0, 0
+    for control, character in re.findall(r"(\x1b\[\??\d*[A-Za-z])|(.|\n)", written):
+        if character == "\r":
+            column = 0
+        elif character == "\n":
+            row, column = row + 1, 0
+        elif control.endswith("A"):
+            row -= int(control[2:-1] or 1)
+        elif control.endswith("J"):
+            rows[row:] = [rows[row][:column]]
+        elif control.endswith("K"):
+            rows[row] = "" if control == "\x1b[2K" else rows[row][:column]
+        elif character:
+            if column == columns:
+                row, column = row + 1, 0
+            rows += [""] * (row + 1 - len(rows))
+            rows[row] = rows[row][:column].ljust(column) + character + rows[row][column + 1 :]
+            column += 1
+        rows += [""] * (row + 1 - len(rows))
+    return rows
+
+
+@pytest.mark.parametrize("rich", [True, False])
+def test_lines_longer_than_the_terminal_is_wide_are_drawn_over_too(
+    monkeypatch: pytest.MonkeyPatch, rich: bool
+) -> None:
+    if rich:
+        pytest.importorskip("rich")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    out = io.StringIO()
+    out.isatty = lambda: True
+    shown = screen.RichTerminal(out) if rich else screen.Terminal(out)
+    for length in (170, 80, 81, 20):
+        shown.draw("drawn " + "x" * (length - 6))
+    shown.keep("kept " + "y" * 90)
+    at_once = "".join(on_a_screen(out.getvalue()))
+    assert at_once.count("kept") == 1
+    assert "drawn" not in at_once
+    shown.draw("drawn again")
+    assert "".join(on_a_screen(out.getvalue())).count("drawn") == 1
+    shown.close()
 
 
 class FakeNotebook:

@@ -131,6 +131,29 @@ def test_the_best_by_a_metric_stay_and_the_newest_whatever_it_is() -> None:
     assert [s.name for s in KeepBest("other")(saved)] == ["s5"]
 
 
+@pytest.mark.parametrize(
+    ("metric", "best"),
+    [
+        ("val_loss", "low"),
+        ("mae", "low"),
+        ("val_perplexity", "low"),
+        ("val_accuracy", "high"),
+        ("accuracy", "high"),
+        ("val_top5", "high"),
+        ("val_mean_iou", "high"),
+        ("val_r2", "high"),
+        ("val_of_my_own", "low"),
+    ],
+)
+def test_the_best_is_the_highest_of_metrics_of_which_more_is_better(metric: str, best: str) -> None:
+    saved = [
+        Saved("low", Progress(step=1), {metric: 0.25}),
+        Saved("high", Progress(step=2), {metric: 0.75}),
+        Saved("newest", Progress(step=3), {metric: 0.5}),
+    ]
+    assert [s.name for s in KeepBest(metric)(saved)] == [best, "newest"]
+
+
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone", "manifest"])
 def test_of_damaged_checkpoints_the_newest_whole_one_is_found(tmp_path: Path, damage: str) -> None:
     fit(make(), RunFolder(tmp_path, every=Every(steps=4)))
@@ -409,7 +432,7 @@ def test_without_memory_for_a_snapshot_saves_wait_and_are_the_same(
     )
     with pytest.warns(RuntimeWarning, match="while the training waits") as said:
         fit(make().to(device), where["waiting"])
-    assert len(said) == 1
+    assert [w.filename for w in said] == [__file__]
     assert set(threads) == {"MainThread"}
     for name in ("step-00000009", "step-00000012"):
         for file in ("model.safetensors", "state.safetensors", "state.json"):

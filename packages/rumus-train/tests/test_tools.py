@@ -92,11 +92,17 @@ def test_the_largest_batch_is_the_last_one_that_fits() -> None:
             raise gpu.GpuOutOfMemoryError("full")
 
     before = model.state_dict()["weight"].tolist()
-    assert find_batch_size(model, optimizer, step, first=3) == 24
+    assert find_batch_size(model, optimizer, step, first=3, most=4096) == 24
     assert tried == [3, 6, 12, 24, 48]
     assert model.state_dict()["weight"].tolist() == before
     with pytest.raises(gpu.GpuOutOfMemoryError):
-        find_batch_size(model, optimizer, step, first=25)
+        find_batch_size(model, optimizer, step, first=25, most=4096)
+
+
+def test_the_search_for_a_batch_does_not_fill_the_hosts_memory() -> None:
+    model = nn.Linear(4, 1)
+    with pytest.raises(ArgumentError, match="most=256"):
+        find_batch_size(model, SGD(model.parameters(), lr=0.1), lambda size: None)
 
 
 @pytest.mark.gpu

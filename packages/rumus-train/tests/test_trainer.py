@@ -131,8 +131,9 @@ def test_a_loss_that_is_not_finite_is_warned_of(device: str) -> None:
     trainer = Trainer(SGD([w], lr=0.0))
     trainer.train_step(lambda: w.sum())
     trainer.train_step(lambda: w.sum() * float("nan"))
-    with pytest.warns(RuntimeWarning, match="2 steps is nan"):
+    with pytest.warns(RuntimeWarning, match="2 steps is nan") as said:
         assert np.isnan(trainer.epoch_avg_loss())
+    assert [w.filename for w in said] == [__file__]
     trainer.reset_epoch()
     trainer.train_step(lambda: (w * 0.0).sum() + 4.0)
 

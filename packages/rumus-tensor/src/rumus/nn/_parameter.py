@@ -102,6 +102,19 @@ class Parameter(Tensor, Leaf[Tensor]):
             self._requires_grad = bool(value)
             structure.bump()
 
+    def requires_grad_(self, value: bool = True) -> Self:
+        """Make it trainable, or freeze it.
+
+        Raises:
+            DTypeError: It is no float, and is to be trainable.
+
+        Example:
+            >>> Parameter([1.0]).requires_grad_(False).requires_grad
+            False
+        """
+        self.requires_grad = value
+        return self
+
     # A loop over parameters that writes `p -= lr * grad` means the parameter, not its own variable.
 
     def __iadd__(self, other: Operand) -> Self:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from rumus.tensor import ArgumentError
 
+from ._mode import Mode, mode_of
 from ._progress import Progress
 
 
@@ -105,7 +105,9 @@ class KeepBest(Keep):
     Args:
         metric: A name in the run's metrics, such as ``"val_loss"``.
         n: How many.
-        mode: Whether ``"min"``, a smaller one, is better (default), or ``"max"``.
+        mode: Whether ``"min"``, a smaller one, is better, or ``"max"``. By default ``"max"`` for
+            this package's metrics of which more is better, as ``"val_accuracy"``, and else
+            ``"min"``: for one of your own say it.
 
     Raises:
         ArgumentError: An argument is outside its range.
@@ -117,11 +119,9 @@ class KeepBest(Keep):
         ['step-30']
     """
 
-    def __init__(self, metric: str, n: int = 1, mode: Literal["min", "max"] = "min") -> None:
+    def __init__(self, metric: str, n: int = 1, mode: Mode | None = None) -> None:
         _check_count("n", n)
-        if mode not in ("min", "max"):
-            raise ArgumentError(f'mode is "min" or "max", not {mode!r}')
-        sign = 1 if mode == "min" else -1
+        sign = 1 if mode_of(metric, mode) == "min" else -1
 
         def best(saved: Sequence[Saved]) -> list[Saved]:
             known = [s for s in saved if not math.isnan(s.metrics.get(metric, math.nan))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,6 +11,7 @@ from weakref import WeakMethod
 from rumus import gpu
 
 from ._identity import Identity, codes_of, is_fixed, keys_by_name
+from ._warn import warn
 
 MOST_STEPS = 16
 """Captured steps that are kept, the latest used."""
@@ -95,12 +95,10 @@ class CapturedSteps:
             return
         self._said = True
         names = [n for n, key in self._before.items() if n in before and before[n] != key]
-        warnings.warn(
+        warn(
             f"the captured step reads {max(names, key=len, default='something')}, which changes "
             "from step to step: it runs as it would without capture while it does. Pass what "
-            "changes as an input of the step, as a tensor",
-            RuntimeWarning,
-            stacklevel=5,
+            "changes as an input of the step, as a tensor"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from ._keep import Keep
 from ._run import Run
 from ._run_folder import RunFolder
 from ._state import run_state
+from ._warn import warn
 
 
 class NoSaves:
@@ -101,11 +101,7 @@ class Saves(NoSaves):
             self._latest = None
             if self._on_error == "raise":
                 raise
-            warnings.warn(
-                f"a checkpoint could not be written, and those from before stay: {error}",
-                RuntimeWarning,
-                stacklevel=5,
-            )
+            warn(f"a checkpoint could not be written, and those from before stay: {error}")
 
 
 class SharedSaves(Saves):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import warnings
 from types import FrameType
 from typing import Any, Self
+
+from ._warn import warn
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGBREAK")
 
@@ -26,11 +27,9 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
-            warnings.warn(
+            warn(
                 "fit runs outside of the main thread, where no signal can be caught: SIGTERM and "
-                "Ctrl-C end the process without a checkpoint",
-                RuntimeWarning,
-                stacklevel=4,
+                "Ctrl-C end the process without a checkpoint"
             )
             return self
         for name in _NAMES:

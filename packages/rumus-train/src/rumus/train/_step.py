@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ from ._batches import input_and_target
 from ._capturable import reason_against
 from ._replay import CapturedSteps
 from ._run import Run, StepFunction
+from ._warn import warn
 
 Capture = bool | Literal["auto"]
 
@@ -98,7 +98,7 @@ class Stepper:
                 else "a step of your own is captured only by Trainer(capture=True)"
             )
         if reason:
-            warnings.warn(f"steps are not captured: {reason}", RuntimeWarning, stacklevel=6)
+            warn(f"steps are not captured: {reason}")
         return not reason
 
 

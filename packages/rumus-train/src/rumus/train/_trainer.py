@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, TypeVarTuple
@@ -31,6 +30,7 @@ from ._run import Clip, Run, StepFunction
 from ._run_folder import RunFolder, saved_shards
 from ._step import Capture
 from ._tools._shards import find_shards
+from ._warn import warn
 
 O = TypeVar("O", bound=OptimizerLike | Mapping[str, Any])  # noqa: E741  one letter, like every type variable here
 T = TypeVar("T")
@@ -379,11 +379,9 @@ class Trainer(Generic[O]):
         totals, specials, _ = zip(*(losses.read() for losses in self._sums.values()), strict=True)
         mean = sum(specials) or float(Fraction(sum(totals), self._steps << UNITS))
         if not math.isfinite(mean):
-            warnings.warn(
+            warn(
                 f"the mean loss of the epoch's {self._steps} steps is {mean}: training diverged in "
-                "at least one of them; lower the learning rate or clip the gradients",
-                RuntimeWarning,
-                stacklevel=2,
+                "at least one of them; lower the learning rate or clip the gradients"
             )
         return mean
 

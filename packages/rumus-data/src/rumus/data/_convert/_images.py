@@ -123,15 +123,16 @@ def _hidden(name: str) -> bool:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
-    with (
-        naming(path),
-        open(path, "rb") as file,
-        decoding(path, "image that can be read"),
-        Image.open(file, formats=_FORMATS) as image,
-    ):
-        yield image
+    with naming(path), open(path, "rb") as file, decoding(path, "image that can be read"):
+        try:
+            image = Image.open(file, formats=_FORMATS)
+        except UnidentifiedImageError:
+            size = path.stat().st_size
+            raise ValueError(f"its {size} bytes are none of {', '.join(_FORMATS)}") from None
+        with image:
+            yield image
 
 
 def _head(path: Path, options: Options) -> _Head | Skipped:

@@ -45,6 +45,8 @@ def samples_of(table: Table, options: Options) -> Source:
     unknown = [name for name in options.dtypes if name and name not in names]
     if unknown:
         raise ArgumentError(f"a dtype is given for {unknown[0]!r}, {_none_of(table, names)}")
+    if not options.parts:
+        _check_no_text(table, [name for name in inputs if name not in options.dtypes])
     kinds = {name: _kind(table, name, name in targets, options) for name in names}
     of_classes = [name for name, kind in kinds.items() if kind == "class"]
     classes = _classes(table, of_classes, options) if of_classes else {}
@@ -83,6 +85,21 @@ def _chosen(table: Table, options: Options) -> tuple[list[str], list[str]]:
     return inputs, targets
 
 
+def _check_no_text(table: Table, inputs: Sequence[str]) -> None:
+    """Refuse inputs that are text, of which nothing is said: all of them at once."""
+    texts = [name for name in inputs if table.kinds[name] == "text"]
+    if not texts:
+        return
+    one = len(texts) == 1
+    what = f"column {texts[0]!r}" if one else f"columns {', '.join(map(repr, texts))}"
+    raise ArgumentError(
+        f"{what} of {table.path} {'holds' if one else 'hold'} text, such as "
+        f"{_first_text(table, texts[0])!r}: --exclude {','.join(texts)} leaves "
+        f"{'it' if one else 'them'} out, --dtype {texts[0]}=class makes numbers of its names, and "
+        "--parts makes samples that are dicts of all columns, with text"
+    )
+
+
 def _kind(table: Table, name: str, is_target: bool, options: Options) -> str:
     """A name of a dtype, "class", "text" or "array".
 
@@ -114,12 +131,6 @@ def _kind(table: Table, name: str, is_target: bool, options: Options) -> str:
         raise ArgumentError(
             f"column {name!r} of {table.path} is to be {wanted}, and holds text, such as "
             f"{_first_text(table, name)!r}"
-        )
-    if wanted is None and not (is_target or options.parts):
-        raise ArgumentError(
-            f"column {name!r} of {table.path} holds text, such as {_first_text(table, name)!r}: "
-            f"--exclude {name} leaves it out, --dtype {name}=class makes numbers of its names, and "
-            "--parts makes samples that are dicts of all columns, with text"
         )
     return wanted or ("class" if is_target else "text")
 
@@ -162,13 +173,9 @@ def _samples(table: Table, columns: Sequence[_Column], inputs: int, options: Opt
         for k, reason in bad.items():
             policy = options.on_error if k in piece.broken else options.missing
             if policy != "skip":
-                advice = (
-                    "--on-error skip (on_error='skip') leaves such rows out"
-                    if k in piece.broken
-                    else "--missing skip (missing='skip') leaves such rows out, and --missing nan "
-                    "makes them NaN among numbers"
+                raise ArgumentError(
+                    f"{piece.places[k]}: {reason}; {_advice(k in piece.broken, options)}"
                 )
-                raise ArgumentError(f"{piece.places[k]}: {reason}; {advice}")
         arrays = [_array(piece, column, bad) for column in columns]
         whole = None if options.parts else _inputs(columns[:inputs], arrays[:inputs], table)
         targets = [] if options.parts else arrays[inputs:]
@@ -180,6 +187,16 @@ def _samples(table: Table, columns: Sequence[_Column], inputs: int, options: Opt
                 yield Sample(place, ({c.name: a[k] for c, a in zip(columns, arrays, strict=True)},))
             else:
                 yield Sample(place, (whole[k], (vectors if len(targets) > 1 else targets[0])[k]))
+
+
+def _advice(is_broken: bool, options: Options) -> str:
+    """What to do about a row that cannot be a sample."""
+    if is_broken:
+        return "--on-error skip (on_error='skip') leaves such rows out"
+    skip = "--missing skip (missing='skip') leaves such rows out"
+    if options.missing == "nan":
+        return f"NaN has no place among text, classes and targets that are whole numbers: {skip}"
+    return f"{skip}, and --missing nan makes them NaN among numbers"
 
 
 def _bad_rows(piece: Piece, columns: Sequence[_Column]) -> dict[int, str]:

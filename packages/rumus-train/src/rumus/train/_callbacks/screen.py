@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol, TextIO
+
+_USUAL_COLUMNS = 80
 
 
 class Screen(Protocol):
@@ -54,24 +57,28 @@ class Lines:
 
 
 class Terminal:
-    """A terminal: a line is written over the one that was drawn before."""
+    """A terminal: a line is written over the one that was drawn before, all rows of it."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+        self._rows_above = 0
 
     def draw(self, line: str) -> None:
         """Write it over."""
         self._write(line)
+        self._rows_above = max(len(line) - 1, 0) // _columns(self._out)
 
     def keep(self, line: str) -> None:
         """Write it over, and go on below."""
         self._write(line + "\n")
+        self._rows_above = 0
 
     def close(self) -> None:
         """What was drawn last stays."""
 
     def _write(self, text: str) -> None:
-        self._out.write(f"\r\x1b[K{text}")
+        up = f"\x1b[{self._rows_above}A" if self._rows_above else ""
+        self._out.write(f"\r{up}\x1b[J{text}")
         self._out.flush()
 
 
@@ -93,7 +100,8 @@ class RichTerminal:
         self._live.update(self._plain(line), refresh=True)
 
     def keep(self, line: str) -> None:
-        """Print it above what is drawn."""
+        """Print it in the place of what is drawn."""
+        self._live.update("", refresh=True)
         self._live.console.print(self._plain(line))
 
     def close(self) -> None:
@@ -129,6 +137,13 @@ class Notebook:
             self._output = display(shown, raw=True, display_id=True)
         else:
             self._output.update(shown, raw=True)
+
+
+def _columns(out: TextIO) -> int:
+    try:
+        return os.get_terminal_size(out.fileno()).columns or _USUAL_COLUMNS
+    except OSError:  # io.UnsupportedOperation is one
+        return _USUAL_COLUMNS
 
 
 def _kernel() -> Any:

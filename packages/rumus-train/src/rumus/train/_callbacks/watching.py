@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from rumus.tensor import ArgumentError, Tensor, empty_like, no_grad
 
+from .._mode import Mode, mode_of
 from .._run import Run
 
 
@@ -28,14 +29,16 @@ class EarlyStopping:
         metric: A name in ``run.metrics``, such as ``"val_loss"`` (default).
         patience: How many in a row may not be better, at least 0 (default 3).
         threshold: How much better counts, at least 0.
-        mode: Whether a smaller value is better (``"min"``, the default) or a larger one.
+        mode: Whether a smaller value is better (``"min"``) or a larger one (``"max"``). By default
+            ``"max"`` for this package's metrics of which more is better, as ``"val_accuracy"``, and
+            else ``"min"``: for one of your own say it.
         restore_best: Whether the model gets the best one's weights back at the end of a run.
 
     Raises:
         ArgumentError: An argument is outside its range; or, in a run, there is no such metric.
 
     Example:
-        >>> EarlyStopping("val_accuracy", patience=5, mode="max").patience
+        >>> EarlyStopping("val_accuracy", patience=5).patience
         5
     """
 
@@ -50,17 +53,15 @@ class EarlyStopping:
         metric: str = "val_loss",
         patience: int = 3,
         threshold: float = 0.0,
-        mode: Literal["min", "max"] = "min",
+        mode: Mode | None = None,
         restore_best: bool = False,
     ) -> None:
         if type(patience) is not int or patience < 0:
             raise ArgumentError(f"patience is a whole number from 0, not {patience!r}")
         if not threshold >= 0:
             raise ArgumentError(f"threshold is at least 0, not {threshold!r}")
-        if mode not in ("min", "max"):
-            raise ArgumentError(f'mode is "min" or "max", not {mode!r}')
         self.metric, self.patience, self.threshold = metric, patience, threshold
-        self._sign = 1.0 if mode == "min" else -1.0
+        self._sign = 1.0 if mode_of(metric, mode) == "min" else -1.0
         self._restores = restore_best
         self._weights: dict[str, Tensor] = {}
         self._seen = False

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,7 @@ from rumus.tensor import Tensor, from_numpy
 from .._errors import CheckpointError
 from .._keep import Keep, Saved
 from .._progress import Progress
+from .._warn import warn
 from .files import Array, checksum, sync_folder, write_arrays, write_json
 from .split import join_state
 
@@ -141,7 +141,7 @@ def read_newest(root: Path) -> tuple[Path, dict[str, Any]] | None:
         except CheckpointError as error:
             if "newer" in str(error):
                 raise
-            warnings.warn(f"{error}; the one before it is taken", RuntimeWarning, stacklevel=4)
+            warn(f"{error}; the one before it is taken")
     return None
 
 

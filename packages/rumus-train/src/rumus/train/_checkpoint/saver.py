@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from rumus.tensor import Tensor
 
 from .._keep import Keep
 from .._progress import Progress
+from .._warn import warn
 from . import folder
 from .files import Array
 from .split import split_state
@@ -79,11 +79,9 @@ class Saver:
     def _say(self) -> None:
         if not self._said:
             self._said = True
-            warnings.warn(
+            warn(
                 "there is no memory for a copy of the run on the host: checkpoints are written "
-                "while the training waits",
-                RuntimeWarning,
-                stacklevel=6,
+                "while the training waits"
             )
 
     def _write(
