@@ -1,15 +1,15 @@
-"""Operators and elementwise methods of a tensor."""
+"""Operators of a tensor, signs and powers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
-from rumus._backends.table import comparison, dtypes_of
+from rumus._backends.table import comparison
 from rumus._core.base import TensorBase, TensorT
-from rumus._core.dtypes import extremes, is_float
+from rumus._core.dtypes import is_float
 from rumus._core.errors import ArgumentError, DTypeError
 
 from ._matrix import matmul
@@ -210,7 +210,7 @@ class Arithmetic(TensorBase[TensorT]):
             return NotImplemented  # type: ignore[no-any-return]
         return Elementwise(op)(operand(self, other), self)
 
-    # Methods, in the order of the table
+    # Signs and powers
 
     def pow(self, exponent: Operand) -> TensorT:
         """``a ** exponent``; of integers an integer, which wraps around.
@@ -254,15 +254,6 @@ class Arithmetic(TensorBase[TensorT]):
         """
         return apply("square", self)
 
-    def floor(self) -> TensorT:
-        """The largest whole number that is not above each element.
-
-        Example:
-            >>> tensor([-1.5, 1.5]).floor().tolist()
-            [-2.0, 1.0]
-        """
-        return apply("floor", self)
-
     def sqrt(self) -> TensorT:
         """The square root; NaN of negative numbers.
 
@@ -289,153 +280,3 @@ class Arithmetic(TensorBase[TensorT]):
             [0.25, -0.5]
         """
         return apply("reciprocal", self)
-
-    def exp(self) -> TensorT:
-        """E to the power of each element.
-
-        Example:
-            >>> f"{tensor(1.0).exp():.4f}"
-            '2.7183'
-        """
-        return apply("exp", self)
-
-    def log(self) -> TensorT:
-        """The natural logarithm; -inf of 0, NaN of negative numbers.
-
-        Example:
-            >>> f"{tensor(10.0).log():.4f}"
-            '2.3026'
-        """
-        return apply("log", self)
-
-    def sin(self) -> TensorT:
-        """The sine, of radians.
-
-        Example:
-            >>> f"{tensor(0.5).sin():.4f}"
-            '0.4794'
-        """
-        return apply("sin", self)
-
-    def cos(self) -> TensorT:
-        """The cosine, of radians.
-
-        Example:
-            >>> f"{tensor(0.5).cos():.4f}"
-            '0.8776'
-        """
-        return apply("cos", self)
-
-    def tanh(self) -> TensorT:
-        """The hyperbolic tangent.
-
-        Example:
-            >>> f"{tensor(0.5).tanh():.4f}"
-            '0.4621'
-        """
-        return apply("tanh", self)
-
-    def sigmoid(self) -> TensorT:
-        """``1 / (1 + exp(-a))``.
-
-        Example:
-            >>> f"{tensor(0.5).sigmoid():.4f}"
-            '0.6225'
-        """
-        return apply("sigmoid", self)
-
-    def relu(self) -> TensorT:
-        """``max(a, 0)``; NaN stays NaN.
-
-        Example:
-            >>> tensor([-1.0, 2.0]).relu().tolist()
-            [0.0, 2.0]
-        """
-        return apply("relu", self)
-
-    def leaky_relu(self, negative_slope: float = 0.01) -> TensorT:
-        """``a`` where it is positive, else ``negative_slope * a``.
-
-        Example:
-            >>> tensor([-2.0, 2.0]).leaky_relu(0.25).tolist()
-            [-0.5, 2.0]
-        """
-        return apply("leaky_relu", self, negative_slope)
-
-    def gelu(self, approximate: Literal["none", "tanh"] = "none") -> TensorT:
-        """``a * P(X <= a)`` of a standard normal X (Hendrycks and Gimpel, arXiv:1606.08415).
-
-        Args:
-            approximate: ``"none"`` uses the error function, ``"tanh"`` the paper's approximation.
-
-        Raises:
-            ArgumentError: ``approximate`` is neither.
-
-        Example:
-            >>> f"{tensor(0.5).gelu():.4f}"
-            '0.3457'
-        """
-        if approximate not in ("none", "tanh"):
-            raise ArgumentError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
-        return apply("gelu" if approximate == "none" else "gelu_tanh", self)
-
-    def silu(self) -> TensorT:
-        """``a * sigmoid(a)``.
-
-        Example:
-            >>> f"{tensor(0.5).silu():.4f}"
-            '0.3112'
-        """
-        return apply("silu", self)
-
-    def softplus(self) -> TensorT:
-        """``log(1 + exp(a))``, without overflow.
-
-        Example:
-            >>> f"{tensor(0.5).softplus():.4f}"
-            '0.9741'
-        """
-        return apply("softplus", self)
-
-    def clamp(self, min: Operand | None = None, max: Operand | None = None) -> TensorT:
-        """Each element moved into ``[min, max]``, numbers or tensors; NaN stays NaN.
-
-        The whole gradient flows where an element was not moved, at the bounds and for NaN too.
-
-        Raises:
-            ArgumentError: Both bounds are missing, or the number ``min`` is above ``max``.
-
-        Example:
-            >>> tensor([-2, 0, 5]).clamp(min=-1).tolist()
-            [-1, 0, 5]
-        """
-        if min is None and max is None:
-            raise ArgumentError("clamp needs min, max or both")
-        numbers = isinstance(min, (int, float)) and isinstance(max, (int, float))
-        if numbers and min > max:  # type: ignore[operator]
-            raise ArgumentError(f"clamp: min {min} is above max {max}")
-        given = [operand(self, bound) for bound in (min, max) if bound is not None]
-        kinds = [bound.dtype if isinstance(bound, TensorBase) else type(bound) for bound in given]
-        if any(isinstance(bound, TensorBase) for bound in given):
-            above = self if min is None else apply("maximum", self, min)
-            return above if max is None else apply("minimum", above, max)  # type: ignore[return-value]
-        lowest, highest = extremes(dtypes_of("clamp", [self.dtype, *kinds])[0])
-        return apply("clamp", self, lowest if min is None else min, highest if max is None else max)
-
-    def isnan(self) -> TensorT:
-        """Whether each element is NaN.
-
-        Example:
-            >>> tensor([1.0, float("inf"), float("nan")]).isnan().tolist()
-            [False, False, True]
-        """
-        return apply("isnan", self)
-
-    def isfinite(self) -> TensorT:
-        """Whether each element is neither NaN nor infinite.
-
-        Example:
-            >>> tensor([1.0, float("inf"), float("nan")]).isfinite().tolist()
-            [True, False, False]
-        """
-        return apply("isfinite", self)

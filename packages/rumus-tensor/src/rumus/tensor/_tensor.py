@@ -20,26 +20,34 @@ from rumus.autograd._hooks import HookHandle, register_hook
 from rumus.autograd._leaf import NO_HOOKS, Leaf, ParamId
 from rumus.autograd._store import GradientStore
 
+from ._activations import Activations
 from ._arithmetic import Arithmetic
 from ._choosing import Choosing
 from ._drawing import Drawing
 from ._exchange import Exchange
 from ._foreign import HINTS
-from ._functions import Functions
 from ._indexing import Indexing
+from ._limiting import Limiting
+from ._logic import Logic
 from ._numbers import Numbers
 from ._ops.movement import Cast, Move
 from ._ordering import Ordering
 from ._recording import Recorder, recorder
 from ._reduction import Reduction
+from ._rounding import Rounding
 from ._shaping import Shaping
 from ._statistics import Statistics
+from ._transcendental import Transcendental
 
 
 @without(HINTS)
 class Tensor(
     Arithmetic["Tensor"],
-    Functions["Tensor"],
+    Transcendental["Tensor"],
+    Activations["Tensor"],
+    Rounding["Tensor"],
+    Limiting["Tensor"],
+    Logic["Tensor"],
     Numbers["Tensor"],
     Exchange["Tensor"],
     Reduction["Tensor"],
