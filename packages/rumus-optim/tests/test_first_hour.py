@@ -21,7 +21,11 @@ from rumus.tensor import ArgumentError, DeviceError
 
 def test_names_of_other_frameworks_are_translated() -> None:
     optimizer = SGD(nn.Linear(2, 2).parameters(), lr=0.1)
-    owners = ((optimizer, _foreign.HINTS), (rumus.optim, _foreign._MODULE_HINTS))
+    owners = (
+        (optimizer, _foreign.HINTS),
+        (rumus.optim, _foreign._MODULE_HINTS),
+        (rumus.optim.lr_scheduler, _foreign.SCHEDULE_HINTS),
+    )
     for owner, hints in owners:
         for name, hint in hints.items():
             assert not hasattr(owner, name)
@@ -35,6 +39,8 @@ def test_imports_of_them_say_so_too_and_those_of_modules_stay() -> None:
         from rumus.optim import Adagrad_typo  # type: ignore[attr-defined]  # noqa: F401
     with pytest.raises(ImportError, match=r"'StepLR' from 'rumus.optim'; here: it is in rumus.opt"):
         from rumus.optim import StepLR  # type: ignore[attr-defined]  # noqa: F401
+    with pytest.raises(ImportError, match=r"from 'rumus.optim.lr_scheduler'; here: there is StepL"):
+        from rumus.optim.lr_scheduler import StepLr  # type: ignore[attr-defined]  # noqa: F401
     from rumus.optim import _line_search  # noqa: F401
 
 

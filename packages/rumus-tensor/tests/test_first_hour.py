@@ -10,9 +10,10 @@ from operator import attrgetter
 import numpy as np
 import pytest
 
-from rumus import gpu, nn
+from rumus import autograd, gpu, nn
 from rumus import tensor as rt
 from rumus.autograd import Function, _function
+from rumus.autograd import _foreign as autograd_foreign
 from rumus.gpu import _foreign as gpu_foreign
 from rumus.nn import _foreign as nn_foreign
 from rumus.nn import functional as F  # noqa: N812
@@ -199,15 +200,19 @@ def test_the_message_says_what_to_do(name: str) -> None:
     assert isinstance(caught.value, RumusError | NotImplementedError | FileNotFoundError)
 
 
+OF_PARAMETERS = {name: hint for name, hint in _foreign.HINTS.items() if name != "requires_grad_"}
 NAMES: dict[str, tuple[object, Mapping[str, str]]] = {
     "tensor": (ones((2, 2)), _foreign.HINTS),
-    "parameter": (nn.Parameter([[1.0]]), _foreign.HINTS),
+    "parameter": (nn.Parameter([[1.0]]), OF_PARAMETERS),
     "module": (nn.Sequential(nn.Linear(2, 2)), nn_foreign.HINTS),
     "function": (NoForward(), _function.HINTS),
     "class of a function": (NoForward, _function.HINTS),
     "rumus.tensor": (rt, _foreign._MODULE_HINTS),
     "rumus.nn": (nn, nn_foreign._MODULE_HINTS),
     "rumus.gpu": (gpu, gpu_foreign.HINTS),
+    "rumus.autograd": (autograd, autograd_foreign.HINTS),
+    "rumus.nn.functional": (F, nn_foreign.FUNCTIONAL_HINTS),
+    "rumus.nn.augment": (nn.augment, nn_foreign.AUGMENT_HINTS),
 }
 
 
@@ -237,6 +242,9 @@ IMPORTS = {
     "from rumus.tensor import zeroes": r"'zeroes' from 'rumus.tensor'; here: there is zeros",
     "from rumus.nn import Dense": r"'rumus.nn'; here: Linear\(in_features, out_features\)",
     "from rumus.gpu import memory_allocated": r"'rumus.gpu'; here: memory_stats\(\)",
+    "from rumus.nn.functional import swish": r"'rumus.nn.functional'; here: it is silu",
+    "from rumus.nn.init import xavier_uniform": r"'rumus.nn.init'; here: there is xavier_uniform_",
+    "from rumus.autograd import Variable": r"'rumus.autograd'; here: rumus.nn.Parameter\(data\)",
     "from rumus import cuda": r"'cuda' from 'rumus'; here: rumus.gpu is about GPUs of any maker",
     "from rumus import Tensor": r"'rumus'; here: it is rumus.tensor.Tensor$",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from rumus.optim._errors import UnknownAttributeError
@@ -29,6 +30,12 @@ _MODULE_HINTS = {
     "ReduceLROnPlateau": _SCHEDULE,
     "swa_utils": "there is WeightAverage",
 }
+SCHEDULE_HINTS = {
+    "ExponentialDecay": "ExponentialLR(lr, gamma)",
+    "CosineDecay": "CosineAnnealingLR(lr, t_max)",
+    "LinearWarmupCosineAnnealingLR": "there is WarmupCosine",
+    "get_cosine_schedule_with_warmup": "there is WarmupCosine",
+}
 
 
 def unknown(owner: object, name: str) -> NoReturn:
@@ -38,19 +45,27 @@ def unknown(owner: object, name: str) -> NoReturn:
     raise UnknownAttributeError(text, name=name, obj=owner)
 
 
-def missing(name: str) -> NoReturn:
-    """Raise for a name that the module has not.
+def _of_module(module: str, hints: Mapping[str, str]) -> Callable[[str], NoReturn]:
+    """A module's ``__getattr__``.
 
-    ``from rumus.optim import name`` drops the text of an AttributeError. It asks by ``hasattr``
-    first, from a function of importlib, and lets an ImportError through.
+    ``from module import name`` drops the text of an AttributeError. It asks by ``hasattr`` first,
+    from a function of importlib, and lets an ImportError through.
     """
-    from difflib import get_close_matches  # which no import waits for
 
-    known = {public.lower(): public for public in sys.modules["rumus.optim"].__all__}
-    alike = get_close_matches(name.lower(), known, 1, 0.7)
-    hint = _MODULE_HINTS.get(name) or (f"there is {known[alike[0]]}" if alike else "")
-    told = f"; here: {hint}" if hint else ""
-    asks = sys._getframe(1).f_code.co_name
-    if hint and asks == "_handle_fromlist" and not name.startswith("_"):
-        raise ImportError(f"cannot import name {name!r} from 'rumus.optim'{told}", name=name)
-    raise UnknownAttributeError(f"module 'rumus.optim' has no attribute {name!r}{told}", name=name)
+    def missing(name: str) -> NoReturn:
+        from difflib import get_close_matches  # which no import waits for
+
+        known = {public.lower(): public for public in sys.modules[module].__all__}
+        alike = get_close_matches(name.lower(), known, 1, 0.7)
+        hint = hints.get(name) or (f"there is {known[alike[0]]}" if alike else "")
+        told = f"; here: {hint}" if hint else ""
+        asks = sys._getframe(1).f_code.co_name
+        if hint and asks == "_handle_fromlist" and not name.startswith("_"):
+            raise ImportError(f"cannot import name {name!r} from {module!r}{told}", name=name)
+        raise UnknownAttributeError(f"module {module!r} has no attribute {name!r}{told}", name=name)
+
+    return missing
+
+
+missing = _of_module("rumus.optim", _MODULE_HINTS)
+missing_schedule = _of_module("rumus.optim.lr_scheduler", SCHEDULE_HINTS)

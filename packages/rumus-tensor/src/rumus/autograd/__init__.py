@@ -1,5 +1,7 @@
 """Gradients: differentiable functions, the backward pass, and exclusive use during a step."""
 
+import typing as _typing
+
 from rumus._core.mode import is_grad_enabled, no_grad
 
 from ._anomaly import detect_anomaly
@@ -12,6 +14,9 @@ from ._leaf import Leaf, ParamId, leaf
 from ._slots import GradSlot
 from ._store import GradientStore
 from ._targeted import grad
+
+if not _typing.TYPE_CHECKING:  # else checkers would take any name
+    from ._foreign import missing as __getattr__  # noqa: F401
 
 __all__ = [
     "Borrowed",

@@ -69,4 +69,25 @@ _MODULE_HINTS = {
     "one_hot": "losses take class ids as they are",
 }
 
+FUNCTIONAL_HINTS = {
+    "swish": "it is silu",
+    "upsample": "interpolate(x, size, mode=...)",
+    "flatten": "x.flatten(1)",
+    "dense": "linear(x, weight, bias)",
+    "conv3d": "there are conv1d and conv2d",
+    "multi_head_attention_forward": "scaled_dot_product_attention, or rumus.nn.MultiheadAttention",
+    "sparse_categorical_crossentropy": "cross_entropy takes class ids",
+    "categorical_crossentropy": "cross_entropy takes probabilities too",
+}
+AUGMENT_HINTS = {
+    "Compose": "rumus.nn.Sequential(layers...)",
+    "ToTensor": "images are uint8 arrays, taken as they are",
+    "Normalize": "rumus.nn.Standardize",
+    "RandomRotation": "RandomAffine(degrees)",
+    "RandomFlip": "RandomHorizontalFlip and RandomVerticalFlip",
+}
+
 missing = of_module("rumus.nn", _MODULE_HINTS)
+missing_function = of_module("rumus.nn.functional", FUNCTIONAL_HINTS)
+missing_augmentation = of_module("rumus.nn.augment", AUGMENT_HINTS)
+missing_initialiser = of_module("rumus.nn.init", {})

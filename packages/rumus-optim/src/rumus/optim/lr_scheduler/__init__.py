@@ -1,5 +1,7 @@
 """Learning-rate schedules: the rate as a function of the step, kept apart from the optimizer."""
 
+import typing as _typing
+
 from rumus.optim.lr_scheduler._base import LRScheduler, MetricScheduler, Schedule
 from rumus.optim.lr_scheduler._chained import ChainedScheduler
 from rumus.optim.lr_scheduler._constant import ConstantLR
@@ -17,6 +19,9 @@ from rumus.optim.lr_scheduler._sequential import SequentialLR
 from rumus.optim.lr_scheduler._step import StepLR
 from rumus.optim.lr_scheduler._warm_restarts import CosineAnnealingWarmRestarts
 from rumus.optim.lr_scheduler._warmup_cosine import WarmupCosine
+
+if not _typing.TYPE_CHECKING:  # else checkers would take any name
+    from rumus.optim._foreign import missing_schedule as __getattr__  # noqa: F401
 
 __all__ = [
     "ChainedScheduler",

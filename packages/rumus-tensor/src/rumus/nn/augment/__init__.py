@@ -5,6 +5,8 @@ random numbers of its own. A layer acts in training alone, wherever the batch li
 model, or in a loader's workers by :func:`by_sample`, which takes the loader's random numbers.
 """
 
+import typing as _typing
+
 from ._base import Augmentation
 from ._color import ColorJitter, RandomGrayscale
 from ._crop import CenterCrop, RandomCrop, RandomHorizontalFlip, RandomVerticalFlip
@@ -13,6 +15,9 @@ from ._loader import by_sample
 from ._mix import CutMix, MixUp
 from ._resize import RandomResizedCrop, Resize
 from ._turn import RandomAffine
+
+if not _typing.TYPE_CHECKING:  # else checkers would take any name
+    from .._foreign import missing_augmentation as __getattr__  # noqa: F401
 
 __all__ = [
     "Augmentation",

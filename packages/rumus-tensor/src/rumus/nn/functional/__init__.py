@@ -1,5 +1,7 @@
 """Functional forms of layers and losses, under PyTorch's names."""
 
+import typing as _typing
+
 from ._activations import (
     celu,
     elu,
@@ -79,6 +81,9 @@ from ._regression_losses import (
 )
 from ._resample import channel_shuffle, fold, interpolate, pixel_shuffle, pixel_unshuffle, unfold
 from ._similarity import cosine_similarity, normalize, pdist
+
+if not _typing.TYPE_CHECKING:  # else checkers would take any name
+    from .._foreign import missing_function as __getattr__  # noqa: F401
 
 __all__ = [
     "adaptive_avg_pool1d",

@@ -4,6 +4,8 @@ Each draws from ``generator``, by default the one of :func:`rumus.tensor.manual_
 does not depend on the device. The tensor is given back.
 """
 
+import typing as _typing
+
 from ._fill import (
     constant_,
     dirac_,
@@ -22,6 +24,9 @@ from ._scaled import (
     xavier_normal_,
     xavier_uniform_,
 )
+
+if not _typing.TYPE_CHECKING:  # else checkers would take any name
+    from .._foreign import missing_initialiser as __getattr__  # noqa: F401
 
 __all__ = [
     "calculate_gain",
