@@ -60,6 +60,7 @@ def loops(trainer: Trainer[AdamW], x: Tensor) -> None:
     trainer.train_step(loss_of)  # type: ignore[arg-type]
     trainer.train_step(loss_of, 3)  # type: ignore[arg-type]
     trainer.train_step(lambda: 3)  # type: ignore[arg-type, return-value]
+    trainer.fit(nn.Linear(1, 1), [], nn.MSELoss(), epochs=1, schedule=0.1)  # type: ignore[arg-type]
     trainer.optimizer.momentum_of_everything()  # type: ignore[attr-defined]
     DataLoader(3, batch_size=2)  # type: ignore[call-overload]
     DataLoader(Names(), batch_size=2, collate=total)  # type: ignore[arg-type]

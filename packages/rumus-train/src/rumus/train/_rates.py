@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from rumus.optim.lr_scheduler import LRScheduler, MetricScheduler
 from rumus.tensor import ArgumentError
+
+Scheduler: TypeAlias = LRScheduler | MetricScheduler
+Schedules: TypeAlias = Scheduler | Mapping[str, Scheduler]
+"""For one optimizer, or by the names of several."""
 
 
 class Rates:
@@ -20,7 +24,7 @@ class Rates:
         ArgumentError: A schedule is none, or for an optimizer that is not there.
     """
 
-    def __init__(self, optimizers: Mapping[str, Any], schedule: Any) -> None:
+    def __init__(self, optimizers: Mapping[str, Any], schedule: Schedules | None) -> None:
         self._optimizers = optimizers
         self.schedules: dict[str, Any] = {}
         if isinstance(schedule, Mapping):

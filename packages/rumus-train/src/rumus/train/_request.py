@@ -16,7 +16,7 @@ from ._events import Hooks
 from ._parallel.averages import SharedAverage
 from ._parallel.shards import Shards
 from ._parallel.shared_step import SharedStep
-from ._rates import Rates
+from ._rates import Rates, Schedules
 from ._run import Clip, Plan, Run, StepFunction
 from ._signals import Interrupts
 from ._step import Capture, LossStep, Stepper
@@ -38,7 +38,7 @@ class Request:
     steps: int | None
     validate: Validate | Iterable[Any] | None
     metrics: Sequence[MetricLike]
-    schedule: Any
+    schedule: Schedules | None
     clip: Clip | None
     accumulate: int
     average: WeightAverage | None

@@ -24,6 +24,7 @@ from ._loss_sum import LossSum
 from ._optimizers import OptimizerLike, named_optimizers
 from ._parallel.loop import PartsLoader, SharedLoop
 from ._parallel.shards import Shards, checked_shards, shards_of
+from ._rates import Schedules
 from ._replay import CapturedSteps
 from ._request import Request
 from ._run import Clip, Run, StepFunction
@@ -226,7 +227,7 @@ class Trainer(Generic[O]):
         steps: int | None = None,
         validate: Validate | Iterable[Any] | None = None,
         metrics: Sequence[MetricLike] = (),
-        schedule: Any = None,
+        schedule: Schedules | None = None,
         clip: Clip | None = None,
         accumulate: int = 1,
         average: WeightAverage | None = None,
