@@ -12,22 +12,36 @@ from typing import Any
 import numpy as np
 import pytest
 
+import rumus.train
 from rumus import nn, optim, tensor
 from rumus.data import ArrayDataset, DataItem, DataLoader, StreamDataset
 from rumus.optim.lr_scheduler import WarmupCosine
 from rumus.train import (
+    F1,
     MAE,
+    MSE,
+    R2,
+    RMSE,
+    ROCAUC,
     Accuracy,
     Alone,
+    AveragePrecision,
     Callback,
     ConfusionMatrix,
     Every,
     Group,
     KeepLast,
     Log,
+    MeanIoU,
+    MeanLoss,
+    Metric,
+    Perplexity,
+    Precision,
+    Recall,
     Run,
     RunFolder,
     RunFolderError,
+    TopK,
     Trainer,
     Validate,
     load_checkpoint,
@@ -277,6 +291,59 @@ def test_an_evaluation_of_several_ranks_is_that_of_one(ranks: Ranks) -> None:
     right = net.eval()(tensor.tensor(X)).numpy().argmax(1) == LABELS
     assert one[1] == right.mean()
     assert one[0]["accuracy"] == one[1]
+
+
+BINARY = RNG.integers(0, 2, 53).astype(np.int32)
+LOGITS = RNG.normal(size=(53, 3)).astype(np.float32)
+OF_CLASSES: list[Callable[[], Metric[Any]]] = [
+    Accuracy,
+    lambda: TopK(2),
+    lambda: Precision(3),
+    lambda: Recall(3),
+    lambda: F1(3, average=None),
+    lambda: ConfusionMatrix(3),
+    lambda: MeanIoU(3),
+    Perplexity,
+    lambda: MeanLoss(nn.cross_entropy_loss, name="mean_loss"),
+]
+OF_NUMBERS: list[Callable[[], Metric[Any]]] = [MAE, MSE, RMSE, R2]
+OF_SCORES: list[Callable[[], Metric[Any]]] = [ROCAUC, AveragePrecision]
+KINDS = {
+    "classes": (OF_CLASSES, LOGITS, LABELS, nn.cross_entropy_loss),
+    "numbers": (OF_NUMBERS, 1000 + X, 1000 + X**2, nn.mse_loss),
+    "scores": (OF_SCORES, RNG.random(53).astype(np.float32), BINARY, None),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_metric_of_several_ranks_has_the_bits_of_one(
+    kind: str, device: str, ranks: Ranks
+) -> None:
+    makes, outputs, targets, loss = KINDS[kind]
+
+    def body(group: Group) -> Any:
+        net = nn.Linear(6, 2).to(device)
+        trainer = Trainer(optim.SGD(net.parameters(), 0.1), group=group, shards=4)
+        metrics = [make() for make in makes]
+        values = trainer.evaluate(
+            net,
+            DataLoader(ArrayDataset(outputs, targets), 10),
+            loss,
+            metrics,
+            forward=lambda batch: (batch.input, batch.target),
+        )
+        return text_of(values), [repr(text_of(metric.state_dict())) for metric in metrics]
+
+    one = body(Alone())
+    for size in (2, 3):
+        assert ranks(size, body) == [one] * size
+
+
+def test_no_metric_is_left_out_above() -> None:
+    tried = {type(make()) for makes, *_ in KINDS.values() for make in makes}
+    public = {getattr(rumus.train, name) for name in rumus.train.__all__}
+    there = {c for c in public if isinstance(c, type) and issubclass(c, Metric)}
+    assert tried == there - {Metric}
 
 
 def test_a_metric_that_cannot_be_merged_is_refused_before_it_starts(ranks: Ranks) -> None:
