@@ -6,6 +6,7 @@ import hashlib
 import json
 import signal
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,10 @@ from rumus.train import (
     AveragePrecision,
     Callback,
     ConfusionMatrix,
+    CsvLogger,
     Every,
     Group,
+    JsonLinesLogger,
     KeepLast,
     Log,
     MeanIoU,
@@ -37,10 +40,12 @@ from rumus.train import (
     Metric,
     Perplexity,
     Precision,
+    ProgressBar,
     Recall,
     Run,
     RunFolder,
     RunFolderError,
+    TensorBoardLogger,
     TopK,
     Trainer,
     Validate,
@@ -70,13 +75,17 @@ def train(
     every: Every = Every(epochs=1),  # noqa: B008
     resume: bool = True,
     clip: float | None = 1.0,
+    kept: list[Trainer[Any]] | None = None,
 ) -> tuple[str, Run]:
     tensor.manual_seed(8)
     net = nn.Sequential(nn.Linear(6, 16), nn.Dropout(0.2), nn.GELU(), nn.Linear(16, 2))
     optimizer = make(net.named_parameters())
     average = optim.WeightAverage(net.named_parameters(), decay=0.9)
     data = DataLoader(ArrayDataset(X, Y), 16, shuffle=True, seed=1)
-    run = Trainer(optimizer, group=group, shards=shards).fit(
+    trainer = Trainer(optimizer, group=group, shards=shards)
+    if kept is not None:
+        kept.append(trainer)
+    run = trainer.fit(
         net,
         data,
         nn.mse_loss,
@@ -141,7 +150,11 @@ def test_the_number_of_shards_is_that_of_the_first_start(ranks: Ranks, tmp_path:
     ranks(4, lambda group: train(group, tmp_path, epochs=1, shards=None) and None)
     settings = json.loads((tmp_path / "run.json").read_text())["settings"]
     assert settings["shards"] == 4
-    results = ranks(2, lambda group: train(group, tmp_path, epochs=3, shards=None)[0])
+    trainers: list[Trainer[Any]] = []
+    results = ranks(
+        2, lambda group: train(group, tmp_path, epochs=3, shards=None, kept=trainers)[0]
+    )
+    assert [trainer.shards for trainer in trainers] == [4, 4]
     assert results[0] == train(Alone(), epochs=3, shards=4)[0]
     with pytest.raises(tensor.ArgumentError, match="5 processes cannot share 4 shards"):
         ranks(5, lambda group: train(group, tmp_path, shards=None))
@@ -174,6 +187,32 @@ def test_a_stop_on_one_rank_stops_all_at_the_same_step(ranks: Ranks) -> None:
     assert [step for step, _ in found] == [3, 3, 3]
     assert found[1][1] == "enough"
     assert found[0][1] == "another process stopped the run"
+
+
+def test_a_stop_by_a_callback_of_the_first_rank_comes_at_the_step_of_one(ranks: Ranks) -> None:
+    def body(group: Group) -> Any:
+        callback = At(3, lambda run: run.stop("enough"))
+        callback.first_only = True  # type: ignore[attr-defined]
+        text, run = train(group, None, callback)
+        return text, run.stopped is not None
+
+    one = body(Alone())
+    for size in (2, 3):
+        assert ranks(size, body) == [one] * size
+
+
+def test_what_only_writes_costs_no_exchange_between_steps(ranks: Ranks, tmp_path: Path) -> None:
+    def body(group: Group, *callbacks: Any) -> int:
+        train(group, None, *callbacks, epochs=1)
+        return int(group.count)  # type: ignore[attr-defined]
+
+    def with_writers(group: Group) -> int:
+        with JsonLinesLogger(tmp_path / "metrics.jsonl") as file:
+            return body(group, Log(file, every=Every(steps=1)), ProgressBar(file=StringIO()))
+
+    without, talkative = ranks(2, body), ranks(2, lambda group: body(group, At(0, print)))
+    assert ranks(2, with_writers) == without
+    assert talkative[0] > without[0]
 
 
 def test_a_signal_to_one_rank_saves_and_ends_all(ranks: Ranks, tmp_path: Path) -> None:
@@ -239,6 +278,23 @@ def test_only_the_first_rank_logs(ranks: Ranks, tmp_path: Path) -> None:
     first, *others = ranks(3, body)
     assert first > 0
     assert others == [0, 0]
+
+
+def test_loggers_of_several_ranks_make_the_files_of_one(ranks: Ranks, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX")
+
+    def body(group: Group, folder: Path) -> None:
+        sinks = CsvLogger(folder / "m.csv"), TensorBoardLogger(folder / "events")
+        train(group, None, Log(*sinks, every=Every(steps=1)), epochs=1)
+        for sink in sinks:
+            sink.close()
+
+    body(Alone(), tmp_path / "one")
+    ranks(3, lambda group: body(group, tmp_path / "three"))
+    counts = [
+        len([p for p in (tmp_path / name).rglob("*") if p.is_file()]) for name in ("one", "three")
+    ]
+    assert counts == [2, 2]
 
 
 def test_a_folder_that_ranks_do_not_share_is_refused(ranks: Ranks, tmp_path: Path) -> None:
@@ -307,7 +363,10 @@ OF_CLASSES: list[Callable[[], Metric[Any]]] = [
     lambda: MeanLoss(nn.cross_entropy_loss, name="mean_loss"),
 ]
 OF_NUMBERS: list[Callable[[], Metric[Any]]] = [MAE, MSE, RMSE, R2]
-OF_SCORES: list[Callable[[], Metric[Any]]] = [ROCAUC, AveragePrecision]
+OF_SCORES: list[Callable[[], Metric[Any]]] = [
+    lambda: ROCAUC(bins=64),
+    lambda: AveragePrecision(bins=64),
+]
 KINDS = {
     "classes": (OF_CLASSES, LOGITS, LABELS, nn.cross_entropy_loss),
     "numbers": (OF_NUMBERS, 1000 + X, 1000 + X**2, nn.mse_loss),
@@ -420,7 +479,7 @@ def test_a_stream_of_uneven_parts_lets_nobody_hang_and_goes_on_anywhere(
 
 def test_a_signal_behind_the_last_step_ends_all(ranks: Ranks, tmp_path: Path) -> None:
     class AtTheEnd(Callback):
-        first_only = True  # so that processes tell each other nothing between steps
+        first_only, may_stop = True, False  # processes tell each other nothing between steps
 
         def on_epoch_end(self, run: Run) -> None:
             if run.progress.epoch == 3:

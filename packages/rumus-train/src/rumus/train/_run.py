@@ -342,8 +342,8 @@ class Run:
         group.at("the comparison before the first step")
         weights = [*self.model.parameters(), *self.model.buffers()]
         check_alike(group, weights, settings, self.position.loader)
-        own = [c for c in self.hooks.callbacks if not getattr(c, "first_only", False)]
-        self.is_talkative = any_of(group, bool(own) or group.size == 1)
+        may_stop = any(getattr(c, "may_stop", True) for c in self.hooks.callbacks)
+        self.is_talkative = any_of(group, may_stop or group.size == 1)
 
     def end_together(self) -> None:
         """At the end of several processes: what each has kept a part of is whole on all."""
