@@ -32,6 +32,7 @@ from rumus.train import (
     CsvLogger,
     Every,
     Group,
+    GroupError,
     JsonLinesLogger,
     KeepLast,
     Log,
@@ -424,27 +425,71 @@ def test_a_metric_that_cannot_be_merged_is_refused_before_it_starts(ranks: Ranks
 
 
 class Uneven:
-    """A loader of one's own, which has fewer batches on some ranks."""
+    """A loader of one's own, of whole batches, whose length and content a test sets."""
 
-    def __init__(self, batches: int) -> None:
-        self.batches = batches
+    def __init__(self, batches: int, size: int = 12, shift: int = 0) -> None:
+        self.batches, self.size, self.shift = batches, size, shift
 
     def __iter__(self) -> Iterator[Any]:
         for k in range(self.batches):
-            yield tensor.tensor(X[k : k + 12]), tensor.tensor(Y[k : k + 12])
+            rows = slice(k + self.shift, k + self.shift + self.size)
+            yield tensor.tensor(X[rows]), tensor.tensor(Y[rows])
 
 
-def test_a_rank_without_a_further_batch_lets_nobody_hang(ranks: Ranks) -> None:
-    def body(group: Group) -> Any:
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("shorter", "batch 4, .*: 12 samples in .* on ranks 0 and 1, none on rank 2"),
+        ("smaller", "batch 1, .*: 12 samples in .* on ranks 0 and 1, 11 samples .* on rank 2"),
+        ("others", "batch 1, .*checksum .* on ranks 0 and 1, 12 samples .*checksum .* on rank 2"),
+    ],
+)
+@pytest.mark.parametrize("how", ["fit", "evaluate", "train_step"])
+def test_whole_batches_that_differ_between_ranks_are_refused(
+    kind: str, said: str, how: str, ranks: Ranks
+) -> None:
+    def body(group: Group) -> None:
+        is_last = group.rank == 2
+        data = Uneven(
+            4 - (is_last and kind == "shorter"),
+            12 - (is_last and kind == "smaller"),
+            is_last and kind == "others",
+        )
+        tensor.manual_seed(8)
         net = nn.Linear(6, 2)
         trainer = Trainer(optim.AdamW(net.parameters(), 0.01), group=group)
-        run = trainer.fit(net, Uneven(3 + group.rank), nn.mse_loss, epochs=2)
-        return digest(net), run.progress.step, run.progress.samples
+        if how == "fit":
+            trainer.fit(net, data, nn.mse_loss, epochs=2)
+        elif how == "evaluate":
+            trainer.evaluate(net, data, nn.mse_loss)
+        else:
+            for x, y in data:
+                trainer.train_step(lambda x, y: nn.mse_loss(net(x), y), x, y)
 
-    tensor.manual_seed(0)
-    found = ranks(3, body)
-    assert len(set(found)) == 1
-    assert found[0][1:] == (10, 2 * (3 * 12 + 8 + 4))
+    if how == "train_step":
+        said = said.replace("batch 1", "the batch of step 1")
+    if (how, kind) == ("train_step", "shorter"):
+        said = r"ranks \[2\] have returned"
+    with pytest.raises(GroupError, match=said):
+        ranks(3, body)
+
+
+def test_whole_batches_are_compared_in_the_call_that_is_made_anyway(ranks: Ranks) -> None:
+    def body(group: Group, batches: int) -> Any:
+        tensor.manual_seed(8)
+        net = nn.Linear(6, 2)
+        trainer = Trainer(optim.AdamW(net.parameters(), 0.01), group=group, shards=2)
+        values = trainer.evaluate(net, Uneven(batches), nn.mse_loss)
+        return values, getattr(group, "count", 0)
+
+    short, long = (ranks(2, lambda group, n=n: body(group, n)) for n in (4, 9))
+    assert [values for values, _ in long] == [body(Alone(), 9)[0]] * 2
+    assert long[0][1] - short[0][1] == 5, "one call a batch"
+
+
+def test_a_folder_on_some_ranks_alone_is_refused(ranks: Ranks, tmp_path: Path) -> None:
+    with pytest.raises(GroupError, match="run: a RunFolder on rank 0, None on ranks 1 and 2"):
+        ranks(3, lambda group: train(group, None if group.rank else tmp_path))
 
 
 class Numbers(StreamDataset[DataItem]):

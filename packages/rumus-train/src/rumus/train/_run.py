@@ -21,7 +21,7 @@ from ._every import Timer
 from ._fold import Fold
 from ._group.agree import any_of
 from ._means import Means, Totals
-from ._parallel.alike import check_alike
+from ._parallel.alike import check_run
 from ._parallel.averages import SharedAverage
 from ._parallel.edge import Edge
 from ._parallel.shared_step import SharedStep
@@ -340,8 +340,7 @@ class Run:
             return
         group = self.shared.shards.group
         group.at("the comparison before the first step")
-        weights = [*self.model.parameters(), *self.model.buffers()]
-        check_alike(group, weights, settings, self.position.loader)
+        check_run(group, self, settings)
         may_stop = any(getattr(c, "may_stop", True) for c in self.hooks.callbacks)
         self.is_talkative = any_of(group, may_stop or group.size == 1)
 
