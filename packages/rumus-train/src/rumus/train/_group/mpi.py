@@ -128,7 +128,7 @@ class MpiGroup:
         """Say so at once, for a launcher may end the survivors in a moment."""
         if self._worker.expects_end_of(rank):
             return
-        if self._rank == speaker:
+        if self._rank == speaker and not self._worker.is_leaving:
             where = f"rank {rank} of {self._size} has died at or before {self._worker.where}"
             os.write(2, f"{where}, where rank {self._rank} is.\n".encode())
         self._worker.died(rank)

@@ -29,6 +29,9 @@ _ROLL_CALL = 2.0
 _LOOK = 0.05
 """Seconds between two looks at the notes."""
 
+_GRACE = 0.1
+"""Seconds in which the last note of a process that is no more is found, if it has sent one."""
+
 
 class Call:
     """A call on its way, which is a :class:`Pending`.
@@ -113,7 +116,8 @@ class Worker:
         self._closing = False
         self._gone: dict[int, Note] = {}
         self._heard: dict[int, Note] = {}
-        self._died: deque[int] = deque()
+        self._died: dict[int, float] = {}
+        """The ranks whose process is no more, and since when."""
         self._fails = self._has_told = False
         self.made = 0
         self.where = "its start"
@@ -138,7 +142,7 @@ class Worker:
 
     def died(self, rank: int) -> None:
         """Say, from any thread, that a rank's process is no more."""
-        self._died.append(rank)
+        self._died.setdefault(rank, time.monotonic())
 
     def fails(self) -> None:
         """Let the other ranks know, from any thread, that this one ends all."""
@@ -149,9 +153,14 @@ class Worker:
         """Whether another rank ends all, and says why."""
         return any(note.kind == "failed" for note in self._gone.values())
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether this rank has begun to leave, so that others may end."""
+        return self._closing
+
     def expects_end_of(self, rank: int) -> bool:
         """Whether it is no news that a rank's process is no more."""
-        return self._closing or self._fails or rank in self._gone
+        return self._fails or rank in self._gone
 
     def leave(self) -> None:
         """Finish what was begun, and return when every rank leaves.
@@ -227,10 +236,19 @@ class Worker:
                 self._notes.send(Note("here", self._rank, self.made, self.where), note.rank)
             else:
                 (self._heard if note.kind == "here" else self._gone)[note.rank] = note
-        if self._died and not self._closing:
-            self._break(f"rank {self._died[0]} has died; rank {self._rank} was at {self.where}")
+        lost = self._lost(now)
+        if lost is not None and self.broken is None:
+            at = "is at its end" if self._closing else f"was at {self.where}"
+            self._break(f"rank {lost} has died; rank {self._rank} {at}")
         if self._active and self._gone:
             self._fail_if_left(self._active[0])
+
+    def _lost(self, now: float) -> int | None:
+        """A rank that has died; who leaves expects others to end, once they have said so."""
+        for rank, since in list(self._died.items()):
+            if rank not in self._gone and now - since >= _GRACE * self._closing:
+                return rank
+        return None
 
     def _fail_if_left(self, call: Call) -> None:
         for rank in call.missing():
@@ -288,6 +306,8 @@ class Worker:
         since = time.monotonic()
         while missing := [rank for rank in others if rank not in self._gone]:
             self._look()
+            if self.broken is not None:
+                return
             if time.monotonic() - since > self._deadline:
                 heard = self._ask(missing)
                 silent = [r for r in missing if r not in heard and r not in self._gone]
