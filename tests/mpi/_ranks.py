@@ -110,6 +110,11 @@ def raises(group: Group) -> None:
     steps(group, happens)
 
 
+def strays(group: Group) -> None:
+    """Rank 1 makes another call than the others."""
+    steps(group, lambda: largest(group, 1))
+
+
 def ends(group: Group) -> None:
     """Rank 1 ends its program."""
     steps(group, lambda: sys.exit(0))

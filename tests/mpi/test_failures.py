@@ -88,6 +88,7 @@ def test_a_rank_that_raises_ends_all_with_its_traceback_on_top(size: int) -> Non
     ("what", "told"),
     [
         ("ends", r"rank 1 has ended its program at step 5, and rank 0 waits for it at step 5"),
+        ("strays", r"rank 1 does something else than rank 0 at step 5 \(max\): .* different ways"),
         (
             "stops",
             r"rank 0 has waited 3 s at step 5 \(max\) for rank 1, and gives up\. Rank 1 does not "

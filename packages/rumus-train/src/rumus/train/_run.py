@@ -323,6 +323,8 @@ class Run:
         average = self.plan.average if plan.averaged else None
         with average.applied() if average is not None else nullcontext():
             values = evaluation.run(leave=self._is_interrupted)
+        if self.shared is not None:
+            self.shared.shards.group.at(f"the end of step {self.progress.step}")
         if values is None:
             return False
         self.metrics |= {f"val_{name}": value for name, value in values.items()}

@@ -29,6 +29,9 @@ _ROLL_CALL = 2.0
 _LOOK = 0.05
 """Seconds between two looks at the notes."""
 
+_EARLIER = 0
+"""The bytes of what had come when it was asked for before; none has so few."""
+
 _GRACE = 0.1
 """Seconds in which the last note of a process that is no more is found, if it has sent one."""
 
@@ -65,6 +68,9 @@ class Call:
         self.sends, self.receives, self.finish = sends, receives, finish
         self.requests: list[Any] = []
         self.peers: list[int] = []
+        self.sizes: list[int] = []
+        """Bytes that come by each of the first requests, which receive."""
+        self.statuses: list[Any] = []
         self._error: GroupError | None = None
         self._done = threading.Event()
 
@@ -177,6 +183,8 @@ class Worker:
                 self._advance()
                 self._look()
             self._bid_farewell()
+        except GroupError as error:
+            self._break(str(error))
         except BaseException as error:  # whoever waits must not wait for ever
             self._break(f"communication has failed: {type(error).__name__}: {error}")
         while not self._closing:
@@ -206,13 +214,16 @@ class Worker:
                 for chunk in _chunks(array):
                     call.requests.append(start([chunk, self._mpi.BYTE], peer, _TAG))
                     call.peers.append(peer)
+                    call.statuses.append(self._mpi.Status())
+                    if receiving:
+                        call.sizes.append(chunk.size)
 
     def _advance(self) -> None:
         """Finish the oldest call if it can be, or wait a little."""
         if not self._active:
             return
         call = self._active[0]
-        if self._mpi.Request.Testall(call.requests):
+        if self._are_done(call):
             self._active.popleft()
             call.settle(None)
             self._since = time.monotonic()
@@ -222,6 +233,28 @@ class Worker:
             self._call_the_roll(call, waited)
         else:
             time.sleep(_pause(waited))
+
+    def _are_done(self, call: Call) -> bool:
+        """Whether all has come and gone.
+
+        Raises:
+            GroupError: What has come is not what was sent for: it belongs to another call.
+        """
+        try:
+            if not self._mpi.Request.Testall(call.requests, call.statuses):
+                return False
+            came = [status.Get_count(self._mpi.BYTE) for status in call.statuses]
+            unlike = (k for k, size in enumerate(call.sizes) if came[k] not in (size, _EARLIER))
+            wrong = next(unlike, None)
+        except self._mpi.Exception:  # it is larger
+            wrong = next((k for k, s in enumerate(call.statuses) if s.Get_error()), 0)
+        if wrong is None:
+            return True
+        raise GroupError(
+            f"rank {call.peers[wrong]} does something else than rank {self._rank} at {call.where} "
+            f"({call.name}): the ranks have gone different ways through the program. All of them "
+            "make the same calls of fit, train_step and evaluate, with as many steps"
+        )
 
     def _look(self) -> None:
         """Read the notes, if some time has passed, and do what they ask for."""

@@ -66,18 +66,16 @@ def check_alike(
         "parameters": ", ".join(shapes),
         "weights": f"checksum {found['weights']:08x}",
         "seed": str(default_generator.state()[0]),
-        "versions": ", ".join(
-            ["Python {}.{}".format(*sys.version_info)]
-            + [f"{name} {_version(name)}" for name in _PACKAGES]
-        ),
+        "Python": "{}.{}".format(*sys.version_info),
+        **{package: _version(package) for package in _PACKAGES},
         **{name: json.dumps(value) for name, value in settings.items()},
     }
     for name, loader in loaders.items():
         if hasattr(loader, "state_dict"):
             state = {n: v for n, v in loader.state_dict().items() if n not in _OWN}
-            what[name] = json.dumps(state, default=str)
-        what[f"batches of {name}"] = str(_length(loader))
-        what[f"samples of {name}"] = _samples(getattr(loader, "dataset", None))
+            what |= {f"{name}, {n}": json.dumps(v, default=str) for n, v in state.items()}
+        what[f"{name}, batches"] = str(_length(loader))
+        what[f"{name}, some samples"] = _samples(getattr(loader, "dataset", None))
     agreed(group, what)
 
 
