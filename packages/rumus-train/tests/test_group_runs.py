@@ -35,6 +35,7 @@ from rumus.train import (
     GroupError,
     JsonLinesLogger,
     KeepLast,
+    LearningRateMonitor,
     Log,
     MeanIoU,
     MeanLoss,
@@ -47,9 +48,11 @@ from rumus.train import (
     RunFolder,
     RunFolderError,
     TensorBoardLogger,
+    Timing,
     TopK,
     Trainer,
     Validate,
+    WeightNorms,
     load_checkpoint,
 )
 
@@ -209,7 +212,8 @@ def test_what_only_writes_costs_no_exchange_between_steps(ranks: Ranks, tmp_path
 
     def with_writers(group: Group) -> int:
         with JsonLinesLogger(tmp_path / "metrics.jsonl") as file:
-            return body(group, Log(file, every=Every(steps=1)), ProgressBar(file=StringIO()))
+            log, bar = Log(file, every=Every(steps=1)), ProgressBar(file=StringIO())
+            return body(group, LearningRateMonitor(), Timing(), WeightNorms(), log, bar)
 
     without, talkative = ranks(2, body), ranks(2, lambda group: body(group, At(0, print)))
     assert ranks(2, with_writers) == without

@@ -157,16 +157,21 @@ class Worker:
     @property
     def has_heard_of_failure(self) -> bool:
         """Whether another rank ends all, and says why."""
-        return any(note.kind == "failed" for note in self._gone.values())
+        return any(note.kind == "failed" for note in list(self._gone.values()))
 
     @property
     def is_leaving(self) -> bool:
         """Whether this rank has begun to leave, so that others may end."""
         return self._closing
 
+    @property
+    def was_stopped(self) -> bool:
+        """Whether this process has not run for some time, so that it may have news to read."""
+        return time.monotonic() - self._looked > _ROLL_CALL
+
     def expects_end_of(self, rank: int) -> bool:
         """Whether it is no news that a rank's process is no more."""
-        return self._fails or rank in self._gone
+        return self._fails or self.has_heard_of_failure or rank in self._gone
 
     def leave(self) -> None:
         """Finish what was begun, and return when every rank leaves.
