@@ -23,7 +23,7 @@ def main(what: str) -> None:
     """Do it, and let rank 0 say that it was done."""
     if what == "is_missing" and MPI.COMM_WORLD.Get_rank() == 1:
         time.sleep(100)  # and makes no group
-    group = MpiGroup(deadline=DEADLINE)
+    group = MpiGroup(deadline=100.0 if what == "dies_at_its_end" else DEADLINE)
     globals()[what](group)
     if group.rank == 0:
         print(f"{what} is done by {group.size} ranks", flush=True)
@@ -110,6 +110,11 @@ def raises(group: Group) -> None:
     steps(group, happens)
 
 
+def strays(group: Group) -> None:
+    """Rank 1 makes another call than the others."""
+    steps(group, lambda: largest(group, 1))
+
+
 def ends(group: Group) -> None:
     """Rank 1 ends its program."""
     steps(group, lambda: sys.exit(0))
@@ -140,6 +145,14 @@ def stops_at_its_end(group: Group) -> None:
     steps(group)
     if group.rank == 1:
         os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def dies_at_its_end(group: Group) -> None:
+    """Rank 1 is killed when the others have nothing left to do, with a deadline that is far off."""
+    steps(group)
+    if group.rank == 1:
+        time.sleep(1)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def ends_late(group: Group) -> None:

@@ -1,5 +1,6 @@
 """Groups: what their calls do, on ranks that are threads and alone."""
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -116,8 +117,11 @@ def test_ranks_above_0_print_into_files(
     assert said.out == "rank 0 trains\n"
     assert said.err == "rank 0 is disappointed\n"
     logs = {path.name: path.read_text() for path in (tmp_path / "ranks").iterdir()}
-    assert logs["rank-1.log"] == "rank 1 trains\nrank 1 is disappointed\n"
-    assert logs["rank-2.log"].startswith("rank 2 trains\nrank 2 is disappointed\nTraceback")
+    first, rest = logs["rank-1.log"].split("\n", 1)
+    assert first.startswith(f"rank 1 of 3: process {os.getpid()} on ")
+    assert rest == "rank 1 trains\nrank 1 is disappointed\n"
+    rest = logs["rank-2.log"].split("\n", 1)[1]
+    assert rest.startswith("rank 2 trains\nrank 2 is disappointed\nTraceback")
     assert logs["rank-2.log"].endswith("KeyError: 'lost'\n")
 
 

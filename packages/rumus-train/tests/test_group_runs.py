@@ -6,30 +6,53 @@ import hashlib
 import json
 import signal
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import rumus.train
 from rumus import nn, optim, tensor
 from rumus.data import ArrayDataset, DataItem, DataLoader, StreamDataset
 from rumus.optim.lr_scheduler import WarmupCosine
 from rumus.train import (
+    F1,
     MAE,
+    MSE,
+    R2,
+    RMSE,
+    ROCAUC,
     Accuracy,
     Alone,
+    AveragePrecision,
     Callback,
     ConfusionMatrix,
+    CsvLogger,
     Every,
     Group,
+    GroupError,
+    JsonLinesLogger,
     KeepLast,
+    LearningRateMonitor,
     Log,
+    MeanIoU,
+    MeanLoss,
+    Metric,
+    Perplexity,
+    Precision,
+    ProgressBar,
+    Recall,
     Run,
     RunFolder,
     RunFolderError,
+    TensorBoardLogger,
+    Timing,
+    TopK,
     Trainer,
     Validate,
+    WeightNorms,
     load_checkpoint,
 )
 
@@ -56,13 +79,17 @@ def train(
     every: Every = Every(epochs=1),  # noqa: B008
     resume: bool = True,
     clip: float | None = 1.0,
+    kept: list[Trainer[Any]] | None = None,
 ) -> tuple[str, Run]:
     tensor.manual_seed(8)
     net = nn.Sequential(nn.Linear(6, 16), nn.Dropout(0.2), nn.GELU(), nn.Linear(16, 2))
     optimizer = make(net.named_parameters())
     average = optim.WeightAverage(net.named_parameters(), decay=0.9)
     data = DataLoader(ArrayDataset(X, Y), 16, shuffle=True, seed=1)
-    run = Trainer(optimizer, group=group, shards=shards).fit(
+    trainer = Trainer(optimizer, group=group, shards=shards)
+    if kept is not None:
+        kept.append(trainer)
+    run = trainer.fit(
         net,
         data,
         nn.mse_loss,
@@ -127,7 +154,11 @@ def test_the_number_of_shards_is_that_of_the_first_start(ranks: Ranks, tmp_path:
     ranks(4, lambda group: train(group, tmp_path, epochs=1, shards=None) and None)
     settings = json.loads((tmp_path / "run.json").read_text())["settings"]
     assert settings["shards"] == 4
-    results = ranks(2, lambda group: train(group, tmp_path, epochs=3, shards=None)[0])
+    trainers: list[Trainer[Any]] = []
+    results = ranks(
+        2, lambda group: train(group, tmp_path, epochs=3, shards=None, kept=trainers)[0]
+    )
+    assert [trainer.shards for trainer in trainers] == [4, 4]
     assert results[0] == train(Alone(), epochs=3, shards=4)[0]
     with pytest.raises(tensor.ArgumentError, match="5 processes cannot share 4 shards"):
         ranks(5, lambda group: train(group, tmp_path, shards=None))
@@ -160,6 +191,33 @@ def test_a_stop_on_one_rank_stops_all_at_the_same_step(ranks: Ranks) -> None:
     assert [step for step, _ in found] == [3, 3, 3]
     assert found[1][1] == "enough"
     assert found[0][1] == "another process stopped the run"
+
+
+def test_a_stop_by_a_callback_of_the_first_rank_comes_at_the_step_of_one(ranks: Ranks) -> None:
+    def body(group: Group) -> Any:
+        callback = At(3, lambda run: run.stop("enough"))
+        callback.first_only = True  # type: ignore[attr-defined]
+        text, run = train(group, None, callback)
+        return text, run.stopped is not None
+
+    one = body(Alone())
+    for size in (2, 3):
+        assert ranks(size, body) == [one] * size
+
+
+def test_what_only_writes_costs_no_exchange_between_steps(ranks: Ranks, tmp_path: Path) -> None:
+    def body(group: Group, *callbacks: Any) -> int:
+        train(group, None, *callbacks, epochs=1)
+        return int(group.count)  # type: ignore[attr-defined]
+
+    def with_writers(group: Group) -> int:
+        with JsonLinesLogger(tmp_path / "metrics.jsonl") as file:
+            log, bar = Log(file, every=Every(steps=1)), ProgressBar(file=StringIO())
+            return body(group, LearningRateMonitor(), Timing(), WeightNorms(), log, bar)
+
+    without, talkative = ranks(2, body), ranks(2, lambda group: body(group, At(0, print)))
+    assert ranks(2, with_writers) == without
+    assert talkative[0] > without[0]
 
 
 def test_a_signal_to_one_rank_saves_and_ends_all(ranks: Ranks, tmp_path: Path) -> None:
@@ -227,6 +285,23 @@ def test_only_the_first_rank_logs(ranks: Ranks, tmp_path: Path) -> None:
     assert others == [0, 0]
 
 
+def test_loggers_of_several_ranks_make_the_files_of_one(ranks: Ranks, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX")
+
+    def body(group: Group, folder: Path) -> None:
+        sinks = CsvLogger(folder / "m.csv"), TensorBoardLogger(folder / "events")
+        train(group, None, Log(*sinks, every=Every(steps=1)), epochs=1)
+        for sink in sinks:
+            sink.close()
+
+    body(Alone(), tmp_path / "one")
+    ranks(3, lambda group: body(group, tmp_path / "three"))
+    counts = [
+        len([p for p in (tmp_path / name).rglob("*") if p.is_file()]) for name in ("one", "three")
+    ]
+    assert counts == [2, 2]
+
+
 def test_a_folder_that_ranks_do_not_share_is_refused(ranks: Ranks, tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="not the same folder on all ranks: rank 2 cannot"):
         ranks(3, lambda group: train(group, tmp_path / ("b" if group.rank == 2 else "a")))
@@ -279,6 +354,62 @@ def test_an_evaluation_of_several_ranks_is_that_of_one(ranks: Ranks) -> None:
     assert one[0]["accuracy"] == one[1]
 
 
+BINARY = RNG.integers(0, 2, 53).astype(np.int32)
+LOGITS = RNG.normal(size=(53, 3)).astype(np.float32)
+OF_CLASSES: list[Callable[[], Metric[Any]]] = [
+    Accuracy,
+    lambda: TopK(2),
+    lambda: Precision(3),
+    lambda: Recall(3),
+    lambda: F1(3, average=None),
+    lambda: ConfusionMatrix(3),
+    lambda: MeanIoU(3),
+    Perplexity,
+    lambda: MeanLoss(nn.cross_entropy_loss, name="mean_loss"),
+]
+OF_NUMBERS: list[Callable[[], Metric[Any]]] = [MAE, MSE, RMSE, R2]
+OF_SCORES: list[Callable[[], Metric[Any]]] = [
+    lambda: ROCAUC(bins=64),
+    lambda: AveragePrecision(bins=64),
+]
+KINDS = {
+    "classes": (OF_CLASSES, LOGITS, LABELS, nn.cross_entropy_loss),
+    "numbers": (OF_NUMBERS, 1000 + X, 1000 + X**2, nn.mse_loss),
+    "scores": (OF_SCORES, RNG.random(53).astype(np.float32), BINARY, None),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_metric_of_several_ranks_has_the_bits_of_one(
+    kind: str, device: str, ranks: Ranks
+) -> None:
+    makes, outputs, targets, loss = KINDS[kind]
+
+    def body(group: Group) -> Any:
+        net = nn.Linear(6, 2).to(device)
+        trainer = Trainer(optim.SGD(net.parameters(), 0.1), group=group, shards=4)
+        metrics = [make() for make in makes]
+        values = trainer.evaluate(
+            net,
+            DataLoader(ArrayDataset(outputs, targets), 10),
+            loss,
+            metrics,
+            forward=lambda batch: (batch.input, batch.target),
+        )
+        return text_of(values), [repr(text_of(metric.state_dict())) for metric in metrics]
+
+    one = body(Alone())
+    for size in (2, 3):
+        assert ranks(size, body) == [one] * size
+
+
+def test_no_metric_is_left_out_above() -> None:
+    tried = {type(make()) for makes, *_ in KINDS.values() for make in makes}
+    public = {getattr(rumus.train, name) for name in rumus.train.__all__}
+    there = {c for c in public if isinstance(c, type) and issubclass(c, Metric)}
+    assert tried == there - {Metric}
+
+
 def test_a_metric_that_cannot_be_merged_is_refused_before_it_starts(ranks: Ranks) -> None:
     class Own:
         name = "own"
@@ -298,27 +429,71 @@ def test_a_metric_that_cannot_be_merged_is_refused_before_it_starts(ranks: Ranks
 
 
 class Uneven:
-    """A loader of one's own, which has fewer batches on some ranks."""
+    """A loader of one's own, of whole batches, whose length and content a test sets."""
 
-    def __init__(self, batches: int) -> None:
-        self.batches = batches
+    def __init__(self, batches: int, size: int = 12, shift: int = 0) -> None:
+        self.batches, self.size, self.shift = batches, size, shift
 
     def __iter__(self) -> Iterator[Any]:
         for k in range(self.batches):
-            yield tensor.tensor(X[k : k + 12]), tensor.tensor(Y[k : k + 12])
+            rows = slice(k + self.shift, k + self.shift + self.size)
+            yield tensor.tensor(X[rows]), tensor.tensor(Y[rows])
 
 
-def test_a_rank_without_a_further_batch_lets_nobody_hang(ranks: Ranks) -> None:
-    def body(group: Group) -> Any:
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("shorter", "batch 4, .*: 12 samples in .* on ranks 0 and 1, none on rank 2"),
+        ("smaller", "batch 1, .*: 12 samples in .* on ranks 0 and 1, 11 samples .* on rank 2"),
+        ("others", "batch 1, .*checksum .* on ranks 0 and 1, 12 samples .*checksum .* on rank 2"),
+    ],
+)
+@pytest.mark.parametrize("how", ["fit", "evaluate", "train_step"])
+def test_whole_batches_that_differ_between_ranks_are_refused(
+    kind: str, said: str, how: str, ranks: Ranks
+) -> None:
+    def body(group: Group) -> None:
+        is_last = group.rank == 2
+        data = Uneven(
+            4 - (is_last and kind == "shorter"),
+            12 - (is_last and kind == "smaller"),
+            is_last and kind == "others",
+        )
+        tensor.manual_seed(8)
         net = nn.Linear(6, 2)
         trainer = Trainer(optim.AdamW(net.parameters(), 0.01), group=group)
-        run = trainer.fit(net, Uneven(3 + group.rank), nn.mse_loss, epochs=2)
-        return digest(net), run.progress.step, run.progress.samples
+        if how == "fit":
+            trainer.fit(net, data, nn.mse_loss, epochs=2)
+        elif how == "evaluate":
+            trainer.evaluate(net, data, nn.mse_loss)
+        else:
+            for x, y in data:
+                trainer.train_step(lambda x, y: nn.mse_loss(net(x), y), x, y)
 
-    tensor.manual_seed(0)
-    found = ranks(3, body)
-    assert len(set(found)) == 1
-    assert found[0][1:] == (10, 2 * (3 * 12 + 8 + 4))
+    if how == "train_step":
+        said = said.replace("batch 1", "the batch of step 1")
+    if (how, kind) == ("train_step", "shorter"):
+        said = r"ranks \[2\] have returned"
+    with pytest.raises(GroupError, match=said):
+        ranks(3, body)
+
+
+def test_whole_batches_are_compared_in_the_call_that_is_made_anyway(ranks: Ranks) -> None:
+    def body(group: Group, batches: int) -> Any:
+        tensor.manual_seed(8)
+        net = nn.Linear(6, 2)
+        trainer = Trainer(optim.AdamW(net.parameters(), 0.01), group=group, shards=2)
+        values = trainer.evaluate(net, Uneven(batches), nn.mse_loss)
+        return values, getattr(group, "count", 0)
+
+    short, long = (ranks(2, lambda group, n=n: body(group, n)) for n in (4, 9))
+    assert [values for values, _ in long] == [body(Alone(), 9)[0]] * 2
+    assert long[0][1] - short[0][1] == 5, "one call a batch"
+
+
+def test_a_folder_on_some_ranks_alone_is_refused(ranks: Ranks, tmp_path: Path) -> None:
+    with pytest.raises(GroupError, match="run: a RunFolder on rank 0, None on ranks 1 and 2"):
+        ranks(3, lambda group: train(group, None if group.rank else tmp_path))
 
 
 class Numbers(StreamDataset[DataItem]):
@@ -353,7 +528,7 @@ def test_a_stream_of_uneven_parts_lets_nobody_hang_and_goes_on_anywhere(
 
 def test_a_signal_behind_the_last_step_ends_all(ranks: Ranks, tmp_path: Path) -> None:
     class AtTheEnd(Callback):
-        first_only = True  # so that processes tell each other nothing between steps
+        first_only, may_stop = True, False  # processes tell each other nothing between steps
 
         def on_epoch_end(self, run: Run) -> None:
             if run.progress.epoch == 3:

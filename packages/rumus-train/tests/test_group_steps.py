@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rumus import nn, optim, tensor
-from rumus.data import ArrayDataset, DataLoader
+from rumus.data import ArrayDataset, DataItem, DataLoader
 from rumus.train import Alone, Group, GroupError, Trainer
 
 SHARDS = 8
@@ -348,17 +348,47 @@ def test_ranks_that_differ_are_told_before_the_first_step(ranks: Ranks) -> None:
             net = nn.Sequential(nn.Linear(12, 21), nn.Linear(21, 3))
         lr = 0.5 if kind == "options" and group.rank == 1 else 0.9
         trainer = Trainer(optim.SGD(net.parameters(), 0.1, momentum=lr), group=group)
-        data = DataLoader(ArrayDataset(X, Y), 20 + (kind == "data" and group.rank))
-        trainer.fit(net, data, nn.mse_loss, epochs=1)
+        own = group.rank == 1
+        if kind == "seed" and own:
+            tensor.manual_seed(4)
+        first = int(kind == "length" and own)
+        x = X + 1 if kind == "content" and own else X
+        data = DataLoader(ArrayDataset(x[first:], Y[first:]), 20 + (kind == "data" and group.rank))
+        held_out = DataLoader(ArrayDataset(X, Y), 10 + (kind == "validation" and own))
+        epochs = 1 + (kind == "epochs" and own)
+        trainer.fit(net, data, nn.mse_loss, epochs=epochs, validate=held_out)
 
     for kind, said in (
         ("weights", r"weights: checksum \w+ on ranks 0 and 2, checksum \w+ on rank 1"),
         ("model", r"parameters: \(20, 12\) float32.* on rank 2"),
         ("options", r"optimizer.0.momentum: 0.9 on ranks 0 and 2, 0.5 on rank 1"),
-        ("data", "data: "),
+        ("data", "data, batch_size: 20 on rank 0, 21 on rank 1, 22 on rank 2"),
+        ("seed", "seed: 3 on ranks 0 and 2, 4 on rank 1"),
+        ("length", "data, length: 70 on ranks 0 and 2, 69 on rank 1"),
+        ("content", r"data, some samples: checksum \w+ on ranks 0 and 2, checksum \w+ on rank 1"),
+        ("validation", "validation data, batch_size: 10 on ranks 0 and 2, 11 on rank 1"),
+        ("epochs", "epochs: 1 on ranks 0 and 2, 2 on rank 1"),
     ):
         with pytest.raises(GroupError, match=said):
             ranks(3, lambda group, kind=kind: body(group, kind))
+
+
+def test_samples_that_differ_each_time_they_are_read_are_not_compared(ranks: Ranks) -> None:
+    class Noisy:
+        def __len__(self) -> int:
+            return 8
+
+        def __getitem__(self, index: int) -> DataItem:
+            return DataItem(X[index] + np.random.normal(), Y[index])
+
+    def body(group: Group) -> Any:
+        np.random.seed(group.rank)
+        net = mlp()
+        trainer = Trainer(optim.SGD(net.parameters(), 0.1), group=group)
+        run = trainer.fit(net, DataLoader(Noisy(), 4), nn.mse_loss, epochs=1)
+        return run.progress.step
+
+    assert ranks(2, body) == [2, 2]
 
 
 def test_the_mean_over_shards_is_the_gradient_of_the_batch(ranks: Ranks) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -166,8 +167,7 @@ def test_a_metric_is_its_formula_on_all_batches(
     other.update(*batches[2])
     resumed.merge(other)
     np.testing.assert_allclose(resumed.compute(), expected, rtol=2e-6)
-    if name != "r2":  # whose parts have shifts of their own, and so other roundings
-        assert np.array_equal(resumed.compute(), metric.compute())
+    assert np.array_equal(resumed.compute(), metric.compute())
 
     metric.reset()
     with pytest.raises(EmptyEpochError, match="nothing that counts"):
@@ -316,6 +316,23 @@ def test_a_large_mean_costs_no_digits(device: str) -> None:
         batch = (tensor.tensor(a[part : part + 500], device=device) for a in (output, target))
         metric.update(*batch)
     np.testing.assert_allclose(metric.compute(), r2(output, target), rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-42, 1e-20, 1.0, 1e15])
+def test_r2_is_exact_where_products_leave_float32(scale: float, device: str) -> None:
+    """The totals of one number of a batch each, which are that number's products."""
+    target = np.array([-3.0, 5.25, 7.125], np.float32) * np.float32(scale)
+    metric = R2()
+    for y in target:
+        numbers = tensor.tensor([float(y)], device=device)
+        metric.update(numbers, numbers)
+    sums = metric.state_dict()["sums"]
+    exact = [Fraction(float(y)) for y in target]
+    assert Fraction(sums["shift"][0]) == sum(exact)
+    assert Fraction(sums["shift_square"][0]) == sum(y * y for y in exact)
+    assert metric.compute() == 1.0
+    metric.update(tensor.tensor([math.inf], device=device), tensor.tensor([1.0], device=device))
+    assert math.isnan(metric.compute())
 
 
 def auc(scores: Any, labels: Any) -> float:

@@ -15,6 +15,11 @@ class Loader(Protocol):
     """The loader of all shards."""
 
     @property
+    def dataset(self) -> Any:
+        """The samples."""
+        ...
+
+    @property
     def epoch(self) -> int:
         """The epoch of the next iteration."""
         ...
@@ -68,6 +73,11 @@ class ShardedLoader(Generic[B]):
     def __repr__(self) -> str:
         first, last = self.shards.start, self.shards.stop - 1
         return f"ShardedLoader(shards {first} to {last} of {self._loader!r})"
+
+    @property
+    def dataset(self) -> Any:
+        """All samples, of which this process reads those of its parts."""
+        return self._loader.dataset
 
     @property
     def epoch(self) -> int:

@@ -86,6 +86,10 @@ class Evaluation:
         metrics: Updated with each batch.
         forward: As in :class:`Validate`.
         shards: Who computes what of each batch.
+
+    Attributes:
+        loader: That of this process.
+        metrics: As given.
     """
 
     is_open: bool
@@ -109,12 +113,13 @@ class Evaluation:
         names = ["loss", *(metric.name for metric in metrics)]
         if len(set(names)) < len(names):
             raise ArgumentError(f"metrics have names of their own, not {', '.join(names)}")
-        self._model, self._loss, self._metrics = model, loss, list(metrics)
+        self._model, self._loss, self.metrics = model, loss, list(metrics)
         self._forward = forward or self._default_forward
         self._shards = shards
         if shards is not None:
             check_mergeable(metrics, shards.group)
             loader = shards.loader(loader)
+        self.loader = loader
         self._position = Position(loader)
         self._device = device_of(model)
         self._means = Means()
@@ -143,10 +148,10 @@ class Evaluation:
         if not self._batches:
             raise EmptyEpochError("the loader of an evaluation has no batch")
         if self._shards is not None:
-            merge(self._means, self._metrics, self._shards.group)
+            merge(self._means, self.metrics, self._shards.group)
         values: dict[str, Any] = dict(self._means.read().since(Totals()))
-        ours = [metric for metric in self._metrics if isinstance(metric, Metric)]
-        others = [metric for metric in self._metrics if not isinstance(metric, Metric)]
+        ours = [metric for metric in self.metrics if isinstance(metric, Metric)]
+        others = [metric for metric in self.metrics if not isinstance(metric, Metric)]
         return values | read_metrics(ours) | {metric.name: metric.compute() for metric in others}
 
     def state_dict(self) -> dict[str, Any]:
@@ -158,7 +163,7 @@ class Evaluation:
         if self.is_open:
             state["batches"] = self._batches
             state["means"] = self._means.read().state_dict()
-            state["metrics"] = [getattr(m, "state_dict", dict)() for m in self._metrics]
+            state["metrics"] = [getattr(m, "state_dict", dict)() for m in self.metrics]
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -168,14 +173,14 @@ class Evaluation:
         if self.is_open:
             self._batches = state["batches"]
             self._means.load(Totals.from_state(state["means"]))
-            for metric, saved in zip(self._metrics, state["metrics"], strict=True):
+            for metric, saved in zip(self.metrics, state["metrics"], strict=True):
                 if hasattr(metric, "load_state_dict"):
                     metric.load_state_dict(saved)
 
     def _begin(self) -> None:
         self.is_open, self._batches = True, 0
         self._means = Means()
-        for metric in self._metrics:
+        for metric in self.metrics:
             metric.reset()
 
     def _update(self, batch: Any) -> None:
@@ -185,7 +190,7 @@ class Evaluation:
             outputs = {"loss": self._loss(output, target)}
             self._means.add(outputs, samples)
             self._means.count(outputs, samples)
-        for metric in self._metrics:
+        for metric in self.metrics:
             metric.update(output, target)
 
     def _default_forward(self, batch: Any) -> tuple[Any, Any]:

@@ -66,7 +66,8 @@ class Callback:
     Any object with such methods is a callback; deriving from this class is not needed. One with
     ``state_dict`` and ``load_state_dict`` is saved in checkpoints. Of several processes that train
     together each has its own; one whose ``first_only`` is true, as of all that write, works in the
-    first process alone.
+    first process alone. Where one may call ``run.stop``, processes tell each other between any two
+    steps whether it has; if it never does, ``may_stop = False`` saves them that.
 
     Example:
         >>> class PrintEpochs(Callback):

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
 from rumus import gpu
-from rumus.tensor import Tensor
+from rumus.tensor import Device, Tensor
 
 UNITS = 149
 """Sums are whole numbers of 2**-UNITS, the smallest float32."""
@@ -20,6 +20,35 @@ _LIMBS = 10  # of 32 bits: 277 for the largest float32, and room for 2**42 of th
 _SPECIALS = (math.nan, math.inf, -math.inf)
 WORDS = _LIMBS + 1
 """int32 words of a sum on a GPU; all zero is the sum 0."""
+_PRODUCT_LIMBS = 20  # 586 bits for the largest product so many times, and room for 2**54 of them
+PRODUCT_WORDS = _PRODUCT_LIMBS + 1
+"""Those of a sum of products."""
+
+
+class Product(NamedTuple):
+    """A product that is added to a sum without being rounded.
+
+    Attributes:
+        left: A float32 of shape ``()``.
+        right: Another one.
+        times: How often the product is added, below 2**32.
+    """
+
+    left: Tensor
+    right: Tensor
+    times: int = 1
+
+    @property
+    def device(self) -> Device:
+        """Where it is."""
+        return self.left.device
+
+    def exact(self) -> ExactSum:
+        """Its value; waits for the device."""
+        left, right = self.left.item(), self.right.item()
+        if not (math.isfinite(left) and math.isfinite(right)):
+            return ExactSum(special=math.nan)
+        return ExactSum(Fraction(left) * Fraction(right) * self.times)
 
 
 @dataclass(frozen=True)
@@ -45,6 +74,12 @@ class ExactSum:
         units, special = units_of(words)
         return cls(Fraction(units, 1 << UNITS), special)
 
+    @classmethod
+    def of_product_words(cls, words: npt.NDArray[Any]) -> ExactSum:
+        """What :func:`add_product_exactly` has made of PRODUCT_WORDS words."""
+        units, special = units_of(words)
+        return cls(Fraction(units, 1 << 2 * UNITS), special)
+
     def plus(self, other: ExactSum) -> ExactSum:
         """The sum of both."""
         return ExactSum(self.finite + other.finite, self.special + other.special)
@@ -54,10 +89,10 @@ class ExactSum:
 
 
 def units_of(words: npt.NDArray[Any]) -> tuple[int, float]:
-    """Of WORDS words the sum of the finite numbers, in units of 2**-149, and that of the others."""
+    """Of a sum's words that of the finite numbers, in its units, and that of the others."""
     raw = words.astype("<u4")
-    total = int.from_bytes(raw[:_LIMBS].tobytes(), "little", signed=True)
-    seen = [value for k, value in enumerate(_SPECIALS) if raw[_LIMBS] >> k & 1]
+    total = int.from_bytes(raw[:-1].tobytes(), "little", signed=True)
+    seen = [value for k, value in enumerate(_SPECIALS) if raw[-1] >> k & 1]
     return total, sum(seen, 0.0)
 
 
@@ -79,7 +114,20 @@ def add_exactly(value: Tensor, words: Tensor, offset: int = 0, times: int = 1) -
     _kernel().dispatch([value.array, words.array], params)
 
 
+def add_product_exactly(product: Product, words: Tensor, offset: int = 0) -> None:
+    """Add a product to the sum in the PRODUCT_WORDS words from an offset, on their GPU."""
+    left, right, times = product
+    params = left.array.offset, right.array.offset, words.array.offset + offset, times
+    _product_kernel().dispatch([left.array, right.array, words.array], params)
+
+
 @cache
 def _kernel() -> gpu.Pipeline:
     source = files("rumus.train") / "shaders" / "loss_sum.wgsl"
     return gpu.Kernel(source, name="loss_sum", trusted=True).variant(LIMBS=_LIMBS)
+
+
+@cache
+def _product_kernel() -> gpu.Pipeline:
+    source = files("rumus.train") / "shaders" / "product_sum.wgsl"
+    return gpu.Kernel(source, name="product_sum", trusted=True).variant(LIMBS=_PRODUCT_LIMBS)

@@ -21,7 +21,7 @@ from ._every import Timer
 from ._fold import Fold
 from ._group.agree import any_of
 from ._means import Means, Totals
-from ._parallel.alike import check_alike
+from ._parallel.alike import check_run
 from ._parallel.averages import SharedAverage
 from ._parallel.edge import Edge
 from ._parallel.shared_step import SharedStep
@@ -323,6 +323,8 @@ class Run:
         average = self.plan.average if plan.averaged else None
         with average.applied() if average is not None else nullcontext():
             values = evaluation.run(leave=self._is_interrupted)
+        if self.shared is not None:
+            self.shared.shards.group.at(f"the end of step {self.progress.step}")
         if values is None:
             return False
         self.metrics |= {f"val_{name}": value for name, value in values.items()}
@@ -340,10 +342,9 @@ class Run:
             return
         group = self.shared.shards.group
         group.at("the comparison before the first step")
-        weights = [*self.model.parameters(), *self.model.buffers()]
-        check_alike(group, weights, settings, self.position.loader)
-        own = [c for c in self.hooks.callbacks if not getattr(c, "first_only", False)]
-        self.is_talkative = any_of(group, bool(own) or group.size == 1)
+        check_run(group, self, settings)
+        may_stop = any(getattr(c, "may_stop", True) for c in self.hooks.callbacks)
+        self.is_talkative = any_of(group, may_stop or group.size == 1)
 
     def end_together(self) -> None:
         """At the end of several processes: what each has kept a part of is whole on all."""

@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from rumus.tensor import ArgumentError, Device
 
 from ._checkpoint import folder
@@ -21,7 +23,7 @@ from ._checkpoint.files import sync_folder, write_json
 from ._checkpoint.lock import FolderLock
 from ._errors import RunFolderError
 from ._every import Every
-from ._group.agree import gather_text, largest, ranks
+from ._group.agree import agreed, gather_text, ranks
 from ._group.contract import Group
 from ._group.log import own_log
 from ._keep import Keep, KeepLast
@@ -213,14 +215,23 @@ def log_of(run: Any, opened: Any) -> AbstractContextManager[None]:
 
 
 def saved_shards(given: RunFolder | None, group: Group) -> int | None:
-    """The shards of the run in a folder that is to go on; None if there is none."""
+    """The shards of the run in a folder that is to go on; None if there is none.
+
+    Raises:
+        GroupError: Only some ranks have a folder.
+    """
     found = 0
     if given is not None and given.resume and group.rank == 0:
         root = Path(given.path)
         if (root / _RUN).exists() and folder.saved(root):
             settings = json.loads((root / _RUN).read_text("utf-8"))["settings"]
             found = int(settings.get("shards", 1))
-    return largest(group, found) or None
+    has = given is not None
+    values = np.array([found, has, not has], np.int64)
+    group.max(values).wait()
+    if values[1] and values[2]:
+        agreed(group, {"run": "a RunFolder" if has else "None"})
+    return int(values[0]) or None
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -128,6 +128,12 @@ class SharedSaves(Saves):
         """
         self._guarded(self._saver.finish)
 
+    def save(self, run: Run) -> None:
+        """As in :class:`Saves`; a process that is missing then is said to be so at a checkpoint."""
+        assert run.shared is not None, "it has several processes"
+        run.shared.shards.group.at(f"the checkpoint behind step {run.progress.step}")
+        super().save(run)
+
     def abandon(self) -> None:
         """Wait for this process's files alone: the others may be gone."""
         self._saver.join()

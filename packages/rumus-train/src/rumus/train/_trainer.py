@@ -105,6 +105,7 @@ class Trainer(Generic[O]):
             )
         self._count = checked_shards(None if shards == "auto" else shards, self._group)
         self._shards = shards_of(self._group, self._count)
+        self._of_run = self._shards
         self._loop: SharedLoop | None = None
         self._optimizer = optimizer
         self._capture: Capture = capture
@@ -128,8 +129,11 @@ class Trainer(Generic[O]):
 
     @property
     def shards(self) -> int:
-        """Into how many parts each batch is cut; of ``"auto"``, in the latest :meth:`fit`."""
-        return self._count or self._group.size
+        """Into how many parts each batch is cut: in the latest :meth:`fit`, if there was one.
+
+        A run that goes on has the number with which it was begun.
+        """
+        return 1 if self._of_run is None else self._of_run.count
 
     def train_step(self, forward: Callable[[*Ts], Tensor], *inputs: *Ts) -> Tensor:
         """Take one step: loss, gradients, new parameters.
@@ -288,8 +292,8 @@ class Trainer(Generic[O]):
         saved = saved_shards(run, self._group)
         if self._splits:
             self._count = saved or self._parts_that_fit(model, loader, loss)
-        shards = shards_of(self._group, self._count, saved)
-        prepared, settings = given.prepared(self._optimizers, self._capture, shards)
+        self._of_run = shards_of(self._group, self._count, saved)
+        prepared, settings = given.prepared(self._optimizers, self._capture, self._of_run)
         fit(prepared, run, settings)
         return prepared
 
@@ -331,7 +335,7 @@ class Trainer(Generic[O]):
             ArgumentError: There is neither a loss nor a metric, or two have one name.
             EmptyEpochError: The loader has no batch.
         """
-        values = Evaluation(model, loader, loss, metrics, forward, self._shards).run()
+        values = Evaluation(model, loader, loss, metrics, forward, self._of_run).run()
         assert values is not None, "nobody asked the evaluation to leave"
         return values
 

@@ -41,7 +41,7 @@ class ProgressBar:
         True
     """
 
-    first_only = True
+    first_only, may_stop = True, False
 
     def __init__(
         self,

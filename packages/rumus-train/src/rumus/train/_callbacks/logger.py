@@ -47,7 +47,8 @@ class Log:
     At the trigger: the means of the outputs since the time before, the epoch, the samples, and what
     has changed in ``run.metrics``. At a validation's end its values, and at an epoch's end the
     epoch's means as ``epoch_loss``. Only the trigger and the epoch's end wait for the device, once
-    for all sinks.
+    for all sinks. Of several processes the first alone writes; a subclass with
+    ``first_only = False`` writes in each of them.
 
     Args:
         sinks: At least one.
@@ -73,7 +74,7 @@ class Log:
         True
     """
 
-    first_only = True
+    first_only, may_stop = True, False
 
     def __init__(self, *sinks: Sink, every: Every = Every(steps=50)) -> None:  # noqa: B008
         wrong = [sink for sink in sinks if not callable(getattr(sink, "log", None))]

@@ -34,6 +34,8 @@ class LearningRateMonitor:
         0.1
     """
 
+    may_stop = False
+
     def on_fit_start(self, run: Run) -> None:
         """The rates of the first step."""
         self.on_step_start(run)
@@ -71,6 +73,8 @@ class Timing:
         >>> "time_data" in run.metrics
         True
     """
+
+    may_stop = False
 
     def __init__(self, every: Every = _EACH_50) -> None:
         self._timer = Timer(every)

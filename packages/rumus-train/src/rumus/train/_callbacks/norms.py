@@ -34,6 +34,8 @@ class WeightNorms:
         ['loss', 'norm_bias', 'norm_weight']
     """
 
+    may_stop = False
+
     def __init__(self, every: Every = _EACH_50) -> None:
         self._timer = Timer(every)
 

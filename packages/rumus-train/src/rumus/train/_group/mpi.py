@@ -128,8 +128,9 @@ class MpiGroup:
         """Say so at once, for a launcher may end the survivors in a moment."""
         if self._worker.expects_end_of(rank):
             return
-        if self._rank == speaker:
-            where = f"rank {rank} of {self._size} has died at or before {self._worker.where}"
+        worker = self._worker
+        if self._rank == speaker and not (worker.is_leaving or worker.was_stopped):
+            where = f"rank {rank} of {self._size} has died at or before {worker.where}"
             os.write(2, f"{where}, where rank {self._rank} is.\n".encode())
         self._worker.died(rank)
 

@@ -29,6 +29,12 @@ _ROLL_CALL = 2.0
 _LOOK = 0.05
 """Seconds between two looks at the notes."""
 
+_EARLIER = 0
+"""The bytes of what had come when it was asked for before; none has so few."""
+
+_GRACE = 0.1
+"""Seconds in which the last note of a process that is no more is found, if it has sent one."""
+
 
 class Call:
     """A call on its way, which is a :class:`Pending`.
@@ -62,6 +68,9 @@ class Call:
         self.sends, self.receives, self.finish = sends, receives, finish
         self.requests: list[Any] = []
         self.peers: list[int] = []
+        self.sizes: list[int] = []
+        """Bytes that come by each of the first requests, which receive."""
+        self.statuses: list[Any] = []
         self._error: GroupError | None = None
         self._done = threading.Event()
 
@@ -113,7 +122,8 @@ class Worker:
         self._closing = False
         self._gone: dict[int, Note] = {}
         self._heard: dict[int, Note] = {}
-        self._died: deque[int] = deque()
+        self._died: dict[int, float] = {}
+        """The ranks whose process is no more, and since when."""
         self._fails = self._has_told = False
         self.made = 0
         self.where = "its start"
@@ -138,7 +148,7 @@ class Worker:
 
     def died(self, rank: int) -> None:
         """Say, from any thread, that a rank's process is no more."""
-        self._died.append(rank)
+        self._died.setdefault(rank, time.monotonic())
 
     def fails(self) -> None:
         """Let the other ranks know, from any thread, that this one ends all."""
@@ -147,11 +157,21 @@ class Worker:
     @property
     def has_heard_of_failure(self) -> bool:
         """Whether another rank ends all, and says why."""
-        return any(note.kind == "failed" for note in self._gone.values())
+        return any(note.kind == "failed" for note in list(self._gone.values()))
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether this rank has begun to leave, so that others may end."""
+        return self._closing
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether this process has not run for some time, so that it may have news to read."""
+        return time.monotonic() - self._looked > _ROLL_CALL
 
     def expects_end_of(self, rank: int) -> bool:
         """Whether it is no news that a rank's process is no more."""
-        return self._closing or self._fails or rank in self._gone
+        return self._fails or self.has_heard_of_failure or rank in self._gone
 
     def leave(self) -> None:
         """Finish what was begun, and return when every rank leaves.
@@ -168,6 +188,8 @@ class Worker:
                 self._advance()
                 self._look()
             self._bid_farewell()
+        except GroupError as error:
+            self._break(str(error))
         except BaseException as error:  # whoever waits must not wait for ever
             self._break(f"communication has failed: {type(error).__name__}: {error}")
         while not self._closing:
@@ -197,13 +219,16 @@ class Worker:
                 for chunk in _chunks(array):
                     call.requests.append(start([chunk, self._mpi.BYTE], peer, _TAG))
                     call.peers.append(peer)
+                    call.statuses.append(self._mpi.Status())
+                    if receiving:
+                        call.sizes.append(chunk.size)
 
     def _advance(self) -> None:
         """Finish the oldest call if it can be, or wait a little."""
         if not self._active:
             return
         call = self._active[0]
-        if self._mpi.Request.Testall(call.requests):
+        if self._are_done(call):
             self._active.popleft()
             call.settle(None)
             self._since = time.monotonic()
@@ -213,6 +238,28 @@ class Worker:
             self._call_the_roll(call, waited)
         else:
             time.sleep(_pause(waited))
+
+    def _are_done(self, call: Call) -> bool:
+        """Whether all has come and gone.
+
+        Raises:
+            GroupError: What has come is not what was sent for: it belongs to another call.
+        """
+        try:
+            if not self._mpi.Request.Testall(call.requests, call.statuses):
+                return False
+            came = [status.Get_count(self._mpi.BYTE) for status in call.statuses]
+            unlike = (k for k, size in enumerate(call.sizes) if came[k] not in (size, _EARLIER))
+            wrong = next(unlike, None)
+        except self._mpi.Exception:  # it is larger
+            wrong = next((k for k, s in enumerate(call.statuses) if s.Get_error()), 0)
+        if wrong is None:
+            return True
+        raise GroupError(
+            f"rank {call.peers[wrong]} does something else than rank {self._rank} at {call.where} "
+            f"({call.name}): the ranks have gone different ways through the program. All of them "
+            "make the same calls of fit, train_step and evaluate, with as many steps"
+        )
 
     def _look(self) -> None:
         """Read the notes, if some time has passed, and do what they ask for."""
@@ -227,10 +274,19 @@ class Worker:
                 self._notes.send(Note("here", self._rank, self.made, self.where), note.rank)
             else:
                 (self._heard if note.kind == "here" else self._gone)[note.rank] = note
-        if self._died and not self._closing:
-            self._break(f"rank {self._died[0]} has died; rank {self._rank} was at {self.where}")
+        lost = self._lost(now)
+        if lost is not None and self.broken is None:
+            at = "is at its end" if self._closing else f"was at {self.where}"
+            self._break(f"rank {lost} has died; rank {self._rank} {at}")
         if self._active and self._gone:
             self._fail_if_left(self._active[0])
+
+    def _lost(self, now: float) -> int | None:
+        """A rank that has died; who leaves expects others to end, once they have said so."""
+        for rank, since in list(self._died.items()):
+            if rank not in self._gone and now - since >= _GRACE * self._closing:
+                return rank
+        return None
 
     def _fail_if_left(self, call: Call) -> None:
         for rank in call.missing():
@@ -288,6 +344,8 @@ class Worker:
         since = time.monotonic()
         while missing := [rank for rank in others if rank not in self._gone]:
             self._look()
+            if self.broken is not None:
+                return
             if time.monotonic() - since > self._deadline:
                 heard = self._ask(missing)
                 silent = [r for r in missing if r not in heard and r not in self._gone]

@@ -119,10 +119,6 @@ class Metric(Generic[V]):
         self.reset()
         self._host = totals
 
-    def exact(self, totals: Totals) -> Totals:
-        """The totals of one device in a form that adds up; as they are, for most metrics."""
-        return totals
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self.name!r})"
 
@@ -179,7 +175,7 @@ def _totals(metrics: Iterable[Metric[Any]]) -> list[Totals]:
         for block in metric._blocks.values():
             found = block.totals(words.get(id(block)))
             if _is_used(found):
-                totals = added(totals, metric.exact(found))
+                totals = added(totals, found)
         result.append(totals)
     return result
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Any
 
-from rumus import gpu
-from rumus.tensor import Device, ShapeError, Tensor, float32, full, int32, where, zeros
+from rumus.tensor import ShapeError, Tensor, float32, full, int32, ones_like
 
-from .._exact_sum import ExactSum
+from .._exact_sum import ExactSum, Product
 from ._metric import Metric
 from ._totals import Totals
 
@@ -82,10 +80,9 @@ class RMSE(MSE):
 class R2(Metric[float]):
     """The coefficient of determination of all numbers: ``1 - Σ(y - ŷ)² / Σ(y - mean(y))²``.
 
-    Targets are summed as distances from the first batch's mean, and the rest is computed exactly,
+    Targets are summed as distances from the mean of their batch, and the rest is computed exactly,
     so that a large mean costs no digits. Where all targets are equal it is 1 for predictions
-    without error and else 0, as in scikit-learn. Several processes take the mean of their own first
-    batch each, so that the last digits depend on how many there are.
+    without error and else 0, as in scikit-learn.
 
     Example:
         >>> from rumus.tensor import tensor
@@ -97,60 +94,33 @@ class R2(Metric[float]):
 
     name = "r2"
 
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(name)
-        self._shifts: dict[Device, Tensor] = {}
-        """Whether a device has a shift, and the shift."""
+    def measure(self, output: Tensor, target: Tensor) -> dict[str, Tensor | Product]:
+        """Sums of the squared errors, of the targets and of their squares.
 
-    def measure(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Sums of the squared errors, of the distances from the shift and of their squares."""
+        With the mean c of the n targets y of a batch, and d = y - c, the sum of the targets is
+        ``Σd + n c``, and that of their squares ``Σd² + 2c Σd + n c²``.
+        """
         error = _error(self.name, output, target)
         target = target.to(float32)
-        state = self._shift(target.device)
-        is_first = state[0] == 0.0
-        shift = where(is_first, target.mean(), state[1])
-        new = where(is_first, shift, 0.0)
-        state[0:1].fill_(1.0)
-        state[1:2].copy_(shift.reshape(1))
-        distance = target - shift
+        c, n = target.mean(), target.size
+        distance = target - c
+        d = distance.sum()
         return {
             "error": error.square().sum(),
-            "shift": new,
-            "distance": distance.sum(),
+            "distance": d,
+            "shift": Product(c, ones_like(c), n),
             "square": distance.square().sum(),
+            "cross": Product(c, d, 2),
+            "shift_square": Product(c, c, n),
             "count": _count(error),
-        }
-
-    def reset(self) -> None:
-        """Forget all batches."""
-        super().reset()
-        for state in self._shifts.values():
-            state.zero_()
-
-    def exact(self, totals: Totals) -> Totals:
-        """The sums of the targets and of their squares themselves, which add up over devices."""
-        error, shift, distance, square = (
-            totals[name] for name in ("error", "shift", "distance", "square")
-        )
-        assert isinstance(error, ExactSum) and isinstance(shift, ExactSum)
-        assert isinstance(distance, ExactSum) and isinstance(square, ExactSum)
-        count, c = Fraction(int(totals["count"])), shift.finite  # type: ignore[arg-type]
-        special = shift.special + distance.special + square.special
-        whole = distance.finite + count * c
-        squares = square.finite + 2 * c * distance.finite + count * c * c
-        return {
-            "error": error,
-            "sum": ExactSum(whole, special),
-            "squares": ExactSum(squares, special),
-            "count": totals["count"],
         }
 
     def _computed(self, totals: Totals) -> float:
         if not totals:
             return super()._computed(totals)
-        error, whole, squares = (totals[name] for name in ("error", "sum", "squares"))
-        assert isinstance(error, ExactSum) and isinstance(whole, ExactSum)
-        assert isinstance(squares, ExactSum)
+        error = _sum(totals, "error")
+        whole = _sum(totals, "distance", "shift")
+        squares = _sum(totals, "square", "cross", "shift_square")
         count = int(totals["count"])  # type: ignore[arg-type]
         if error.special or whole.special or squares.special:
             return math.nan
@@ -159,14 +129,15 @@ class R2(Metric[float]):
             return 0.0 if error.finite else 1.0
         return float(1 - error.finite / spread)
 
-    def _shift(self, device: Device) -> Tensor:
-        if device not in self._shifts:
-            with gpu.outside_capture():
-                state = zeros((2,), dtype=float32, device=device)
-                if device.kind == "gpu":
-                    gpu.persist(state.array)
-            self._shifts[device] = state
-        return self._shifts[device]
+
+def _sum(totals: Totals, *names: str) -> ExactSum:
+    """The sum of some sums."""
+    result = ExactSum()
+    for name in names:
+        value = totals[name]
+        assert isinstance(value, ExactSum)
+        result = result.plus(value)
+    return result
 
 
 def _error(name: str, output: Tensor, target: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import cache
 from importlib.resources import files
 from math import prod
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +25,18 @@ from rumus.tensor import (
     zeros,
 )
 
-from .._exact_sum import WORDS, ExactSum, add_exactly
+from .._exact_sum import (
+    PRODUCT_WORDS,
+    WORDS,
+    ExactSum,
+    Product,
+    add_exactly,
+    add_product_exactly,
+)
 
 Total = ExactSum | npt.NDArray[np.int64]
 Totals = dict[str, Total]
-Measured = Mapping[str, Tensor]
+Measured = Mapping[str, Tensor | Product]
 
 _MOST_GROUPS = 65_535
 _CARRY = 30
@@ -66,7 +73,9 @@ class HostBlock:
         """Add what was measured."""
         found: Totals = {}
         for name, value in measured.items():
-            if value.dtype == int32:
+            if isinstance(value, Product):
+                found[name] = value.exact()
+            elif value.dtype == int32:
                 found[name] = value.numpy().astype(np.int64)
             else:
                 found[name] = ExactSum.of(_scalar(name, value).item())
@@ -88,17 +97,17 @@ class GpuBlock:
     :mod:`rumus.train._exact_sum`.
 
     Args:
-        measured: What is measured first; everything later has its names and shapes.
+        measured: What is measured first; everything later has its names, kinds and shapes.
         device: The GPU.
     """
 
     def __init__(self, measured: Measured, device: Device) -> None:
-        self._places: dict[str, tuple[int, tuple[int, ...], bool]] = {}
+        self._places: dict[str, tuple[int, _Kind]] = {}
         size = 0
         for name, value in measured.items():
-            is_count = value.dtype == int32
-            self._places[name] = size, value.shape, is_count
-            size += 2 * value.size if is_count else WORDS
+            kind = _kind(value)
+            self._places[name] = size, kind
+            size += _words(kind)
         with gpu.outside_capture():
             self.words: Tensor | None = zeros((size,), dtype=int32, device=device)
             gpu.persist(self.words.array)
@@ -106,14 +115,17 @@ class GpuBlock:
     def add(self, measured: Measured) -> None:
         """Add what was measured, without waiting for it."""
         assert self.words is not None
-        for name, (at, shape, is_count) in self._places.items():
+        for name, (at, kind) in self._places.items():
             value = measured[name]
-            if value.shape != shape or (value.dtype == int32) != is_count:
+            if isinstance(value, Product):
+                add_product_exactly(value, self.words, at)
+                continue
+            if _kind(value) != kind:
                 raise ShapeError(
-                    f"{name} was measured first with shape {shape}, and now with {value.shape} of "
-                    f"{value.dtype}; a metric's totals keep one shape"
+                    f"{name} was measured first with shape {kind[1]}, and now with {value.shape} "
+                    f"of {value.dtype}; a metric's totals keep one shape"
                 )
-            if is_count:
+            if kind[0] == "counts":
                 _add_counts(value.contiguous(), self.words, at)
             else:
                 add_exactly(_scalar(name, value), self.words, at)
@@ -127,13 +139,31 @@ class GpuBlock:
         """The totals, of the words that were read back."""
         assert words is not None
         found: Totals = {}
-        for name, (at, shape, is_count) in self._places.items():
-            if is_count:
-                pairs = words[at : at + 2 * prod(shape)].astype(np.int64).reshape(*shape, 2)
+        for name, (at, kind) in self._places.items():
+            own = words[at : at + _words(kind)]
+            if kind[0] == "counts":
+                pairs = own.astype(np.int64).reshape(*kind[1], 2)
                 found[name] = pairs[..., 0] + (pairs[..., 1] << _CARRY)
+            elif kind[0] == "sum":
+                found[name] = ExactSum.of_words(own)
             else:
-                found[name] = ExactSum.of_words(words[at : at + WORDS])
+                found[name] = ExactSum.of_product_words(own)
         return found
+
+
+_Kind = tuple[Literal["counts", "sum", "products"], tuple[int, ...]]
+"""What is summed, and the shape of the counts."""
+
+
+def _kind(value: Tensor | Product) -> _Kind:
+    if isinstance(value, Product):
+        return "products", ()
+    return "counts" if value.dtype == int32 else "sum", value.shape
+
+
+def _words(kind: _Kind) -> int:
+    """How many a total has on a GPU."""
+    return {"counts": 2 * prod(kind[1]), "sum": WORDS, "products": PRODUCT_WORDS}[kind[0]]
 
 
 def added(a: Totals, b: Totals) -> Totals:
@@ -199,6 +229,8 @@ def checked(measured: Measured) -> Measured:
         DTypeError: Something is neither a count nor a float.
     """
     for name, value in measured.items():
+        if isinstance(value, Product):
+            continue
         if not isinstance(value, Tensor) or value.dtype not in (int32, float32, float16):
             given = value.dtype if isinstance(value, Tensor) else type(value).__name__
             raise DTypeError(

@@ -13,7 +13,7 @@ from .._group.contract import Group
 class Edge:
     """What all ranks know alike at an edge; of one process alone, what that knows.
 
-    Where callbacks run, which may stop a run on one rank alone, it is exchanged at each edge;
+    Where callbacks may stop a run, on one rank alone too, it is exchanged at each edge;
     otherwise it travels with what ranks tell each other in a step (:meth:`notes`, :meth:`heard`).
 
     Args:

@@ -13,7 +13,8 @@ from .._checked import checked_loss
 from .._identity import Identity
 from .._replay import CapturedSteps
 from .alike import check_alike
-from .shards import Shards, samples_in
+from .batches import NONE, Mark, check_same, mark_of, samples_in
+from .shards import Shards
 from .shared_step import SharedStep
 
 _NAME = "optimizer"
@@ -69,6 +70,7 @@ class SharedLoop:
 
         Raises:
             ArgumentError: There are no inputs to cut, or there is a hook on gradients.
+            GroupError: The ranks do not train the same, or had not the same batch.
         """
         if is_hooked:
             raise ArgumentError(
@@ -79,17 +81,24 @@ class SharedLoop:
         parts = self._parts(inputs)
         self._follow(forward)
         if not self._taken:
-            check_alike(self._shards.group, self._params, {"shards": self._shards.count})
+            settings = {"shards": self._shards.count, "random numbers": default_generator.state()}
+            check_alike(self._shards.group, self._params, settings, {})
         self._taken += 1
         self._shards.group.at(f"step {self._taken}")
+        batch = None if _are_parts(inputs) else inputs
+        is_compared = batch is not None and self._shards.group.size > 1
+        mark = mark_of(batch) if is_compared else NONE
         _, number = default_generator.next()  # the same on all ranks, and saved with the stream
         compute = partial(self._compute, forward)
         self._step.compute(parts, compute, number, True)
-        return self._step.finish().outputs[0]["loss"]
+        told = self._step.finish(notes=mark)
+        marks = [Mark(*notes) for notes in told.notes]
+        check_same(self._shards.group, f"the batch of step {self._taken}", marks, batch)
+        return told.outputs[0]["loss"]
 
     def _parts(self, inputs: tuple[Any, ...]) -> list[Any]:
         """The inputs of each of this process's parts."""
-        if len(inputs) == 1 and isinstance(inputs[0], Parts):
+        if _are_parts(inputs):
             return [None if part is None else (part,) for part in inputs[0]]
         if not any(isinstance(leaf, Tensor) and leaf.ndim for leaf in tree.flatten(inputs)[0]):
             raise ArgumentError(
@@ -121,3 +130,7 @@ class SharedLoop:
         if tuple(modules) != self._followed:
             self._step.follow(modules.values())
             self._followed = tuple(modules)
+
+
+def _are_parts(inputs: tuple[Any, ...]) -> bool:
+    return len(inputs) == 1 and isinstance(inputs[0], Parts)

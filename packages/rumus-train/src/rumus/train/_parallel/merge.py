@@ -38,7 +38,7 @@ def check_mergeable(metrics: Sequence[Any], group: Group) -> None:
 
 
 def merge(means: Means, metrics: Sequence[Any], group: Group) -> None:
-    """Let means and metrics have seen what all ranks have; all but R2 of rumus.train's exactly."""
+    """Let means and metrics have seen what all ranks have; those of rumus.train exactly."""
     if group.size == 1:
         return
     mine = [means.read().state_dict(), *(metric.state_dict() for metric in metrics)]

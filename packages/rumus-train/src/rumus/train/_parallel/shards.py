@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from rumus.tensor import ArgumentError, Tensor, tree
 
-from .._batches import samples_of
 from .._group.agree import largest
 from .._group.contract import Group
+from .batches import NONE, Mark, check_same, mark_of, samples_in
 
 _END = object()
 _SAMPLES = 2
@@ -70,17 +73,11 @@ class Shards:
         return parts
 
 
-def samples_in(part: Any) -> int:
-    """The samples of a part of a batch, in which tensors without an axis are settings."""
-    leaves = tree.flatten(part)[0]
-    return samples_of([x for x in leaves if isinstance(x, Tensor) and x.ndim])
-
-
 class TogetherLoader:
     """A loader that may end on one rank before it does on another, or has whole batches.
 
-    A rank whose loader has ended goes on with empty parts until all have; an item in which no rank
-    has a sample is passed over.
+    Of parts, a rank whose loader has ended goes on with empty ones until all have; an item in which
+    no rank has a sample is passed over. Whole batches are the same on all ranks.
 
     Args:
         loader: Of lists of this rank's parts, or of whole batches.
@@ -99,20 +96,37 @@ class TogetherLoader:
         return length
 
     def __iter__(self) -> Iterator[list[Any]]:
+        """The parts of each batch.
+
+        Raises:
+            GroupError: A whole batch is not the same on all ranks.
+        """
         shards = self._shards
         items = iter(self._loader)
-        while True:
+        for number in itertools.count(1):
             item: Any = next(items, _END)
             if item is _END:
                 parts = [None] * len(shards.own)
             else:
                 parts = item if self._is_cut else shards.cut(item)
             has_samples = any(part is not None for part in parts)
-            found = largest(shards.group, (item is not _END) + has_samples)
+            found = self._agreed(number, item, (item is not _END) + has_samples)
             if found == 0:
                 return
             if found == _SAMPLES:
                 yield parts
+
+    def _agreed(self, number: int, item: Any, has: int) -> int:
+        """The most that a rank has, in one call; whole batches are compared in it."""
+        group = self._shards.group
+        if self._is_cut or group.size == 1:
+            return largest(group, has)
+        mark = np.array(NONE if item is _END else mark_of(item), np.int64)
+        values = np.array([has, *mark, *-mark], np.int64)
+        group.max(values).wait()
+        most, least = Mark(*values[1:3].tolist()), Mark(*(-values[3:]).tolist())
+        check_same(group, f"batch {number}", (most, least), None if item is _END else item)
+        return int(values[0])
 
 
 def shards_of(group: Group, count: int | None, saved: int | None = None) -> Shards | None:

@@ -10,9 +10,10 @@ from rumus.nn import Module
 from rumus.optim import Optimizer
 from rumus.tensor import ArgumentError, Tensor, default_generator
 
+from .batches import samples_in
 from .mail import Mail
 from .rows import Row, Told, told, written
-from .shards import Shards, samples_in
+from .shards import Shards
 from .statistics import Statistics
 from .streams import of_shard, own_generators
 from .update import Update

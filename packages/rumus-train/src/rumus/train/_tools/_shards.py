@@ -13,7 +13,8 @@ from rumus.tensor import ArgumentError, Tensor
 from .._batches import input_and_target, placed
 from .._fold import Fold
 from .._group.alone import Alone
-from .._parallel.shards import Shards, samples_in
+from .._parallel.batches import samples_in
+from .._parallel.shards import Shards
 from ._snapshot import TunedOptimizer, unchanged
 
 _TOO_LARGE = (gpu.GpuOutOfMemoryError, gpu.GpuLimitError, MemoryError)

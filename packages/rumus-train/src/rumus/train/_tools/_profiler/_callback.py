@@ -32,7 +32,7 @@ class ProfileSteps:
         >>> callbacks = [ProfileSteps(first=100, steps=5)]
     """
 
-    first_only = True
+    first_only, may_stop = True, False
 
     def __init__(
         self,
