@@ -380,6 +380,8 @@ def test_a_confusion_matrix_has_a_picture(tmp_path: Any) -> None:
     matrix = ConfusionMatrix(C)
     matrix.update(*parts(CLASSES, "cpu")[0])
     figure = matrix.plot(labels=list("abcde"))
+    with pytest.raises(ArgumentError, match="savefig"):
+        matrix.plot("a.png")
     figure.savefig(tmp_path / "confusion.png")
     assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
     assert [text.get_text() for text in figure.axes[0].texts] == [

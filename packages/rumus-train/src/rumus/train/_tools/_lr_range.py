@@ -22,7 +22,7 @@ _DIVERGED = 4.0
 """Times the lowest loss, at which the test ends."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LrRange:
     """Losses by learning rate.
 
@@ -59,6 +59,10 @@ class LrRange:
     def _lowest(self) -> int:
         """The steps up to that of the lowest smoothed loss."""
         return int(np.argmin(self.smoothed)) + 1
+
+    def __repr__(self) -> str:
+        rates = f"{self.rates[0]:.3g} to {self.rates[-1]:.3g}" if self.rates else "no rates"
+        return f"LrRange({rates} in {len(self.rates)} steps, suggestion={self.suggestion:.3g})"
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """A picture of the losses; needs the extra ``rumus-train[plots]``.
