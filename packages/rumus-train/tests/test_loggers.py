@@ -72,6 +72,18 @@ def test_tensors_are_refused_for_reading_them_waits(tmp_path: Path) -> None:
             logger.log(1, {"loss": tensor.tensor(1.0)})  # type: ignore[dict-item]
 
 
+def test_a_tensorboard_logger_makes_a_file_when_there_is_something_to_write(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX")
+    with TensorBoardLogger(tmp_path / "idle") as logger:
+        logger.resume(0)
+        logger.flush()
+    assert not (tmp_path / "idle").exists()
+    with TensorBoardLogger(tmp_path / "busy") as logger:
+        logger.resume(4)
+        logger.log(5, {"loss": 1.0})
+    assert len(list((tmp_path / "busy").iterdir())) == 1
+
+
 def test_tensorboards_own_reader_finds_everything(tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")
     reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
