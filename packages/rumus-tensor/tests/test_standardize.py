@@ -116,8 +116,8 @@ def test_mistakes_are_refused_and_leave_the_old_numbers():
     for batches, kind, message in (
         ([], ArgumentError, "no sample"),
         ([np.zeros((0, 2))], ArgumentError, "no sample"),
-        ([np.array([[1.0, np.nan]])], ArgumentError, "feature 1 is NaN or infinite"),
-        ([np.array([[np.inf, 1.0]]), np.ones((3, 2))], ArgumentError, "feature 0 is NaN or inf"),
+        ([np.array([[1.0, np.nan]])], ArgumentError, "NaN .* feature 1; fill"),
+        ([np.array([[np.inf, 1.0]]), np.ones((3, 2))], ArgumentError, "among feature 0;"),
         ([np.zeros((4, 3))], ShapeError, r"2 features along axis 1, not \(4, 3\)"),
         ([np.zeros(4)], ShapeError, r"2 features along axis 1, not \(4,\)"),
         ([np.array([["a", "b"]])], DTypeError, "takes numbers, not <U1"),

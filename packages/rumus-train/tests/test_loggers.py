@@ -28,6 +28,7 @@ def test_lines_are_strict_json_also_of_what_is_not_finite(tmp_path: Path) -> Non
     def refuse(name: str) -> float:
         raise AssertionError(name)
 
+    assert path.read_text().splitlines()[0] == '{"step": 1, "loss": 0.5, "epoch": 0}'
     lines = [json.loads(line, parse_constant=refuse) for line in path.read_text().splitlines()]
     assert lines == [{"step": 1, "loss": 0.5, "epoch": 0.0}, {"step": 2, "loss": "nan"}]
 

@@ -110,8 +110,8 @@ class Standardize(Layer):
         if not np.isfinite(mean + spread).all():
             wrong = np.flatnonzero(~np.isfinite(mean + spread))
             raise ArgumentError(
-                f"Standardize.fit: feature {', '.join(map(str, wrong[:8]))} is NaN or infinite "
-                "somewhere"
+                f"Standardize.fit: NaN or infinity among feature {', '.join(map(str, wrong[:8]))}; "
+                "fill such places, or leave those samples out, before measuring"
             )
         rounding = count * np.finfo(np.float64).eps * np.abs(mean)
         std = np.sqrt(spread / count).astype(np.float32)
