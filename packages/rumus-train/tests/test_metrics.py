@@ -387,3 +387,9 @@ def test_a_confusion_matrix_has_a_picture(tmp_path: Any) -> None:
     assert [text.get_text() for text in figure.axes[0].texts] == [
         str(count) for count in matrix.compute().flat
     ]
+
+
+@pytest.mark.parametrize("metric", [Accuracy(), TopK(1), F1(classes=2), ConfusionMatrix(2)])
+def test_scores_of_a_single_class_are_refused(metric: Metric[Any]) -> None:
+    with pytest.raises(ShapeError, match="scores of one class"):
+        metric.update(tensor.rand(4, 1), tensor.tensor([0, 1, 1, 0]))

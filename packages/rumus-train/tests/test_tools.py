@@ -83,6 +83,21 @@ def test_the_range_test_has_a_picture(tmp_path: Path) -> None:
         lr_range_test(model, optimizer, [x], lambda x: nn.mse_loss(model(x), y), first=1, last=0.1)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_chance_among_the_first_batches_suggests_no_rate(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(1000, 3)).astype(np.float32)
+    loader = DataLoader(ArrayDataset(x, x.sum(1, keepdims=True) > 0), 10, shuffle=True, seed=seed)
+    tensor.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 1))
+
+    def loss(batch: Any) -> Tensor:
+        return nn.mse_loss(model(batch.input), batch.target.to(tensor.float32))
+
+    found = lr_range_test(model, AdamW(model.parameters()), loader, loss)
+    assert 1e-3 < found.suggestion < 0.2
+
+
 def test_the_largest_batch_is_the_last_one_that_fits() -> None:
     model, _, _ = parts("cpu")
     optimizer = SGD(model.parameters(), lr=0.1)

@@ -122,7 +122,7 @@ def _check(callback: Any) -> None:
     if isinstance(callback, type) or not own & known:
         raise ArgumentError(
             f"a callback is an object with a method such as on_step_end(run), and {callback!r} "
-            f"has none; on_event(Event.STEP_END, function) makes one of a function"
+            f"has none; OnEvent(Event.STEP_END, function) makes one of a function"
         )
     if own - known:
         raise ArgumentError(
