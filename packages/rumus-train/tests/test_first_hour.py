@@ -71,7 +71,11 @@ CALLS: dict[str, tuple[Callable[[Trainer[Any], nn.Module], object], str]] = {
         r"SGD\(model\.parameters\(\), lr=1e-3\), and not its class",
     ),
     "a class of a callback": (
-        lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, callbacks=[object]),
+        lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, callbacks=[EarlyStopping]),
+        r"an object, EarlyStopping\(\.\.\.\), and not its class",
+    ),
+    "no callback": (
+        lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, callbacks=[print]),
         r"has none; OnEvent\(Event\.STEP_END, function\)",
     ),
     "a class of a loss": (

@@ -393,3 +393,12 @@ def test_a_confusion_matrix_has_a_picture(tmp_path: Any) -> None:
 def test_scores_of_a_single_class_are_refused(metric: Metric[Any]) -> None:
     with pytest.raises(ShapeError, match="scores of one class"):
         metric.update(tensor.rand(4, 1), tensor.tensor([0, 1, 1, 0]))
+
+
+def test_a_measure_without_names_is_named() -> None:
+    class Bare(Metric[float]):
+        def measure(self, output: Tensor, target: Tensor) -> Any:
+            return (output - target).abs().sum()
+
+    with pytest.raises(ArgumentError, match=r"tensors by name, .* not Tensor"):
+        Bare().update(tensor.ones(3), tensor.zeros(3))

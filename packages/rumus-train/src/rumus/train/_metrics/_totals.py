@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from rumus import gpu
 from rumus.tensor import (
+    ArgumentError,
     Device,
     DTypeError,
     ShapeError,
@@ -196,8 +197,14 @@ def checked(measured: Measured) -> Measured:
     """What a metric measured, if it can be summed.
 
     Raises:
+        ArgumentError: There are no names.
         DTypeError: Something is neither a count nor a float.
     """
+    if not isinstance(measured, Mapping):
+        raise ArgumentError(
+            f'measure() gives tensors by name, such as {{"sum": x.sum()}}, not '
+            f"{type(measured).__name__}"
+        )
     for name, value in measured.items():
         if not isinstance(value, Tensor) or value.dtype not in (int32, float32, float16):
             given = value.dtype if isinstance(value, Tensor) else type(value).__name__
