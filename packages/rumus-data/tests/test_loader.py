@@ -163,9 +163,12 @@ def test_samples_of_any_memory_layout_are_stacked(size: int, dtype: str) -> None
         np.testing.assert_array_equal(batch.input.numpy(), samples)
 
 
-@pytest.mark.parametrize("dtype", ["O", "M8[s]", "U4", "V0"])
-def test_samples_that_are_no_numbers_are_refused(dtype: str) -> None:
-    with pytest.raises(DTypeError, match="fits no tensor"):
+@pytest.mark.parametrize(
+    ("dtype", "advice"),
+    [("O", ""), ("M8[s]", ".* days of dates"), ("U4", ".* numbers of names"), ("V0", "")],
+)
+def test_samples_that_are_no_numbers_are_refused(dtype: str, advice: str) -> None:
+    with pytest.raises(DTypeError, match="fits no tensor" + advice):
         contents(DataLoader(Stored([np.empty(2, dtype)] * 4), 4))
 
 

@@ -74,6 +74,9 @@ def test_without_replacement_the_first_draw_has_the_weights_and_no_sample_comes_
         (lambda: DataLoader(numbers(4), 2, batch_sampler=[[0]]), "goes without batch_size"),
         (lambda: DataLoader(numbers(4), shuffle=True, batch_sampler=[[0]]), "without shuffle"),
         (lambda: DataLoader(numbers(4), batch_sampler=NO_LENGTH), "must have a length"),
+        (lambda: DataLoader(numbers(4), 2, sampler=WeightedSampler([1, 2])), "2 .* has 4 samples"),
+        (lambda: DataLoader(numbers(4), 2, sampler=BalancedSampler([0] * 5)), "given 5 numbers"),
+        (lambda: DataLoader(numbers(4), batch_sampler=LengthBatches([1], 1)), "has 4 samples"),
     ],
 )
 def test_arguments_that_cannot_be_are_named(make: Callable[[], Any], said: str) -> None:

@@ -298,6 +298,8 @@ class Doubled(Function):
     ("gradient", "message"),
     [
         (lambda be, grad: (), "returned 0 gradients for 1 inputs"),
+        (lambda be, grad: grad, r"and not a tuple .* return \(grad,\)"),
+        (lambda be, grad: None, "returned NoneType, and not a tuple"),
         (lambda be, grad: (grad, grad), "returned 2 gradients for 1 inputs"),
         (lambda be, grad: (be.full((3,), 1.0, grad.dtype),), r"gradient of shape \(3,\)"),
     ],
@@ -306,6 +308,15 @@ def test_a_wrong_backward_is_named(gradient, message):
     p = parameter(1.0, 2.0)
     with pytest.raises(AutogradError, match=f"Doubled.backward .*{message}|{message}"):
         Doubled(gradient)(p).sum().backward()
+
+
+def test_a_forward_that_gives_no_array_is_named():
+    class Forgetful(Function):
+        def forward(self, be, x):
+            be.elementwise("mul", x, 2.0)
+
+    with pytest.raises(AutogradError, match=r"Forgetful\.forward returned NoneType, and not"):
+        Forgetful()(parameter(1.0))
 
 
 def test_a_function_may_have_no_gradient_for_an_input():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rumus import nn
-from rumus.tensor import ArgumentError, DTypeError, ShapeError, float16, tensor
+from rumus.tensor import ArgumentError, DTypeError, ShapeError, float16, float32, tensor
 
 
 def table(rows, columns, seed=0):
@@ -108,7 +108,23 @@ def test_float16_stays_and_integers_become_float32(device):
         y = scale(tensor(x.astype(dtype), device=device))
         assert y.dtype == np.dtype(result)
         assert y.tolist() == [[1.0, 0.0], [0.0, 2.0]]
-    assert scale.to(float16)(tensor(x, device=device)).tolist() == [[1.0, 0.0], [0.0, 2.0]]
+    y = scale.to(float16)(tensor(x, device=device))
+    assert y.dtype == float16 and y.tolist() == [[1.0, 0.0], [0.0, 2.0]]
+
+
+def test_a_float16_model_keeps_large_and_fine_numbers(device):
+    """A mean of 250,000 is infinite as a float16, and one of 2017.3 is 2017."""
+    prices = nn.Sequential(nn.Standardize(2, mean=[250_000, 2017.3], std=[40_000, 0.5]))
+    model = prices.to(device).to("float16")
+    x = tensor(np.array([[290_000, 2017.8]], np.float32), device=device)
+    y = model(x)
+    assert y.dtype == float16
+    np.testing.assert_allclose(y.numpy(), [[1.0, 1.0]], rtol=1e-3)
+    np.testing.assert_allclose(model[0].inverse(y).numpy(), [[290_000, 2017.8]], rtol=1e-6)
+    assert model.to("float32")(x).dtype == float32
+    images = nn.Sequential(nn.Standardize(3, mean=128, std=64), nn.Conv2d(3, 2, 1))
+    pixels = tensor(np.zeros((1, 3, 4, 4), np.uint8), device=device)
+    assert images.to(device).to("float16")(pixels).dtype == float16
 
 
 def test_mistakes_are_refused_and_leave_the_old_numbers():
@@ -116,8 +132,8 @@ def test_mistakes_are_refused_and_leave_the_old_numbers():
     for batches, kind, message in (
         ([], ArgumentError, "no sample"),
         ([np.zeros((0, 2))], ArgumentError, "no sample"),
-        ([np.array([[1.0, np.nan]])], ArgumentError, "feature 1 is NaN or infinite"),
-        ([np.array([[np.inf, 1.0]]), np.ones((3, 2))], ArgumentError, "feature 0 is NaN or inf"),
+        ([np.array([[1.0, np.nan]])], ArgumentError, "NaN .* feature 1; fill"),
+        ([np.array([[np.inf, 1.0]]), np.ones((3, 2))], ArgumentError, "among feature 0;"),
         ([np.zeros((4, 3))], ShapeError, r"2 features along axis 1, not \(4, 3\)"),
         ([np.zeros(4)], ShapeError, r"2 features along axis 1, not \(4,\)"),
         ([np.array([["a", "b"]])], DTypeError, "takes numbers, not <U1"),

@@ -128,7 +128,10 @@ def test_the_best_by_a_metric_stay_and_the_newest_whatever_it_is() -> None:
     saved = [Saved(f"s{k}", Progress(step=k), {"val_loss": v}) for k, v in enumerate(values)]
     assert [s.name for s in KeepBest("val_loss", 2)(saved)] == ["s1", "s3", "s5"]
     assert [s.name for s in KeepBest("val_loss", 1, "max")(saved)] == ["s5"]
-    assert [s.name for s in KeepBest("other")(saved)] == ["s5"]
+    with pytest.warns(RuntimeWarning, match="'other'.* keeps nothing: .* have val_loss"):
+        assert [s.name for s in KeepBest("other")(saved)] == ["s5"]
+    before = [Saved("early", Progress(step=1), {"loss": 1.0})]  # before the first validation
+    assert KeepBest("val_loss")(before) == before
 
 
 @pytest.mark.parametrize(

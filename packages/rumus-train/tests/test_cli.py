@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import zlib
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from rumus import nn
-from rumus.train import JsonLinesLogger
+from rumus.train import CsvLogger, JsonLinesLogger
 from rumus.train._cli import main
 from rumus.train._cli._sketch import fitting, sketch
 
@@ -95,10 +96,12 @@ def test_a_checkpoint_tells_its_arrays(tmp_path: Path, capsys: Captured) -> None
 
 def test_a_weight_file_tells_its_arrays(tmp_path: Path, capsys: Captured) -> None:
     path = tmp_path / "model.safetensors"
-    nn.save_file(nn.Linear(3, 2), path)
+    nn.save_model(nn.Linear(3, 2), path, {"in_features": 3, "out_features": 2})
     assert main(["inspect", str(path)]) == 0
-    cells = [line.split()[:4] for line in capsys.readouterr().out.splitlines()]
-    assert ["bias", "F32", "2", "8"] in cells
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{path}: 2 arrays, 8 numbers, 32 bytes"
+    assert ["bias", "F32", "2", "8"] in [line.split()[:4] for line in lines]
+    assert any('"in_features": 3' in line for line in lines)
     path.write_bytes(b"\xff" * 40)
     assert main(["inspect", str(path)]) == 1
     assert "no safetensors file" in capsys.readouterr().err
@@ -110,7 +113,34 @@ def test_bad_files_are_named(tmp_path: Path, capsys: Captured) -> None:
     assert "metrics.jsonl, line 2" in capsys.readouterr().err
     assert main(["inspect", str(tmp_path / "nowhere")]) == 1
     assert main(["plot", str(tmp_path / "nowhere")]) == 1
+    assert "nowhere does not exist" in capsys.readouterr().err
+    (tmp_path / "notes.txt").write_text("step,loss\n1,2\n")
+    assert main(["plot", str(tmp_path / "notes.txt")]) == 1
     assert "no folder of a run" in capsys.readouterr().err
+    (tmp_path / "prices.csv").write_text("day,price\n1,2\n")
+    assert main(["plot", str(tmp_path / "prices.csv")]) == 1
+    assert "no column 'step'" in capsys.readouterr().err
+    (tmp_path / "silent").mkdir()
+    assert main(["plot", str(tmp_path / "silent")]) == 1
+    assert 'Log(JsonLinesLogger("silent/metrics.jsonl")' in capsys.readouterr().err
+
+
+def test_the_files_of_loggers_are_runs_too(tmp_path: Path, capsys: Captured) -> None:
+    pytest.importorskip("matplotlib")
+    with CsvLogger(tmp_path / "a.csv") as table, JsonLinesLogger(tmp_path / "b.jsonl") as lines:
+        for step, loss in [(1, 4.0), (2, 2.0), (3, 1.0)]:
+            table.log(step, {"loss": loss} if step < 3 else {"loss": loss, "val_loss": 5.0})
+            lines.log(step, {"loss": 2 * loss})
+    (tmp_path / "run").mkdir()
+    shutil.copy(tmp_path / "a.csv", tmp_path / "run" / "metrics.csv")
+    files = [str(tmp_path / name) for name in ("a.csv", "b.jsonl", "run")]
+    assert main(["plot", *files]) == 0
+    said = capsys.readouterr().out
+    for line in ("loss: 1 to 8, steps 1 to 3", "a, last 1", "b, last 2", "run, last 1"):
+        assert line in said
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert main(["compare", files[0], files[1]]) == 0
+    assert "loss, highest" in capsys.readouterr().out
 
 
 @pytest.mark.gpu

@@ -58,6 +58,26 @@ CALLS: dict[str, tuple[Callable[[Trainer[Any], nn.Module], object], str]] = {
         lambda t, m: t.fit(m, (np.zeros((4, 2)), np.zeros(4)), nn.MSELoss(), epochs=1),
         "this ndarray has none; DataLoader",
     ),
+    "a path for a run": (
+        lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, run="runs/a"),  # type: ignore[arg-type]
+        r"such as RunFolder\('runs/first', resume=True\), not 'runs/a'",
+    ),
+    "a name for a clip": (
+        lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, clip="norm"),  # type: ignore[arg-type]
+        "clip is a norm above 0, or a function, not 'norm'",
+    ),
+    "a class of an optimizer": (
+        lambda t, m: Trainer(SGD),
+        r"SGD\(model\.parameters\(\), lr=1e-3\), and not its class",
+    ),
+    "a class of a callback": (
+        lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, callbacks=[EarlyStopping]),
+        r"an object, EarlyStopping\(\.\.\.\), and not its class",
+    ),
+    "no callback": (
+        lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, callbacks=[print]),
+        r"has none; OnEvent\(Event\.STEP_END, function\)",
+    ),
     "a class of a loss": (
         lambda t, m: t.fit(m, loader(), nn.MSELoss, epochs=1),
         r"MSELoss\(\)\(prediction, target\)",

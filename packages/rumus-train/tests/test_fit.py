@@ -491,6 +491,17 @@ def test_a_step_of_ones_own_says_once_that_it_is_not_captured() -> None:
     assert [w.filename for w in said] == [__file__]
 
 
+def test_a_step_that_updates_nothing_is_told_of_once() -> None:
+    model = make("cpu")
+
+    def step(run: Run, batch: object) -> Mapping[str, Tensor]:
+        return {"loss": nn.mse_loss(model(batch.input), batch.target)}
+
+    with pytest.warns(RuntimeWarning, match=r"run\.minimize\(loss\)") as said:
+        Trainer(SGD(model.parameters(), 0.1)).fit(model, loader(), step=step, epochs=3)
+    assert [w.filename for w in said] == [__file__]
+
+
 @pytest.mark.gpu
 def test_a_captured_step_of_ones_own_has_the_bits_of_the_uncaptured() -> None:
     results = []

@@ -28,6 +28,7 @@ def test_lines_are_strict_json_also_of_what_is_not_finite(tmp_path: Path) -> Non
     def refuse(name: str) -> float:
         raise AssertionError(name)
 
+    assert path.read_text().splitlines()[0] == '{"step": 1, "loss": 0.5, "epoch": 0}'
     lines = [json.loads(line, parse_constant=refuse) for line in path.read_text().splitlines()]
     assert lines == [{"step": 1, "loss": 0.5, "epoch": 0.0}, {"step": 2, "loss": "nan"}]
 
@@ -70,6 +71,18 @@ def test_tensors_are_refused_for_reading_them_waits(tmp_path: Path) -> None:
     with CsvLogger(tmp_path / "m.csv") as logger:
         with pytest.raises(ArgumentError, match=r"item\(\) reads it"):
             logger.log(1, {"loss": tensor.tensor(1.0)})  # type: ignore[dict-item]
+
+
+def test_a_tensorboard_logger_makes_a_file_when_there_is_something_to_write(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX")
+    with TensorBoardLogger(tmp_path / "idle") as logger:
+        logger.resume(0)
+        logger.flush()
+    assert not (tmp_path / "idle").exists()
+    with TensorBoardLogger(tmp_path / "busy") as logger:
+        logger.resume(4)
+        logger.log(5, {"loss": 1.0})
+    assert len(list((tmp_path / "busy").iterdir())) == 1
 
 
 def test_tensorboards_own_reader_finds_everything(tmp_path: Path) -> None:

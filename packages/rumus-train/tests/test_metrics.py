@@ -397,8 +397,25 @@ def test_a_confusion_matrix_has_a_picture(tmp_path: Any) -> None:
     matrix = ConfusionMatrix(C)
     matrix.update(*parts(CLASSES, "cpu")[0])
     figure = matrix.plot(labels=list("abcde"))
+    with pytest.raises(ArgumentError, match="savefig"):
+        matrix.plot("a.png")
     figure.savefig(tmp_path / "confusion.png")
     assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
     assert [text.get_text() for text in figure.axes[0].texts] == [
         str(count) for count in matrix.compute().flat
     ]
+
+
+@pytest.mark.parametrize("metric", [Accuracy(), TopK(1), F1(classes=2), ConfusionMatrix(2)])
+def test_scores_of_a_single_class_are_refused(metric: Metric[Any]) -> None:
+    with pytest.raises(ShapeError, match="scores of one class"):
+        metric.update(tensor.rand(4, 1), tensor.tensor([0, 1, 1, 0]))
+
+
+def test_a_measure_without_names_is_named() -> None:
+    class Bare(Metric[float]):
+        def measure(self, output: Tensor, target: Tensor) -> Any:
+            return (output - target).abs().sum()
+
+    with pytest.raises(ArgumentError, match=r"tensors by name, .* not Tensor"):
+        Bare().update(tensor.ones(3), tensor.zeros(3))

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from rumus import gpu, nn, tensor
+from rumus.data import ArrayDataset, DataLoader
 from rumus.optim import SGD, AdamW
 from rumus.tensor import ArgumentError, Tensor
 from rumus.train import (
     EmptyEpochError,
     Profiler,
     ProfileSteps,
+    Trainer,
     find_batch_size,
     lr_range_test,
     overfit_one_batch,
@@ -72,12 +74,28 @@ def test_the_range_test_has_a_picture(tmp_path: Path) -> None:
     model, x, y = parts("cpu")
     optimizer = SGD(model.parameters(), lr=0.1)
     found = lr_range_test(model, optimizer, [x], lambda x: nn.mse_loss(model(x), y), steps=20)
+    assert "steps, suggestion=" in repr(found) and len(repr(found)) < 80
     found.plot(tmp_path / "range.png")
     assert (tmp_path / "range.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(EmptyEpochError):
         lr_range_test(model, optimizer, [], lambda x: nn.mse_loss(model(x), y))
     with pytest.raises(ArgumentError, match="ascending"):
         lr_range_test(model, optimizer, [x], lambda x: nn.mse_loss(model(x), y), first=1, last=0.1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_chance_among_the_first_batches_suggests_no_rate(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(1000, 3)).astype(np.float32)
+    loader = DataLoader(ArrayDataset(x, x.sum(1, keepdims=True) > 0), 10, shuffle=True, seed=seed)
+    tensor.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 1))
+
+    def loss(batch: Any) -> Tensor:
+        return nn.mse_loss(model(batch.input), batch.target.to(tensor.float32))
+
+    found = lr_range_test(model, AdamW(model.parameters()), loader, loss)
+    assert 1e-3 < found.suggestion < 0.2
 
 
 def test_the_largest_batch_is_the_last_one_that_fits() -> None:
@@ -181,21 +199,40 @@ def test_a_profile_names_operations_kernels_and_tensors(device: str, tmp_path: P
     assert len(profiler.spans) == count
 
 
-def test_steps_of_a_run_are_profiled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("capture", [False, True])
+def test_steps_of_a_run_are_profiled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], device: str, capture: bool
+) -> None:
     trace = tmp_path / "run" / "trace.json"
-    model, x, y = parts("cpu")
-    callback, counts = ProfileSteps(2, 3, trace=trace), []
-    for _ in range(7):
-        callback.on_step_start(None)
-        nn.mse_loss(model(x), y).backward()
-        callback.on_step_end(None)
-        counts.append(callback.profiler is not None)
-    assert counts == [False] * 4 + [True] * 3
-    assert capsys.readouterr().out.count("operation (Python)") == 1
+
+    def weights(*callbacks: ProfileSteps) -> np.ndarray:
+        model, _, _ = parts(device)
+        loader = DataLoader(ArrayDataset(X, Y), batch_size=4, device=device)
+        trainer = Trainer(SGD(model.parameters(), lr=0.1), capture=capture)
+        trainer.fit(model, loader, nn.mse_loss, epochs=2, callbacks=callbacks)
+        return model.weight.numpy()
+
+    callback = ProfileSteps(2, 3, trace=trace)
+    profiled = weights(callback)
+    shown = capsys.readouterr().out
+    assert shown.count("operation (Python)") == 1
+    assert "weight" in shown
     assert callback.profiler is not None
     calls = [span.name for span in callback.profiler.spans]
-    assert calls and all(calls.count(name) % 3 == 0 for name in calls)
+    assert calls.count("Linear") == calls.count("Linear backward") == 3
     assert json.loads(trace.read_text())["traceEvents"]
+    np.testing.assert_array_equal(profiled, weights())
+
+
+def test_a_run_that_ends_while_it_is_profiled_shows_what_there_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model, _, _ = parts("cpu")
+    loader = DataLoader(ArrayDataset(X, Y), batch_size=4)
+    trainer = Trainer(SGD(model.parameters(), lr=0.1))
+    for first, words in ((3, "operation (Python)"), (4, "begins after 4 steps, and the run had 4")):
+        trainer.fit(model, loader, nn.mse_loss, epochs=1, callbacks=[ProfileSteps(first)])
+        assert words in capsys.readouterr().out
 
 
 def test_a_profile_ends_with_an_exception() -> None:

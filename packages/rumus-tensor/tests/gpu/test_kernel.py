@@ -37,7 +37,7 @@ def test_bindings_that_are_not_numbered_from_zero_are_refused(numbers: tuple[int
     code = "".join(
         f"@group(0) @binding({n}) var<storage, read> x{n}: array<f32>;\n" for n in numbers
     )
-    with pytest.raises(gpu.KernelError, match="without gaps"):
+    with pytest.raises(gpu.KernelError, match="without gaps" if numbers else "declares no storage"):
         gpu.Kernel(code, name="gaps").variant()
 
 

@@ -104,6 +104,13 @@ def as_tensor(value: TensorLike) -> Tensor:
 
 _KEPT = frozenset(np.dtype(t) for t in (np.float32, np.float16, np.int32, np.uint8, np.bool_))
 _INT32 = np.iinfo(np.int32)
+_NUMBERED = "; np.unique(names, return_inverse=True)[1] makes numbers of names"
+_INSTEAD = {
+    "U": _NUMBERED,
+    "S": _NUMBERED,
+    "M": '; (dates - dates.min()) / np.timedelta64(1, "D") makes days of dates',
+}
+"""What makes numbers of arrays of other kinds."""
 
 
 def narrowed(array: HostArray) -> HostArray:
@@ -124,6 +131,7 @@ def narrowed(array: HostArray) -> HostArray:
     if dtype.kind not in "iu":
         raise DTypeError(
             f"dtype {dtype} fits no tensor; take float32, float16, int32, uint8 or bool"
+            + _INSTEAD.get(dtype.kind, "")
         )
     result = array.astype(int32)
     if dtype.itemsize >= 4 and (result != array).any():

@@ -218,6 +218,7 @@ class DataLoader(Generic[S, B]):
         self.__setstate__({})
         if not is_stream(dataset):
             len(self)
+            self._sources.orders.check_population(len(dataset))
         elif self._sources.orders.are_given or on_error != "raise":
             raise ArgumentError(
                 f"a {type(dataset).__name__} gives its samples in an order of its own: without "

@@ -55,6 +55,20 @@ class Orders:
         """Whether they are other than that of the data set."""
         return self.shuffle or self.sampler is not None or self.batch_sampler is not None
 
+    def check_population(self, samples: int) -> None:
+        """Refuse a sampler that was made for another number of samples.
+
+        Raises:
+            ArgumentError: It was; some samples would never come, or those that are not there.
+        """
+        sampler = self.batch_sampler if self.sampler is None else self.sampler
+        made_for = getattr(sampler, "population", samples)
+        if made_for != samples:
+            raise ArgumentError(
+                f"the {type(sampler).__name__} was given {made_for} numbers, one a sample, and the "
+                f"data set has {samples} samples"
+            )
+
     def count(self, dataset: Dataset[Any]) -> int:
         """What an epoch has, of all ranks together."""
         if self.batch_sampler is not None:

@@ -28,6 +28,9 @@ class WeightedSampler:
         replacement: Whether a sample may come again (default True). Without, each draw is among
             those that are left, in proportion to their weights (Efraimidis and Spirakis 2006).
 
+    Attributes:
+        population: The samples that there are to draw from, as many as the data set has.
+
     Raises:
         ArgumentError: A weight is negative or not finite, all are 0, or without replacement fewer
             samples have a weight than are to be drawn.
@@ -44,6 +47,7 @@ class WeightedSampler:
         if not (np.isfinite(row).all() and (row >= 0).all() and row.any()):
             raise ArgumentError("weights are finite numbers from 0, of which one at least is not 0")
         self._weights = row / row.max()
+        self.population = len(row)
         self._samples = len(row) if samples is None else checked_number("samples", samples, 0)
         self._replacement = checked_flag("replacement", replacement)
         most = int(np.count_nonzero(self._weights))
@@ -84,6 +88,9 @@ class BalancedSampler:
         labels: The class of each sample: integers or text.
         samples: How many numbers an epoch has (default: as many as there are labels).
 
+    Attributes:
+        population: The samples that there are to draw from, as many as the data set has.
+
     Raises:
         ArgumentError: There are no labels, or they are no row of integers or text.
 
@@ -99,6 +106,7 @@ class BalancedSampler:
         row = _row("labels", labels)
         if row.dtype.kind not in "iubUS" or not len(row):
             raise ArgumentError(f"labels are integers or text, one a sample, not {row.dtype}")
+        self.population = len(row)
         _, classes = np.unique(row, return_inverse=True)
         by_class = classes.argsort(kind="stable")
         self._classes = np.split(by_class, np.cumsum(np.bincount(classes))[:-1])
@@ -132,6 +140,9 @@ class LengthBatches:
         pool: Batches of a pool (default 100).
         drop_last: Whether a batch that is not full is left out (default False).
 
+    Attributes:
+        population: The samples that there are to draw from, as many as the data set has.
+
     Raises:
         ArgumentError: An argument is outside its range.
 
@@ -149,6 +160,7 @@ class LengthBatches:
         self._lengths = _row("lengths", lengths)
         if self._lengths.dtype.kind not in "iuf":
             raise ArgumentError(f"lengths are numbers, not {self._lengths.dtype}")
+        self.population = len(self._lengths)
         self.batch_size = checked_number("batch_size", batch_size, 1)
         self._pool = checked_number("pool", pool, 1)
         self._drop_last = checked_flag("drop_last", drop_last)

@@ -135,6 +135,11 @@ class Pass:
         if function.is_part and self.add_part(node, function, grad):
             return
         grads = self.run(node, function, grad)
+        if not isinstance(grads, (tuple, list)):
+            raise AutogradError(
+                f"{function.name}.backward returned {type(grads).__name__}, and not a tuple of one "
+                "gradient, or None, for each input: return (grad,)"
+            )
         if len(grads) != len(node.edges):
             raise AutogradError(
                 f"{function.name}.backward returned {len(grads)} gradients "

@@ -180,8 +180,16 @@ class Function:
         if self.needs:
             raise AutogradError(f"this {self.name} was called before; make a new one for each call")
         self.needs = tuple([edge is not None for edge in edges])
-        tensor = self._wrapped(first, self.forward(be, *arrays))
-        if is_float(tensor.dtype):
+        result = self.forward(be, *arrays)
+        try:
+            has_gradient = is_float(result.dtype)
+        except AttributeError:
+            raise AutogradError(
+                f"{self.name}.forward returned {type(result).__name__}, and not an array of the "
+                "device, as its inputs are and as be's operations give them"
+            ) from None
+        tensor = self._wrapped(first, result)
+        if has_gradient:
             tensor._node = self._node(inputs, arrays, tuple(edges), tensor)
         if observers:
             self._show(inputs, tensor)

@@ -114,7 +114,12 @@ def read_interface(kernel: str, code: str) -> tuple[tuple[Binding, ...], ParamBl
         )
         if space == "uniform":
             block = ParamBlock(kernel, _fields_of(kind.strip(), code))
-    if sorted(found) != list(range(len(found))) or not found:
+    if not found:
+        raise KernelError(
+            f"kernel {kernel} declares no storage, such as "
+            "@group(0) @binding(0) var<storage, read_write> y: array<f32>;"
+        )
+    if sorted(found) != list(range(len(found))):
         raise KernelError(
             f"kernel {kernel}: its bindings are {sorted(found)}; number them from 0 without gaps"
         )

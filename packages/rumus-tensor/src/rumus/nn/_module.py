@@ -254,7 +254,7 @@ class Module(_hooks.Hooking):
             raise DTypeError(f"weights are float32 or float16, not {target}")
         params = [(p, _moved(p, target)) for p in self.parameters()]
         buffers = [
-            (module, name, _moved(getattr(module, name), target))
+            (module, name, module._moved_buffer(name, target))
             for module in self.modules()
             for name in module._buffers
         ]
@@ -265,6 +265,10 @@ class Module(_hooks.Hooking):
             if tensor.array is not getattr(module, name).array:
                 setattr(module, name, tensor)
         return self
+
+    def _moved_buffer(self, name: str, target: Device | np.dtype[Any]) -> Tensor:
+        """What a buffer becomes when the module moves; layers may keep its dtype."""
+        return _moved(getattr(self, name), target)
 
     def to_gpu(self) -> Self:
         """Move to the best GPU, in place.

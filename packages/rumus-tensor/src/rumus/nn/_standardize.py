@@ -24,7 +24,8 @@ class Standardize(Layer):
     """``(x - mean) / std``, with a mean and a deviation for each feature.
 
     They are no parameters but buffers: measured once by :meth:`fit`, saved and moved with the
-    model. The result is float32, or float16 where x is.
+    model. They stay float32 in a model that becomes float16, which has no room for large numbers
+    and no accuracy for years; the result is float16 then, or where x is, and otherwise float32.
 
     Args:
         features: How many: columns of a table, channels of images, or 1 for all numbers alike.
@@ -53,6 +54,7 @@ class Standardize(Layer):
     axis: int
     mean: Tensor
     std: Tensor
+    _result: np.dtype[Any] = float32
 
     def __init__(
         self,
@@ -110,8 +112,8 @@ class Standardize(Layer):
         if not np.isfinite(mean + spread).all():
             wrong = np.flatnonzero(~np.isfinite(mean + spread))
             raise ArgumentError(
-                f"Standardize.fit: feature {', '.join(map(str, wrong[:8]))} is NaN or infinite "
-                "somewhere"
+                f"Standardize.fit: NaN or infinity among feature {', '.join(map(str, wrong[:8]))}; "
+                "fill such places, or leave those samples out, before measuring"
             )
         rounding = count * np.finfo(np.float64).eps * np.abs(mean)
         std = np.sqrt(spread / count).astype(np.float32)
@@ -128,17 +130,24 @@ class Standardize(Layer):
             DTypeError: x is of bool.
         """
         mean, std = self._along(x)
-        return _like(x, (x.to(float32) - mean) / std)
+        return ((x.to(float32) - mean) / std).to(float16 if x.dtype == float16 else self._result)
 
     def inverse(self, y: Tensor) -> Tensor:
-        """``y * std + mean``: what :meth:`forward` takes back.
+        """``y * std + mean``: what :meth:`forward` takes back, float32 of any y.
 
         Raises:
             ShapeError: y has another number of features.
             DTypeError: y is of bool.
         """
         mean, std = self._along(y)
-        return _like(y, y.to(float32) * std + mean)
+        return y.to(float32) * std + mean
+
+    def _moved_buffer(self, name: str, target: Device | np.dtype[Any]) -> Tensor:
+        if isinstance(target, Device):
+            return super()._moved_buffer(name, target)
+        self._result = target
+        buffer: Tensor = getattr(self, name)
+        return buffer
 
     def extra_repr(self) -> str:
         """The features, and where they lie."""
@@ -151,7 +160,7 @@ class Standardize(Layer):
         axis = self._axis(x.shape)
         shape = [1] * x.ndim
         shape[axis] = self.features
-        return self.mean.to(float32).reshape(shape), self.std.to(float32).reshape(shape)
+        return self.mean.reshape(shape), self.std.reshape(shape)
 
     def _axis(self, shape: tuple[int, ...]) -> int:
         axis = self.axis % len(shape) if -len(shape) <= self.axis < len(shape) else None
@@ -184,7 +193,3 @@ def _merged(
         mean = mean + apart * (len(columns) / total)
         spread = spread + own_spread + np.square(apart) * (count * len(columns) / total)
     return total, mean, spread
-
-
-def _like(x: Tensor, y: Tensor) -> Tensor:
-    return y.to(float16) if x.dtype == float16 else y

@@ -120,13 +120,16 @@ class Hooks:
 def _check(callback: Any) -> None:
     known = {f"on_{event.value}" for event in Event}
     own = {name for name in dir(callback) if name.startswith("on_")}
-    if isinstance(callback, type) or not own & known:
-        raise ArgumentError(
-            f"a callback is an object with a method such as on_step_end(run), and {callback!r} "
-            f"has none; on_event(Event.STEP_END, function) makes one of a function"
-        )
+    if isinstance(callback, type):
+        raise ArgumentError(f"a callback is an object, {callback.__name__}(...), and not its class")
     if own - known:
         raise ArgumentError(
             f"{type(callback).__name__}.{min(own - known)} is no event's; there are "
             f"{', '.join(sorted(known))}"
+        )
+    if not own:
+        raise ArgumentError(
+            "a callback is an object with a method such as on_step_end(run), and a "
+            f"{type(callback).__name__} has none; OnEvent(Event.STEP_END, function) makes one of a "
+            "function"
         )

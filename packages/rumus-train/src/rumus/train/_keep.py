@@ -10,6 +10,7 @@ from rumus.tensor import ArgumentError
 
 from ._mode import Mode, mode_of
 from ._progress import Progress
+from ._warn import warn
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ class KeepBest(Keep):
         sign = 1 if mode_of(metric, mode) == "min" else -1
 
         def best(saved: Sequence[Saved]) -> list[Saved]:
+            _say_if_unknown(metric, saved)
             known = [s for s in saved if not math.isnan(s.metrics.get(metric, math.nan))]
             return sorted(known, key=lambda s: sign * s.metrics[metric])[:n]
 
@@ -133,3 +135,11 @@ class KeepBest(Keep):
 def _check_count(name: str, value: object) -> None:
     if type(value) is not int or value < 1:
         raise ArgumentError(f"{name} is a whole number from 1, not {value!r}")
+
+
+def _say_if_unknown(metric: str, saved: Sequence[Saved]) -> None:
+    """Warn if values of the metric's kind are there, and it is not among them."""
+    kind = "val_" if metric.startswith("val_") else ""
+    there = {name for s in saved for name in s.metrics if name.startswith(kind)}
+    if there and metric not in there:
+        warn(f"KeepBest({metric!r}) keeps nothing: the checkpoints have {', '.join(sorted(there))}")

@@ -39,6 +39,11 @@ def named_optimizers(given: object) -> dict[str, Any]:
     """
     named: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {"optimizer": given}
     for optimizer in named.values():
+        if isinstance(optimizer, type):
+            raise ArgumentError(
+                f"a Trainer takes an optimizer, {optimizer.__name__}(model.parameters(), lr=1e-3), "
+                "and not its class"
+            )
         if not (hasattr(optimizer, "params") and callable(getattr(optimizer, "step", None))):
             raise ArgumentError(
                 f"a Trainer takes an optimizer, such as AdamW(model.parameters(), lr=1e-3), "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from rumus.nn import Module
@@ -151,7 +152,8 @@ class Request:
                 raise ArgumentError(f"{name} is a whole number from 0, not {count!r}")
         if type(self.accumulate) is not int or self.accumulate < 1:
             raise ArgumentError(f"accumulate is a whole number from 1, not {self.accumulate!r}")
-        if not (self.clip is None or callable(self.clip) or self.clip > 0):
+        is_norm = isinstance(self.clip, Real) and self.clip > 0
+        if not (self.clip is None or callable(self.clip) or is_norm):
             raise ArgumentError(f"clip is a norm above 0, or a function, not {self.clip!r}")
         averaged = isinstance(self.validate, Validate) and self.validate.averaged
         if averaged and self.average is None:

@@ -28,6 +28,7 @@ from ._parallel.shared_step import SharedStep
 from ._progress import Progress
 from ._rates import Rates
 from ._signals import Interrupts
+from ._warn import warn
 
 Clip = float | Callable[[GradientStore, list[Any]], object]
 StepFunction = Callable[["Run", Any], Mapping[str, Tensor]]
@@ -142,6 +143,8 @@ class Run:
         self.waited = self.reading = 0.0
         self.gradient_hooks: list[Callable[[GradientStore], object]] = []
         self._minimized: set[str] = set()
+        self._untrained: int | None = 0
+        """Batches without an update since the beginning; None from the first update on."""
         self.exception: BaseException | None = None
         self.means = Means()
         self.epoch_start = Totals()
@@ -215,6 +218,7 @@ class Run:
             MissingGradError: A parameter that requires a gradient has no part in it.
         """
         name = self._name(optimizer)
+        self._untrained = None
         grads = checked_loss(loss).backward(retain_graph=retain_graph)
         if self.plan.accumulate == 1 and self.shared is None:
             return self._update(name, grads)
@@ -280,6 +284,8 @@ class Run:
         self.samples = samples_of(batch)
         self._minimized.clear()
         self.outputs = self.plan.step(self, batch)
+        if self._untrained is not None:
+            self._untrained += 1
         self.position.in_hand = False
         self.means.count(self.outputs, self.samples)
         self.progress = self.progress.after_batch(self.samples)
@@ -375,6 +381,9 @@ class Run:
     def finish_epoch(self) -> None:
         """The means of the epoch, the schedules that count epochs, and the next epoch."""
         assert self.open_edge is not None, "an epoch ends at an edge"
+        if self._untrained:
+            self._untrained = None
+            warn("no step of this epoch has called run.minimize(loss): nothing was trained")
         totals = self.read()
         self.metrics |= totals.since(self.epoch_start)
         if not self.open_edge["told"]:

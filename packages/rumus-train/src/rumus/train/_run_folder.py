@@ -218,8 +218,14 @@ def saved_shards(given: RunFolder | None, group: Group) -> int | None:
     """The shards of the run in a folder that is to go on; None if there is none.
 
     Raises:
+        ArgumentError: It is no folder of a run.
         GroupError: Only some ranks have a folder.
     """
+    if not (given is None or isinstance(given, RunFolder)):
+        raise ArgumentError(
+            f"run is a folder for checkpoints, such as RunFolder('runs/first', resume=True), not "
+            f"{given!r}"
+        )
     found = 0
     if given is not None and given.resume and group.rank == 0:
         root = Path(given.path)

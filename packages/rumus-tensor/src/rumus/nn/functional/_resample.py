@@ -73,7 +73,10 @@ def interpolate(
     if not is_float(x.dtype):
         raise DTypeError(f"interpolate takes floats, not {x.dtype}; convert with .to(float32)")
     if mode not in _MODES or BETWEEN.get(mode, axes) != axes:
-        raise ArgumentError(f"interpolate: no mode {mode!r} for {axes} axes; there are {_MODES}")
+        there = [name for name in _MODES if BETWEEN.get(name, axes) == axes]
+        raise ArgumentError(
+            f"interpolate: no mode {mode!r} for {axes} axes; there are {', '.join(there)}"
+        )
     if align_corners is not None and mode not in BETWEEN:
         raise ArgumentError(
             f"interpolate: align_corners is for modes between neighbours, not {mode!r}"

@@ -24,7 +24,10 @@ def inspect(paths: Sequence[Path], verify: bool) -> int:
 
 def _inspect(path: Path, verify: bool) -> bool:
     if path.is_file():
-        _print_arrays(str(path), _header(path))
+        arrays, about = _header(path)
+        _print_arrays(f"{path}: ", arrays)
+        for name, value in about.items():
+            say(f"{name}: {value}")
         return True
     folder = path if (path / _MANIFEST).exists() else _newest(path)
     try:
@@ -39,7 +42,7 @@ def _inspect(path: Path, verify: bool) -> bool:
     damage = [
         found for name, entry in files.items() if (found := _damage(folder, name, entry, verify))
     ]
-    _print_arrays("arrays", arrays)
+    _print_arrays("", arrays)
     for line in damage:
         say(f"DAMAGED: {line}")
     if not damage:
@@ -72,15 +75,16 @@ def _damage(folder: Path, name: str, entry: Mapping[str, Any], verify: bool) -> 
     return ""
 
 
-def _header(path: Path) -> dict[str, Any]:
-    """The arrays of a safetensors file, in the manifest's form."""
+def _header(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """The arrays of a safetensors file, in the manifest's form, and its metadata."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         try:
             if not 2 <= length <= min(_LARGEST_HEADER, path.stat().st_size - 8):
                 raise ValueError(f"a header of {length} bytes")
             entries = json.loads(file.read(length))
-            return {
+            about = entries.pop("__metadata__", {})
+            arrays = {
                 name: {
                     "dtype": entry["dtype"],
                     "shape": entry["shape"],
@@ -93,8 +97,8 @@ def _header(path: Path) -> dict[str, Any]:
                     ],
                 }
                 for name, entry in entries.items()
-                if name != "__metadata__"
             }
+            return arrays, dict(about)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunFileError(f"{path} is no safetensors file ({error})") from error
 
@@ -113,7 +117,7 @@ def _print_arrays(title: str, arrays: Mapping[str, Any]) -> None:
         where = ", ".join(f"{file}+{offset}" for file, offset, _ in entry["parts"])
         rows.append((name, str(entry["dtype"]), shape, f"{nbytes:,}", where))
     widths = [max(len(row[k]) for row in rows) for k in range(4)]
-    say(f"{title}: {len(arrays)}, {elements:,} numbers, {total:,} bytes")
+    say(f"{title}{len(arrays)} arrays, {elements:,} numbers, {total:,} bytes")
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)]
         say("  ".join([*cells, row[4]]))

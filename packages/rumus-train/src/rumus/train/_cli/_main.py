@@ -49,7 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     plot = commands.add_parser("plot", help="draw the curves of runs, here and as a PNG")
-    plot.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a run's folder")
+    plot.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="a run's folder, or its .jsonl or .csv"
+    )
     plot.add_argument("--names", nargs="+", metavar="NAME", help="which values; default: all")
     plot.add_argument("--out", type=Path, metavar="FILE", help="where the PNG goes")
     plot.set_defaults(run=_plot)

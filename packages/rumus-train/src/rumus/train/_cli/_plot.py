@@ -20,7 +20,8 @@ def plot(folders: Sequence[Path], names: Sequence[str] | None, out: Path | None)
     chosen = _names(runs, names)
     for name in chosen:
         _draw(name, runs)
-    target = out or folders[0] / "curves.png"
+    first = folders[0]
+    target = out or (first / "curves.png" if first.is_dir() else first.with_suffix(".png"))
     _picture(runs, chosen, target)
     say(f"the picture is {target}")
     return 0
@@ -29,7 +30,10 @@ def plot(folders: Sequence[Path], names: Sequence[str] | None, out: Path | None)
 def _names(runs: Sequence[RunFiles], names: Sequence[str] | None) -> list[str]:
     there = list(dict.fromkeys(name for run in runs for name in run.curves))
     if not there:
-        raise RunFileError(f"no run has values: {METRICS} is missing or empty; a logger writes it")
+        raise RunFileError(
+            f"no run has values: {METRICS} is missing or empty. Among the callbacks of fit, "
+            f'Log(JsonLinesLogger("{runs[0].name}/{METRICS}"), every=Every(steps=10)) writes it'
+        )
     for name in names or ():
         if name not in there:
             raise RunFileError(f"no run has {name!r}; there are {', '.join(there)}")

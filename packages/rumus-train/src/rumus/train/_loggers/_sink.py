@@ -67,7 +67,7 @@ class Logger:
 
 
 def numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    """Values as floats by name.
+    """Values as floats by name; whole numbers, as of epochs and samples, stay so.
 
     Raises:
         ArgumentError: One is no single number, or a tensor.
@@ -80,7 +80,7 @@ def numbers(values: Mapping[str, Any]) -> dict[str, float]:
                 if not isinstance(value, Tensor)
                 else f"a logger takes numbers, and {name!r} is a tensor; item() reads it, and waits"
             )
-        found[name] = float(value)
+        found[name] = value if type(value) is int else float(value)
     return found
 
 

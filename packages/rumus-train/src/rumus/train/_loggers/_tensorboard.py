@@ -38,6 +38,7 @@ class TensorBoardLogger(Logger):
         self._folder = str(Path(folder))
         self._api = extra("tensorboardX", "tensorboard", "a TensorBoardLogger")
         self._writer: Any = None
+        self._purged: int | None = None
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Write numbers."""
@@ -62,7 +63,7 @@ class TensorBoardLogger(Logger):
     def resume(self, step: int) -> None:
         """Have TensorBoard hide what was written for later steps."""
         self.close()
-        self._writer = self._open(purge_step=step + 1)
+        self._writer, self._purged = None, step + 1
 
     def flush(self) -> None:
         """Write to disk."""
@@ -75,12 +76,12 @@ class TensorBoardLogger(Logger):
             self._writer.close()
 
     def _opened(self) -> Any:
-        """What writes; there is no file before: of several processes one alone writes."""
+        """The writer, whose file is not made before: of several processes one alone writes."""
         if self._writer is None:
-            self._writer = self._open()
+            # The file's name has whole seconds: another one within this one must not replace it.
+            self._writer = self._api.SummaryWriter(
+                self._folder,
+                purge_step=self._purged,
+                filename_suffix=f".{os.getpid()}.{next(_numbers):06}",
+            )
         return self._writer
-
-    def _open(self, **options: Any) -> Any:
-        # The file's name has whole seconds: another one within this second must not replace it.
-        suffix = f".{os.getpid()}.{next(_numbers):06}"
-        return self._api.SummaryWriter(self._folder, filename_suffix=suffix, **options)

@@ -84,6 +84,11 @@ def check_class_axis(name: str, output: Tensor, target: Tensor, axis: int) -> No
             f"{name}: output of shape {output.shape} and target of shape {target.shape}; give "
             f"class ids of the output's shape without its axis {axis} (axis= names another one)"
         )
+    if output.shape[axis] == 1:
+        raise ShapeError(
+            f"{name}: output of shape {output.shape} has the scores of one class, which is always "
+            "the highest; for two classes give output.squeeze(axis) and a threshold"
+        )
     if output.dtype not in (float16, float32):
         raise DTypeError(f"{name}: scores are floats, not {output.dtype}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -82,6 +83,11 @@ class ConfusionMatrix(_Pairs[npt.NDArray[Any]]):
             MissingExtraError: matplotlib is not installed.
         """
         n = self._classes
+        if isinstance(labels, (str, os.PathLike)):
+            raise ArgumentError(
+                f"{self.name}: plot takes the names of the classes, not {os.fspath(labels)!r}; "
+                "plot().savefig(path) writes the picture"
+            )
         if labels is not None and len(labels) != n:
             raise ArgumentError(f"{self.name}: {len(labels)} names for {n} classes")
         pairs = self.compute()

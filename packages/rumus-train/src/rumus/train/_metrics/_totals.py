@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from rumus import gpu
 from rumus.tensor import (
+    ArgumentError,
     Device,
     DTypeError,
     ShapeError,
@@ -226,8 +227,14 @@ def checked(measured: Measured) -> Measured:
     """What a metric measured, if it can be summed.
 
     Raises:
+        ArgumentError: There are no names.
         DTypeError: Something is neither a count nor a float.
     """
+    if not isinstance(measured, Mapping):
+        raise ArgumentError(
+            f'measure() gives tensors by name, such as {{"sum": x.sum()}}, not '
+            f"{type(measured).__name__}"
+        )
     for name, value in measured.items():
         if isinstance(value, Product):
             continue

@@ -18,11 +18,13 @@ from .._extras import matplotlib_figure
 from ._snapshot import TunedOptimizer, unchanged
 
 _SMOOTHING = 0.9
+_UNSETTLED = 10
+"""Steps until the average is one of as many losses as its weights last for."""
 _DIVERGED = 4.0
 """Times the lowest loss, at which the test ends."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LrRange:
     """Losses by learning rate.
 
@@ -48,17 +50,30 @@ class LrRange:
 
     @property
     def suggestion(self) -> float:
-        """The rate at which the smoothed loss falls fastest; NaN if it never falls."""
+        """The rate at which the smoothed loss falls fastest; NaN if it never falls.
+
+        Where the loss begins to fall for good, a tenth of the way down, is the first to be looked
+        at: before, the smoothed loss of few batches falls and rises by chance.
+        """
         if len(self.rates) < 3:
             return math.nan
-        slopes = np.gradient(np.array(self.smoothed), np.log(np.array(self.rates)))
-        steepest = int(np.argmin(slopes[: self._lowest]))
-        return self.rates[steepest] if slopes[steepest] < 0 else math.nan
+        smoothed, end = np.array(self.smoothed), self._lowest
+        begin = min(_UNSETTLED, len(smoothed) // 4)
+        high, low = smoothed[begin], smoothed[end - 1]
+        begin += int(np.flatnonzero(smoothed[begin:end] >= high - 0.1 * (high - low))[-1])
+        slopes = np.gradient(smoothed, np.log(np.array(self.rates)))[begin:end]
+        steepest = int(np.argmin(slopes))
+        return self.rates[begin + steepest] if slopes[steepest] < 0 else math.nan
 
     @property
     def _lowest(self) -> int:
         """The steps up to that of the lowest smoothed loss."""
-        return int(np.argmin(self.smoothed)) + 1
+        begin = min(_UNSETTLED, len(self.smoothed) // 4)
+        return begin + int(np.argmin(self.smoothed[begin:])) + 1
+
+    def __repr__(self) -> str:
+        rates = f"{self.rates[0]:.3g} to {self.rates[-1]:.3g}" if self.rates else "no rates"
+        return f"LrRange({rates} in {len(self.rates)} steps, suggestion={self.suggestion:.3g})"
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """A picture of the losses; needs the extra ``rumus-train[plots]``.
