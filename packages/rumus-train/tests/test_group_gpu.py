@@ -12,6 +12,8 @@ import pytest
 from rumus import nn, optim, tensor
 from rumus.data import ArrayDataset, DataLoader
 from rumus.train import Alone, Group, Trainer
+from rumus.train._parallel.exchange import Exchange
+from rumus.train._parallel.update import Update
 
 pytestmark = pytest.mark.gpu
 RNG = np.random.default_rng(5)
@@ -76,6 +78,31 @@ def test_ranks_with_a_gpu_have_the_bits_of_one(case: str, ranks: Ranks) -> None:
         assert one == fitted(Alone(), model, False, **options)
     for size in (2, 3):
         assert ranks(size, lambda group: fitted(group, model, capture, **options)) == [one] * size
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_parcels_are_read_while_the_backward_pass_goes_on(
+    case: str, ranks: Ranks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, capture, options = CASES[case]
+    one = fitted(Alone(), model, capture, **options)
+    monkeypatch.setattr("rumus.train._parallel.layout.PARCEL", 64)
+    said: dict[int, list[str]] = {}
+    for kind, name in ((Exchange, "read"), (Update, "add"), (Update, "step")):
+        call = getattr(kind, name)
+
+        def spied(self: Any, *args: Any, name: str = name, call: Any = call) -> Any:
+            said.setdefault(self._group.rank, []).append(name)
+            return call(self, *args)
+
+        monkeypatch.setattr(kind, name, spied)
+    for size in (2, 4):
+        assert ranks(size, lambda group: fitted(group, model, capture, **options)) == [one] * size
+        for calls in said.values():
+            steps = " ".join(calls).split("step")[:-1]
+            ahead = [step[: step.rindex("add")].count("read") for step in steps]
+            assert ahead and all(ahead), calls
+        said.clear()
 
 
 def test_a_captured_loop_has_the_bits_of_one_that_is_not(ranks: Ranks) -> None:

@@ -178,7 +178,7 @@ class GpuDevice:
         a batch it does not.
         """
         encoded = self.submitter.post(self._encode)
-        self._hand_over()
+        self.hand_over()
         encoded.wait()
 
     def end_replay(self, dispatches: int) -> None:
@@ -191,7 +191,7 @@ class GpuDevice:
         if self._replayed >= BATCH or (
             perf_counter() - self._taken_at > REPLAY_SECONDS and not self._is_submitting()
         ):
-            self._hand_over()
+            self.hand_over()
 
     def _is_submitting(self) -> bool:
         """Whether an earlier batch still waits for its submission."""
@@ -200,7 +200,8 @@ class GpuDevice:
         except IndexError:
             return False
 
-    def _hand_over(self) -> None:
+    def hand_over(self) -> None:
+        """Have what is recorded submitted, and go on."""
         self._workgroups = self._replayed = self._copied = 0
         self._taken_at = perf_counter()
         self.ahead = None
@@ -231,17 +232,19 @@ class GpuDevice:
     def read(self, array: GpuArray, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
         """The elements of a contiguous array, once everything recorded has run."""
         _capture.refuse("reads a tensor back, which has no value while the step is recorded")
-        self.ahead = None
-        result: npt.NDArray[Any] = self.submitter.call(self._checked, self._read, array, out)
-        self._raise_errors()
-        return result
+        return self.call(self._read, array, out)
 
     def synchronize(self) -> None:
         """Wait until everything recorded has run, and raise what went wrong."""
         _capture.refuse("waits for the GPU, which a replay never does")
+        self.call(self._read, self.faults.array)
+
+    def call(self, call: Callable[..., T], *args: Any) -> T:
+        """Make a call that waits, on the device's thread, and raise what went wrong until then."""
         self.ahead = None
-        self.submitter.call(self._checked, self._read, self.faults.array)
+        result: T = self.submitter.call(self._checked, call, *args)
         self._raise_errors()
+        return result
 
     def report(self, error: Exception) -> None:
         """Have an error raised by the next call that waits."""

@@ -9,9 +9,10 @@ inputs in and encodes that list; replays that follow each other closely are subm
 from __future__ import annotations
 
 import itertools
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from typing import Any
 from weakref import ref
@@ -83,6 +84,8 @@ class Recording:
         """What has to hold when the step is recorded."""
         self.effects: list[Callable[[], None]] = []
         """What the host does in each replay."""
+        self._interruptions: list[tuple[int, Callable[[], None]]] = []
+        """What it does in the middle: behind how many launches."""
 
     # While recording
 
@@ -128,6 +131,10 @@ class Recording:
             self._check_origin(array, pipeline.name, binding.name)
         buffers = [array.storage.buffer for array in arrays]
         self.launches.append(Launch(pipeline, buffers, params, groups, chain))
+
+    def interrupt(self, effect: Callable[[], None]) -> None:
+        """Have something done in each replay between what is recorded and what will be."""
+        self._interruptions.append((len(self.launches), effect))
 
     def _check_device(self, device: GpuDevice) -> None:
         if device is not self.device:
@@ -179,7 +186,7 @@ class Recording:
         """
         most = min(self.device.limits["max-storage-buffers-per-shader-stage"], _MOST_BUFFERS)
         dead = {placeholder for placeholder, storage in self._storages.items() if not storage()}
-        self.launches = fuse(self.launches, dead, most, exactly=not fuse_all)
+        self._fuse(dead, most, exactly=not fuse_all)
         self._plan_memory(dead)
         turns = TURNS if self._host_values else 1
         launches = self.device.submitter.call(self._prepare_all, turns)
@@ -192,6 +199,18 @@ class Recording:
             storage = array.storage
             self._owned.remove(storage.buffer)
             storage.owner, storage.home = None, storage.buffer.home
+
+    def _fuse(self, dead: set[Buffer], most: int, exactly: bool) -> None:
+        """Fuse what lies between two interruptions, and count these by what is left."""
+        ends = [0, *(at for at, _ in self._interruptions), len(self.launches)]
+        parts = [self.launches[start:stop] for start, stop in pairwise(ends)]
+        used = Counter(b for part in parts for b in {b for launch in part for b in launch.buffers})
+        free = {buffer for buffer in dead if used[buffer] < 2}
+        self.launches = []
+        for k, part in enumerate(parts):
+            self.launches += fuse(part, free, most, exactly)
+            if k < len(self._interruptions):
+                self._interruptions[k] = len(self.launches), self._interruptions[k][1]
 
     def _plan_memory(self, dead: set[Buffer]) -> None:
         """Let arrays whose lifetimes do not meet share a buffer, in one pass over the launches."""
@@ -250,7 +269,8 @@ class Recording:
         copies = [self._room_for(output) for output in outputs]
         batch = device.queue.batch
         replay = Replay(self._commands[turn], inputs, self._inputs, outputs, copies, batch)
-        ahead = self._ahead() if device.driver.is_concurrent else None
+        is_encoded_here = device.driver.is_concurrent and not self._interruptions
+        ahead = self._ahead() if is_encoded_here else None
         if ahead is not None:
             replay.encode_into(ahead)
         # Only now, for what callbacks count must not advance without a replay.
@@ -258,11 +278,22 @@ class Recording:
         self.replays.count += 1
         for effect in self.effects:
             effect()
-        device.log.append(replay)
+        if self._interruptions:
+            self._append_parts(replay)
+        else:
+            device.log.append(replay)
         if ahead is not None:
             ahead.give_back()
         device.end_replay(self.dispatches)
         return copies
+
+    def _append_parts(self, replay: Replay) -> None:
+        """Put a replay into the log, and between its parts what the host has done there."""
+        *parts, last = replay.split([at for at, _ in self._interruptions])
+        for part, (_, effect) in zip(parts, self._interruptions, strict=True):
+            self.device.log.append(part)
+            effect()
+        self.device.log.append(last)
 
     def _ahead(self) -> Ahead:
         """Where the next replay is encoded: with those before, if it can be in their batch."""
@@ -287,7 +318,7 @@ class Recording:
         return GpuArray(storage, output.shape, contiguous_strides(output.shape), 0, output.dtype)
 
     def __del__(self) -> None:
-        if "effects" not in self.__dict__:  # an interrupt came before __init__ was over
+        if "_interruptions" not in self.__dict__:  # an interrupt came before __init__ was over
             return
         self.replays.ended = True
         self.device.ahead = None

@@ -192,7 +192,8 @@ class Run:
             MissingGradError: A parameter that requires a gradient has no part in it.
         """
         name = self._name(optimizer)
-        grads = checked_loss(loss).backward(retain_graph=retain_graph)
+        with nullcontext() if self.shared is None else self.shared.following(name):
+            grads = checked_loss(loss).backward(retain_graph=retain_graph)
         if self.plan.accumulate == 1 and self.shared is None:
             return self._update(name, grads)
         if name in self._minimized:
