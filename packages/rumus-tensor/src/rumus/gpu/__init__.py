@@ -4,7 +4,7 @@ Nothing here touches an adapter, or imports ``wgpu``, before the first use of a 
 ``docs/kernels.md`` for writing a kernel and ``docs/gpu.md`` for how the runtime works.
 """
 
-from rumus.gpu._array import GpuArray
+from rumus.gpu._array import GpuArray, Guard
 from rumus.gpu._capture import (
     in_between,
     is_recording,
@@ -26,7 +26,7 @@ from rumus.gpu._info import info, is_available, limits, memory_stats, synchroniz
 from rumus.gpu._kernel import Kernel, Pipeline
 from rumus.gpu._read_ahead import ReadAhead
 from rumus.gpu._timing import KernelTime, kernel_times
-from rumus.gpu._transfer import empty, from_host, host_value, persist, to_host
+from rumus.gpu._transfer import empty, from_host, guard, host_value, persist, to_host
 
 __all__ = [
     "CaptureError",
@@ -36,6 +36,7 @@ __all__ = [
     "GpuError",
     "GpuLimitError",
     "GpuOutOfMemoryError",
+    "Guard",
     "Kernel",
     "KernelError",
     "KernelTime",
@@ -45,6 +46,7 @@ __all__ = [
     "empty",
     "from_host",
     "full",
+    "guard",
     "host_value",
     "in_between",
     "info",

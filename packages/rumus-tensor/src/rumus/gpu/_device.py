@@ -128,6 +128,7 @@ class GpuDevice:
     def overwrite(self, array: GpuArray, data: npt.NDArray[Any]) -> None:
         """Write a contiguous array's bytes into one that is there; both are whole words."""
         _capture.refuse("uploads a host array, whose values every replay would repeat")
+        array.bring()
         self.ahead = None
         self.submitter.call(self._overwrite, array, data)
 
@@ -232,6 +233,7 @@ class GpuDevice:
     def read(self, array: GpuArray, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
         """The elements of a contiguous array, once everything recorded has run."""
         _capture.refuse("reads a tensor back, which has no value while the step is recorded")
+        array.bring()
         return self.call(self._read, array, out)
 
     def synchronize(self) -> None:

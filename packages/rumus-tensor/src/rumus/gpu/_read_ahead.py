@@ -82,6 +82,7 @@ class ReadAhead:
             )
         if array.storage.device is not self._device:
             raise ArgumentError(f"a ReadAhead of gpu:{self._device.index} was given {array!r}")
+        array.bring()
         buffer, device = array.storage.buffer, self._device
         buffer.last_use = device.queue.batch
         self._is_reading = True

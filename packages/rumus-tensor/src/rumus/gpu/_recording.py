@@ -12,6 +12,7 @@ import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -22,7 +23,7 @@ import numpy.typing as npt
 
 from rumus._core.versions import Replays
 from rumus.gpu import _capture
-from rumus.gpu._array import GpuArray, Shape, Storage, contiguous_strides
+from rumus.gpu._array import GpuArray, Guard, Shape, Storage, contiguous_strides
 from rumus.gpu._capture import HostCallback
 from rumus.gpu._device import GpuDevice
 from rumus.gpu._errors import CaptureError
@@ -84,6 +85,8 @@ class Recording:
         """What has to hold when the step is recorded."""
         self.effects: list[Callable[[], None]] = []
         """What the host does in each replay."""
+        self._brought: dict[int, set[int]] = {}
+        """What replays wait for in their middle, by the storage that it comes to."""
         self._interruptions: list[tuple[int, Callable[[], None]]] = []
         """What it does in the middle: behind how many launches."""
 
@@ -129,8 +132,18 @@ class Recording:
         self._check_device(device)
         for array, binding in zip(arrays, pipeline.bindings, strict=False):
             self._check_origin(array, pipeline.name, binding.name)
+            if array.storage.guard is not None:
+                self._bring(array, array.storage.guard)
         buffers = [array.storage.buffer for array in arrays]
         self.launches.append(Launch(pipeline, buffers, params, groups, chain))
+
+    def _bring(self, array: GpuArray, guard: Guard) -> None:
+        """Have each replay wait for what is on its way to an array, where it first needs that."""
+        brought = self._brought.setdefault(id(array.storage), set())
+        parts = set(guard.parts(*array.extent)) - brought
+        if parts:
+            brought |= parts
+            self.interrupt(partial(guard.bring, parts))
 
     def interrupt(self, effect: Callable[[], None]) -> None:
         """Have something done in each replay between what is recorded and what will be."""
@@ -265,6 +278,11 @@ class Recording:
 
     def replay(self, inputs: Sequence[GpuArray], outputs: Sequence[GpuArray]) -> list[GpuArray]:
         """Run the step on other inputs, and return copies of its outputs."""
+        for array in inputs:
+            array.bring()
+        for key, storage in self._used.items():
+            if storage.guard is not None and key not in self._brought:  # guarded since
+                storage.guard.bring()
         device, turn = self.device, next(self._turns) % len(self._commands)
         copies = [self._room_for(output) for output in outputs]
         batch = device.queue.batch

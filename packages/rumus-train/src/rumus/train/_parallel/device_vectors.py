@@ -30,7 +30,7 @@ class DeviceVectors:
     def __init__(self, arenas: Sequence[Arena]) -> None:
         self._arenas = arenas
         self._device = Tensor.from_array(arenas[0].data).device
-        self._rooms = Rooms()
+        self._rooms, self._weight_rooms = Rooms(), Rooms()
         self._idle: dict[int, list[Tensor]] = {}
         self._readers: dict[int, list[gpu.ReadAhead]] = {}
         self._lent: list[Tensor] = []
@@ -83,7 +83,7 @@ class DeviceVectors:
     def begin_read(self, parts: Sequence[Part]) -> Reading:
         """Parts one after the other, copied between what the device does before and behind."""
         views = [_view(array.array, start, stop) for array, start, stop in parts]
-        return self._begin(views, np.dtype(np.float32))
+        return self._begin(views, self._rooms.take(sum(view.size for view in views), np.float32))
 
     def room(self, size: int) -> Array:
         """Memory that is kept."""
@@ -91,11 +91,12 @@ class DeviceVectors:
 
     def begin_weights(self, spans: Sequence[Span]) -> Reading:
         """Parameters, copied when the device has updated them."""
-        return self._begin([self._data(span) for span in spans], self._dtype(spans))
+        return self._begin([self._data(span) for span in spans], self.room_for_weights(spans))
 
     def room_for_weights(self, spans: Sequence[Span]) -> Array:
         """Memory that is kept."""
-        return self._rooms.take(sum(span.size for span in spans), self._dtype(spans))
+        dtype = self._arenas[spans[0].arena].data.dtype if spans else np.float32
+        return self._weight_rooms.take(sum(span.size for span in spans), dtype)
 
     def put_weights(self, spans: Sequence[Span], values: Array) -> None:
         """Bring parameters to the device."""
@@ -115,8 +116,11 @@ class DeviceVectors:
             self._idle.setdefault(place.size, []).append(place)
         self._lent.clear()
 
-    def _begin(self, views: Sequence[GpuArray], dtype: np.dtype[Any]) -> Reading:
-        room = self._rooms.take(sum(view.size for view in views), dtype)
+    def free_weight_rooms(self) -> None:
+        """Keep the memory."""
+        self._weight_rooms.free()
+
+    def _begin(self, views: Sequence[GpuArray], room: Array) -> Reading:
         begun: list[Callable[[], object]] = []
         at = 0
         for view in views:
@@ -143,9 +147,6 @@ class DeviceVectors:
             idle.append(reader)
 
         return finish
-
-    def _dtype(self, spans: Sequence[Span]) -> np.dtype[Any]:
-        return self._arenas[spans[0].arena].data.dtype if spans else np.dtype(np.float32)
 
     def _grads(self, span: Span) -> Tensor:
         return Tensor.from_array(_view(self._arenas[span.arena].grads, span.start, span.stop))

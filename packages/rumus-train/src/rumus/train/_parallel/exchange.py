@@ -11,8 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rumus import gpu
+
 from .._group.contract import Array, Group, Pending
-from .layout import Layout, Parcel, Pieces, Span
+from .arrivals import ArenaGuard, Arrivals, Round
+from .layout import Layout, Parcel, Span
 from .tree import Node, folded, subtrees
 from .vectors import Vector, Vectors
 
@@ -55,6 +58,7 @@ class Exchange:
         self._group, self._layout, self._vectors = group, layout, vectors
         self._shards = owned[-1].stop
         self._nodes = [subtrees(own, self._shards) for own in owned]
+        self.arrivals = Arrivals(group.rank)
         self._sent: Iterator[Sent] = iter(())
         self._first: Sent | None = None
 
@@ -104,9 +108,13 @@ class Exchange:
         return Sent(parcel, sums, got, self._group.alltoallv(sent, got))
 
     def gather_weights(self, spans: Sequence[Span]) -> None:
-        """Let all ranks have each other's segments."""
-        rank, before = self._group.rank, None
-        rounds = self._layout.rounds(spans)
+        """Let all ranks have each other's segments.
+
+        On a device that works on by itself they are brought there as they are needed.
+        """
+        rank, rounds = self._group.rank, self._layout.rounds(spans)
+        self.arrivals.bring()
+        self._vectors.free_weight_rooms()
         own = [self._vectors.begin_weights(pieces[rank]) for pieces in rounds]
         for pieces, mine in zip(rounds, own, strict=True):
             found = [
@@ -114,12 +122,14 @@ class Exchange:
                 for r, theirs in enumerate(pieces)
             ]
             pending = self._group.allgatherv(found[rank], found)
-            if before is not None:
-                self._put_weights(*before)
-            before = pending, pieces, found
-        if before is not None:
-            self._put_weights(*before)
-        self._vectors.free_rooms()
+            self.arrivals.add(Round(pieces, found, pending), self._vectors)
+        if not self._vectors.is_apart:
+            self.arrivals.bring()
+
+    def guard_weights(self) -> None:
+        """Have weights that are on their way brought when something uses them."""
+        for k, arena in enumerate(self._layout.arenas if self._vectors.is_apart else ()):
+            gpu.guard(arena.data, ArenaGuard(self.arrivals, k, arena.data))
 
     def put_means(self, parcel: Parcel, sums: Sums, got: Sequence[Array], share: float) -> None:
         """Sum what all ranks have of a parcel, in the order of the tree.
@@ -145,14 +155,6 @@ class Exchange:
             found |= zip(own, [self._vectors.part(*part) for part in mine], strict=True)
             self._vectors.put_mean(piece, folded(found, self._shards, self._vectors.plus), share)
             at += piece.size
-
-    def _put_weights(
-        self, pending: Pending, pieces: Sequence[Pieces], found: Sequence[Array]
-    ) -> None:
-        pending.wait()
-        for rank, (theirs, values) in enumerate(zip(pieces, found, strict=True)):
-            if rank != self._group.rank:
-                self._vectors.put_weights(theirs, values)
 
 
 def _parts(parcel: Parcel, sums: Sums, pieces: Sequence[Span]) -> list[tuple[Any, int, int]]:

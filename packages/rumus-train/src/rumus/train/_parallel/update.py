@@ -40,6 +40,7 @@ class Update:
         self._group, self._owned, self._optimizer = group, owned, optimizer
         self._own = owned[group.rank]
         self._layout: Layout | None = None
+        self._exchange: Exchange
         self._places: dict[Any, Tensor] = {}
         """Each parameter's gradient in the arenas."""
         self._structure = -1
@@ -128,6 +129,7 @@ class Update:
             self._step = self._parcels()
         self._has_begun = True
         if self._group.size > 1:
+            self._exchange.arrivals.bring()
             self._exchange.begin_sums([(p.parcel, *p.take()) for p in self._step])
 
     def step(self, samples: int, max_norm: float | None) -> None:
@@ -194,6 +196,8 @@ class Update:
         self._structure = structure
         if self._layout is not None and self._layout.is_current():
             return self._layout
+        if self._layout is not None:
+            self._exchange.arrivals.bring()
         optimizer, group = self._optimizer, self._group
         params: list[Parameter] = optimizer.params
         self._layout = layout = Layout(params, group.size, optimizer.elementwise)
@@ -205,6 +209,7 @@ class Update:
         self._exchange = Exchange(group, self._owned, layout, self._vectors)
         self._spans = []
         if group.size > 1:
+            self._exchange.guard_weights()
             optimizer.own_range(*layout.cuts[group.rank : group.rank + 2])
         return layout
 

@@ -87,7 +87,11 @@ class Vectors(Protocol):
         ...
 
     def free_rooms(self) -> None:
-        """Keep the host's memory for the next exchange."""
+        """Keep the host's memory of sums for the next exchange."""
+        ...
+
+    def free_weight_rooms(self) -> None:
+        """Keep the host's memory of weights for the next exchange."""
         ...
 
 
@@ -103,7 +107,7 @@ class HostVectors:
     def __init__(self, arenas: Sequence[Arena]) -> None:
         self._arenas = arenas
         self._idle: dict[int, list[Array]] = {}
-        self._rooms = Rooms()
+        self._rooms, self._weight_rooms = Rooms(), Rooms()
 
     def weighted(self, spans: Sequence[Span], weight: float) -> Vector:
         """The arenas' gradients times a number."""
@@ -160,7 +164,8 @@ class HostVectors:
 
     def begin_read(self, parts: Sequence[Part]) -> Reading:
         """Parts one after the other; a view of a single one."""
-        return self._joined([array[start:stop] for array, start, stop in parts], np.float32)
+        views = [array[start:stop] for array, start, stop in parts]
+        return _joined(views, self._rooms, np.float32)
 
     def room(self, size: int) -> Array:
         """Memory that is kept."""
@@ -168,14 +173,14 @@ class HostVectors:
 
     def begin_weights(self, spans: Sequence[Span]) -> Reading:
         """Where the parameters lie, if they are in one place."""
-        return self._joined(self._views(spans), self._dtype(spans))
+        return _joined(self._views(spans), self._weight_rooms, self._dtype(spans))
 
     def room_for_weights(self, spans: Sequence[Span]) -> Array:
         """Where the parameters lie, if they are in one place."""
         views = self._views(spans)
         if len(views) == 1:
             return views[0]
-        return self._rooms.take(sum(view.size for view in views), self._dtype(spans))
+        return self._weight_rooms.take(sum(view.size for view in views), self._dtype(spans))
 
     def put_weights(self, spans: Sequence[Span], values: Array) -> None:
         """Let the parameters have the values, if they were not written there."""
@@ -188,20 +193,26 @@ class HostVectors:
         """Keep the memory."""
         self._rooms.free()
 
+    def free_weight_rooms(self) -> None:
+        """Keep the memory."""
+        self._weight_rooms.free()
+
     def _views(self, spans: Sequence[Span]) -> list[Array]:
         return [self._arenas[s.arena].data[s.start : s.stop] for s in spans]
 
     def _dtype(self, spans: Sequence[Span]) -> Any:
         return self._arenas[spans[0].arena].data.dtype if spans else np.float32
 
-    def _joined(self, views: Sequence[Array], dtype: Any) -> Reading:
-        if len(views) == 1:
-            return lambda: views[0]
-        room = self._rooms.take(sum(view.size for view in views), dtype)
-        if views:
-            np.concatenate(views, out=room)
-        return lambda: room
-
     def _buffer(self, size: int) -> Array:
         idle = self._idle.get(size)
         return idle.pop() if idle else np.empty(size, np.float32)
+
+
+def _joined(views: Sequence[Array], rooms: Rooms, dtype: Any) -> Reading:
+    """Views one after the other; a single one as it is."""
+    if len(views) == 1:
+        return lambda: views[0]
+    room = rooms.take(sum(view.size for view in views), dtype)
+    if views:
+        np.concatenate(views, out=room)
+    return lambda: room
