@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -158,6 +159,68 @@ def test_only_some_ranks_look_at_the_weights(ranks: Ranks) -> None:
     y = tensor.tensor(Y, device="gpu")
     one = body(Alone())
     assert ranks(2, body) == [one[::2], one[1:2]]
+
+
+@pytest.mark.usefixtures("small")
+def test_several_optimizers_take_turns_at_the_same_weights(ranks: Ranks) -> None:
+    x, y = tensor.tensor(X, device="gpu"), tensor.tensor(Y, device="gpu")
+
+    def body(group: Group) -> Any:
+        tensor.manual_seed(4)
+        net = mlp().to("gpu").eval()
+        evaluate = gpu.capture(lambda x: (net(x), net[0].bias))
+        trainers = [
+            Trainer(kind(net.parameters(), 0.1), group=group, shards=4)
+            for kind in (optim.SGD, optim.Adam)
+        ]
+        found = []
+        for k in (0, 0, 1, 0, 1, 1):
+            trainers[k].train_step(lambda x, y: nn.mse_loss(net(x), y), x, y)
+            with tensor.no_grad():
+                found.append([t.sum().item() for t in evaluate(x)])
+        return found
+
+    one = body(Alone())
+    for size in (2, 3):
+        assert ranks(size, body) == [one] * size
+
+
+def odd() -> nn.Module:
+    sizes = (12, 11, 7, 13, 3)
+    layers = [nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
+    for layer in layers[:3]:
+        layer.bias.requires_grad = False
+    return nn.Sequential(To("float16"), nn.Sequential(*layers).to("float16"), To("float32"))
+
+
+@pytest.mark.usefixtures("small")
+def test_halves_are_exchanged_wherever_parcels_begin_and_end(ranks: Ranks) -> None:
+    one = fitted(Alone(), odd, False)
+    assert ranks(3, lambda group: fitted(group, odd, False)) == [one] * 3
+
+
+def first() -> nn.Module:
+    net = mlp()
+    for parameter in [*net.parameters()][1:]:
+        parameter.requires_grad = False
+    return net
+
+
+@pytest.mark.usefixtures("small")
+def test_one_rank_may_own_all_that_is_trained(
+    ranks: Ranks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[int] = []
+    call = Exchange.begin_sums
+
+    def spied(self: Any, *args: Any) -> Any:
+        rests.append(len(self.arrivals._coming))
+        return call(self, *args)
+
+    monkeypatch.setattr(Exchange, "begin_sums", spied)
+    one = fitted(Alone(), first, False)
+    assert ranks(2, lambda group: fitted(group, first, False)) == [one] * 2
+    assert rests and not any(rests)
 
 
 def test_a_captured_loop_has_the_bits_of_one_that_is_not(ranks: Ranks) -> None:

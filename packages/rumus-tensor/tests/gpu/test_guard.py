@@ -115,3 +115,23 @@ def test_a_recording_from_before_and_arguments_wait_too() -> None:
     gpu.guard(late.values.array, None)
     late.send()
     assert captured(x).tolist() != [3.0] * 4
+
+
+def test_a_new_guard_is_asked_by_old_recordings_and_the_old_one_brings_the_rest(late: Late) -> None:
+    captured = gpu.capture(lambda x: x + late.values[:4])
+    x = zeros(4, device="gpu")
+    assert captured(x).tolist() == [1.0] * 4
+    second = Late()
+    second.values = late.values
+    gpu.guard(late.values.array, second)
+    assert late.rest == set() and late.values.tolist() == [1.0] * 12
+    second.number = 4.0
+    second.send()
+    assert captured(x).tolist() == [5.0] * 4
+
+
+def test_what_a_step_returns_untouched_comes_too(late: Late) -> None:
+    captured = gpu.capture(lambda x: (x * 2.0, late.values))
+    for k in range(3):
+        assert captured(zeros(4, device="gpu"))[1].tolist() == [k + 1.0] * 12
+        late.send()

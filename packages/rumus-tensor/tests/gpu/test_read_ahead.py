@@ -113,3 +113,24 @@ def test_replays_with_something_in_between_have_their_own_host_values_and_result
     results = [captured(tensor([float(k)], device="gpu")) for k in range(30)]
     assert [r.item() for r in results] == [k * k + k for k in range(30)]
     assert len(seen) == 30
+
+
+def test_host_values_are_those_of_a_replay_on_both_sides_of_a_submission(monkeypatch) -> None:
+    monkeypatch.setattr("rumus.gpu._device.REPLAY_SECONDS", 100.0)  # many replays in a submission
+    count, place, reader = iter(range(100)), kept(1), ReadAhead(4)
+    results: list[Tensor] = []
+
+    def middle() -> None:
+        if len(results) == 1:
+            reader.begin(place.array)
+
+    def step(x: Tensor) -> Tensor:
+        value = Tensor.from_array(gpu.host_value(lambda: np.float32(next(count)), ()))
+        y = x * 1.0
+        gpu.in_between(middle)
+        return y + value
+
+    captured, x = gpu.capture(step), zeros(1, device="gpu")
+    for _ in range(20):
+        results.append(captured(x))
+    assert [r.item() for r in results] == list(range(20))

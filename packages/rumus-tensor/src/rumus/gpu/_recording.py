@@ -85,8 +85,8 @@ class Recording:
         """What has to hold when the step is recorded."""
         self.effects: list[Callable[[], None]] = []
         """What the host does in each replay."""
-        self._brought: dict[int, set[int]] = {}
-        """What replays wait for in their middle, by the storage that it comes to."""
+        self._brought: dict[int, tuple[Guard, set[int]]] = {}
+        """Whom replays ask in their middle, and for what, by the storage that it comes to."""
         self._interruptions: list[tuple[int, Callable[[], None]]] = []
         """What it does in the middle: behind how many launches."""
 
@@ -139,9 +139,9 @@ class Recording:
 
     def _bring(self, array: GpuArray, guard: Guard) -> None:
         """Have each replay wait for what is on its way to an array, where it first needs that."""
-        brought = self._brought.setdefault(id(array.storage), set())
+        asked, brought = self._brought.setdefault(id(array.storage), (guard, set()))
         parts = set(guard.parts(*array.extent)) - brought
-        if parts:
+        if parts and asked is guard:
             brought |= parts
             self.interrupt(partial(guard.bring, parts))
 
@@ -278,11 +278,12 @@ class Recording:
 
     def replay(self, inputs: Sequence[GpuArray], outputs: Sequence[GpuArray]) -> list[GpuArray]:
         """Run the step on other inputs, and return copies of its outputs."""
-        for array in inputs:
+        for array in itertools.chain(inputs, outputs):
             array.bring()
         for key, storage in self._used.items():
-            if storage.guard is not None and key not in self._brought:  # guarded since
-                storage.guard.bring()
+            guard = storage.guard
+            if guard is not None and guard.is_waiting and not self._asks(guard, key):
+                guard.bring()
         device, turn = self.device, next(self._turns) % len(self._commands)
         copies = [self._room_for(output) for output in outputs]
         batch = device.queue.batch
@@ -304,6 +305,10 @@ class Recording:
             ahead.give_back()
         device.end_replay(self.dispatches)
         return copies
+
+    def _asks(self, guard: Guard, key: int) -> bool:
+        """Whether replays ask a storage's guard in their middle; it may have come since."""
+        return key in self._brought and self._brought[key][0] is guard
 
     def _append_parts(self, replay: Replay) -> None:
         """Put a replay into the log, and between its parts what the host has done there."""

@@ -98,9 +98,11 @@ class Replay:
     def split(self, ends: Sequence[int]) -> list[Replay]:
         """The same in parts, which end behind so many dispatches; the first one has the writes."""
         parts: list[Replay] = []
+        # What the host writes is read by any of them, whatever batch that is in.
+        used = [*self._foreign, *(buffer for buffer, _ in self.writes)]
         for start, stop in pairwise([0, *ends, len(self._commands)]):
             part = copy.copy(self)
-            part._commands = self._commands[start:stop]
+            part._commands, part._foreign = self._commands[start:stop], used
             part._before = [] if parts else self._before
             part._after = self._after if len(parts) == len(ends) else []
             part.writes = () if parts else self.writes

@@ -157,7 +157,8 @@ def persist(array: GpuArray) -> GpuArray:
 def guard(array: GpuArray, guard: Guard | None) -> None:
     """Have somebody asked before anything uses the storage of an array, in captured steps too.
 
-    For values that come from elsewhere while the GPU computes what does not need them yet.
+    For values that come from elsewhere while the GPU computes what does not need them yet. Who was
+    asked until now brings what is still on its way.
 
     Args:
         array: any array of the storage.
@@ -177,6 +178,9 @@ def guard(array: GpuArray, guard: Guard | None) -> None:
         bytes 0 to 32 are used
         np.float32(8.0)
     """
+    before = array.storage.guard
+    if before is not None and before is not guard and before.is_waiting:
+        before.bring()
     array.storage.guard = guard
 
 

@@ -53,11 +53,11 @@ class Arrivals:
         self._vectors = vectors
         self._coming.append(coming)
 
-    def bring(self, is_needed: Callable[[Span], bool] = lambda _: True) -> None:
+    def bring(self, is_needed: Callable[[Span], bool] | None = None) -> None:
         """Put what has come into its place, up to the last round with something that is needed.
 
         Args:
-            is_needed: Whether any of some elements are.
+            is_needed: Whether any of some elements are; all rounds are, if it is not given.
 
         Raises:
             GroupError: It does not come.
@@ -67,7 +67,7 @@ class Arrivals:
                 return
             self._is_bringing = True
             try:
-                for _ in range(self._last_of(is_needed) + 1):
+                for _ in range(self._end_of(is_needed)):
                     self._put(self._coming[0])
                     self._coming.popleft()
             finally:
@@ -75,8 +75,11 @@ class Arrivals:
             if not self._coming:
                 self._vectors = None
 
-    def _last_of(self, is_needed: Callable[[Span], bool]) -> int:
-        return max((k for k, c in enumerate(self._coming) if self._has(c, is_needed)), default=-1)
+    def _end_of(self, is_needed: Callable[[Span], bool] | None) -> int:
+        """How many rounds there are up to the last one that is needed."""
+        if is_needed is None:
+            return len(self._coming)
+        return max((k for k, c in enumerate(self._coming, 1) if self._has(c, is_needed)), default=0)
 
     def _has(self, coming: Round, is_needed: Callable[[Span], bool]) -> bool:
         others = (p for rank, p in enumerate(coming.pieces) if rank != self._rank)

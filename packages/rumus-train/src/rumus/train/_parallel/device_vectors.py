@@ -103,7 +103,8 @@ class DeviceVectors:
         at = 0
         for span in spans:
             part, target = values[at : at + span.size], self._data(span)
-            if part.nbytes % 4:  # an odd number of halves: only whole words are written in place
+            # Halves that begin or end within a word: only whole words are written in place.
+            if part.nbytes % 4 or target.offset * target.dtype.itemsize % 4:
                 Tensor.from_array(target).copy_(from_numpy(part).to(self._device))
             else:
                 gpu.from_host(part, out=target)

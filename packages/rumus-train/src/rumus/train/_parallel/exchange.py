@@ -61,6 +61,8 @@ class Exchange:
         self.arrivals = Arrivals(group.rank)
         self._sent: Iterator[Sent] = iter(())
         self._first: Sent | None = None
+        arenas = enumerate(layout.arenas if vectors.is_apart else ())
+        self._guards = [(a.data, ArenaGuard(self.arrivals, k, a.data)) for k, a in arenas]
 
     def read(self, parcel: Parcel, sums: Sums) -> Read:
         """Have what others get of a parcel read from the device; nobody waits for it yet."""
@@ -114,6 +116,7 @@ class Exchange:
         """
         rank, rounds = self._group.rank, self._layout.rounds(spans)
         self.arrivals.bring()
+        self.guard_weights()  # another optimizer may have guarded them meanwhile
         self._vectors.free_weight_rooms()
         own = [self._vectors.begin_weights(pieces[rank]) for pieces in rounds]
         for pieces, mine in zip(rounds, own, strict=True):
@@ -128,8 +131,8 @@ class Exchange:
 
     def guard_weights(self) -> None:
         """Have weights that are on their way brought when something uses them."""
-        for k, arena in enumerate(self._layout.arenas if self._vectors.is_apart else ()):
-            gpu.guard(arena.data, ArenaGuard(self.arrivals, k, arena.data))
+        for data, guard in self._guards:
+            gpu.guard(data, guard)
 
     def put_means(self, parcel: Parcel, sums: Sums, got: Sequence[Array], share: float) -> None:
         """Sum what all ranks have of a parcel, in the order of the tree.
