@@ -272,3 +272,23 @@ def test_a_follower_is_told_of_each_gradient_when_nothing_is_added_to_it(device)
     assert grads[first].tolist() == Tensor.from_array(arena.grads).tolist()[:2]
     loss().backward()
     assert len(told) == 3
+
+
+def test_a_follower_is_not_told_of_passes_inside_of_the_pass(device):
+    weight = Parameter(tensor([0.5, 2.0], device=device))
+
+    class Again(Function):
+        saves = (0, 1)
+
+        def forward(self, be, x, w):
+            return be.elementwise("mul", x, w)
+
+        def backward(self, be, grad):
+            x = leaf(Tensor.from_array(self.saved[0]))
+            grads = (x * weight).backward(Tensor.from_array(grad))
+            return grads[x].array, grads[weight].array
+
+    told = []
+    with following(lambda _, grad: told.append(grad.tolist())):
+        Again()(weight * 3.0, weight).sum().backward()
+    assert told == [[3.0, 12.0]]

@@ -1,5 +1,8 @@
 """What is read while the GPU works on: the values of the place where it was asked for."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -134,3 +137,25 @@ def test_host_values_are_those_of_a_replay_on_both_sides_of_a_submission(monkeyp
     for _ in range(20):
         results.append(captured(x))
     assert [r.item() for r in results] == list(range(20))
+
+
+def test_replays_in_several_threads_do_not_get_between_each_others_parts() -> None:
+    def step(x: Tensor) -> Tensor:
+        y = x.exp()
+        gpu.in_between(lambda: time.sleep(1e-3))
+        return y.log()
+
+    captured, found = gpu.capture(step), {}
+    inputs = [zeros(4, device="gpu") + float(k) for k in range(3)]
+
+    def call(k: int) -> None:
+        found[k] = [captured(inputs[k]).mean().item() for _ in range(10)]
+
+    call(0)
+    threads = [threading.Thread(target=call, args=(k,)) for k in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for k in range(3):
+        np.testing.assert_allclose(found[k], [k] * 10, atol=1e-5)

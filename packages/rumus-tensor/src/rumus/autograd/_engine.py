@@ -136,7 +136,8 @@ class Pass:
             for node in nodes:
                 self.step(node)
         else:
-            self.tell(self.follower, nodes)
+            with _following.during(None, sys._getframe()):  # not of the passes that nodes make
+                self.tell(self.follower, nodes)
         if not retain_graph:
             for node in nodes:
                 node.free()

@@ -21,6 +21,7 @@ from weakref import ref
 import numpy as np
 import numpy.typing as npt
 
+from rumus._core.frames import FrameLock
 from rumus._core.versions import Replays
 from rumus.gpu import _capture
 from rumus.gpu._array import GpuArray, Guard, Shape, Storage, contiguous_strides
@@ -87,6 +88,8 @@ class Recording:
         """What the host does in each replay."""
         self._brought: dict[int, tuple[Guard, set[int]]] = {}
         """Whom replays ask in their middle, and for what, by the storage that it comes to."""
+        self._in_parts = FrameLock()
+        """Held from a replay's first part to its last: none of another comes in between."""
         self._interruptions: list[tuple[int, Callable[[], None]]] = []
         """What it does in the middle: behind how many launches."""
 
@@ -298,7 +301,8 @@ class Recording:
         for effect in self.effects:
             effect()
         if self._interruptions:
-            self._append_parts(replay)
+            with self._in_parts:
+                self._append_parts(replay)
         else:
             device.log.append(replay)
         if ahead is not None:

@@ -50,8 +50,9 @@ class Arrivals:
 
     def add(self, coming: Round, vectors: Vectors) -> None:
         """Another round is on its way to where the weights are."""
-        self._vectors = vectors
-        self._coming.append(coming)
+        with self._lock:  # another thread may be looking for what it needs
+            self._vectors = vectors
+            self._coming.append(coming)
 
     def bring(self, is_needed: Callable[[Span], bool] | None = None) -> None:
         """Put what has come into its place, up to the last round with something that is needed.
