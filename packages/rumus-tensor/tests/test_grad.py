@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rumus import gpu, nn
-from rumus.autograd import Function, GradientStore, grad, leaf
+from rumus.autograd import Function, GradientStore, checkpoint, following, grad, leaf
 from rumus.nn import Parameter
 from rumus.tensor import (
     ArgumentError,
@@ -15,6 +15,7 @@ from rumus.tensor import (
     DTypeError,
     MissingGradError,
     ShapeError,
+    Tensor,
     float16,
     no_grad,
     pack,
@@ -247,3 +248,47 @@ def test_a_captured_step_notices_hooks_that_come_and_go():
 
 def test_an_empty_store_has_no_gradient_of_a_leaf():
     assert leaf(tensor([1.0])) not in GradientStore()
+
+
+def test_a_follower_is_told_of_each_gradient_when_nothing_is_added_to_it(device):
+    first, twice, last = (Parameter(tensor([0.5, 2.0], device=device)) for _ in range(3))
+    arena = pack([first, twice])[0]
+    told = []
+
+    def loss():
+        return ((first.exp() * twice).tanh() * twice * last).sum()
+
+    plain = loss().backward()
+    expected = [plain[p].tolist() for p in (last, twice, first)]
+    del plain  # which has the arena's places
+    with following(lambda p, grad: told.append((p, grad.tolist(), grad))):
+        grads = loss().backward()
+        grad(loss(), [first])  # a pass of its own, which tells of nothing
+        loss().backward(create_graph=True)
+        checkpoint(lambda: loss()).backward()
+    assert [p for p, _, _ in told] == [last, twice, first]
+    assert [values for _, values, _ in told] == expected
+    assert all(grads[p] is seen for p, _, seen in told)
+    assert grads[first].tolist() == Tensor.from_array(arena.grads).tolist()[:2]
+    loss().backward()
+    assert len(told) == 3
+
+
+def test_a_follower_is_not_told_of_passes_inside_of_the_pass(device):
+    weight = Parameter(tensor([0.5, 2.0], device=device))
+
+    class Again(Function):
+        saves = (0, 1)
+
+        def forward(self, be, x, w):
+            return be.elementwise("mul", x, w)
+
+        def backward(self, be, grad):
+            x = leaf(Tensor.from_array(self.saved[0]))
+            grads = (x * weight).backward(Tensor.from_array(grad))
+            return grads[x].array, grads[weight].array
+
+    told = []
+    with following(lambda _, grad: told.append(grad.tolist())):
+        Again()(weight * 3.0, weight).sum().backward()
+    assert told == [[3.0, 12.0]]

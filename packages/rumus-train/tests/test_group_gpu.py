@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from rumus import nn, optim, tensor
+from rumus import gpu, nn, optim, tensor
 from rumus.data import ArrayDataset, DataLoader
 from rumus.train import Alone, Group, Trainer
+from rumus.train._parallel.arrivals import Arrivals
+from rumus.train._parallel.exchange import Exchange
+from rumus.train._parallel.update import Update
 
 pytestmark = pytest.mark.gpu
 RNG = np.random.default_rng(5)
@@ -76,6 +80,147 @@ def test_ranks_with_a_gpu_have_the_bits_of_one(case: str, ranks: Ranks) -> None:
         assert one == fitted(Alone(), model, False, **options)
     for size in (2, 3):
         assert ranks(size, lambda group: fitted(group, model, capture, **options)) == [one] * size
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parcels of a few numbers."""
+    for file in ("layout", "arrivals"):
+        monkeypatch.setattr(f"rumus.train._parallel.{file}.PARCEL", 64)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("case", CASES)
+def test_parcels_are_read_while_the_backward_pass_goes_on(
+    case: str, ranks: Ranks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, capture, options = CASES[case]
+    one = fitted(Alone(), model, capture, **options)
+    said: dict[int, list[str]] = {}
+    for kind, name in ((Exchange, "read"), (Update, "add"), (Update, "step")):
+        call = getattr(kind, name)
+
+        def spied(self: Any, *args: Any, name: str = name, call: Any = call) -> Any:
+            said.setdefault(self._group.rank, []).append(name)
+            return call(self, *args)
+
+        monkeypatch.setattr(kind, name, spied)
+    for size in (2, 4):
+        assert ranks(size, lambda group: fitted(group, model, capture, **options)) == [one] * size
+        for calls in said.values():
+            steps = " ".join(calls).split("step")[:-1]
+            ahead = [step[: step.rindex("add")].count("read") for step in steps]
+            assert ahead and all(ahead), calls
+        said.clear()
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("capture", [False, True])
+def test_weights_come_while_the_next_forward_pass_goes_on(
+    capture: bool, ranks: Ranks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    for kind, name in ((Arrivals, "_put"), (Update, "expect"), (Update, "begin")):
+        call = getattr(kind, name)
+
+        def spied(self: Any, *args: Any, name: str = name, call: Any = call) -> Any:
+            rank = self._rank if isinstance(self, Arrivals) else self._group.rank
+            said.extend([name] * (rank == 1))
+            return call(self, *args)
+
+        monkeypatch.setattr(kind, name, spied)
+    one = fitted(Alone(), mlp, capture)
+    assert ranks(2, lambda group: fitted(group, mlp, capture)) == [one] * 2
+    _, *passes = " ".join(said).split("expect")
+    forward = [p.partition("begin")[0].count("_put") for p in passes]
+    assert sum(forward[2:]) > 0 and not forward[0], said
+    assert not any(p.partition("begin")[2].count("_put") for p in passes[:-1]), said
+
+
+@pytest.mark.usefixtures("small")
+def test_only_some_ranks_look_at_the_weights(ranks: Ranks) -> None:
+    x = tensor.tensor(X, device="gpu")
+
+    def body(group: Group) -> Any:
+        tensor.manual_seed(4)
+        net = mlp().to("gpu").eval()
+        evaluate = gpu.capture(lambda x: net(x))  # recorded before the weights are exchanged
+        with tensor.no_grad():
+            evaluate(x)
+        trainer = Trainer(optim.SGD(net.parameters(), 0.1), group=group, shards=2)
+        found = []
+        for k in range(3):
+            trainer.train_step(lambda x, y: nn.mse_loss(net(x), y), x, y)
+            if group.rank == k % group.size:
+                with tensor.no_grad():
+                    found.append(evaluate(x).sum().item())
+        return found
+
+    y = tensor.tensor(Y, device="gpu")
+    one = body(Alone())
+    assert ranks(2, body) == [one[::2], one[1:2]]
+
+
+@pytest.mark.usefixtures("small")
+def test_several_optimizers_take_turns_at_the_same_weights(ranks: Ranks) -> None:
+    x, y = tensor.tensor(X, device="gpu"), tensor.tensor(Y, device="gpu")
+
+    def body(group: Group) -> Any:
+        tensor.manual_seed(4)
+        net = mlp().to("gpu").eval()
+        evaluate = gpu.capture(lambda x: (net(x), net[0].bias))
+        trainers = [
+            Trainer(kind(net.parameters(), 0.1), group=group, shards=4)
+            for kind in (optim.SGD, optim.Adam)
+        ]
+        found = []
+        for k in (0, 0, 1, 0, 1, 1):
+            trainers[k].train_step(lambda x, y: nn.mse_loss(net(x), y), x, y)
+            with tensor.no_grad():
+                found.append([t.sum().item() for t in evaluate(x)])
+        return found
+
+    one = body(Alone())
+    for size in (2, 3):
+        assert ranks(size, body) == [one] * size
+
+
+def odd() -> nn.Module:
+    sizes = (12, 11, 7, 13, 3)
+    layers = [nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
+    for layer in layers[:3]:
+        layer.bias.requires_grad = False
+    return nn.Sequential(To("float16"), nn.Sequential(*layers).to("float16"), To("float32"))
+
+
+@pytest.mark.usefixtures("small")
+def test_halves_are_exchanged_wherever_parcels_begin_and_end(ranks: Ranks) -> None:
+    one = fitted(Alone(), odd, False)
+    assert ranks(3, lambda group: fitted(group, odd, False)) == [one] * 3
+
+
+def first() -> nn.Module:
+    net = mlp()
+    for parameter in [*net.parameters()][1:]:
+        parameter.requires_grad = False
+    return net
+
+
+@pytest.mark.usefixtures("small")
+def test_one_rank_may_own_all_that_is_trained(
+    ranks: Ranks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[int] = []
+    call = Exchange.begin_sums
+
+    def spied(self: Any, *args: Any) -> Any:
+        rests.append(len(self.arrivals._coming))
+        return call(self, *args)
+
+    monkeypatch.setattr(Exchange, "begin_sums", spied)
+    one = fitted(Alone(), first, False)
+    assert ranks(2, lambda group: fitted(group, first, False)) == [one] * 2
+    assert rests and not any(rests)
 
 
 def test_a_captured_loop_has_the_bits_of_one_that_is_not(ranks: Ranks) -> None:

@@ -267,9 +267,9 @@ def test_a_loop_may_load_its_parts_alone(ranks: Ranks) -> None:
     assert Trainer(optim.SGD(mlp().parameters(), 0.1)).share(plain) is plain
 
 
-def test_an_exchange_goes_round_by_round(ranks: Ranks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exchange_goes_parcel_by_parcel(ranks: Ranks, monkeypatch: pytest.MonkeyPatch) -> None:
     one = fitted(Alone(), clip=0.1)
-    monkeypatch.setattr("rumus.train._parallel.exchange.ROUND", 64)
+    monkeypatch.setattr("rumus.train._parallel.layout.PARCEL", 64)
     monkeypatch.setattr("rumus.train._parallel.layout.MOST", 128)
     assert ranks(3, lambda group: fitted(group, clip=0.1)) == [one] * 3
 

@@ -7,6 +7,7 @@ from rumus._core.mode import is_grad_enabled, no_grad
 from ._anomaly import detect_anomaly
 from ._borrow import Borrowed, borrow, check_store
 from ._checkpoint import checkpoint
+from ._engine import following
 from ._function import Function
 from ._gradcheck import gradcheck, gradgradcheck
 from ._hooks import HookHandle
@@ -30,6 +31,7 @@ __all__ = [
     "check_store",
     "checkpoint",
     "detect_anomaly",
+    "following",
     "grad",
     "gradcheck",
     "gradgradcheck",

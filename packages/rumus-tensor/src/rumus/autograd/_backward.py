@@ -5,7 +5,7 @@ from __future__ import annotations
 from rumus._core.base import TensorBase, TensorT
 from rumus._core.errors import AutogradError
 
-from ._engine import Pass, reachable
+from ._engine import Pass, current_follower, reachable
 from ._recorded import RecordedPass
 from ._store import GradientStore
 
@@ -28,6 +28,7 @@ def backward(
     if root is None:
         raise no_graph("this tensor")
     run = RecordedPass(loss) if create_graph else Pass(loss)
+    run.follower = None if create_graph else current_follower()
     run.begin(root, run.seed(loss, grad))
     run.go(reachable([root]), retain_graph or create_graph)
     return run.store()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from rumus._backends.contract import Backend
@@ -12,6 +14,7 @@ from rumus._core.base import TensorBase
 from rumus._core.devices import Device
 from rumus._core.dtypes import float16, float32
 from rumus._core.errors import AutogradError, DeviceError, ShapeError
+from rumus._core.frames import Scoped
 from rumus._core.versions import Version
 
 from ._hooks import hooked
@@ -22,6 +25,30 @@ from ._store import GradientStore
 
 observers: list[Callable[[Operation, Device, Any, Sequence[Any]], None]] = []
 """Called with every operation that went backward, its device, its gradient, and what it gave."""
+Follower = Callable[[Leaf, TensorBase], object]
+_following: Scoped[Follower] = Scoped()
+current_follower = _following.get
+"""Who is told of the gradients of this thread's passes."""
+
+
+def following(follower: Follower) -> AbstractContextManager[None]:
+    """Be told of each gradient as soon as a backward pass has nothing to add to it.
+
+    For what can be done with a gradient while those before it are computed. A pass through
+    :func:`checkpoint` and one that is recorded (``create_graph``) tell of none.
+
+    Args:
+        follower: Called with the parameter and its gradient, which lies where the pass leaves it.
+
+    Example:
+        >>> from rumus.tensor import ones
+        >>> first, last = leaf(ones(2)), leaf(ones(2))
+        >>> with following(lambda parameter, grad: print(parameter is last, grad.tolist())):
+        ...     _ = ((first * 3.0).exp() * last).sum().backward()  # doctest: +ELLIPSIS
+        True [20.0..., 20.0...]
+        False [60.2..., 60.2...]
+    """
+    return _following.during(follower, sys._getframe(1))
 
 
 def reachable(roots: Iterable[Node | Leaf | None], since: int = 0) -> list[Node]:
@@ -62,6 +89,9 @@ class Pass:
         """What is known of the functions that are run again, by their node."""
         self.leases: dict[Leaf, tuple[Any, Version]] = {}
         self.contributions: Counter[Leaf] = Counter()
+        self.follower: Follower | None = None
+        self.whole: dict[Leaf, TensorBase] = {}
+        """Gradients to which nothing is added any more."""
 
     def seed(self, output: TensorBase, grad: TensorBase | None) -> Any:
         """The gradient of an output, to begin with."""
@@ -102,11 +132,26 @@ class Pass:
         """Run the nodes backward, the newest first."""
         self.count_contributions(nodes)
         self.prepare(nodes)
-        for node in nodes:
-            self.step(node)
+        if self.follower is None or any(node.checked_function().enter for node in nodes):
+            for node in nodes:
+                self.step(node)
+        else:
+            with _following.during(None, sys._getframe()):  # not of the passes that nodes make
+                self.tell(self.follower, nodes)
         if not retain_graph:
             for node in nodes:
                 node.free()
+
+    def tell(self, follower: Follower, nodes: list[Node]) -> None:
+        """Run the nodes, and tell of the gradients that are whole after each."""
+        missing = self.contributions.copy()
+        for node in nodes:
+            leaves = [e for e in node.edges if e is not None and not isinstance(e, Node)]
+            self.step(node)
+            missing.subtract(leaves)
+            for leaf in dict.fromkeys(leaves):
+                if not missing[leaf] and leaf in self.leaves:
+                    follower(leaf, self.finished(leaf))
 
     def prepare(self, nodes: list[Node]) -> None:
         """Look at the nodes before they are run."""
@@ -262,8 +307,15 @@ class Pass:
         """The gradients, moved into their slots where they are not there already."""
         store = GradientStore()
         self.fill()
-        for parameter, array in self.leaves.items():
-            array = self.complete(parameter, array)
+        for parameter in self.leaves:
+            store._grads[parameter.id] = self.finished(parameter)
+        return store
+
+    def finished(self, parameter: Leaf) -> TensorBase:
+        """A parameter's gradient when all is added, in its slot if that can be had."""
+        found = self.whole.get(parameter)
+        if found is None:
+            array = self.complete(parameter, self.leaves[parameter])
             slot = self.lease(parameter)
             version = None
             if slot is not None:
@@ -271,8 +323,9 @@ class Pass:
                 if slot is not array:
                     backend_of(parameter.device).assign(slot, array)
                 array = slot
-            store._grads[parameter.id] = parameter._wrap(array, parameter.device, None, version)
-        return store
+            found = parameter._wrap(array, parameter.device, None, version)
+            self.whole[parameter] = found
+        return found
 
 
 def _owned(be: Backend[Any], given: Any, others: Iterable[Any]) -> Any:

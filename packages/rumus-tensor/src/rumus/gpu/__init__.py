@@ -6,8 +6,14 @@ Nothing here touches an adapter, or imports ``wgpu``, before the first use of a 
 
 import typing as _typing
 
-from rumus.gpu._array import GpuArray
-from rumus.gpu._capture import is_recording, outside_capture, when_recorded, when_replayed
+from rumus.gpu._array import GpuArray, Guard
+from rumus.gpu._capture import (
+    in_between,
+    is_recording,
+    outside_capture,
+    when_recorded,
+    when_replayed,
+)
 from rumus.gpu._captured import Captured, capture
 from rumus.gpu._errors import (
     CaptureError,
@@ -20,8 +26,9 @@ from rumus.gpu._errors import (
 from rumus.gpu._fill import full, zeros
 from rumus.gpu._info import info, is_available, limits, memory_stats, synchronize
 from rumus.gpu._kernel import Kernel, Pipeline
+from rumus.gpu._read_ahead import ReadAhead
 from rumus.gpu._timing import KernelTime, kernel_times
-from rumus.gpu._transfer import empty, from_host, host_value, persist, to_host
+from rumus.gpu._transfer import empty, from_host, guard, host_value, persist, to_host
 
 if not _typing.TYPE_CHECKING:  # else checkers would take any name
     from rumus.gpu._foreign import missing as __getattr__  # noqa: F401
@@ -34,15 +41,19 @@ __all__ = [
     "GpuError",
     "GpuLimitError",
     "GpuOutOfMemoryError",
+    "Guard",
     "Kernel",
     "KernelError",
     "KernelTime",
     "Pipeline",
+    "ReadAhead",
     "capture",
     "empty",
     "from_host",
     "full",
+    "guard",
     "host_value",
+    "in_between",
     "info",
     "is_available",
     "is_recording",

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
+from collections.abc import Collection, MutableSequence
 from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from rumus.gpu._memory import Buffer
 
 Shape = tuple[int, ...]
+
+
+class Guard(Protocol):
+    """Brings parts of a storage up to date just before they are used: what is on its way there."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anything is on its way."""
+        ...
+
+    def parts(self, start: int, stop: int) -> Collection[int]:
+        """The numbers of the parts that may ever be brought to some of the bytes."""
+        ...
+
+    def bring(self, parts: Collection[int] | None = None) -> None:
+        """Let parts be there for all that is recorded from now on; all if there are none given."""
+        ...
 
 
 class Storage:
@@ -21,13 +38,23 @@ class Storage:
     so that a kernel may write whole vectors past the end.
     """
 
-    __slots__ = ("__weakref__", "buffer", "device", "home", "nbytes", "owner", "persistent")
+    __slots__ = (
+        "__weakref__",
+        "buffer",
+        "device",
+        "guard",
+        "home",
+        "nbytes",
+        "owner",
+        "persistent",
+    )
     home: MutableSequence[Buffer]
     device: Any
     buffer: Buffer
     nbytes: int
     owner: object | None
     persistent: bool
+    guard: Guard | None
 
     def __init__(
         self,
@@ -45,6 +72,8 @@ class Storage:
         self.nbytes = nbytes
         self.owner = owner
         """The recording that made it, whose replays write it for as long as it lives."""
+        self.guard: Guard | None = None
+        """Who is asked before it is used."""
         self.persistent = False
         """Whether a capture may use it although it was made outside (see :func:`persist`)."""
 
@@ -115,6 +144,22 @@ class GpuArray:
                 return self.size == 0
             expected *= length
         return True
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """The bytes of the storage from the first to the last element: begin and end."""
+        if not self.size:
+            return 0, 0
+        steps = [(n - 1) * step for n, step in zip(self.shape, self.strides, strict=True)]
+        first = self.offset + sum(step for step in steps if step < 0)
+        last = self.offset + sum(step for step in steps if step > 0)
+        return first * self.dtype.itemsize, (last + 1) * self.dtype.itemsize
+
+    def bring(self) -> None:
+        """Let what is on its way to these elements be there."""
+        guard = self.storage.guard
+        if guard is not None and guard.is_waiting:
+            guard.bring(guard.parts(*self.extent))
 
     @property
     def device_index(self) -> int:

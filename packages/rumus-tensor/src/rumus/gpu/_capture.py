@@ -32,6 +32,10 @@ class Recording(Protocol):
     effects: list[Callable[[], None]]
     """What the host does in each replay."""
 
+    def interrupt(self, effect: Callable[[], None]) -> None:
+        """Have something done in each replay between what is recorded and what will be."""
+        ...
+
     def allocate(self, device: Any, nbytes: int) -> Storage:
         """A storage that has memory once the recording is finished."""
         ...
@@ -136,6 +140,38 @@ def when_replayed(effect: Callable[[], None]) -> None:
         effect()
     else:
         recording.effects.append(effect)
+
+
+def in_between(effect: Callable[[], None]) -> None:
+    """Have work given to the GPU in each replay of the step that this thread records, right here.
+
+    For what differs from replay to replay, and can begin before the step is over: it may read what
+    the step has written to persistent arrays so far. Outside a capture it is done at once.
+
+    Example:
+        >>> from rumus.gpu import ReadAhead, persist
+        >>> from rumus.tensor import Tensor, no_grad, zeros
+        >>> latest = zeros(2, device="gpu")
+        >>> _ = persist(latest.array)
+        >>> reader = ReadAhead(8)
+        >>> def step(x):
+        ...     _ = latest.copy_(x * 2.0)
+        ...     in_between(lambda: reader.begin(latest.array))
+        ...     return x.exp().sum()
+        >>> captured = capture(step)
+        >>> with no_grad():
+        ...     for k in range(3):
+        ...         _ = captured(zeros(2, device="gpu") + float(k))
+        ...         print(reader.wait(np.empty(2, np.float32)))
+        [0. 0.]
+        [2. 2.]
+        [4. 4.]
+    """
+    recording = current()
+    if recording is None:
+        effect()
+    else:
+        recording.interrupt(effect)
 
 
 def refuse(what: str) -> None:

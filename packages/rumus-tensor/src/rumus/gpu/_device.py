@@ -136,6 +136,7 @@ class GpuDevice:
     def overwrite(self, array: GpuArray, data: npt.NDArray[Any]) -> None:
         """Write a contiguous array's bytes into one that is there; both are whole words."""
         _capture.refuse("uploads a host array, whose values every replay would repeat")
+        array.bring()
         self.ahead = None
         self.submitter.call(self._overwrite, array, data)
 
@@ -186,7 +187,7 @@ class GpuDevice:
         a batch it does not.
         """
         encoded = self.submitter.post(self._encode)
-        self._hand_over()
+        self.hand_over()
         encoded.wait()
 
     def end_replay(self, dispatches: int) -> None:
@@ -199,7 +200,7 @@ class GpuDevice:
         if self._replayed >= BATCH or (
             perf_counter() - self._taken_at > REPLAY_SECONDS and not self._is_submitting()
         ):
-            self._hand_over()
+            self.hand_over()
 
     def _is_submitting(self) -> bool:
         """Whether an earlier batch still waits for its submission."""
@@ -208,7 +209,8 @@ class GpuDevice:
         except IndexError:
             return False
 
-    def _hand_over(self) -> None:
+    def hand_over(self) -> None:
+        """Have what is recorded submitted, and go on."""
         self._workgroups = self._replayed = self._copied = 0
         self._taken_at = perf_counter()
         self.ahead = None
@@ -239,17 +241,20 @@ class GpuDevice:
     def read(self, array: GpuArray, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
         """The elements of a contiguous array, once everything recorded has run."""
         _capture.refuse("reads a tensor back, which has no value while the step is recorded")
-        self.ahead = None
-        result: npt.NDArray[Any] = self.submitter.call(self._checked, self._read, array, out)
-        self._raise_errors()
-        return result
+        array.bring()
+        return self.call(self._read, array, out)
 
     def synchronize(self) -> None:
         """Wait until everything recorded has run, and raise what went wrong."""
         _capture.refuse("waits for the GPU, which a replay never does")
+        self.call(self._read, self.faults.array)
+
+    def call(self, call: Callable[..., T], *args: Any) -> T:
+        """Make a call that waits, on the device's thread, and raise what went wrong until then."""
         self.ahead = None
-        self.submitter.call(self._checked, self._read, self.faults.array)
+        result: T = self.submitter.call(self._checked, call, *args)
         self._raise_errors()
+        return result
 
     def report(self, error: Exception) -> None:
         """Have an error raised by the next call that waits."""

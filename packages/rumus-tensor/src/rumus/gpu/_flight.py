@@ -52,6 +52,10 @@ class Flight:
         self._flying.append((mark, nbytes, perf_counter()))
         self._nbytes += nbytes
 
+    def latest(self) -> Any:
+        """The mark of the latest submission; None if there is none that may not be completed."""
+        return self._flying[-1][0] if self._flying else None
+
     def clear(self) -> None:
         """The GPU has completed everything."""
         self._flying.clear()

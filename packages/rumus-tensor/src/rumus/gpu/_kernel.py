@@ -211,6 +211,8 @@ class Pipeline:
                     f"kernel {self.name} is given arrays of gpu:{device.index} and of "
                     f"gpu:{array.device_index}: move them to one device"
                 )
+            if array.storage.guard is not None:
+                array.bring()
         compiled = self._compiled.get(device.index) or self.compile(device)
         device.dispatch(compiled, buffers, block, (x, y, z))
 

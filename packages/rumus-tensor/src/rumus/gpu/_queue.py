@@ -229,6 +229,11 @@ class Queue:
         except Exception as error:
             self._report(error)
 
+    def submit_encoded(self) -> Any:
+        """Submit what was encoded so far, in the middle of a batch; returns the mark."""
+        self._submit_batch()
+        return self.flight.latest()
+
     def _submit_batch(self) -> None:
         batch, self._batch, self._open = self._batch, [], None
         self._touched.clear()

@@ -9,9 +9,11 @@ inputs in and encodes that list; replays that follow each other closely are subm
 from __future__ import annotations
 
 import itertools
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from math import prod
 from typing import Any
 from weakref import ref
@@ -19,9 +21,10 @@ from weakref import ref
 import numpy as np
 import numpy.typing as npt
 
+from rumus._core.frames import FrameLock
 from rumus._core.versions import Replays
 from rumus.gpu import _capture
-from rumus.gpu._array import GpuArray, Shape, Storage, contiguous_strides
+from rumus.gpu._array import GpuArray, Guard, Shape, Storage, contiguous_strides
 from rumus.gpu._capture import HostCallback
 from rumus.gpu._device import GpuDevice
 from rumus.gpu._errors import CaptureError
@@ -83,6 +86,12 @@ class Recording:
         """What has to hold when the step is recorded."""
         self.effects: list[Callable[[], None]] = []
         """What the host does in each replay."""
+        self._brought: dict[int, tuple[Guard, set[int]]] = {}
+        """Whom replays ask in their middle, and for what, by the storage that it comes to."""
+        self._in_parts = FrameLock()
+        """Held from a replay's first part to its last: none of another comes in between."""
+        self._interruptions: list[tuple[int, Callable[[], None]]] = []
+        """What it does in the middle: behind how many launches."""
 
     # While recording
 
@@ -126,8 +135,22 @@ class Recording:
         self._check_device(device)
         for array, binding in zip(arrays, pipeline.bindings, strict=False):
             self._check_origin(array, pipeline.name, binding.name)
+            if array.storage.guard is not None:
+                self._bring(array, array.storage.guard)
         buffers = [array.storage.buffer for array in arrays]
         self.launches.append(Launch(pipeline, buffers, params, groups, chain))
+
+    def _bring(self, array: GpuArray, guard: Guard) -> None:
+        """Have each replay wait for what is on its way to an array, where it first needs that."""
+        asked, brought = self._brought.setdefault(id(array.storage), (guard, set()))
+        parts = set(guard.parts(*array.extent)) - brought
+        if parts and asked is guard:
+            brought |= parts
+            self.interrupt(partial(guard.bring, parts))
+
+    def interrupt(self, effect: Callable[[], None]) -> None:
+        """Have something done in each replay between what is recorded and what will be."""
+        self._interruptions.append((len(self.launches), effect))
 
     def _check_device(self, device: GpuDevice) -> None:
         if device is not self.device:
@@ -179,7 +202,7 @@ class Recording:
         """
         most = min(self.device.limits["max-storage-buffers-per-shader-stage"], _MOST_BUFFERS)
         dead = {placeholder for placeholder, storage in self._storages.items() if not storage()}
-        self.launches = fuse(self.launches, dead, most, exactly=not fuse_all)
+        self._fuse(dead, most, exactly=not fuse_all)
         self._plan_memory(dead)
         turns = TURNS if self._host_values else 1
         launches = self.device.submitter.call(self._prepare_all, turns)
@@ -192,6 +215,18 @@ class Recording:
             storage = array.storage
             self._owned.remove(storage.buffer)
             storage.owner, storage.home = None, storage.buffer.home
+
+    def _fuse(self, dead: set[Buffer], most: int, exactly: bool) -> None:
+        """Fuse what lies between two interruptions, and count these by what is left."""
+        ends = [0, *(at for at, _ in self._interruptions), len(self.launches)]
+        parts = [self.launches[start:stop] for start, stop in pairwise(ends)]
+        used = Counter(b for part in parts for b in {b for launch in part for b in launch.buffers})
+        free = {buffer for buffer in dead if used[buffer] < 2}
+        self.launches = []
+        for k, part in enumerate(parts):
+            self.launches += fuse(part, free, most, exactly)
+            if k < len(self._interruptions):
+                self._interruptions[k] = len(self.launches), self._interruptions[k][1]
 
     def _plan_memory(self, dead: set[Buffer]) -> None:
         """Let arrays whose lifetimes do not meet share a buffer, in one pass over the launches."""
@@ -246,11 +281,18 @@ class Recording:
 
     def replay(self, inputs: Sequence[GpuArray], outputs: Sequence[GpuArray]) -> list[GpuArray]:
         """Run the step on other inputs, and return copies of its outputs."""
+        for array in itertools.chain(inputs, outputs):
+            array.bring()
+        for key, storage in self._used.items():
+            guard = storage.guard
+            if guard is not None and guard.is_waiting and not self._asks(guard, key):
+                guard.bring()
         device, turn = self.device, next(self._turns) % len(self._commands)
         copies = [self._room_for(output) for output in outputs]
         batch = device.queue.batch
         replay = Replay(self._commands[turn], inputs, self._inputs, outputs, copies, batch)
-        ahead = self._ahead() if device.driver.is_concurrent else None
+        is_encoded_here = device.driver.is_concurrent and not self._interruptions
+        ahead = self._ahead() if is_encoded_here else None
         if ahead is not None:
             replay.encode_into(ahead)
         # Only now, for what callbacks count must not advance without a replay.
@@ -258,11 +300,27 @@ class Recording:
         self.replays.count += 1
         for effect in self.effects:
             effect()
-        device.log.append(replay)
+        if self._interruptions:
+            with self._in_parts:
+                self._append_parts(replay)
+        else:
+            device.log.append(replay)
         if ahead is not None:
             ahead.give_back()
         device.end_replay(self.dispatches)
         return copies
+
+    def _asks(self, guard: Guard, key: int) -> bool:
+        """Whether replays ask a storage's guard in their middle; it may have come since."""
+        return key in self._brought and self._brought[key][0] is guard
+
+    def _append_parts(self, replay: Replay) -> None:
+        """Put a replay into the log, and between its parts what the host has done there."""
+        *parts, last = replay.split([at for at, _ in self._interruptions])
+        for part, (_, effect) in zip(parts, self._interruptions, strict=True):
+            self.device.log.append(part)
+            effect()
+        self.device.log.append(last)
 
     def _ahead(self) -> Ahead:
         """Where the next replay is encoded: with those before, if it can be in their batch."""
@@ -287,7 +345,7 @@ class Recording:
         return GpuArray(storage, output.shape, contiguous_strides(output.shape), 0, output.dtype)
 
     def __del__(self) -> None:
-        if "effects" not in self.__dict__:  # an interrupt came before __init__ was over
+        if "_interruptions" not in self.__dict__:  # an interrupt came before __init__ was over
             return
         self.replays.ended = True
         self.device.ahead = None

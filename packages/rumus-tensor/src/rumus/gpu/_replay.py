@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy.typing as npt
@@ -95,6 +97,20 @@ class Replay:
         self.writes: Sequence[tuple[Buffer, npt.NDArray[Any]]] = ()
         """What the host writes before."""
 
+    def split(self, ends: Sequence[int]) -> list[Replay]:
+        """The same in parts, which end behind so many dispatches; the first one has the writes."""
+        parts: list[Replay] = []
+        # What the host writes is read by any of them, whatever batch that is in.
+        used = [*self._foreign, *(buffer for buffer, _ in self.writes)]
+        for start, stop in pairwise([0, *ends, len(self._commands)]):
+            part = copy.copy(self)
+            part._commands, part._foreign = self._commands[start:stop], used
+            part._before = [] if parts else self._before
+            part._after = self._after if len(parts) == len(ends) else []
+            part.writes = () if parts else self.writes
+            parts.append(part)
+        return parts
+
     def encode_into(self, ahead: Ahead) -> None:
         """Encode on this thread, into what it has taken."""
         self._encode(ahead.commands)
@@ -132,11 +148,11 @@ class Replay:
             queue.use(*replay._foreign, *(buffer for buffer, _ in replay.writes))
 
     def _encode(self, commands: Commands) -> None:
-        for copy in self._before:
-            commands.copy(*copy)
+        for place in self._before:
+            commands.copy(*place)
         commands.dispatch_all(self._commands)
-        for copy in self._after:
-            commands.copy(*copy)
+        for place in self._after:
+            commands.copy(*place)
 
 
 class Release(NamedTuple):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from rumus._core.errors import ArgumentError, DTypeError
 from rumus._core.shapes import shape_of
 from rumus.gpu import _capture
-from rumus.gpu._array import GpuArray, Shape, contiguous_strides
+from rumus.gpu._array import GpuArray, Guard, Shape, contiguous_strides
 from rumus.gpu._capture import HostCallback
 from rumus.gpu._device import GpuDevice, get_device
 from rumus.gpu._recording import fitting
@@ -152,6 +152,36 @@ def persist(array: GpuArray) -> GpuArray:
     """
     array.storage.persistent = True
     return array
+
+
+def guard(array: GpuArray, guard: Guard | None) -> None:
+    """Have somebody asked before anything uses the storage of an array, in captured steps too.
+
+    For values that come from elsewhere while the GPU computes what does not need them yet. Who was
+    asked until now brings what is still on its way.
+
+    Args:
+        array: any array of the storage.
+        guard: brings what is on its way; None for nobody.
+
+    Example:
+        >>> class Nothing:
+        ...     is_waiting = True
+        ...     def parts(self, start, stop):
+        ...         print(f"bytes {start} to {stop} are used")
+        ...         return ()
+        ...     def bring(self, parts=None):
+        ...         pass
+        >>> values = from_host(np.ones(8, np.float32))
+        >>> guard(values, Nothing())
+        >>> to_host(values).sum()
+        bytes 0 to 32 are used
+        np.float32(8.0)
+    """
+    before = array.storage.guard
+    if before is not None and before is not guard and before.is_waiting:
+        before.bring()
+    array.storage.guard = guard
 
 
 def host_value(

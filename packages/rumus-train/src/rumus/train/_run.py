@@ -219,7 +219,8 @@ class Run:
         """
         name = self._name(optimizer)
         self._untrained = None
-        grads = checked_loss(loss).backward(retain_graph=retain_graph)
+        with nullcontext() if self.shared is None else self.shared.following(name):
+            grads = checked_loss(loss).backward(retain_graph=retain_graph)
         if self.plan.accumulate == 1 and self.shared is None:
             return self._update(name, grads)
         if name in self._minimized:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -14,7 +15,7 @@ from rumus.tensor import Arena, Slot, Tensor, float32, from_numpy, zeros
 
 from .layout import Span
 from .rooms import Rooms
-from .vectors import Array, Part, Vector
+from .vectors import Array, Part, Reading, Vector
 
 
 class DeviceVectors:
@@ -24,11 +25,14 @@ class DeviceVectors:
         arenas: Of the parameters.
     """
 
+    is_apart = True
+
     def __init__(self, arenas: Sequence[Arena]) -> None:
         self._arenas = arenas
         self._device = Tensor.from_array(arenas[0].data).device
-        self._rooms = Rooms()
+        self._rooms, self._weight_rooms = Rooms(), Rooms()
         self._idle: dict[int, list[Tensor]] = {}
+        self._readers: dict[int, list[gpu.ReadAhead]] = {}
         self._lent: list[Tensor] = []
 
     def weighted(self, spans: Sequence[Span], weight: float) -> Vector:
@@ -76,28 +80,31 @@ class DeviceVectors:
         at = grads.offset + slot.offset
         return Tensor.from_array(GpuArray(grads.storage, shape, steps, at, grads.dtype))
 
-    def read(self, parts: Sequence[Part]) -> Array:
-        """Parts one after the other on the host; waits for the device."""
+    def begin_read(self, parts: Sequence[Part]) -> Reading:
+        """Parts one after the other, copied between what the device does before and behind."""
         views = [_view(array.array, start, stop) for array, start, stop in parts]
-        return self._read(views, np.dtype(np.float32))
+        return self._begin(views, self._rooms.take(sum(view.size for view in views), np.float32))
 
     def room(self, size: int) -> Array:
         """Memory that is kept."""
         return self._rooms.take(size, np.float32)
 
-    def weights(self, spans: Sequence[Span], is_own: bool) -> Array:
-        """Parameters on the host; waits for the device."""
-        dtype = self._arenas[spans[0].arena].data.dtype if spans else np.dtype(np.float32)
-        if not is_own:
-            return self._rooms.take(sum(span.size for span in spans), dtype)
-        return self._read([self._data(span) for span in spans], dtype)
+    def begin_weights(self, spans: Sequence[Span]) -> Reading:
+        """Parameters, copied when the device has updated them."""
+        return self._begin([self._data(span) for span in spans], self.room_for_weights(spans))
+
+    def room_for_weights(self, spans: Sequence[Span]) -> Array:
+        """Memory that is kept."""
+        dtype = self._arenas[spans[0].arena].data.dtype if spans else np.float32
+        return self._weight_rooms.take(sum(span.size for span in spans), dtype)
 
     def put_weights(self, spans: Sequence[Span], values: Array) -> None:
         """Bring parameters to the device."""
         at = 0
         for span in spans:
             part, target = values[at : at + span.size], self._data(span)
-            if part.nbytes % 4:  # an odd number of halves: only whole words are written in place
+            # Halves that begin or end within a word: only whole words are written in place.
+            if part.nbytes % 4 or target.offset * target.dtype.itemsize % 4:
                 Tensor.from_array(target).copy_(from_numpy(part).to(self._device))
             else:
                 gpu.from_host(part, out=target)
@@ -110,13 +117,37 @@ class DeviceVectors:
             self._idle.setdefault(place.size, []).append(place)
         self._lent.clear()
 
-    def _read(self, views: Sequence[GpuArray], dtype: np.dtype[Any]) -> Array:
-        room = self._rooms.take(sum(view.size for view in views), dtype)
+    def free_weight_rooms(self) -> None:
+        """Keep the memory."""
+        self._weight_rooms.free()
+
+    def _begin(self, views: Sequence[GpuArray], room: Array) -> Reading:
+        begun: list[Callable[[], object]] = []
         at = 0
         for view in views:
-            gpu.to_host(view, room[at : at + view.size])
+            begun.append(self._begin_one(view, room[at : at + view.size]))
             at += view.size
-        return room
+
+        def finish() -> Array:
+            for wait in begun:
+                wait()
+            return room
+
+        return finish
+
+    def _begin_one(self, view: GpuArray, out: Array) -> Callable[[], object]:
+        """Read one array: ahead, if it is made of whole words."""
+        if view.nbytes % 4 or view.offset * view.dtype.itemsize % 4:
+            return partial(gpu.to_host, view, out)
+        idle = self._readers.setdefault(view.nbytes, [])
+        reader = idle.pop() if idle else gpu.ReadAhead(view.nbytes, self._device.index)
+        reader.begin(view)
+
+        def finish() -> None:
+            reader.wait(out)
+            idle.append(reader)
+
+        return finish
 
     def _grads(self, span: Span) -> Tensor:
         return Tensor.from_array(_view(self._arenas[span.arena].grads, span.start, span.stop))

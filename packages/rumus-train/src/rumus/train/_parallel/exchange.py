@@ -1,44 +1,43 @@
 """The two exchanges of a step: gradients to the owners of their segments, weights back to all.
 
-A segment goes round by round: while one is on its way, the next one is read from the device, and
+A segment goes piece by piece: while one is on its way, the next one is read from the device, and
 then the one before it summed there. What a rank has of its own segment never leaves the device.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from rumus import gpu
+
 from .._group.contract import Array, Group, Pending
-from .layout import Layout, Span
+from .arrivals import ArenaGuard, Arrivals, Round
+from .layout import Layout, Parcel, Span
 from .tree import Node, folded, subtrees
 from .vectors import Vector, Vectors
 
-ROUND = 1 << 22
-"""Elements of each segment that are exchanged at once."""
 _NOTHING = np.empty(0, np.float32)
 
-Pieces = list[Span]
 Sums = Mapping[Node, Vector]
+Read = list[Callable[[], Array]]
+"""For each rank, what gives its pieces once they are on the host."""
 
 
-class Round(NamedTuple):
-    """Some pieces of all segments on their way.
+class Sent(NamedTuple):
+    """A parcel on its way.
 
     Attributes:
-        spans: What is trained.
+        parcel: What it has.
         sums: The sums of this rank's subtrees.
-        pieces: Of this rank's segment.
         got: What comes from each rank.
         pending: The call.
     """
 
-    spans: Sequence[Span]
+    parcel: Parcel
     sums: Sums
-    pieces: Pieces
     got: Sequence[Array]
     pending: Pending
 
@@ -59,17 +58,28 @@ class Exchange:
         self._group, self._layout, self._vectors = group, layout, vectors
         self._shards = owned[-1].stop
         self._nodes = [subtrees(own, self._shards) for own in owned]
-        self._sent: Iterator[Round] = iter(())
-        self._first: Round | None = None
+        self.arrivals = Arrivals(group.rank)
+        self._sent: Iterator[Sent] = iter(())
+        self._first: Sent | None = None
+        arenas = enumerate(layout.arenas if vectors.is_apart else ())
+        self._guards = [(a.data, ArenaGuard(self.arrivals, k, a.data)) for k, a in arenas]
 
-    def begin_sums(self, spans: Sequence[Span], sums: Sums) -> None:
-        """Send the first round of this rank's sums.
+    def read(self, parcel: Parcel, sums: Sums) -> Read:
+        """Have what others get of a parcel read from the device; nobody waits for it yet."""
+        return [
+            self._vectors.begin_read(
+                [] if rank == self._group.rank else _parts(parcel, sums, theirs)
+            )
+            for rank, theirs in enumerate(parcel.pieces)
+        ]
+
+    def begin_sums(self, taken: Sequence[tuple[Parcel, Sums, Read]]) -> None:
+        """Send the first parcel.
 
         Args:
-            spans: What is trained.
-            sums: The sums of this rank's subtrees.
+            taken: All parcels, with the sums of this rank's subtrees, which are being read.
         """
-        self._sent = self._send(spans, sums)
+        self._sent = (self._send(*each) for each in taken)
         self._first = next(self._sent, None)
 
     def gather_sums(self, samples: int) -> None:
@@ -78,102 +88,84 @@ class Exchange:
         Args:
             samples: Of all shards; 0 if they have no gradients.
         """
-        before = self._first
-        if before is not None and not samples:
-            before.pending.wait()
-        elif before is not None:
-            for now in self._sent:
-                self._sum(before, 1.0 / samples)
-                before = now
-            self._sum(before, 1.0 / samples)
+        calls: list[Pending] = []
+        before, self._first = self._first, None
+        while before is not None:
+            now = next(self._sent, None)
+            if samples and before.parcel.pieces[self._group.rank]:
+                before.pending.wait()
+                self.put_means(before.parcel, before.sums, before.got, 1.0 / samples)
+            calls.append(before.pending)
+            before = now
+        for call in calls:
+            call.wait()
         self._vectors.free_rooms()
 
-    def _send(self, spans: Sequence[Span], sums: Sums) -> Iterator[Round]:
-        """Send one round after the other."""
+    def _send(self, parcel: Parcel, sums: Sums, read: Read) -> Sent:
         rank = self._group.rank
-        for pieces in self._rounds(spans):
-            length = sum(piece.size for piece in pieces[rank])
-            sent = [self._vectors.read(_parts(spans, sums, theirs)) for theirs in pieces]
-            got = [self._vectors.room(len(nodes) * length) for nodes in self._nodes]
-            sent[rank] = got[rank] = _NOTHING
-            pending = self._group.alltoallv(sent, got)
-            yield Round(spans, sums, pieces[rank], got, pending)
+        length = sum(piece.size for piece in parcel.pieces[rank])
+        sent = [pieces() for pieces in read]
+        got = [self._vectors.room(len(nodes) * length) for nodes in self._nodes]
+        sent[rank] = got[rank] = _NOTHING
+        return Sent(parcel, sums, got, self._group.alltoallv(sent, got))
 
     def gather_weights(self, spans: Sequence[Span]) -> None:
-        """Let all ranks have each other's segments."""
-        rank, before = self._group.rank, None
-        for pieces in self._rounds(spans):
-            found = [self._vectors.weights(p, r == rank) for r, p in enumerate(pieces)]
+        """Let all ranks have each other's segments.
+
+        On a device that works on by itself they are brought there as they are needed.
+        """
+        rank, rounds = self._group.rank, self._layout.rounds(spans)
+        self.arrivals.bring()
+        self.guard_weights()  # another optimizer may have guarded them meanwhile
+        self._vectors.free_weight_rooms()
+        own = [self._vectors.begin_weights(pieces[rank]) for pieces in rounds]
+        for pieces, mine in zip(rounds, own, strict=True):
+            found = [
+                mine() if r == rank else self._vectors.room_for_weights(theirs)
+                for r, theirs in enumerate(pieces)
+            ]
             pending = self._group.allgatherv(found[rank], found)
-            if before is not None:
-                self._put_weights(*before)
-            before = pending, pieces, found
-        if before is not None:
-            self._put_weights(*before)
-        self._vectors.free_rooms()
+            self.arrivals.add(Round(pieces, found, pending), self._vectors)
+        if not self._vectors.is_apart:
+            self.arrivals.bring()
 
-    def _rounds(self, spans: Sequence[Span]) -> Iterator[list[Pieces]]:
-        """For each round and rank, what of its segment is exchanged."""
-        ranks = range(self._group.size)
-        cut = [_cut(self._layout.of_rank(rank, spans), ROUND) for rank in ranks]
-        for pieces in zip_longest(*cut, fillvalue=[]):
-            yield list(pieces)
+    def guard_weights(self) -> None:
+        """Have weights that are on their way brought when something uses them."""
+        for data, guard in self._guards:
+            gpu.guard(data, guard)
 
-    def _sum(self, sent: Round, share: float) -> None:
-        """Sum what all ranks have of some pieces, in the order of the tree."""
-        sent.pending.wait()
+    def put_means(self, parcel: Parcel, sums: Sums, got: Sequence[Array], share: float) -> None:
+        """Sum what all ranks have of a parcel, in the order of the tree.
+
+        Args:
+            parcel: Of which this rank's pieces are summed.
+            sums: Of this rank's subtrees.
+            got: What came from each rank; nothing if there is one.
+            share: What the sums are multiplied by.
+        """
         own = self._nodes[self._group.rank]
         theirs: dict[Node, Any] = {}
-        for nodes, values in zip(self._nodes, sent.got, strict=True):
+        for nodes, values in zip(self._nodes, got, strict=bool(got)):
             if nodes is not own:
                 theirs |= zip(nodes, np.split(values, len(nodes)), strict=True)
         at = 0
-        for piece in sent.pieces:
+        for piece in parcel.pieces[self._group.rank]:
             found: dict[Node, Any] = {
                 node: self._vectors.of_host(values[at : at + piece.size])
                 for node, values in theirs.items()
             }
-            mine = _parts(sent.spans, sent.sums, [piece])
+            mine = _parts(parcel, sums, [piece])
             found |= zip(own, [self._vectors.part(*part) for part in mine], strict=True)
             self._vectors.put_mean(piece, folded(found, self._shards, self._vectors.plus), share)
             at += piece.size
 
-    def _put_weights(
-        self, pending: Pending, pieces: Sequence[Pieces], found: Sequence[Array]
-    ) -> None:
-        pending.wait()
-        for rank, (theirs, values) in enumerate(zip(pieces, found, strict=True)):
-            if rank != self._group.rank:
-                self._vectors.put_weights(theirs, values)
 
-
-def _parts(spans: Sequence[Span], sums: Sums, pieces: Sequence[Span]) -> list[tuple[Any, int, int]]:
+def _parts(parcel: Parcel, sums: Sums, pieces: Sequence[Span]) -> list[tuple[Any, int, int]]:
     """Where pieces lie in the arrays of a rank's sums, subtree after subtree."""
     return [
         (vector[k], piece.start - span.start, piece.stop - span.start)
         for vector in sums.values()
         for piece in pieces
-        for k, span in enumerate(spans)
+        for k, span in enumerate(parcel.spans)
         if span.arena == piece.arena and span.start <= piece.start < span.stop
     ]
-
-
-def _cut(spans: Sequence[Span], most: int) -> Iterator[Pieces]:
-    """The spans in runs of so many elements of one arena."""
-    pieces: Pieces = []
-    room = most
-    for span in spans:
-        if pieces and pieces[-1].arena != span.arena:
-            yield pieces
-            pieces, room = [], most
-        start = span.start
-        while start < span.stop:
-            stop = min(span.stop, start + room)
-            pieces.append(Span(span.arena, start, stop))
-            room -= stop - start
-            start = stop
-            if not room:
-                yield pieces
-                pieces, room = [], most
-    if pieces:
-        yield pieces

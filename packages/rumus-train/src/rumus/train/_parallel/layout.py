@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import pairwise, zip_longest
 from typing import Any, NamedTuple
 
 from rumus.nn import Parameter
@@ -12,6 +12,8 @@ from rumus.tensor import pack
 
 MOST = 1 << 25
 """Elements of a span: as float32, what every adapter lets a kernel bind."""
+PARCEL = 1 << 20
+"""Elements of each segment that are exchanged at once."""
 BLOCK = 16384
 """Elements of a parameter between two places where it may be cut: a norm's block."""
 
@@ -33,6 +35,21 @@ class Span(NamedTuple):
     def size(self) -> int:
         """The number of elements."""
         return self.stop - self.start
+
+
+Pieces = list[Span]
+
+
+class Parcel(NamedTuple):
+    """What is summed and sent at once.
+
+    Attributes:
+        spans: What it has.
+        pieces: Of these, what goes to each rank.
+    """
+
+    spans: Sequence[Span]
+    pieces: Sequence[Pieces]
 
 
 class Layout:
@@ -93,6 +110,27 @@ class Layout:
                 parts.append(Span(span.arena, start, stop))
         return parts
 
+    def rounds(self, spans: Sequence[Span]) -> list[list[Pieces]]:
+        """For each round and rank, what of its segment is exchanged: of all ranks at once."""
+        cut = [_cut(self.of_rank(rank, spans), PARCEL) for rank in range(len(self.cuts) - 1)]
+        return [list(pieces) for pieces in zip_longest(*cut, fillvalue=[])]
+
+    def parcels(self, spans: Sequence[Span]) -> list[Parcel]:
+        """The spans in the order in which backward passes complete them: the last ones first.
+
+        What is small is one parcel with something for each rank.
+        """
+        rounds, ranks = self.rounds(spans), range(len(self.cuts) - 1)
+        if len(rounds) <= 1 or len(ranks) == 1:
+            pieces = [self.of_rank(rank, spans) for rank in ranks]
+            return [Parcel(spans, pieces)] if spans else []
+        return [
+            Parcel(pieces[rank], [pieces[rank] if r == rank else [] for r in ranks])
+            for rank in reversed(ranks)
+            for pieces in reversed(rounds)
+            if pieces[rank]
+        ]
+
     def blocks(self) -> list[int]:
         """The blocks of each rank's segment: those of a norm, of parameters that are trained."""
         counts = [0] * (len(self.cuts) - 1)
@@ -129,3 +167,24 @@ def _filled(edges: Sequence[int], size: int, most: int) -> list[int]:
     for _ in range(size):
         cuts.append(edges[bisect_right(edges, cuts[-1] + most) - 1])
     return cuts
+
+
+def _cut(spans: Sequence[Span], most: int) -> Iterator[Pieces]:
+    """The spans in runs of so many elements of one arena."""
+    pieces: Pieces = []
+    room = most
+    for span in spans:
+        if pieces and pieces[-1].arena != span.arena:
+            yield pieces
+            pieces, room = [], most
+        start = span.start
+        while start < span.stop:
+            stop = min(span.stop, start + room)
+            pieces.append(Span(span.arena, start, stop))
+            room -= stop - start
+            start = stop
+            if not room:
+                yield pieces
+                pieces, room = [], most
+    if pieces:
+        yield pieces

@@ -119,7 +119,9 @@ class SharedLoop:
     def _backward(self, forward: Callable[..., Tensor], *part: Any) -> Tensor:
         """Loss and gradients of one part."""
         loss = checked_loss(forward(*part))
-        self._step.settle(_NAME, loss.backward())
+        with self._step.following(_NAME):
+            grads = loss.backward()
+        self._step.settle(_NAME, grads)
         self._step.release()
         return loss.detach()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from rumus.autograd import GradientStore
@@ -12,6 +13,7 @@ from rumus.tensor import ArgumentError, Tensor, default_generator
 
 from .batches import samples_in
 from .mail import Mail
+from .parcels import Part
 from .rows import Row, Told, told, written
 from .shards import Shards
 from .statistics import Statistics
@@ -63,6 +65,10 @@ class SharedStep:
         self._statistics = Statistics(followed, self.shards.group, self.shards.owned)
         self._streams = [default_generator, *(g for m in followed for g in own_generators(m))]
 
+    def following(self, name: str) -> AbstractContextManager[None]:
+        """Around a backward pass: what can be done with its gradients meanwhile."""
+        return self._updates[name].following() if len(self._updates) == 1 else nullcontext()
+
     def settle(self, name: str, grads: GradientStore) -> None:
         """Bring a loss's gradients to their places: the part of a step that can be captured."""
         self._updates[name].settle(grads)
@@ -92,6 +98,8 @@ class SharedStep:
 
     def _compute(self, shard: int, part: Any, compute: Compute, step: int, is_last: bool) -> None:
         samples = samples_in(part)
+        for update in self._updates.values():
+            update.expect(Part(shard, samples, is_last))
         with of_shard(self._streams, shard, step, self._batches):
             self._statistics.begin()
             outputs, minimized = compute(part)
@@ -99,7 +107,7 @@ class SharedStep:
         self._rows.append(Row(self._batches, shard, samples, scalars, tuple(minimized)))
         self._statistics.add(shard, samples, is_last)
         for name in minimized:
-            self._updates[name].add(shard, samples, is_last)
+            self._updates[name].add()
 
     def _clear(self) -> None:
         """Be where the step began: one that has failed has changed nothing."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from rumus.autograd import GradientStore
+from rumus.autograd import GradientStore, following
+from rumus.gpu import in_between
 from rumus.nn import Parameter
 from rumus.optim import Optimizer
 from rumus.tensor import ArgumentError, MissingGradError, Tensor, structure_version
@@ -17,9 +20,8 @@ from .._group.contract import Group
 from .device_vectors import DeviceVectors
 from .exchange import Exchange
 from .layout import Layout, Span
-from .sums import ShardSums
-from .tree import Node
-from .vectors import HostVectors, Vector, Vectors
+from .parcels import Completion, ParcelSums, Part, shares
+from .vectors import HostVectors, Vectors
 
 _EPS = 1e-6
 """Added to a norm before dividing by it, as :func:`rumus.optim.clip_grad_norm_` does."""
@@ -38,15 +40,43 @@ class Update:
         self._group, self._owned, self._optimizer = group, owned, optimizer
         self._own = owned[group.rank]
         self._layout: Layout | None = None
-        self._places: list[tuple[Any, Tensor]] = []
-        """Each parameter, and its gradient in the arenas."""
+        self._exchange: Exchange
+        self._places: dict[Any, Tensor] = {}
+        """Each parameter's gradient in the arenas."""
         self._structure = -1
         self._spans: list[Span] = []
+        """What is trained."""
+        self._sums: list[ParcelSums] = []
+        self._step: list[ParcelSums] | None = None
+        """The same, in a step."""
+        self._part: Part | None = None
+        self._has_begun = False
         self._held: GradientStore | None = None
-        self._taken: dict[Node, Vector] | None = None
-        self.samples = 0
-        """Of the shards of this rank that were added."""
         self._lay_out()
+
+    def expect(self, part: Part) -> None:
+        """The next backward pass is that of a part."""
+        self._part = part
+        if self._step is None:
+            self._step = self._parcels()
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Sum and read gradients while the backward pass goes on, where that is of use.
+
+        A capture that records the pass has each replay do so.
+        """
+        if self._group.size == 1 or not self._vectors.is_apart:
+            yield
+            return
+        follower = self._completion.follower(lambda k: in_between(partial(self._complete, k)))
+        with following(follower):
+            yield
+
+    def _complete(self, k: int) -> None:
+        """Nothing is added to a parcel's gradients any more."""
+        assert self._step is not None and self._part is not None, "a pass is expected"
+        self._step[k].add(self._part)
 
     def settle(self, grads: GradientStore) -> None:
         """Bring a backward pass's gradients to their places in the arenas; a capture records it.
@@ -58,7 +88,7 @@ class Update:
             ArgumentError: One has a hook on its gradient.
         """
         self._lay_out()
-        for parameter, place in self._places:
+        for parameter, place in self._places.items():
             if not parameter.requires_grad:
                 continue
             grad = grads.get(parameter.id)
@@ -73,42 +103,34 @@ class Update:
                     "one shard; with shards gradients are whole only after the fold, each in "
                     "the process that owns it. To clip them there is fit(clip=...)"
                 )
-            if not _shares(grad.array, place.array):
+            if not shares(grad.array, place.array):
                 place.copy_(grad)
         self._held = grads
 
     def clear(self) -> None:
-        """Forget the shards that were added since the last step."""
-        self._held, self.samples = None, 0
-        self._sums.clear()
+        """Forget the parts that were added since the last step."""
+        for parcel in self._step or ():
+            parcel.clear()
+        self._held = self._step = self._part = None
 
     def release(self) -> None:
         """There is no other backward pass before :meth:`add`."""
         self._held = None
 
-    def add(self, shard: int, samples: int, is_last: bool) -> None:
-        """Take the gradients in the arenas as a shard's.
-
-        Args:
-            shard: Whose.
-            samples: That they are the mean of.
-            is_last: Whether the step has no further batch.
-        """
-        if not self.samples:
-            self._spans = self._lay_out().trained()
-        value = self._vectors.weighted(self._spans, float(samples))
-        self.samples += samples
-        self._sums.add(shard, value, is_last)
+    def add(self) -> None:
+        """Take the gradients in the arenas as those of the part that was expected."""
+        assert self._step is not None and self._part is not None, "a pass was expected"
+        for parcel in self._step:
+            parcel.add(self._part)
 
     def begin(self) -> None:
         """Send the first sums, while ranks still tell each other how many samples there were."""
-        layout = self._lay_out()
-        if not self.samples:
-            self._spans = layout.trained()
-        self.samples = 0
-        self._taken = self._sums.take()
+        if self._step is None:
+            self._step = self._parcels()
+        self._has_begun = True
         if self._group.size > 1:
-            self._exchange.begin_sums(self._spans, self._taken)
+            self._exchange.arrivals.bring()
+            self._exchange.begin_sums([(p.parcel, *p.take()) for p in self._step])
 
     def step(self, samples: int, max_norm: float | None) -> None:
         """Update the weights of all ranks.
@@ -117,7 +139,7 @@ class Update:
             samples: Of all shards; 0 leaves the weights as they are.
             max_norm: The norm to clip to.
         """
-        if self._taken is None:
+        if not self._has_begun:
             self.begin()
         self._put_means(samples)
         if not samples:
@@ -139,16 +161,15 @@ class Update:
 
     def _put_means(self, samples: int) -> None:
         """Let the gradients of this rank's segment be the means over all shards."""
-        assert self._taken is not None, "the step has begun"
-        sums, self._taken = self._taken, None
+        assert self._step is not None, "the step has begun"
         if self._group.size > 1:
             self._exchange.gather_sums(samples)
         elif samples:
-            (total,) = sums.values()
-            for span, values in zip(self._spans, total, strict=True):
-                self._vectors.put_mean(span, values, 1.0 / samples)
-        for vector in sums.values():
-            self._vectors.free(vector)
+            for parcel in self._step:
+                self._exchange.put_means(parcel.parcel, parcel.take()[0], [], 1.0 / samples)
+        for parcel in self._step:
+            parcel.clear()
+        self._step, self._has_begun = None, False
 
     def _norm(self, grads: GradientStore) -> float:
         """The norm over all segments: sums over blocks, in an order of their own."""
@@ -162,7 +183,7 @@ class Update:
     def _gradients(self) -> GradientStore:
         """The arenas' gradients, of which this rank's segment is looked at."""
         grads = GradientStore()
-        for parameter, place in self._places:
+        for parameter, place in self._places.items():
             if parameter.requires_grad:
                 grads.replace(parameter.id, place)
         return grads
@@ -175,6 +196,8 @@ class Update:
         self._structure = structure
         if self._layout is not None and self._layout.is_current():
             return self._layout
+        if self._layout is not None:
+            self._exchange.arrivals.bring()
         optimizer, group = self._optimizer, self._group
         params: list[Parameter] = optimizer.params
         self._layout = layout = Layout(params, group.size, optimizer.elementwise)
@@ -182,18 +205,23 @@ class Update:
         kind = HostVectors if on_cpu else DeviceVectors
         self._vectors: Vectors = kind(layout.arenas)
         slots = [slot for arena in layout.arenas for slot in arena.slots]
-        self._places = [(slot.parameter, self._vectors.gradient(slot)) for slot in slots]
+        self._places = {slot.parameter: self._vectors.gradient(slot) for slot in slots}
         self._exchange = Exchange(group, self._owned, layout, self._vectors)
-        self._sums = ShardSums(self._own, self._owned[-1].stop, self._vectors.added, self._zeros)
+        self._spans = []
         if group.size > 1:
+            self._exchange.guard_weights()
             optimizer.own_range(*layout.cuts[group.rank : group.rank + 2])
         return layout
 
-    def _zeros(self) -> Vector:
-        return self._vectors.zeros(self._spans)
-
-
-def _shares(a: Any, b: Any) -> bool:
-    if isinstance(b, np.ndarray):
-        return bool(np.may_share_memory(a, b))
-    return a.storage is b.storage
+    def _parcels(self) -> list[ParcelSums]:
+        """What a step sums: other parcels where parameters have moved, or others are trained."""
+        layout = self._lay_out()
+        spans = layout.trained()
+        if spans != self._spans:
+            self._spans, parcels = spans, layout.parcels(spans)
+            self._completion = Completion(parcels, layout, self._places)
+            exchange, shards = self._exchange, self._owned[-1].stop
+            self._sums = [
+                ParcelSums(p, self._own, shards, self._vectors, exchange) for p in parcels
+            ]
+        return self._sums

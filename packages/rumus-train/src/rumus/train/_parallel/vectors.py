@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,12 +16,19 @@ from .rooms import Rooms
 Array = npt.NDArray[Any]
 Vector = list[Any]
 """An array for each span of an arena that is trained."""
+Reading = Callable[[], Array]
+"""Gives what is read once it is on the host."""
 Part = tuple[Any, int, int]
 """An array of a vector, and where in it something begins and ends."""
 
 
 class Vectors(Protocol):
     """What a step does with arenas and sums on one device."""
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the device works on while the host does something else."""
+        ...
 
     def weighted(self, spans: Sequence[Span], weight: float) -> Vector:
         """The arenas' gradients times a number."""
@@ -59,16 +66,20 @@ class Vectors(Protocol):
         """The arena's gradient of a parameter."""
         ...
 
-    def read(self, parts: Sequence[Part]) -> Array:
-        """Parts one after the other on the host."""
+    def begin_read(self, parts: Sequence[Part]) -> Reading:
+        """Parts one after the other, as they are now, for the host."""
         ...
 
     def room(self, size: int) -> Array:
         """Memory of the host for so many float32, until :meth:`free_rooms`."""
         ...
 
-    def weights(self, spans: Sequence[Span], is_own: bool) -> Array:
-        """Parameters of one arena on the host, or the memory for those of another rank."""
+    def begin_weights(self, spans: Sequence[Span]) -> Reading:
+        """Parameters of one arena, as they are now, for the host."""
+        ...
+
+    def room_for_weights(self, spans: Sequence[Span]) -> Array:
+        """The host's memory for parameters of one arena that come from another rank."""
         ...
 
     def put_weights(self, spans: Sequence[Span], values: Array) -> None:
@@ -76,7 +87,11 @@ class Vectors(Protocol):
         ...
 
     def free_rooms(self) -> None:
-        """Keep the host's memory for the next exchange."""
+        """Keep the host's memory of sums for the next exchange."""
+        ...
+
+    def free_weight_rooms(self) -> None:
+        """Keep the host's memory of weights for the next exchange."""
         ...
 
 
@@ -87,10 +102,12 @@ class HostVectors:
         arenas: Of the parameters.
     """
 
+    is_apart = False
+
     def __init__(self, arenas: Sequence[Arena]) -> None:
         self._arenas = arenas
         self._idle: dict[int, list[Array]] = {}
-        self._rooms = Rooms()
+        self._rooms, self._weight_rooms = Rooms(), Rooms()
 
     def weighted(self, spans: Sequence[Span], weight: float) -> Vector:
         """The arenas' gradients times a number."""
@@ -145,28 +162,25 @@ class HostVectors:
         parameter: Any = slot.parameter
         return Tensor.from_array(flat.reshape(parameter.shape))
 
-    def read(self, parts: Sequence[Part]) -> Array:
+    def begin_read(self, parts: Sequence[Part]) -> Reading:
         """Parts one after the other; a view of a single one."""
-        found = [array[start:stop] for array, start, stop in parts]
-        if len(found) == 1:
-            view: Array = found[0]
-            return view
-        room = self.room(sum(values.size for values in found))
-        return np.concatenate(found, out=room) if found else room
+        views = [array[start:stop] for array, start, stop in parts]
+        return _joined(views, self._rooms, np.float32)
 
     def room(self, size: int) -> Array:
         """Memory that is kept."""
         return self._rooms.take(size, np.float32)
 
-    def weights(self, spans: Sequence[Span], is_own: bool) -> Array:
+    def begin_weights(self, spans: Sequence[Span]) -> Reading:
         """Where the parameters lie, if they are in one place."""
-        views = [self._arenas[s.arena].data[s.start : s.stop] for s in spans]
+        return _joined(self._views(spans), self._weight_rooms, self._dtype(spans))
+
+    def room_for_weights(self, spans: Sequence[Span]) -> Array:
+        """Where the parameters lie, if they are in one place."""
+        views = self._views(spans)
         if len(views) == 1:
-            view: Array = views[0]
-            return view
-        dtype = self._arenas[spans[0].arena].data.dtype if spans else np.float32
-        room = self._rooms.take(sum(view.size for view in views), dtype)
-        return np.concatenate(views, out=room) if is_own and views else room
+            return views[0]
+        return self._weight_rooms.take(sum(view.size for view in views), self._dtype(spans))
 
     def put_weights(self, spans: Sequence[Span], values: Array) -> None:
         """Let the parameters have the values, if they were not written there."""
@@ -179,6 +193,26 @@ class HostVectors:
         """Keep the memory."""
         self._rooms.free()
 
+    def free_weight_rooms(self) -> None:
+        """Keep the memory."""
+        self._weight_rooms.free()
+
+    def _views(self, spans: Sequence[Span]) -> list[Array]:
+        return [self._arenas[s.arena].data[s.start : s.stop] for s in spans]
+
+    def _dtype(self, spans: Sequence[Span]) -> Any:
+        return self._arenas[spans[0].arena].data.dtype if spans else np.float32
+
     def _buffer(self, size: int) -> Array:
         idle = self._idle.get(size)
         return idle.pop() if idle else np.empty(size, np.float32)
+
+
+def _joined(views: Sequence[Array], rooms: Rooms, dtype: Any) -> Reading:
+    """Views one after the other; a single one as it is."""
+    if len(views) == 1:
+        return lambda: views[0]
+    room = rooms.take(sum(view.size for view in views), dtype)
+    if views:
+        np.concatenate(views, out=room)
+    return lambda: room

@@ -1,0 +1,132 @@
+"""Weights on their way from other ranks, which are put into their places when these are used."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
+
+from rumus.gpu import GpuArray
+
+from .._group.contract import Array, Pending
+from .layout import PARCEL, Pieces, Span
+from .vectors import Vectors
+
+
+class Round(NamedTuple):
+    """Some pieces of all segments on their way.
+
+    Attributes:
+        pieces: Of each rank's segment.
+        found: Where those of each rank come.
+        pending: The call.
+    """
+
+    pieces: Sequence[Pieces]
+    found: Sequence[Array]
+    pending: Pending
+
+
+class Arrivals:
+    """The rounds that are on their way, which come in their order.
+
+    Args:
+        rank: This one, whose own weights are where they belong.
+    """
+
+    def __init__(self, rank: int) -> None:
+        self._rank = rank
+        self._coming: deque[Round] = deque()
+        # Whose arenas' guards know this object: it knows them only while there is something to do.
+        self._vectors: Vectors | None = None
+        self._lock = threading.RLock()
+        self._is_bringing = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anything is on its way."""
+        return bool(self._coming)
+
+    def add(self, coming: Round, vectors: Vectors) -> None:
+        """Another round is on its way to where the weights are."""
+        with self._lock:  # another thread may be looking for what it needs
+            self._vectors = vectors
+            self._coming.append(coming)
+
+    def bring(self, is_needed: Callable[[Span], bool] | None = None) -> None:
+        """Put what has come into its place, up to the last round with something that is needed.
+
+        Args:
+            is_needed: Whether any of some elements are; all rounds are, if it is not given.
+
+        Raises:
+            GroupError: It does not come.
+        """
+        with self._lock:
+            if self._is_bringing:  # the places are used to put it there
+                return
+            self._is_bringing = True
+            try:
+                for _ in range(self._end_of(is_needed)):
+                    self._put(self._coming[0])
+                    self._coming.popleft()
+            finally:
+                self._is_bringing = False
+            if not self._coming:
+                self._vectors = None
+
+    def _end_of(self, is_needed: Callable[[Span], bool] | None) -> int:
+        """How many rounds there are up to the last one that is needed."""
+        if is_needed is None:
+            return len(self._coming)
+        return max((k for k, c in enumerate(self._coming, 1) if self._has(c, is_needed)), default=0)
+
+    def _has(self, coming: Round, is_needed: Callable[[Span], bool]) -> bool:
+        others = (p for rank, p in enumerate(coming.pieces) if rank != self._rank)
+        return any(is_needed(piece) for pieces in others for piece in pieces)
+
+    def _put(self, coming: Round) -> None:
+        assert self._vectors is not None, "something is on its way"
+        coming.pending.wait()
+        for rank, (theirs, values) in enumerate(zip(coming.pieces, coming.found, strict=True)):
+            if rank != self._rank:
+                self._vectors.put_weights(theirs, values)
+
+
+class ArenaGuard:
+    """Brings an arena's weights when they are used: a :class:`rumus.gpu.Guard`.
+
+    Args:
+        arrivals: What is on its way.
+        arena: The number of the arena.
+        data: Its weights.
+    """
+
+    def __init__(self, arrivals: Arrivals, arena: int, data: GpuArray) -> None:
+        self._arrivals, self._arena = arrivals, arena
+        self._start, self._page = data.extent[0], PARCEL * data.dtype.itemsize
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anything is on its way."""
+        return self._arrivals.is_waiting
+
+    def parts(self, start: int, stop: int) -> Collection[int]:
+        """The pages that have some of the bytes."""
+        first, end = start - self._start, stop - self._start
+        return range(first // self._page, -(-end // self._page))
+
+    def bring(self, parts: Collection[int] | None = None) -> None:
+        """Let some pages be there, or all."""
+        if parts is None:
+            self._arrivals.bring()
+        else:
+            pages = set(parts)
+            self._arrivals.bring(
+                lambda span: span.arena == self._arena and not pages.isdisjoint(_pages(span))
+            )
+
+
+def _pages(span: Span) -> range:
+    return range(span.start // PARCEL, -(-span.stop // PARCEL))
