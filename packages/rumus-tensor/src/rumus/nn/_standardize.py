@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from rumus._core.devices import CPU, DeviceLike
+from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.dtypes import bool_, float16, float32
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus._core.tree import flatten
