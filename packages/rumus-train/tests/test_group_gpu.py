@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import itertools
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -221,6 +223,49 @@ def test_one_rank_may_own_all_that_is_trained(
     one = fitted(Alone(), first, False)
     assert ranks(2, lambda group: fitted(group, first, False)) == [one] * 2
     assert rests and not any(rests)
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Without the garbage collector of Python."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("capture", [False, True])
+def test_no_memory_of_the_device_waits_for_the_garbage_collector(
+    capture: bool, ranks: Ranks
+) -> None:
+    x, y = tensor.tensor(X, device="gpu"), tensor.tensor(Y, device="gpu")
+
+    def looped(group: Group) -> Any:
+        net = mlp().to("gpu")
+        trainer = Trainer(
+            optim.AdamW(net.parameters(), 0.01), capture=capture, group=group, shards=4
+        )
+        live = []
+        for _ in range(12):
+            trainer.train_step(lambda x, y: nn.mse_loss(net(x), y), x, y)
+            live.append(gpu.memory_stats()["live"])
+        assert live[-1] < 1.1 * live[4], live  # of both ranks
+        net.state_dict()["0.weight"].tolist(), net[3].bias.tolist()
+        return weakref.ref(net[0].weight.array.storage)
+
+    def fitted(group: Group) -> Any:
+        net = mlp().to("gpu")
+        data = DataLoader(ArrayDataset(X, Y), 16)
+        trainer = Trainer(
+            optim.AdamW(net.parameters(), 0.01), capture=capture, group=group, shards=4
+        )
+        trainer.fit(net, data, nn.mse_loss, epochs=1)
+        return weakref.ref(net[0].weight.array.storage)
+
+    for body in (looped, fitted):
+        for found in (*ranks(2, body), body(Alone())):
+            assert found() is None
 
 
 def test_a_captured_loop_has_the_bits_of_one_that_is_not(ranks: Ranks) -> None:

@@ -357,6 +357,8 @@ class Run:
         """At the end of several processes: what each has kept a part of is whole on all."""
         if isinstance(self.plan.average, SharedAverage):
             self.plan.average.end()
+        if self.shared is not None:
+            self.shared.end()
 
     def agree(self) -> None:
         """Let all processes know of a signal or a stop that one of them has seen.

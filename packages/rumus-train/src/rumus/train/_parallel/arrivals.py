@@ -38,21 +38,22 @@ class Arrivals:
     def __init__(self, rank: int) -> None:
         self._rank = rank
         self._coming: deque[Round] = deque()
-        # Whose arenas' guards know this object: it knows them only while there is something to do.
+        # Whose arenas' guards know this object: it knows them only while something is on its way.
         self._vectors: Vectors | None = None
         self._lock = threading.RLock()
         self._is_bringing = False
 
     @property
     def is_waiting(self) -> bool:
-        """Whether anything is on its way."""
-        return bool(self._coming)
+        """Whether anything is on its way here."""
+        return self._vectors is not None
 
     def add(self, coming: Round, vectors: Vectors) -> None:
         """Another round is on its way to where the weights are."""
         with self._lock:  # another thread may be looking for what it needs
-            self._vectors = vectors
             self._coming.append(coming)
+            if self._has(coming, lambda _: True):
+                self._vectors = vectors
 
     def bring(self, is_needed: Callable[[Span], bool] | None = None) -> None:
         """Put what has come into its place, up to the last round with something that is needed.
@@ -73,7 +74,7 @@ class Arrivals:
                     self._coming.popleft()
             finally:
                 self._is_bringing = False
-            if not self._coming:
+            if not self._end_of(lambda _: True):
                 self._vectors = None
 
     def _end_of(self, is_needed: Callable[[Span], bool] | None) -> int:
@@ -87,10 +88,10 @@ class Arrivals:
         return any(is_needed(piece) for pieces in others for piece in pieces)
 
     def _put(self, coming: Round) -> None:
-        assert self._vectors is not None, "something is on its way"
         coming.pending.wait()
         for rank, (theirs, values) in enumerate(zip(coming.pieces, coming.found, strict=True)):
-            if rank != self._rank:
+            if theirs and rank != self._rank:
+                assert self._vectors is not None, "something is on its way"
                 self._vectors.put_weights(theirs, values)
 
 

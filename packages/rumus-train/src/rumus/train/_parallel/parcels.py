@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +48,8 @@ class ParcelSums:
     ) -> None:
         self.parcel = parcel
         self._own, self._vectors, self._exchange = own, vectors, exchange
-        self._sums: ShardSums[Vector] = ShardSums(own, shards, vectors.added, self._zeros)
+        zeros = partial(vectors.zeros, parcel.spans)
+        self._sums: ShardSums[Vector] = ShardSums(own, shards, vectors.added, zeros)
         self._added: Part | None = None
         self._taken: tuple[Sums, Read] | None = None
 
@@ -75,9 +77,6 @@ class ParcelSums:
                 self._vectors.free(vector)
         self._sums.clear()
         self._added = self._taken = None
-
-    def _zeros(self) -> Vector:
-        return self._vectors.zeros(self.parcel.spans)
 
 
 class Completion:

@@ -109,6 +109,15 @@ class SharedStep:
         for name in minimized:
             self._updates[name].add()
 
+    def end(self) -> None:
+        """There is no further step: let all weights be in their places.
+
+        Raises:
+            GroupError: They do not come.
+        """
+        for update in self._updates.values():
+            update.end()
+
     def _clear(self) -> None:
         """Be where the step began: one that has failed has changed nothing."""
         self._rows, self._batches = [], 0

@@ -62,15 +62,16 @@ def subtrees(own: range, shards: int) -> list[Node]:
 
 def folded(found: Mapping[Node, T], shards: int, add: Add[T]) -> T:
     """The sum of the whole tree, of the subtrees that make it up."""
+    return _sum_of(Node(0, (shards - 1).bit_length()), found, shards, add)
 
-    def sum_of(node: Node) -> T:
-        if node in found:
-            return found[node]
-        left = Node(node.start, node.level - 1)
-        right = Node(_after(left), left.level)
-        return sum_of(left) if right.start >= shards else add(sum_of(left), sum_of(right))
 
-    return sum_of(Node(0, (shards - 1).bit_length()))
+def _sum_of(node: Node, found: Mapping[Node, T], shards: int, add: Add[T]) -> T:
+    if node in found:
+        return found[node]
+    left = Node(node.start, node.level - 1)
+    right = Node(_after(left), left.level)
+    first = _sum_of(left, found, shards, add)
+    return first if right.start >= shards else add(first, _sum_of(right, found, shards, add))
 
 
 def _after(node: Node) -> int:

@@ -159,6 +159,10 @@ class Update:
         optimizer.step_range(first, last, grads, finite=finite)
         self._exchange.gather_weights(self._spans)
 
+    def end(self) -> None:
+        """Let the weights of all ranks be in their places."""
+        self._exchange.arrivals.bring()
+
     def _put_means(self, samples: int) -> None:
         """Let the gradients of this rank's segment be the means over all shards."""
         assert self._step is not None, "the step has begun"
