@@ -8,8 +8,18 @@ import pytest
 
 from rumus import gpu
 from rumus.gpu import CaptureError, ReadAhead
-from rumus.nn import Parameter
-from rumus.tensor import ArgumentError, Tensor, arange, manual_seed, no_grad, randn, tensor, zeros
+from rumus.nn import Parameter, cross_entropy_loss
+from rumus.tensor import (
+    ArgumentError,
+    Tensor,
+    arange,
+    manual_seed,
+    no_grad,
+    ones,
+    randn,
+    tensor,
+    zeros,
+)
 
 pytestmark = pytest.mark.gpu
 
@@ -67,6 +77,18 @@ def test_what_cannot_be_read_is_refused() -> None:
     assert reader.wait(out).tolist() == [0, 0]
     with pytest.raises(CaptureError, match="reads a tensor back"):
         gpu.capture(lambda x: reader.begin(x.array))(zeros(2, device="gpu"))
+
+
+def test_a_fault_of_a_kernel_is_raised_once_by_who_waits() -> None:
+    loss = cross_entropy_loss(zeros(2, 3, device="gpu"), tensor([0, 7], device="gpu"))
+    readers, out = [ReadAhead(4) for _ in range(3)], np.empty(1, np.float32)
+    for reader in readers:
+        reader.begin(loss.array)
+    with pytest.raises(ArgumentError, match="7"):
+        readers[0].wait(out)
+    readers[1].wait(out)
+    assert ones(2, device="gpu").tolist() == [1.0, 1.0]
+    readers[2].wait(out)
 
 
 def test_a_replay_does_in_its_middle_what_was_asked_for_there() -> None:

@@ -50,6 +50,8 @@ class Faults:
         storage.persistent = True
         self.array = GpuArray(storage, (4,), (1,), 0, np.dtype(np.int32))
         self._write, self._report = write, report
+        self.reported = 0
+        """How many were; what was copied from the buffer before the latest is known."""
         self._forget()
 
     def check(self) -> None:
@@ -57,6 +59,7 @@ class Faults:
         code, first, second, _ = self.seen.tolist()
         if code == 0:
             return
+        self.reported += 1
         self._forget()
         message, error = _registered[code - 1]
         text = message.format(first, second) if isinstance(message, str) else message(first, second)

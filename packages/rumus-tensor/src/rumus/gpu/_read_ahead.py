@@ -11,8 +11,10 @@ from rumus._core.errors import ArgumentError
 from rumus.gpu import _capture
 from rumus.gpu._array import GpuArray
 from rumus.gpu._device import GpuDevice, get_device
+from rumus.gpu._faults import Faults
 from rumus.gpu._memory import Buffer
 from rumus.gpu._queue import Queue
+from rumus.gpu._readback import FAULT_BYTES
 
 _MAP_READ, _COPY_DST = 0x1, 0x8
 
@@ -23,13 +25,18 @@ class _Copy(NamedTuple):
     reader: ReadAhead
     buffer: Buffer
     start: int
+    faults: Faults
 
     def record(self, queue: Queue) -> None:
         """Submit it with everything before, so that it is done when that is."""
         reader = self.reader
         queue.use(self.buffer)
-        queue.commands().copy(self.buffer.handle, self.start, reader.staging(), 0, reader.nbytes)
-        reader.mark = queue.submit_encoded()
+        commands, staging = queue.commands(), reader.staging()
+        commands.copy(self.buffer.handle, self.start, staging, 0, reader.nbytes)
+        commands.copy(
+            self.faults.array.storage.buffer.handle, 0, staging, reader.nbytes, FAULT_BYTES
+        )
+        reader.mark, reader.reported = queue.submit_encoded(), self.faults.reported
 
 
 class ReadAhead:
@@ -59,6 +66,8 @@ class ReadAhead:
         self.nbytes = nbytes
         self.mark: Any = None
         """Of the submission that has the copy; of the device's thread."""
+        self.reported = 0
+        """How many faults had been reported by then."""
         self._device: GpuDevice = get_device(device_index)
         self._staging: Any = None
         self._is_reading = False
@@ -86,7 +95,7 @@ class ReadAhead:
         buffer, device = array.storage.buffer, self._device
         buffer.last_use = device.queue.batch
         self._is_reading = True
-        device.log.append(_Copy(self, buffer, start))
+        device.log.append(_Copy(self, buffer, start, device.faults))
         device.hand_over()
 
     def wait(self, out: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -109,7 +118,7 @@ class ReadAhead:
         """The memory that the host can read. On the device's thread."""
         if self._staging is None:
             make = self._device.gpu.create_buffer
-            self._staging = make(size=self.nbytes, usage=_MAP_READ | _COPY_DST)
+            self._staging = make(size=self.nbytes + FAULT_BYTES, usage=_MAP_READ | _COPY_DST)
         return self._staging
 
     def _take(self, out: npt.NDArray[Any]) -> None:
@@ -122,5 +131,9 @@ class ReadAhead:
         # Mapped only now: whoever waits for a mapping waits for all that was submitted by then.
         self._staging.map_sync("READ")
         mapped = np.frombuffer(self._staging.read_mapped(copy=False), np.uint8)
-        np.copyto(out.reshape(-1).view(np.uint8), mapped)
+        np.copyto(out.reshape(-1).view(np.uint8), mapped[: self.nbytes])
+        seen = mapped[self.nbytes :].view(np.int32).copy()
         self._staging.unmap()
+        if self.reported == device.faults.reported:
+            device.faults.seen = seen
+            device.faults.check()

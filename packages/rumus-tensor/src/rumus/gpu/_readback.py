@@ -26,7 +26,7 @@ STAGING = 8
 THREADS = 4
 """Threads that empty staging buffers."""
 _MAP_READ, _COPY_DST = 0x1, 0x8
-_FAULT_BYTES = 16
+FAULT_BYTES = 16
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -86,12 +86,12 @@ class Readback:
         # Copies are whole words: start at the word before the first byte, end after the last.
         skipped = start & 3
         words = (skipped + target.size + 3) & ~3
-        buffer = self._staging(words + _FAULT_BYTES)
+        buffer = self._staging(words + FAULT_BYTES)
         commands = self._queue.commands()
         if words:
             commands.copy(array.storage.buffer.handle, start - skipped, buffer, 0, words)
         fault = self._faults.array.storage.buffer.handle
-        commands.copy(fault, 0, buffer, words, _FAULT_BYTES)
+        commands.copy(fault, 0, buffer, words, FAULT_BYTES)
         self._queue.submit()
         return _Piece(target, skipped, buffer, buffer.map_async("READ"))
 
@@ -101,7 +101,7 @@ class Readback:
         promise.sync_wait()
         mapped = np.frombuffer(buffer.read_mapped(copy=False), np.uint8)
         faults = (skipped + target.size + 3) & ~3
-        self._faults.seen = mapped[faults : faults + _FAULT_BYTES].view(np.int32).copy()
+        self._faults.seen = mapped[faults : faults + FAULT_BYTES].view(np.int32).copy()
         source = mapped[skipped : skipped + target.size]
         if not at_once:
             return self._threads.submit(np.copyto, target, source)
