@@ -166,6 +166,22 @@ def test_the_number_of_shards_is_that_of_the_first_start(ranks: Ranks, tmp_path:
         ranks(2, lambda group: train(group, tmp_path, shards=8))
 
 
+def test_an_evaluation_behind_a_run_that_went_on_cuts_as_the_run(
+    ranks: Ranks, tmp_path: Path
+) -> None:
+    def body(group: Group, epochs: int) -> Any:
+        tensor.manual_seed(8)
+        net = nn.Linear(6, 2)
+        data = DataLoader(ArrayDataset(X, Y), 16)
+        trainer = Trainer(optim.SGD(net.parameters(), 0.1), group=group)
+        folder = RunFolder(tmp_path, resume=True)
+        trainer.fit(net, data, nn.mse_loss, epochs=epochs, run=folder)
+        return trainer.shards, trainer.evaluate(net, data, nn.mse_loss, [R2()])
+
+    first = ranks(4, lambda group: body(group, 1))
+    assert [body(Alone(), 1), *ranks(3, lambda group: body(group, 1))] == first[:1] * 4
+
+
 class Raised(Exception):  # noqa: N818
     pass
 

@@ -41,7 +41,8 @@ class ProgressBar:
         True
     """
 
-    first_only, may_stop = True, False
+    first_only = True
+    may_stop = False
 
     def __init__(
         self,

@@ -74,7 +74,8 @@ class Log:
         True
     """
 
-    first_only, may_stop = True, False
+    first_only = True
+    may_stop = False
 
     def __init__(self, *sinks: Sink, every: Every = Every(steps=50)) -> None:  # noqa: B008
         wrong = [sink for sink in sinks if not callable(getattr(sink, "log", None))]

@@ -36,7 +36,8 @@ class ProfileSteps:
         >>> callbacks = [ProfileSteps(first=100, steps=5)]
     """
 
-    first_only, may_stop = True, False
+    first_only = True
+    may_stop = False
 
     def __init__(
         self,
