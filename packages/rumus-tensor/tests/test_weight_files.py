@@ -43,6 +43,34 @@ def test_what_is_no_file_is_refused_at_once(tmp_path):
         os.mkfifo(tmp_path / "fifo")
         with pytest.raises(StateDictError, match="no file"):
             nn.load_file(tmp_path / "fifo")
+        with pytest.raises(FileExistsError, match="device or a pipe"):
+            nn.save_file(nn.Linear(1, 1), tmp_path / "fifo")
+        assert (tmp_path / "fifo").is_fifo()
+    with pytest.raises(IsADirectoryError, match="give a file's name in it"):
+        nn.save_file(nn.Linear(1, 1), tmp_path)
+
+
+def test_a_file_that_is_cut_short_says_so(tmp_path):
+    nn.save_file(nn.Linear(4, 2), tmp_path / "whole")
+    whole, path = (tmp_path / "whole").read_bytes(), tmp_path / "part"
+    for count, message in (
+        (len(whole) - 3, f"cut short: {len(whole) - 3} of {len(whole)} bytes"),
+        (50, "cut short, at 50 bytes"),
+        (9, "cut short, at 9 bytes"),
+        (0, "it is empty"),
+    ):
+        path.write_bytes(whole[:count])
+        with pytest.raises(StateDictError, match=f"no safetensors file: .*{message}"):
+            nn.load_file(path)
+    for text, message in (
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "git lfs pull"),
+        (b"hello, this is a text", "no safetensors file"),
+        ((2).to_bytes(8, "little") + b"{}more", "no safetensors file"),
+        ((9).to_bytes(8, "little") + b'{"a": {}}', "no safetensors file"),
+    ):
+        path.write_bytes(text)
+        with pytest.raises(StateDictError, match=message):
+            nn.load_file(path)
 
 
 @pytest.mark.parametrize(

@@ -167,12 +167,19 @@ class RecurrentLayer(Module):
     def _lengths(self, lengths: Any | None, x: Tensor) -> Tensor | None:
         if lengths is None:
             return None
-        ends = lengths if isinstance(lengths, Tensor) else Tensor(lengths, device=x.device)
+        ends = lengths if isinstance(lengths, Tensor) else Tensor(lengths)
         if ends.dtype.kind not in "iu" or ends.shape != (x.shape[1],):
             raise ShapeError(
                 f"{type(self).__name__}: lengths are {x.shape[1]} whole numbers, one a sequence, "
                 f"not {ends.dtype} of shape {ends.shape}"
             )
+        if ends.device.kind == "cpu":  # on a GPU a look would wait for it
+            wrong = next((n for n in ends.tolist() if not 0 <= n <= x.shape[0]), None)
+            if wrong is not None:
+                raise ShapeError(
+                    f"{type(self).__name__}: a sequence of {x.shape[0]} steps has a length from 0 "
+                    f"to {x.shape[0]}, not {wrong}"
+                )
         return ends.to(int32).to(x.device)
 
     def extra_repr(self) -> str:
@@ -207,7 +214,8 @@ class _OneState(RecurrentLayer):
             h: States before the first step, (num_layers * directions, batch, hidden_size); zeros
                 by default.
             lengths: The number of steps of each sequence, the others being padding: outputs behind
-                it are 0, and the last state is that of the last step (default: all steps).
+                it are 0, and the last state is that of the last step (default: all steps). On a
+                GPU a length above the number of steps counts as that number.
 
         Returns:
             The outputs of the last layer, (steps, batch, directions * hidden_size), batch first if
