@@ -1,6 +1,7 @@
 """What whoever comes from another framework does to a trainer, and what is said to it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ import rumus.train
 from rumus import nn
 from rumus.data import ArrayDataset, DataLoader
 from rumus.optim import SGD
-from rumus.tensor import ArgumentError, UnknownImportError, UnknownNameError, ones
-from rumus.train import Accuracy, EarlyStopping, Trainer
-from rumus.train._foreign import _MODULE_HINTS, HINTS
+from rumus.tensor import ArgumentError, Tensor, UnknownImportError, UnknownNameError, ones
+from rumus.train import Accuracy, EarlyStopping, Every, KeepBest, KeepLast, Run, RunFolder, RunFolderError, Trainer, Validate
+from rumus.train._foreign import HINTS, _MODULE_HINTS
 
 
 @pytest.mark.parametrize("name", HINTS)
@@ -35,6 +36,11 @@ def test_an_import_of_such_a_name_says_what_it_is_here(name: str) -> None:
 
 def loader() -> DataLoader:
     return DataLoader(ArrayDataset(np.zeros((4, 2), np.float32), np.zeros((4, 2))), 2)
+
+
+class Lightning:
+    def on_train_batch_end(self, run: Any) -> None:
+        pass
 
 
 CALLS: dict[str, tuple[Callable[[Trainer[Any], nn.Module], object], str]] = {
@@ -91,3 +97,41 @@ def test_the_message_says_what_to_do(what: str) -> None:
     model = nn.Linear(2, 2)
     with pytest.raises(ArgumentError, match=message):
         call(Trainer(SGD(model.parameters(), lr=0.1)), model)
+
+
+def test_a_step_that_updates_nothing_is_said_once() -> None:
+    model = nn.Linear(2, 2)
+
+    def step(run: Run, batch: Any) -> dict[str, Tensor]:
+        loss = nn.mse_loss(model(batch.input), batch.target)
+        loss.backward()
+        return {"loss": loss}
+
+    trainer = Trainer(SGD(model.parameters(), lr=0.1))
+    with pytest.warns(RuntimeWarning, match=r"updates by run\.minimize\(loss\)") as caught:
+        trainer.fit(model, loader(), step=step, epochs=2)
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("every", [Every(epochs=1), Every(epochs=2)])
+def test_a_policy_that_looks_at_no_metric_of_the_run_says_so(tmp_path: Path, every: Every) -> None:
+    model = nn.Linear(2, 2)
+    trainer = Trainer(SGD(model.parameters(), lr=0.1))
+    run = RunFolder(tmp_path, keep=KeepLast(1) + KeepBest("val_los"))
+    with pytest.raises(ArgumentError, match=r"looks at 'val_los', and the run has .*val_loss"):
+        trainer.fit(
+            model, loader(), nn.mse_loss, epochs=3, validate=Validate(loader(), every), run=run
+        )
+    assert [*tmp_path.glob("step-*")], "what was trained until then is saved"
+    with pytest.raises(ArgumentError, match=r"looks at 'val_loss', and the run has loss; validate"):
+        trainer.fit(model, loader(), nn.mse_loss, epochs=3,
+                    run=RunFolder(tmp_path / "b", keep=KeepBest("val_loss")))  # fmt: skip
+
+
+def test_a_run_in_the_place_of_a_file_says_so(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("")
+    model = nn.Linear(2, 2)
+    with pytest.raises(RunFolderError, match="is a file, and a run is kept in a folder"):
+        Trainer(SGD(model.parameters(), lr=0.1)).fit(
+            model, loader(), nn.mse_loss, epochs=1, run=RunFolder(tmp_path / "run")
+        )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from rumus.tensor import ArgumentError, ShapeError, Tensor
 
 
@@ -15,9 +17,14 @@ def checked_loss(loss: Any) -> Tensor:
         ShapeError: It is no scalar.
     """
     if not isinstance(loss, Tensor):
+        advice = "a `def` needs a `return`"
+        if isinstance(loss, (float, int, np.number, np.ndarray)):
+            advice = "leave out item(), float() and numpy(), which cut it off from the parameters"
+        elif isinstance(loss, (tuple, list, dict)):
+            advice = "one of what it holds, or fit(step=...) to report the others too"
         raise ArgumentError(
             f"forward must return the loss as a Tensor, and returned {type(loss).__name__}; "
-            "a `def` needs a `return`"
+            f"{advice}"
         )
     if loss.shape != ():
         raise ShapeError(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 from rumus.nn import Module
 from rumus.optim import WeightAverage
 from rumus.tensor import ArgumentError
@@ -135,7 +137,10 @@ class Request:
 
     def _check(self, optimizers: Mapping[str, Any]) -> None:
         if not isinstance(self.model, Module):
-            raise ArgumentError(f"fit trains an nn.Module, not a {type(self.model).__name__}")
+            raise ArgumentError(
+                f"fit trains an nn.Module, not a {type(self.model).__name__}: fit(model, loader, "
+                "loss, epochs=...)"
+            )
         if (self.loss is None) == (self.step is None):
             raise ArgumentError(
                 "fit takes a loss, loss(output, target), or a step, step(run, batch): one of them"

@@ -90,6 +90,8 @@ class OpenFolder:
 
     def __init__(self, given: RunFolder, settings: Mapping[str, Any], device: Device) -> None:
         self.root = Path(given.path)
+        if self.root.exists() and not self.root.is_dir():
+            raise RunFolderError(f"{self.root} is a file, and a run is kept in a folder")
         self.root.mkdir(parents=True, exist_ok=True)
         self.newest = ""
         """The checkpoint to go on from."""
@@ -212,6 +214,19 @@ def log_of(run: Any, opened: Any) -> AbstractContextManager[None]:
     if run.shared is None or opened is None:
         return nullcontext()
     return own_log(run.shared.shards.group, opened.root)
+
+
+def check_folder(given: object) -> None:
+    """Refuse what is no :class:`RunFolder`.
+
+    Raises:
+        ArgumentError: It is something else.
+    """
+    if given is not None and not isinstance(given, RunFolder):
+        raise ArgumentError(
+            f"run is a RunFolder, not a {type(given).__name__}: run=RunFolder(path), which also "
+            "says when checkpoints are taken and whether the run goes on"
+        )
 
 
 def saved_shards(given: RunFolder | None, group: Group) -> int | None:
