@@ -4,19 +4,10 @@ import pytest
 
 import rumus.optim
 from rumus import nn
-from rumus.optim import (
-    LBFGS,
-    SGD,
-    AdamW,
-    GradientAccumulator,
-    HyperparameterError,
-    UnknownAttributeError,
-    _foreign,
-    clip_grad_norm_,
-    clip_grad_value_,
-)
-from rumus.optim.lr_scheduler import StepLR
+from rumus.optim import AdamW, GradientAccumulator, HyperparameterError, LBFGS, SGD, UnknownAttributeError, _foreign, clip_grad_norm_, clip_grad_value_
+from rumus.optim.lr_scheduler import CosineAnnealingLR, StepLR
 from rumus.tensor import ArgumentError, DeviceError
+from rumus.optim._foreign_options import OF_OPTIMIZERS, OF_SCHEDULES
 
 
 def test_names_of_other_frameworks_are_translated() -> None:
@@ -86,3 +77,27 @@ def test_all_groups_are_shown() -> None:
     for text in ("SGD(", "2 parameters: lr=0.1", "1 parameters: lr=0.5", "momentum=0.9"):
         assert text in shown
     assert repr(SGD([second.bias], lr=0.1)).startswith("SGD(1 parameters: lr=0.1, momentum=0")
+
+
+def test_options_of_other_frameworks_are_translated() -> None:
+    model, made = nn.Linear(2, 2), (SGD, AdamW)
+    for option, hint in OF_OPTIMIZERS.items():
+        for optimizer in made:
+            with pytest.raises(HyperparameterError) as caught:
+                optimizer(model.parameters(), **{option: 1})  # type: ignore[arg-type]
+            told = f"{optimizer.__name__} has no option {option!r}; here: {hint}"
+            assert str(caught.value) == told
+    for option, hint in OF_SCHEDULES.items():
+        with pytest.raises(HyperparameterError) as caught:
+            CosineAnnealingLR(0.1, **{option: 3})  # type: ignore[arg-type]
+        assert str(caught.value) == f"CosineAnnealingLR has no option {option!r}; here: {hint}"
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nothing_like_it'"):
+        SGD(model.parameters(), nothing_like_it=1)  # type: ignore[call-arg]
+
+
+def test_an_optimizer_of_ones_own_may_have_such_options() -> None:
+    class Own(SGD):
+        def __init__(self, params: list[nn.Parameter], learning_rate: float) -> None:
+            super().__init__(params, lr=learning_rate)
+
+    assert Own(nn.Linear(2, 2).parameters(), learning_rate=0.5).get_lr() == 0.5

@@ -19,7 +19,7 @@ def check_tensor(owner: object, *given: object) -> None:
             raise DTypeError(
                 f"{name} takes tensors, not a {type(value).__name__}; "
                 + (
-                    "give it a part of that, such as batch.input or batch[0]"
+                    "give it a part of that, such as batch.input, or outputs[0] of an LSTM"
                     if parts
                     else "make one of it with rumus.tensor.tensor(...)"
                 )

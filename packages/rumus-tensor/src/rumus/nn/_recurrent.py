@@ -19,6 +19,7 @@ from ._lengths import check_lengths
 from ._module import Module
 from ._module_inputs import check_tensor
 from ._parameter import Parameter
+from .functional._sequence_lengths import sequence_lengths
 
 GATES = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}
 
@@ -167,20 +168,8 @@ class RecurrentLayer(Module):
     def _lengths(self, lengths: Any | None, x: Tensor) -> Tensor | None:
         if lengths is None:
             return None
-        ends = lengths if isinstance(lengths, Tensor) else Tensor(lengths)
-        if ends.dtype.kind not in "iu" or ends.shape != (x.shape[1],):
-            raise ShapeError(
-                f"{type(self).__name__}: lengths are {x.shape[1]} whole numbers, one a sequence, "
-                f"not {ends.dtype} of shape {ends.shape}"
-            )
-        if ends.device.kind == "cpu":  # on a GPU a look would wait for it
-            wrong = next((n for n in ends.tolist() if not 0 <= n <= x.shape[0]), None)
-            if wrong is not None:
-                raise ShapeError(
-                    f"{type(self).__name__}: a sequence of {x.shape[0]} steps has a length from 0 "
-                    f"to {x.shape[0]}, not {wrong}"
-                )
-        return ends.to(int32).to(x.device)
+        name, (steps, sequences) = type(self).__name__, x.shape[:2]
+        return sequence_lengths(name, "lengths", lengths, sequences, steps, x.device)
 
     def extra_repr(self) -> str:
         """The sizes, and what differs from the defaults."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self, cast, runtime_checkab
 
 from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError, OptimizerStateError
+from rumus.optim._foreign_options import OF_SCHEDULES, refuse_foreign
 from rumus.optim._reading import reading
 
 StateDict = dict[str, Any]
@@ -97,6 +98,8 @@ class Counting:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Note what it is made of."""
+        if kwargs:
+            refuse_foreign(cls.__name__, cls.__init__, kwargs, OF_SCHEDULES)
         made = super().__new__(cls)
         made._given = args, kwargs
         return made

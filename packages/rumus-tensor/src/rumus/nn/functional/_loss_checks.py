@@ -38,7 +38,7 @@ def check_same_shape(name: str, prediction: Tensor, target: Tensor) -> None:
 
 def check_fits(name: str, what: str, given: Tensor | None, shape: tuple[int, ...]) -> None:
     """A weight broadcasts to the losses."""
-    if given is not None and broadcast_shape(name, given.shape, shape) != shape:
+    if given is not None and broadcast_shape(f"{name}: {what}", given.shape, shape) != shape:
         raise ShapeError(f"{name}: {what} of shape {given.shape} does not broadcast to {shape}")
 
 
