@@ -1,10 +1,14 @@
 """What whoever comes from PyTorch does to an optimizer, and what is said to it."""
 
+import copy
+import pickle
+
 import pytest
 
 import rumus.optim
 from rumus import nn
 from rumus.optim import AdamW, GradientAccumulator, HyperparameterError, LBFGS, SGD, UnknownAttributeError, _foreign, clip_grad_norm_, clip_grad_value_
+from rumus.optim._foreign_options import NAMES_OF_SCHEDULES, OF_OPTIMIZERS, OF_SCHEDULES
 from rumus.optim.lr_scheduler import CosineAnnealingLR, StepLR
 from rumus.tensor import ArgumentError, DeviceError
 from rumus.optim._foreign_options import OF_OPTIMIZERS, OF_SCHEDULES
@@ -93,6 +97,17 @@ def test_options_of_other_frameworks_are_translated() -> None:
         assert str(caught.value) == f"CosineAnnealingLR has no option {option!r}; here: {hint}"
     with pytest.raises(TypeError, match="unexpected keyword argument 'nothing_like_it'"):
         SGD(model.parameters(), nothing_like_it=1)  # type: ignore[call-arg]
+
+
+def test_names_on_a_schedule_are_translated() -> None:
+    schedule = StepLR(0.1, 3)
+    for name, hint in NAMES_OF_SCHEDULES.items():
+        with pytest.raises(UnknownAttributeError) as caught:
+            getattr(schedule, name)
+        assert str(caught.value) == f"'StepLR' object has no attribute {name!r}; here: {hint}"
+    with pytest.raises(UnknownAttributeError, match=r"no attribute 'nothing_like_it'$"):
+        schedule.nothing_like_it  # type: ignore[attr-defined]  # noqa: B018
+    assert copy.deepcopy(schedule).get_lr() == pickle.loads(pickle.dumps(schedule)).get_lr() == 0.1
 
 
 def test_an_optimizer_of_ones_own_may_have_such_options() -> None:

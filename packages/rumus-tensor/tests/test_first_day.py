@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rumus import autograd, gpu, nn
+from rumus import tensor as rt
 from rumus.nn import functional as F  # noqa: N812
 from rumus.nn._foreign import OPTION_HINTS
 from rumus.tensor import (
@@ -85,6 +86,11 @@ CASES: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         lambda: nn.Parameter([1, 2]),
         DTypeError,
         r"^the parameter is int32, and only floats have gradients: Parameter\(x.to\(float32\)\)",
+    ),
+    "PyTorch's number of steps": (
+        lambda: rt.linspace(0.0, 1.0, steps=5),  # type: ignore[call-arg]
+        ArgumentError,
+        "^linspace has no option 'steps'; here: num$",
     ),
     "a tensor to checkpoint": (
         lambda: autograd.checkpoint(LOGITS),  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """Files of weights that no array can hold, and what saves that were killed leave behind."""
 
+import errno
 import json
 import os
 import subprocess
@@ -48,6 +49,20 @@ def test_what_is_no_file_is_refused_at_once(tmp_path):
         assert (tmp_path / "fifo").is_fifo()
     with pytest.raises(IsADirectoryError, match="give a file's name in it"):
         nn.save_file(nn.Linear(1, 1), tmp_path)
+
+
+def test_a_full_disk_is_named_with_the_file_which_stays(tmp_path, monkeypatch):
+    path = tmp_path / "a.safetensors"
+    nn.save_file(nn.Linear(2, 1), path)
+    before = path.read_bytes()
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*a\.safetensors'"):
+        nn.save_file(nn.Linear(4, 4), path)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]
 
 
 def test_a_file_that_is_cut_short_says_so(tmp_path):

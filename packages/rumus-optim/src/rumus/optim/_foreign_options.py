@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from inspect import Parameter, signature
-from typing import Any
+from typing import Any, NoReturn
 
-from rumus.optim._errors import HyperparameterError
+from rumus.optim._errors import HyperparameterError, UnknownAttributeError
 
 _ONE_KERNEL = "leave it out: a step is one kernel over all parameters as it is"
 OF_OPTIMIZERS = {
@@ -33,6 +33,20 @@ OF_SCHEDULES = {
     "verbose": "leave it out, and print schedule.get_lr()",
     "initial_learning_rate": "initial_lr",
 }
+
+NAMES_OF_SCHEDULES = {
+    "get_last_lr": "schedule.get_lr()",
+    "base_lrs": "schedule.get_lr()",
+    "optimizer": "a schedule owns none: optimizer.set_lr(schedule.get_lr())",
+    "last_epoch": "schedule.state_dict() says how many steps there were",
+}
+
+
+def unknown(owner: object, name: str) -> NoReturn:
+    """Raise for an attribute that a schedule has not."""
+    hint = f"; here: {NAMES_OF_SCHEDULES[name]}" if name in NAMES_OF_SCHEDULES else ""
+    text = f"{type(owner).__name__!r} object has no attribute {name!r}{hint}"
+    raise UnknownAttributeError(text, name=name, obj=owner)
 
 
 def refuse_foreign(

@@ -14,6 +14,7 @@ from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.dtypes import DType, bool_, check_dtype, check_scalar, float32, int32
 from rumus._core.errors import ArgumentError
 from rumus._core.host import as_host_array
+from rumus._core.options import without_options
 from rumus._core.shapes import shape_of, whole_number
 
 from ._tensor import Tensor
@@ -67,6 +68,7 @@ def arange(
     return Tensor._wrap(result, device)
 
 
+@without_options({"steps": "num"})
 def linspace(
     start: float,
     stop: float,
@@ -96,6 +98,7 @@ def linspace(
     return _constant(np.linspace(start, stop, num, endpoint=endpoint), dtype or float32, device)
 
 
+@without_options({"steps": "num"})
 def logspace(
     start: float,
     stop: float,

@@ -78,11 +78,15 @@ class CsvLogger(Logger):
         """The file, anew with other columns or rows."""
         before.close()
         under = self._path.with_name(f".{self._path.name}.tmp")
-        with under.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
-        os.replace(under, self._path)
+        try:
+            with under.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, names, restval="")
+                writer.writeheader()
+                writer.writerows(rows)
+            os.replace(under, self._path)
+        except BaseException:  # a full disk
+            under.unlink(missing_ok=True)
+            raise
         self._names = names
         self._file = self._path.open("a", newline="", encoding="utf-8")
         return self._file
