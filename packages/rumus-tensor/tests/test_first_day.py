@@ -29,6 +29,12 @@ from rumus.tensor import (
 )
 
 make: Any = nn  # to checkers, whom no wrong option passes
+
+
+def make_any(function: Any) -> Any:
+    return function
+
+
 LOGITS, IDS = zeros((4, 3)), tensor([0, 1, 2, 0])
 
 CASES: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
@@ -91,6 +97,52 @@ CASES: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         lambda: rt.linspace(0.0, 1.0, steps=5),  # type: ignore[call-arg]
         ArgumentError,
         "^linspace has no option 'steps'; here: num$",
+    ),
+    "a device and a dtype": (
+        lambda: LOGITS.to("cpu", "float16"),  # type: ignore[call-arg]
+        ArgumentError,
+        r"one target, not 2; here: a device or a dtype alone, .*: x.to\(device\).to\(dtype\)",
+    ),
+    "a device by name": (
+        lambda: LOGITS.to(device="cpu"),  # type: ignore[call-arg]
+        ArgumentError,
+        "to takes no option 'device'; here: a device or",
+    ),
+    "a model's dtype by name": (
+        lambda: nn.Linear(2, 2).to("cpu", dtype="float16"),  # type: ignore[call-arg]
+        ArgumentError,
+        r"no option 'dtype'; .* model.to\(device\).to\(dtype\)",
+    ),
+    "no target": (lambda: LOGITS.to(None), DTypeError, "to takes a device, .*, not None"),
+    "no_grad without parentheses": (
+        lambda: make_any(rt.no_grad)(lambda: 1),
+        ArgumentError,
+        r"^no_grad takes nothing: @no_grad\(\) above a function",
+    ),
+    "a list of modules that is called": (
+        lambda: nn.ModuleList([nn.Linear(3, 3)])(LOGITS),
+        ArgumentError,
+        "a ModuleList holds modules .* loop over it",
+    ),
+    "a dict of modules that is called": (
+        lambda: nn.ModuleDict({"a": nn.Linear(3, 3)})(LOGITS),
+        ArgumentError,
+        r"heads\[name\]\(x\)",
+    ),
+    "one state of two": (
+        lambda: nn.LSTM(3, 4)(zeros((5, 2, 3)), zeros((1, 2, 4))),  # type: ignore[arg-type]
+        ArgumentError,
+        r"a pair of states, \(h, c\)",
+    ),
+    "a shape for an example": (
+        lambda: nn.summary(nn.Linear(4, 2), (8, 4)),  # type: ignore[arg-type]
+        ArgumentError,
+        r"not its shape \(8, 4\): summary\(model, tensor.zeros\(8, 4\)\)",
+    ),
+    "a model without a cache": (
+        lambda: nn.generate(nn.Sequential(nn.Embedding(3, 3)), [1], 2, 4),
+        ArgumentError,
+        r"calls model\(ids, cache\), and Sequential.forward does not take both",
     ),
     "a tensor to checkpoint": (
         lambda: autograd.checkpoint(LOGITS),  # type: ignore[arg-type]

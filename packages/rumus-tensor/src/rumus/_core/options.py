@@ -51,3 +51,32 @@ def without_options(hints: Mapping[str, str]) -> Callable[[Callable[P, R]], Call
         return called
 
     return decorate
+
+
+_ALONE = "a device or a dtype alone, one after the other: {0}.to(device).to(dtype)"
+
+
+def one_target(whose: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A decorator of a method ``to``, which in PyTorch takes a device and a dtype at once.
+
+    Args:
+        whose: What it is a method of, as users call it.
+    """
+
+    def decorate(to: Callable[P, R]) -> Callable[P, R]:
+        @wraps(to)
+        def called(*args: P.args, **options: P.kwargs) -> R:
+            if len(args) != 2 or options:
+                _check_target(args[1:], options, whose)
+            return to(*args, **options)
+
+        return called
+
+    return decorate
+
+
+def _check_target(given: tuple[object, ...], options: Mapping[str, object], whose: str) -> None:
+    named = [name for name in ("device", "dtype", "non_blocking", "copy") if name in options]
+    if named or len(given) > 1:
+        told = f"no option {named[0]!r}" if named else f"one target, not {len(given)}"
+        raise ArgumentError(f"to takes {told}; here: {_ALONE.format(whose)}")

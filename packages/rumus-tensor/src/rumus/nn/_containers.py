@@ -45,6 +45,13 @@ class _Listed(Module):
             else:
                 yield name, value
 
+    def forward(self, *_: Any, **__: Any) -> Any:
+        """Refused: modules in a list are called one by one."""
+        raise ArgumentError(
+            f"a {type(self).__name__} holds modules and computes nothing: loop over it, for layer "
+            "in layers: x = layer(x), or make a Sequential of them"
+        )
+
     def append(self, module: Module) -> Self:
         """Put a module behind the others."""
         return self.insert(len(self.layers), module)
@@ -225,6 +232,12 @@ class ModuleDict(Module):
     def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
         self.entries: dict[str, Module] = {}
         self.update(modules or {})
+
+    def forward(self, *_: Any, **__: Any) -> Any:
+        """Refused: modules of a dict are called by their names."""
+        raise ArgumentError(
+            "a ModuleDict holds modules and computes nothing: call one by its name, heads[name](x)"
+        )
 
     def update(self, modules: Mapping[str, Module]) -> None:
         """Put in what a dict holds."""

@@ -14,7 +14,7 @@ from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.dtypes import is_float
 from rumus._core.errors import ArgumentError, DTypeError
 from rumus._core.foreign import without
-from rumus._core.options import refuse_foreign
+from rumus._core.options import one_target, refuse_foreign
 from rumus.tensor._tensor import Tensor, device_or_dtype
 
 from . import _hooks
@@ -248,6 +248,7 @@ class Module(_hooks.Hooking):
             parameter.requires_grad = value
         return self
 
+    @one_target("model")
     def to(self, target: DeviceLike | npt.DTypeLike) -> Self:
         """Move all parameters and buffers to a device, or turn floats into another float, in place.
 

@@ -329,5 +329,7 @@ class LSTM(RecurrentLayer):
             ShapeError: Shapes do not fit.
             DTypeError: x has another dtype than the weights.
         """
+        if isinstance(state, Tensor):
+            raise ArgumentError("LSTM begins with a pair of states, (h, c), not with one tensor")
         output, (h, c) = self._run(x, state, lengths)
         return output, (h, c)

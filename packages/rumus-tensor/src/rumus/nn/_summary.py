@@ -145,6 +145,12 @@ def summary(model: Module, *inputs: Tensor) -> Summary:
         raise ArgumentError(
             "summary runs the model: give what it is called with too, summary(model, example)"
         )
+    for given in inputs:
+        if isinstance(given, (tuple, list)) and all(isinstance(n, int) for n in given):
+            raise ArgumentError(
+                f"summary takes what the model is called with, not its shape {given}: "
+                f"summary(model, tensor.zeros({', '.join(map(str, given))}))"
+            )
     rows: list[SummaryRow] = []
     counted: set[int] = set()
 

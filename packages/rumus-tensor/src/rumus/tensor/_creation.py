@@ -23,6 +23,7 @@ ShapeLike = int | Sequence[int]
 _HINTS = {
     "requires_grad": "autograd.leaf(x) has a gradient, and nn.Parameter(x), what a model learns",
     "pin_memory": "leave it out: DataLoader(..., device='gpu') brings batches to the GPU ahead",
+    "size": "the lengths come first, as in randn(2, 3)",
     "layout": "leave it out: tensors are dense",
 }
 

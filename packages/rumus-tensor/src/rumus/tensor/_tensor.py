@@ -12,8 +12,10 @@ from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
 from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.dtypes import check_dtype
+from rumus._core.errors import DTypeError
 from rumus._core.foreign import without
 from rumus._core.host import as_host_array
+from rumus._core.options import one_target
 from rumus._core.versions import Version
 from rumus.autograd._backward import backward
 from rumus.autograd._hooks import HookHandle, register_hook
@@ -184,6 +186,7 @@ class Tensor(
 
     # To another device or dtype
 
+    @one_target("x")
     def to(self, target: DeviceLike | npt.DTypeLike) -> Tensor:
         """The tensor on another device, or in another dtype; itself if it is there already.
 
@@ -326,8 +329,10 @@ def device_or_dtype(target: DeviceLike | npt.DTypeLike) -> Device | np.dtype[Any
     """
     if isinstance(target, Device):
         return target
+    if target is None:  # numpy's float64
+        raise DTypeError("to takes a device, its name or a dtype, not None")
     try:
         dtype = np.dtype(target)
     except TypeError:
-        return Device(target)  # type: ignore[arg-type]
-    return check_dtype(dtype)
+        dtype = None
+    return Device(target) if dtype is None else check_dtype(dtype)  # type: ignore[arg-type]
