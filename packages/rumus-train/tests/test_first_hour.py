@@ -128,6 +128,19 @@ def test_a_policy_that_looks_at_no_metric_of_the_run_says_so(tmp_path: Path, eve
                     run=RunFolder(tmp_path / "b", keep=KeepBest("val_loss")))  # fmt: skip
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"settings": 3}', "{}"])
+def test_settings_that_are_damaged_are_named(tmp_path: Path, text: str) -> None:
+    model = nn.Linear(2, 2)
+    trainer = Trainer(SGD(model.parameters(), lr=0.1))
+    folder = RunFolder(tmp_path, resume=True)
+    trainer.fit(model, loader(), nn.mse_loss, epochs=1, run=folder)
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(RunFolderError, match=r"run.json, .* is damaged: without the file the run"):
+        trainer.fit(model, loader(), nn.mse_loss, epochs=2, run=folder)
+    (tmp_path / "run.json").unlink()
+    assert trainer.fit(model, loader(), nn.mse_loss, epochs=2, run=folder).progress.epoch == 2
+
+
 def test_a_run_in_the_place_of_a_file_says_so(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
     model = nn.Linear(2, 2)

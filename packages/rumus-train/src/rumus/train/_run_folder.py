@@ -129,8 +129,7 @@ class OpenFolder:
         return newest[1]
 
     def _check(self, settings: Mapping[str, Any]) -> None:
-        path = self.root / _RUN
-        before = json.loads(path.read_text("utf-8"))["settings"] if path.exists() else {}
+        before = _settings(self.root)
         now = json.loads(json.dumps(settings))
         names = sorted(before.keys() | now.keys()) if before else []
         changed = [
@@ -143,6 +142,24 @@ class OpenFolder:
                 f"{self.root} was begun with other settings: {'; '.join(changed)}. Set them back, "
                 "or begin a new run in another folder; load_checkpoint() gives its weights"
             )
+
+
+def _settings(root: Path) -> dict[str, Any]:
+    """What a run was begun with; nothing if its file is gone.
+
+    Raises:
+        RunFolderError: The file is damaged.
+    """
+    path = root / _RUN
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(path.read_text("utf-8"))["settings"])
+    except (ValueError, KeyError, TypeError):
+        raise RunFolderError(
+            f"{path}, which says what the run was begun with, is damaged: without the file the run "
+            "goes on, and nothing sees whether its settings are still the same"
+        ) from None
 
 
 @dataclass
