@@ -113,7 +113,11 @@ CASES: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         ArgumentError,
         r"no option 'dtype'; .* model.to\(device\).to\(dtype\)",
     ),
-    "no target": (lambda: LOGITS.to(None), DTypeError, "to takes a device, .*, not None"),
+    "no target": (
+        lambda: LOGITS.to(None),
+        DTypeError,
+        "a device or a dtype, .*, not None",
+    ),
     "no_grad without parentheses": (
         lambda: make_any(rt.no_grad)(lambda: 1),
         ArgumentError,
@@ -155,6 +159,33 @@ CASES: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         "the function of a step, not a Tensor",
     ),
 }
+
+
+Foreign = type("Tensor", (), {"__module__": "torch", "shape": (4, 3), "ndim": 2})
+"""What a tensor of PyTorch's is to us, as far as messages go."""
+Float = type("dtype", (), {"__module__": "torch", "__repr__": lambda _: "torch.float16"})
+MIXTURES: dict[str, Callable[[Any], object]] = {
+    "Linear takes tensors, not a torch.Tensor; make one of it": nn.Linear(3, 2),
+    "mse_loss takes tensors, not a torch.Tensor": lambda x: F.mse_loss(LOGITS, x),
+    "number 0 is a torch.Tensor": lambda x: cat([x], 0),
+    "dropout takes tensors, not a torch.Tensor": lambda x: F.dropout(x),
+    "'weight' is a torch.Tensor and no tensor": lambda x: nn.save_file({"weight": x}, "a"),
+    "'bias' is a torch.Tensor and no tensor": lambda x: nn.Linear(1, 1).load_state_dict(
+        {"weight": ones(1, 1), "bias": x}
+    ),
+    "number 0 is a torch.Tensor$": lambda x: nn.Sequential(x),
+    "or the name of one, such as 'gpu' and 'float16', not torch.float16": lambda x: LOGITS.to(
+        Float()
+    ),
+    "^torch.float16 is no dtype; take float32": lambda x: zeros(2, dtype=Float()),
+    "^None is no dtype": lambda x: rt.randint(0, 2, (2,), dtype=None),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("message", MIXTURES)
+def test_tensors_of_another_framework_are_called_by_its_name(message: str) -> None:
+    with pytest.raises(RumusError, match=message):
+        MIXTURES[message](Foreign())
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any, Self, overload
 
 from rumus._core.base import TensorBase
+from rumus._core.described import type_name
 from rumus._core.errors import ArgumentError, IndexRangeError
 from rumus.tensor._tensor import Tensor
 
@@ -391,9 +392,9 @@ def _checked(owner: Module, at: object, module: object) -> Module:
     if not isinstance(module, Module):
         kind = type(owner).__name__
         raise ArgumentError(
-            f"{kind} takes modules, as in {kind}(a, b); number {at} is a {type(module).__name__}"
+            f"{kind} takes modules, as in {kind}(a, b); number {at} is a {type_name(module)}"
             if kind == "Sequential"
-            else f"{kind} takes modules; {at!r} is a {type(module).__name__}"
+            else f"{kind} takes modules; {at!r} is a {type_name(module)}"
         )
     return module
 
@@ -411,7 +412,7 @@ def _parameter(owner: Module, value: object) -> Parameter:
         return value
     if isinstance(value, TensorBase):
         return Parameter(value)
-    raise ArgumentError(f"{type(owner).__name__} takes tensors, not a {type(value).__name__}")
+    raise ArgumentError(f"{type(owner).__name__} takes tensors, not a {type_name(value)}")
 
 
 def _shown(name: object, value: Parameter) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rumus._core.devices import CPU, Device, DeviceLike
+from rumus._core.described import type_name
 from rumus._core.errors import StateDictError
 from rumus.tensor._tensor import Tensor
 
@@ -85,7 +86,7 @@ def save_file(
 def _check(state: Mapping[str, Tensor]) -> None:
     for name, value in state.items():
         if not isinstance(value, Tensor):
-            raise StateDictError(f"{name!r} is a {type(value).__name__} and no tensor")
+            raise StateDictError(f"{name!r} is a {type_name(value)} and no tensor")
         if name == "__metadata__":
             raise StateDictError("'__metadata__' is no name for a tensor: the format reserves it")
         if not _is_text(name):

@@ -12,7 +12,7 @@ from rumus._backends.generator import Generator, default_generator
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
 from rumus._core.devices import CPU, Device, DeviceLike
-from rumus._core.dtypes import bool_, check_dtype, check_scalar, float32, int32
+from rumus._core.dtypes import bool_, check_dtype, check_scalar, float32, given_dtype, int32
 from rumus._core.errors import ArgumentError
 from rumus._core.options import without_options
 from rumus._core.shapes import Shape, shape_of
@@ -156,7 +156,7 @@ def _filled(
     dtype: npt.DTypeLike | None,
     device: DeviceLike,
 ) -> Tensor:
-    checked = check_dtype(float32 if dtype is None else np.dtype(dtype))
+    checked = float32 if dtype is None else given_dtype(dtype)
     check_scalar(name, value, checked)
     device = Device(device)
     return Tensor._wrap(backend_of(device).full(shape, value, checked), device)

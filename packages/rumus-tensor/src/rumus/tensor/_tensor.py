@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
 from rumus._core.devices import CPU, Device, DeviceLike
-from rumus._core.dtypes import check_dtype
+from rumus._core.dtypes import check_dtype, named_dtype
 from rumus._core.errors import DTypeError
 from rumus._core.foreign import without
 from rumus._core.host import as_host_array
@@ -329,10 +329,12 @@ def device_or_dtype(target: DeviceLike | npt.DTypeLike) -> Device | np.dtype[Any
     """
     if isinstance(target, Device):
         return target
-    if target is None:  # numpy's float64
-        raise DTypeError("to takes a device, its name or a dtype, not None")
-    try:
-        dtype = np.dtype(target)
-    except TypeError:
-        dtype = None
-    return Device(target) if dtype is None else check_dtype(dtype)  # type: ignore[arg-type]
+    dtype = named_dtype(target)
+    if dtype is not None:
+        return check_dtype(dtype)
+    if not isinstance(target, str):
+        raise DTypeError(
+            "to takes a device or a dtype, or the name of one, such as 'gpu' and 'float16', not "
+            f"{target!r}"
+        )
+    return Device(target)

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from rumus._core.base import TensorBase
+from rumus._core.described import type_name
 from rumus._core.dtypes import common_dtype, float16, float32
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus._core.shapes import broadcast_shape
@@ -21,7 +22,7 @@ def check_tensors(name: str, *tensors: Tensor | None) -> None:
     for given in tensors:
         if given is not None and not isinstance(given, TensorBase):
             raise DTypeError(
-                f"{name} takes tensors, not a {type(given).__name__}; "
+                f"{name} takes tensors, not a {type_name(given)}; "
                 "make one of it with rumus.tensor.tensor(...)"
             )
 
