@@ -7,7 +7,7 @@ import pytest
 
 import rumus.optim
 from rumus import nn
-from rumus.optim import AdamW, GradientAccumulator, HyperparameterError, LBFGS, SGD, UnknownAttributeError, _foreign, clip_grad_norm_, clip_grad_value_
+from rumus.optim import AdamW, GradientAccumulator, HyperparameterError, LBFGS, ParameterListError, SGD, UnknownAttributeError, _foreign, clip_grad_norm_, clip_grad_value_
 from rumus.optim._foreign_options import NAMES_OF_SCHEDULES, OF_OPTIMIZERS, OF_SCHEDULES
 from rumus.optim.lr_scheduler import CosineAnnealingLR, StepLR
 from rumus.tensor import ArgumentError, DeviceError
@@ -97,6 +97,12 @@ def test_options_of_other_frameworks_are_translated() -> None:
         assert str(caught.value) == f"CosineAnnealingLR has no option {option!r}; here: {hint}"
     with pytest.raises(TypeError, match="unexpected keyword argument 'nothing_like_it'"):
         SGD(model.parameters(), nothing_like_it=1)  # type: ignore[call-arg]
+
+
+def test_parameters_of_another_framework_are_called_by_its_name() -> None:
+    theirs = type("Parameter", (), {"__module__": "torch.nn.parameter"})()
+    with pytest.raises(ParameterListError, match=r"expected a Parameter, got a torch.Parameter$"):
+        SGD([theirs])
 
 
 def test_names_on_a_schedule_are_translated() -> None:

@@ -128,6 +128,24 @@ def test_a_policy_that_looks_at_no_metric_of_the_run_says_so(tmp_path: Path, eve
                     run=RunFolder(tmp_path / "b", keep=KeepBest("val_loss")))  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("Adam", lambda theirs, t, m: Trainer(theirs)),
+        ("Linear", lambda theirs, t, m: t.fit(theirs, loader(), nn.mse_loss, epochs=1)),
+        (
+            "StepLR",
+            lambda theirs, t, m: t.fit(m, loader(), nn.mse_loss, epochs=1, schedule=theirs),
+        ),
+        ("Tensor", lambda theirs, t, m: t.train_step(lambda: theirs)),
+    ],
+)
+def test_parts_of_another_framework_are_called_by_its_name(name: str, call: Any) -> None:
+    theirs, model = type(name, (), {"__module__": "torch.some"})(), nn.Linear(2, 2)
+    with pytest.raises(ArgumentError, match=rf"(not a|returned) torch.{name}\b"):
+        call(theirs, Trainer(SGD(model.parameters(), lr=0.1)), model)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"settings": 3}', "{}"])
 def test_settings_that_are_damaged_are_named(tmp_path: Path, text: str) -> None:
     model = nn.Linear(2, 2)

@@ -23,8 +23,7 @@ def checked_loss(loss: Any) -> Tensor:
         elif isinstance(loss, (tuple, list, dict)):
             advice = "one of what it holds, or fit(step=...) to report the others too"
         raise ArgumentError(
-            f"forward must return the loss as a Tensor, and returned {type(loss).__name__}; "
-            f"{advice}"
+            f"forward must return the loss as a Tensor, and returned {type_name(loss)}; {advice}"
         )
     if loss.shape != ():
         raise ShapeError(
@@ -45,3 +44,11 @@ def check_callable(name: str, given: object) -> None:
             f"{name} is a function, and a {type(given).__name__} was given; as in "
             "trainer.train_step(lambda: nn.mse_loss(model(x), y))"
         )
+
+
+def type_name(value: object) -> str:
+    """The name of a value's class, behind its package if that is another framework's."""
+    cls = type(value)
+    package = cls.__module__.partition(".")[0]
+    named = package in ("rumus", "builtins", "numpy", "__main__")
+    return cls.__name__ if named else f"{package}.{cls.__name__}"

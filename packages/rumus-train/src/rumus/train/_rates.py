@@ -44,7 +44,7 @@ class Rates:
             if not isinstance(given, (LRScheduler, MetricScheduler)):
                 raise ArgumentError(
                     f"schedule is a learning-rate schedule such as CosineAnnealingLR, not a "
-                    f"{type(given).__name__}"
+                    f"{type_name(given)}"
                 )
         self.apply()
 

@@ -14,6 +14,7 @@ from rumus.nn import Module
 from rumus.optim import WeightAverage
 from rumus.tensor import ArgumentError
 
+from ._checked import type_name
 from ._evaluate import Evaluation, Loss, MetricLike, Validate
 from ._events import Hooks
 from ._parallel.averages import SharedAverage
@@ -138,7 +139,7 @@ class Request:
     def _check(self, optimizers: Mapping[str, Any]) -> None:
         if not isinstance(self.model, Module):
             raise ArgumentError(
-                f"fit trains an nn.Module, not a {type(self.model).__name__}: fit(model, loader, "
+                f"fit trains an nn.Module, not a {type_name(self.model)}: fit(model, loader, "
                 "loss, epochs=...)"
             )
         if (self.loss is None) == (self.step is None):
@@ -147,7 +148,7 @@ class Request:
             )
         for name, function in (("loss", self.loss), ("step", self.step)):
             if function is not None and not callable(function):
-                raise ArgumentError(f"{name} is a function, not a {type(function).__name__}")
+                raise ArgumentError(f"{name} is a function, not a {type_name(function)}")
         if self.step is None and len(optimizers) > 1:
             raise ArgumentError("with several optimizers fit takes a step, which says which to use")
         if self.epochs is None and self.steps is None:
