@@ -7,11 +7,21 @@ import pytest
 
 import rumus.optim
 from rumus import nn
-from rumus.optim import AdamW, GradientAccumulator, HyperparameterError, LBFGS, ParameterListError, SGD, UnknownAttributeError, _foreign, clip_grad_norm_, clip_grad_value_
+from rumus.optim import (
+    LBFGS,
+    SGD,
+    AdamW,
+    GradientAccumulator,
+    HyperparameterError,
+    ParameterListError,
+    UnknownAttributeError,
+    _foreign,
+    clip_grad_norm_,
+    clip_grad_value_,
+)
 from rumus.optim._foreign_options import NAMES_OF_SCHEDULES, OF_OPTIMIZERS, OF_SCHEDULES
 from rumus.optim.lr_scheduler import CosineAnnealingLR, StepLR
 from rumus.tensor import ArgumentError, DeviceError
-from rumus.optim._foreign_options import OF_OPTIMIZERS, OF_SCHEDULES
 
 
 def test_names_of_other_frameworks_are_translated() -> None:

@@ -88,6 +88,11 @@ CASES: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         DTypeError,
         r"not a tuple; give it a part of that, .* outputs\[0\] of an LSTM",
     ),
+    "several results to a loss": (
+        lambda: F.cross_entropy((LOGITS, 1), IDS),  # type: ignore[arg-type]
+        DTypeError,
+        "cross_entropy takes tensors, not a tuple; give it a part of that",
+    ),
     "a list of integers as a parameter": (
         lambda: nn.Parameter([1, 2]),
         DTypeError,

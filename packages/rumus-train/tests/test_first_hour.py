@@ -12,8 +12,23 @@ from rumus import nn
 from rumus.data import ArrayDataset, DataLoader
 from rumus.optim import SGD
 from rumus.tensor import ArgumentError, Tensor, UnknownImportError, UnknownNameError, ones
-from rumus.train import Accuracy, EarlyStopping, Every, KeepBest, KeepLast, Run, RunFolder, RunFolderError, Trainer, Validate
-from rumus.train._foreign import HINTS, _MODULE_HINTS
+from rumus.train import (
+    Accuracy,
+    CsvLogger,
+    EarlyStopping,
+    Event,
+    Every,
+    KeepBest,
+    KeepLast,
+    OnEvent,
+    Run,
+    RunFolder,
+    RunFolderError,
+    TimeLimit,
+    Trainer,
+    Validate,
+)
+from rumus.train._foreign import _MODULE_HINTS, HINTS, RUN_HINTS
 
 
 @pytest.mark.parametrize("name", HINTS)
@@ -84,6 +99,37 @@ CALLS: dict[str, tuple[Callable[[Trainer[Any], nn.Module], object], str]] = {
         lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, callbacks=[print]),
         r"has none; OnEvent\(Event\.STEP_END, function\)",
     ),
+    "one metric": (
+        lambda t, m: t.fit(
+            m,
+            loader(),
+            nn.mse_loss,
+            epochs=1,
+            validate=loader(),
+            metrics=Accuracy(),  # type: ignore[arg-type]
+        ),
+        r"metrics is a list, as in \[Accuracy\(\)\], not",
+    ),
+    "a number as the average": (
+        lambda t, m: t.fit(m, loader(), nn.mse_loss, epochs=1, average=0.9),  # type: ignore[arg-type]
+        r"average is a WeightAverage\(model.named_parameters\(\), decay\), not 0.9",
+    ),
+    "an event by its name": (
+        lambda t, m: OnEvent("step_end", print),  # type: ignore[arg-type]
+        "such as Event.STEP_END, not 'step_end'",
+    ),
+    "no function at an event": (
+        lambda t, m: OnEvent(Event.STEP_END, 3),  # type: ignore[arg-type]
+        "a function of the run, not 3",
+    ),
+    "a time as a text": (
+        lambda t, m: TimeLimit("1h"),  # type: ignore[arg-type]
+        r"of numbers, as in hours=1.5, not '1h'",
+    ),
+    "a text to a logger": (
+        lambda t, m: CsvLogger("never/made.csv").log(1, {"a": "b"}),  # type: ignore[dict-item]
+        "a logger takes numbers, and 'a' is 'b'",
+    ),
     "a class of a loss": (
         lambda t, m: t.fit(m, loader(), nn.MSELoss, epochs=1),
         r"MSELoss\(\)\(prediction, target\)",
@@ -97,6 +143,17 @@ def test_the_message_says_what_to_do(what: str) -> None:
     model = nn.Linear(2, 2)
     with pytest.raises(ArgumentError, match=message):
         call(Trainer(SGD(model.parameters(), lr=0.1)), model)
+
+
+def test_names_on_a_run_are_translated() -> None:
+    model = nn.Linear(2, 2)
+    run = Trainer(SGD(model.parameters(), lr=0.1)).fit(model, loader(), nn.mse_loss, epochs=1)
+    for name, hint in RUN_HINTS.items():
+        with pytest.raises(UnknownNameError) as caught:
+            getattr(run, name)
+        assert str(caught.value) == f"'Run' object has no attribute {name!r}; here: {hint}"
+    with pytest.raises(UnknownNameError, match=r"no attribute 'nothing_like_it'$"):
+        run.nothing_like_it  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_a_step_that_updates_nothing_is_said_once() -> None:

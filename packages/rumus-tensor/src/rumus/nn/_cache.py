@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary
 
 from rumus._backends.contract.attention import AttentionRule
 from rumus._backends.generator import default_generator
-from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core import usage
+from rumus._core.devices import CPU, DeviceLike
 from rumus._core.dtypes import float32, int32
 from rumus._core.errors import ArgumentError, ShapeError
 from rumus._core.mode import is_grad_enabled

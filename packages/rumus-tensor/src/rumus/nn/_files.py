@@ -9,8 +9,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.described import type_name
+from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.errors import StateDictError
 from rumus.tensor._tensor import Tensor
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from rumus._backends.generator import Generator, default_generator
 from rumus._core.devices import CPU, Device, DeviceLike
-from rumus._core.dtypes import float16, float32, int32
+from rumus._core.dtypes import float16, float32
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus.tensor import arange, cat, rand, stack, where, zeros
 from rumus.tensor._ops.matmul import Linear as LinearFunction

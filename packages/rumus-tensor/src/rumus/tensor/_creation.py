@@ -12,7 +12,7 @@ from rumus._backends.generator import Generator, default_generator
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
 from rumus._core.devices import CPU, Device, DeviceLike
-from rumus._core.dtypes import bool_, check_dtype, check_scalar, float32, given_dtype, int32
+from rumus._core.dtypes import bool_, check_scalar, float32, given_dtype, int32
 from rumus._core.errors import ArgumentError
 from rumus._core.options import without_options
 from rumus._core.shapes import Shape, shape_of

@@ -11,7 +11,7 @@ from rumus._backends.generator import Generator, default_generator
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
 from rumus._core.devices import Device, DeviceLike
-from rumus._core.dtypes import check_dtype, check_scalar, float32, given_dtype, is_float
+from rumus._core.dtypes import check_scalar, float32, given_dtype, is_float
 from rumus._core.errors import DTypeError
 
 from ._tensor import Tensor

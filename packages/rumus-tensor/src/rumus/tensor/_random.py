@@ -13,7 +13,7 @@ from rumus._backends.generator import Generator, default_generator
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
 from rumus._core.devices import CPU, Device, DeviceLike
-from rumus._core.dtypes import DType, check_dtype, float32, given_dtype, int32, is_float, uint8
+from rumus._core.dtypes import DType, float32, given_dtype, int32, is_float, uint8
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus._core.shapes import Shape, broadcast_shape, shape_of, whole_number
 

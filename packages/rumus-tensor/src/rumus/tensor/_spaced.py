@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from rumus._backends.registry import backend_of
 from rumus._core.devices import CPU, Device, DeviceLike
-from rumus._core.dtypes import DType, bool_, check_dtype, check_scalar, float32, given_dtype, int32
+from rumus._core.dtypes import DType, bool_, check_scalar, float32, given_dtype, int32
 from rumus._core.errors import ArgumentError
 from rumus._core.host import as_host_array
 from rumus._core.options import without_options

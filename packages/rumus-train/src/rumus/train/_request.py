@@ -161,6 +161,10 @@ class Request:
         is_norm = isinstance(self.clip, Real) and self.clip > 0
         if not (self.clip is None or callable(self.clip) or is_norm):
             raise ArgumentError(f"clip is a norm above 0, or a function, not {self.clip!r}")
+        if self.average is not None and not hasattr(self.average, "decay"):
+            raise ArgumentError(
+                f"average is a WeightAverage(model.named_parameters(), decay), not {self.average!r}"
+            )
         averaged = isinstance(self.validate, Validate) and self.validate.averaged
         if averaged and self.average is None:
             raise ArgumentError("Validate(averaged=True) needs fit(average=WeightAverage(...))")

@@ -6,12 +6,12 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from rumus._core.base import TensorBase
-from rumus._core.described import type_name
 from rumus._core.dtypes import common_dtype, float16, float32
-from rumus._core.errors import ArgumentError, DTypeError, ShapeError
+from rumus._core.errors import ArgumentError, ShapeError
 from rumus._core.shapes import broadcast_shape
 from rumus.tensor._tensor import Tensor
+
+from .._module_inputs import check_tensor
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 """What becomes of the losses of a batch."""
@@ -19,12 +19,7 @@ Reduction: TypeAlias = Literal["mean", "sum", "none"]
 
 def check_tensors(name: str, *tensors: Tensor | None) -> None:
     """All of them are tensors, or left out."""
-    for given in tensors:
-        if given is not None and not isinstance(given, TensorBase):
-            raise DTypeError(
-                f"{name} takes tensors, not a {type_name(given)}; "
-                "make one of it with rumus.tensor.tensor(...)"
-            )
+    check_tensor(name, *(given for given in tensors if given is not None))
 
 
 def check_same_shape(name: str, prediction: Tensor, target: Tensor) -> None:

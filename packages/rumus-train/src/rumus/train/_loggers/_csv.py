@@ -35,8 +35,8 @@ class CsvLogger(Logger):
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Append a row."""
-        file = self._opened()
         row = {"step": step, **numbers(values)}
+        file = self._opened()
         new = [name for name in row if name not in self._names]
         if new or self._path.stat().st_size == 0:
             file = self._rewritten(file, self._names + new, self._rows())
