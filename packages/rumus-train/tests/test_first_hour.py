@@ -11,22 +11,17 @@ import rumus.train
 from rumus import nn
 from rumus.data import ArrayDataset, DataLoader
 from rumus.optim import SGD
-from rumus.tensor import ArgumentError, Tensor, UnknownImportError, UnknownNameError, ones
+from rumus.tensor import ArgumentError, UnknownImportError, UnknownNameError, ones
 from rumus.train import (
     Accuracy,
     CsvLogger,
     EarlyStopping,
     Event,
-    Every,
-    KeepBest,
-    KeepLast,
     OnEvent,
-    Run,
     RunFolder,
     RunFolderError,
     TimeLimit,
     Trainer,
-    Validate,
 )
 from rumus.train._foreign import _MODULE_HINTS, HINTS, RUN_HINTS
 
@@ -99,6 +94,30 @@ CALLS: dict[str, tuple[Callable[[Trainer[Any], nn.Module], object], str]] = {
         lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, callbacks=[print]),
         r"has none; OnEvent\(Event\.STEP_END, function\)",
     ),
+    "one array as a loader": (
+        lambda t, m: t.fit(m, np.zeros((4, 2)), nn.MSELoss(), epochs=1),
+        "an array gives its rows; DataLoader",
+    ),
+    "prediction of an array": (
+        lambda t, m: list(t.predict(m, np.zeros((4, 2)))),
+        "an array gives its rows; DataLoader",
+    ),
+    "arrays alone": (
+        lambda t, m: t.fit(np.zeros((4, 2)), np.zeros(4), nn.MSELoss(), epochs=1),  # type: ignore[arg-type]
+        r"not a ndarray: fit\(model, loader, loss, epochs=...\)",
+    ),
+    "a number as the loss": (
+        lambda t, m: t.fit(m, loader(), lambda y, z: nn.mse_loss(y, z).item(), epochs=1),  # type: ignore[arg-type, return-value]
+        r"returned float; leave out item\(\)",
+    ),
+    "two losses": (
+        lambda t, m: t.train_step(lambda: (m(ones(1, 2)).sum(), 1)),  # type: ignore[arg-type, return-value]
+        r"returned tuple; one of what it holds, or fit\(step=",
+    ),
+    "another framework's event": (
+        lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, callbacks=[Lightning()]),
+        r"Lightning.on_train_batch_end is no event's; there are .*on_step_end",
+    ),
     "one metric": (
         lambda t, m: t.fit(
             m,
@@ -154,35 +173,6 @@ def test_names_on_a_run_are_translated() -> None:
         assert str(caught.value) == f"'Run' object has no attribute {name!r}; here: {hint}"
     with pytest.raises(UnknownNameError, match=r"no attribute 'nothing_like_it'$"):
         run.nothing_like_it  # type: ignore[attr-defined]  # noqa: B018
-
-
-def test_a_step_that_updates_nothing_is_said_once() -> None:
-    model = nn.Linear(2, 2)
-
-    def step(run: Run, batch: Any) -> dict[str, Tensor]:
-        loss = nn.mse_loss(model(batch.input), batch.target)
-        loss.backward()
-        return {"loss": loss}
-
-    trainer = Trainer(SGD(model.parameters(), lr=0.1))
-    with pytest.warns(RuntimeWarning, match=r"updates by run\.minimize\(loss\)") as caught:
-        trainer.fit(model, loader(), step=step, epochs=2)
-    assert len(caught) == 1
-
-
-@pytest.mark.parametrize("every", [Every(epochs=1), Every(epochs=2)])
-def test_a_policy_that_looks_at_no_metric_of_the_run_says_so(tmp_path: Path, every: Every) -> None:
-    model = nn.Linear(2, 2)
-    trainer = Trainer(SGD(model.parameters(), lr=0.1))
-    run = RunFolder(tmp_path, keep=KeepLast(1) + KeepBest("val_los"))
-    with pytest.raises(ArgumentError, match=r"looks at 'val_los', and the run has .*val_loss"):
-        trainer.fit(
-            model, loader(), nn.mse_loss, epochs=3, validate=Validate(loader(), every), run=run
-        )
-    assert [*tmp_path.glob("step-*")], "what was trained until then is saved"
-    with pytest.raises(ArgumentError, match=r"looks at 'val_loss', and the run has loss; validate"):
-        trainer.fit(model, loader(), nn.mse_loss, epochs=3,
-                    run=RunFolder(tmp_path / "b", keep=KeepBest("val_loss")))  # fmt: skip
 
 
 @pytest.mark.parametrize(

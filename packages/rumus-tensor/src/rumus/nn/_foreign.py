@@ -100,6 +100,15 @@ AUGMENT_HINTS = {
     "RandomFlip": "RandomHorizontalFlip and RandomVerticalFlip",
 }
 
+OPTION_HINTS = {
+    "inplace": "leave it out: the result is the same",
+    "dtype": "layers are float32; layer.to(dtype) casts one that is made",
+    "proj_size": "a Linear behind the layer projects its outputs",
+    "sparse": "leave it out: gradients are dense",
+    "input_shape": "layers are given the lengths of their input: Linear(in_features, out_features)",
+    "input_dim": "layers are given the lengths of their input: Linear(in_features, out_features)",
+}
+
 missing = of_module("rumus.nn", _MODULE_HINTS)
 missing_function = of_module("rumus.nn.functional", FUNCTIONAL_HINTS)
 missing_augmentation = of_module("rumus.nn.augment", AUGMENT_HINTS)

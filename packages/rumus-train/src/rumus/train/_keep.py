@@ -41,9 +41,6 @@ class Keep:
     Args:
         chosen: The function.
 
-    Attributes:
-        metrics: The names of the metrics that it looks at.
-
     Example:
         >>> saved = [Saved(f"step-{n}", Progress(step=n), {"val_loss": 9.0 - n}) for n in range(5)]
         >>> [s.name for s in (KeepLast(1) + KeepEvery(2))(saved)]
@@ -52,7 +49,6 @@ class Keep:
 
     def __init__(self, chosen: Callable[[Sequence[Saved]], Sequence[Saved]]) -> None:
         self._chosen = chosen
-        self.metrics: tuple[str, ...] = ()
 
     def __call__(self, saved: Sequence[Saved]) -> list[Saved]:
         """What stays, in order."""
@@ -62,9 +58,7 @@ class Keep:
     def __add__(self, other: Keep) -> Keep:
         if not isinstance(other, Keep):
             return NotImplemented
-        both = Keep(lambda saved: [*self(saved), *other(saved)])
-        both.metrics = (*self.metrics, *other.metrics)
-        return both
+        return Keep(lambda saved: [*self(saved), *other(saved)])
 
 
 class KeepLast(Keep):
@@ -117,8 +111,7 @@ class KeepBest(Keep):
             ``"min"``: for one of your own say it.
 
     Raises:
-        ArgumentError: An argument is outside its range; or, at the end of a run's epoch, after its
-            first validation, there is no such metric.
+        ArgumentError: An argument is outside its range.
 
     Example:
         >>> from rumus.train import Progress
@@ -137,7 +130,6 @@ class KeepBest(Keep):
             return sorted(known, key=lambda s: sign * s.metrics[metric])[:n]
 
         super().__init__(best)
-        self.metrics = (metric,)
 
 
 def _check_count(name: str, value: object) -> None:

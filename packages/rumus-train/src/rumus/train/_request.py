@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-import numpy as np
-
 from rumus.nn import Module
 from rumus.optim import WeightAverage
 from rumus.tensor import ArgumentError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -301,14 +300,6 @@ class Run:
 
     def finish_step(self) -> None:
         """Clip and update, if that has waited for several batches; then average and schedules."""
-        if not self._has_updated:
-            self._has_updated = True
-            warnings.warn(
-                "the first step has changed no parameter of an optimizer: a step of your own "
-                "updates by run.minimize(loss), in place of backward() and optimizer.step()",
-                RuntimeWarning,
-                stacklevel=5,
-            )
         if self.shared is not None:
             self._finish_shared(self.shared)
         for name, fold in self.folds.items():

@@ -233,19 +233,6 @@ def log_of(run: Any, opened: Any) -> AbstractContextManager[None]:
     return own_log(run.shared.shards.group, opened.root)
 
 
-def check_folder(given: object) -> None:
-    """Refuse what is no :class:`RunFolder`.
-
-    Raises:
-        ArgumentError: It is something else.
-    """
-    if given is not None and not isinstance(given, RunFolder):
-        raise ArgumentError(
-            f"run is a RunFolder, not a {type(given).__name__}: run=RunFolder(path), which also "
-            "says when checkpoints are taken and whether the run goes on"
-        )
-
-
 def saved_shards(given: RunFolder | None, group: Group) -> int | None:
     """The shards of the run in a folder that is to go on; None if there is none.
 
@@ -262,8 +249,7 @@ def saved_shards(given: RunFolder | None, group: Group) -> int | None:
     if given is not None and given.resume and group.rank == 0:
         root = Path(given.path)
         if (root / _RUN).exists() and folder.saved(root):
-            settings = json.loads((root / _RUN).read_text("utf-8"))["settings"]
-            found = int(settings.get("shards", 1))
+            found = int(_settings(root).get("shards", 1))
     has = given is not None
     values = np.array([found, has, not has], np.int64)
     group.max(values).wait()

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from rumus.tensor import ArgumentError
-
 from ._checkpoint.saver import Saver
 from ._checkpoint.shared import SharedSaver
 from ._events import Event
@@ -60,7 +58,6 @@ class Saves(NoSaves):
         self, root: Path, keep: Keep, timer: Timer, on_error: Literal["raise", "warn"]
     ) -> None:
         self._saver: Any = Saver(root, keep)
-        self._keep = keep
         self._timer, self._on_error = timer, on_error
         self._latest: object = None
         self._postponed = False
@@ -84,19 +81,6 @@ class Saves(NoSaves):
         numbers = {n: float(v) for n, v in run.metrics.items() if isinstance(v, (int, float))}
         self._latest = _place(run)
         self._guarded(lambda: self._saver.save(run_state(run), run.progress, numbers))
-        self._check_watched(run)
-
-    def _check_watched(self, run: Run) -> None:
-        """Refuse a policy that looks at a metric which the run turns out not to have."""
-        is_validated = run.validation is None or any(n.startswith("val_") for n in run.metrics)
-        if not run.progress.epoch or run.progress.batch or not is_validated:
-            return
-        for name in self._keep.metrics:
-            if name not in run.metrics:
-                raise ArgumentError(
-                    f"a policy of RunFolder(keep=...) looks at {name!r}, and the run has "
-                    f"{', '.join(run.metrics)}; validate= and metrics= give those of a validation"
-                )
 
     def loaded(self, run: Run) -> None:
         """The run is where a checkpoint was taken."""
@@ -125,16 +109,14 @@ class SharedSaves(Saves):
 
     Args:
         saver: Of this process.
-        keep: Which checkpoints stay.
         timer: As in :class:`Saves`, with a clock that all processes share.
         on_error: As there.
     """
 
     def __init__(
-        self, saver: SharedSaver, keep: Keep, timer: Timer, on_error: Literal["raise", "warn"]
+        self, saver: SharedSaver, timer: Timer, on_error: Literal["raise", "warn"]
     ) -> None:
         self._saver: Any = saver
-        self._keep = keep
         self._timer, self._on_error = timer, on_error
         self._latest, self._postponed = None, False
 
@@ -173,7 +155,7 @@ def saves_of(run: Run, root: Path, folder: RunFolder) -> Saves:
     if run.shared is None or run.shared.shards.group.size == 1:
         return Saves(root, folder.keep, timer, folder.on_error)
     saver = SharedSaver(root, folder.keep, run.shared.shards.group)
-    return SharedSaves(saver, folder.keep, timer, folder.on_error)
+    return SharedSaves(saver, timer, folder.on_error)
 
 
 def _place(run: Run) -> object:

@@ -28,7 +28,7 @@ from ._rates import Schedules
 from ._replay import CapturedSteps
 from ._request import Request
 from ._run import Clip, Run, StepFunction
-from ._run_folder import RunFolder, check_folder, saved_shards
+from ._run_folder import RunFolder, saved_shards
 from ._step import Capture
 from ._tools._shards import find_shards
 from ._warn import warn
@@ -289,7 +289,6 @@ class Trainer(Generic[O]):
             model, loader, loss, step, epochs, steps, validate, metrics, schedule, clip,
             accumulate, average, callbacks,
         )  # fmt: skip
-        check_folder(run)
         saved = saved_shards(run, self._group)
         if self._splits:
             self._count = saved or self._parts_that_fit(model, loader, loss)
