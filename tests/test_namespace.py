@@ -1,5 +1,6 @@
 """What importing the packages shows, and that it does nothing else."""
 
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -61,3 +62,27 @@ def test_an_import_opens_nothing_and_leaves_the_gpu_alone(name: str) -> None:
         [sys.executable, "-c", WATCH.format(name)], capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr
+
+
+FOREIGN = (
+    "rumus.tensor._foreign",
+    "rumus.nn._foreign",
+    "rumus.autograd._function",
+    "rumus.data._foreign",
+    "rumus.data._foreign_options",
+    "rumus.optim._foreign",
+    "rumus.optim._foreign_options",
+    "rumus.train._foreign",
+)
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_stands_in_for_names_of_other_frameworks_exists(name: str) -> None:
+    tables = [t for t in vars(import_module(name)).values() if isinstance(t, dict)]
+    hints = [hint for table in tables for hint in table.values() if isinstance(hint, str)]
+    assert hints
+    for path in re.findall(r"\brumus(?:\.\w+)+", " ".join(hints)):
+        first, second, *rest = path.split(".")
+        found = import_module(f"{first}.{second}")
+        for part in rest:
+            found = getattr(found, part)

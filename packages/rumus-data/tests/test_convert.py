@@ -1,6 +1,8 @@
 """Tables and arrays as record files, written by numpy, Python's csv and pyarrow themselves."""
 
 import csv
+import subprocess
+import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -382,3 +384,25 @@ def test_what_means_nothing_for_an_input_is_refused() -> None:
 def test_no_input_is_an_error_in_words() -> None:
     with pytest.raises(ArgumentError, match="there is no input"):
         convert([], "out.rrec")
+
+
+FULL = """
+import os, resource, signal
+from rumus.data import RecordWriteError, convert
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+try:
+    convert("a.csv", "a.rrec", target=["b"])
+except RecordWriteError as error:
+    print(error.errno > 0, str(error).partition("; ")[2], sorted(os.listdir()))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the file's size by POSIX means")
+def test_a_full_disk_leaves_nothing_and_promises_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n" + "1.5,2.5\n" * 20_000)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    told = "nothing was converted, and what was there before stays: 'a.rrec'"
+    assert done.stdout.strip() == f"True {told} ['a.csv']"

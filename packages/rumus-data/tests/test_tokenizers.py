@@ -249,6 +249,8 @@ def test_a_character_without_a_token_is_an_error_or_unknown(tmp_path):
 def test_a_file_that_holds_something_else_says_what(tmp_path):
     path = tmp_path / "x"
     CharacterTokenizer("ab").save(path)
+    with pytest.raises(FileExistsError, match="folder or a device"):
+        CharacterTokenizer("ab").save(tmp_path)
     with pytest.raises(TokenizerError, match="tokenizer of characters, and one of byte pairs"):
         BytePairTokenizer.load(path)
     start = '{"rumus": "byte pairs", "version": '

@@ -1,5 +1,8 @@
 """What whoever comes from PyTorch does to an optimizer, and what is said to it."""
 
+import copy
+import pickle
+
 import pytest
 
 import rumus.optim
@@ -10,12 +13,14 @@ from rumus.optim import (
     AdamW,
     GradientAccumulator,
     HyperparameterError,
+    ParameterListError,
     UnknownAttributeError,
     _foreign,
     clip_grad_norm_,
     clip_grad_value_,
 )
-from rumus.optim.lr_scheduler import StepLR
+from rumus.optim._foreign_options import NAMES_OF_SCHEDULES, OF_OPTIMIZERS, OF_SCHEDULES
+from rumus.optim.lr_scheduler import CosineAnnealingLR, StepLR
 from rumus.tensor import ArgumentError, DeviceError
 
 
@@ -86,3 +91,44 @@ def test_all_groups_are_shown() -> None:
     for text in ("SGD(", "2 parameters: lr=0.1", "1 parameters: lr=0.5", "momentum=0.9"):
         assert text in shown
     assert repr(SGD([second.bias], lr=0.1)).startswith("SGD(1 parameters: lr=0.1, momentum=0")
+
+
+def test_options_of_other_frameworks_are_translated() -> None:
+    model, made = nn.Linear(2, 2), (SGD, AdamW)
+    for option, hint in OF_OPTIMIZERS.items():
+        for optimizer in made:
+            with pytest.raises(HyperparameterError) as caught:
+                optimizer(model.parameters(), **{option: 1})  # type: ignore[arg-type]
+            told = f"{optimizer.__name__} has no option {option!r}; here: {hint}"
+            assert str(caught.value) == told
+    for option, hint in OF_SCHEDULES.items():
+        with pytest.raises(HyperparameterError) as caught:
+            CosineAnnealingLR(0.1, **{option: 3})  # type: ignore[arg-type]
+        assert str(caught.value) == f"CosineAnnealingLR has no option {option!r}; here: {hint}"
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nothing_like_it'"):
+        SGD(model.parameters(), nothing_like_it=1)  # type: ignore[call-arg]
+
+
+def test_parameters_of_another_framework_are_called_by_its_name() -> None:
+    theirs = type("Parameter", (), {"__module__": "torch.nn.parameter"})()
+    with pytest.raises(ParameterListError, match=r"expected a Parameter, got a torch.Parameter$"):
+        SGD([theirs])
+
+
+def test_names_on_a_schedule_are_translated() -> None:
+    schedule = StepLR(0.1, 3)
+    for name, hint in NAMES_OF_SCHEDULES.items():
+        with pytest.raises(UnknownAttributeError) as caught:
+            getattr(schedule, name)
+        assert str(caught.value) == f"'StepLR' object has no attribute {name!r}; here: {hint}"
+    with pytest.raises(UnknownAttributeError, match=r"no attribute 'nothing_like_it'$"):
+        schedule.nothing_like_it  # type: ignore[attr-defined]  # noqa: B018
+    assert copy.deepcopy(schedule).get_lr() == pickle.loads(pickle.dumps(schedule)).get_lr() == 0.1
+
+
+def test_an_optimizer_of_ones_own_may_have_such_options() -> None:
+    class Own(SGD):
+        def __init__(self, params: list[nn.Parameter], learning_rate: float) -> None:
+            super().__init__(params, lr=learning_rate)
+
+    assert Own(nn.Linear(2, 2).parameters(), learning_rate=0.5).get_lr() == 0.5

@@ -16,6 +16,7 @@ from rumus.tensor import (
     IndexRangeError,
     StateDictError,
     Tensor,
+    float16,
     ones,
     tensor,
     zeros,
@@ -232,6 +233,18 @@ def test_a_summary_counts_layers_parameters_work_and_memory(device):
     assert (table.parameter_nbytes, table.gradient_nbytes) == (4 * 72, 4 * 40)
     assert table.step_nbytes(states=1) == 4 * 72 + 2 * 4 * 40 + table.nbytes
     assert "weights 288 B, gradients 160 B, states 320 B, results 1.6 KB" in str(table)
+
+
+def test_a_summary_counts_the_float32_values_and_states_of_float16_parameters():
+    model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 2)).to(float16)
+    model[0].weight.requires_grad = False
+    table = nn.summary(model, ones((16, 4), dtype=float16))
+    trained = 8 + 18
+    assert table.parameter_nbytes == 2 * (32 + trained) and table.nbytes == 2 * 16 * 10
+    held = 2 * (32 + trained) + 2 * trained + 4 * trained  # weights, gradients, float32 weights
+    assert table.step_nbytes(states=2) == held + 2 * 4 * trained + table.nbytes
+    assert table.step_nbytes(states=0) == held + table.nbytes
+    assert "gradients 52 B, float32 values 104 B, states 208 B, results 320 B" in str(table)
 
 
 @pytest.mark.parametrize("batch_first", [True, False])

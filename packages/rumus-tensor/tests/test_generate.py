@@ -291,3 +291,122 @@ def test_keys_that_stand_behind_all_do_so_with_a_cache(need_weights, device):
             found = layer(one, one, one, cache=cache, need_weights=need_weights)[0].numpy()
             cache.advance(1)
             np.testing.assert_allclose(found[:, 0], whole[:, k], rtol=1e-5, atol=1e-6)
+
+
+class Answer(nn.Module):
+    """A decoder of a memory, of which the last two places of the second sample are padding."""
+
+    def __init__(self, norm_first):
+        manual_seed(3)
+        self.tokens = nn.Embedding(CLASSES, 16)
+        self.places = nn.Embedding(CONTEXT, 16)
+        layer = nn.TransformerDecoderLayer(
+            16, 2, 32, 0.1, batch_first=True, norm_first=norm_first, activation="gelu"
+        )
+        self.layers = nn.TransformerDecoder(layer, 2)
+        self.head = nn.Linear(16, CLASSES)
+        self.register_buffer("memory", randn((2, 5, 16)))
+        self.register_buffer("padding", tensor([[False] * 5, [False] * 3 + [True] * 2]))
+
+    def forward(self, ids, cache=None):
+        length = ids.shape[1]
+        places = arange(length, device=ids.device) if cache is None else cache.positions(length)
+        x = self.tokens(ids) + self.places(places)
+        x = self.layers(
+            x,
+            self.memory,
+            tgt_is_causal=True,
+            memory_key_padding_mask=self.padding,
+            cache=cache,
+        )
+        return self.head(x)
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_a_decoder_with_a_cache_gives_the_logits_of_the_whole_sequence(norm_first, device):
+    model = Answer(norm_first).to(device).eval()
+    ids = tensor([[3, 1, 4, 1, 5, 9], [2, 6, 5, 3, 5, 8]], device=device)
+    cache = nn.KeyValueCache(2, CONTEXT, device)
+    for _ in range(2):
+        with no_grad():
+            whole, parts = model(ids).numpy(), []
+            for start, end in ((0, 3), (3, 4), (4, 6)):
+                parts.append(model(ids[:, start:end], cache).numpy())
+                cache.advance(end - start)
+            assert np.allclose(np.concatenate(parts, 1), whole, atol=2e-6)
+            cache.reset()
+            model.memory.copy_(model.memory.flip(0))  # other samples: keys are found anew
+
+
+def test_a_decoder_projects_its_memory_once(device, monkeypatch):
+    model, seen = Answer(True).to(device).eval(), []
+    projection = nn.MultiheadAttention._projection
+
+    def counting(attention, part, x):
+        seen.append(part)
+        return projection(attention, part, x)
+
+    monkeypatch.setattr(nn.MultiheadAttention, "_projection", counting)
+    cache, token = nn.KeyValueCache(2, CONTEXT, device), tensor([[1], [2]], device=device)
+    with no_grad():
+        for _ in range(3):
+            model(token, cache)
+            cache.advance(1)
+        assert (seen.count(0), seen.count(1), seen.count(2)) == (3 * 2, 2, 2)
+        model.memory.mul_(2.0)  # changed, without a reset
+        model(token, cache)
+        assert seen.count(1) == 4
+        model.memory = model.memory * 1.0  # another one
+        model(token, cache)
+        assert seen.count(1) == 6
+
+
+def test_a_decoder_generates_what_whole_sequences_say(device):
+    model = Answer(False).to(device).eval()
+    for _ in range(2):
+        drawn = nn.generate(model, [[1], [2]], 8, CONTEXT, temperature=0)
+        ids = tensor([[1], [2]], device=device)
+        with no_grad():
+            for _ in range(8):
+                following = model(ids).numpy()[:, -1].argmax(-1)
+                ids = tensor(np.concatenate([ids.numpy(), following[:, None]], 1), device=device)
+            assert drawn == ids[:, 1:].tolist()
+            model.memory.copy_(model.memory.flip(0) * 3)
+
+
+@pytest.mark.gpu
+def test_a_captured_decoder_notices_a_new_memory():
+    """All calls but the very first, which takes the memory, are of the captured step."""
+    model = Answer(True).to("gpu").eval()
+    cache = nn.KeyValueCache(2, CONTEXT, "gpu")
+
+    @gpu.capture
+    def step(token):
+        logits = model(token, cache)
+        cache.advance(1)
+        return logits
+
+    ids = tensor([[3, 1, 4, 1], [2, 6, 5, 3]], device="gpu")
+    with no_grad():
+        model(ids[:, :1], cache)
+        for _ in range(4):
+            cache.reset()
+            found = np.concatenate([step(ids[:, k : k + 1]).numpy() for k in range(4)], 1)
+            assert np.allclose(found, model(ids).numpy(), atol=2e-6)
+            model.memory.copy_(model.memory.flip(1) * 1.5)
+
+
+def test_sequences_of_a_cache_go_on_from_others(device):
+    model = GPT().to(device).eval()
+    ids = tensor([[3, 1, 4], [2, 6, 5]], device=device)
+    cache = nn.KeyValueCache(2, CONTEXT, device)
+    with no_grad():
+        model(ids, cache)
+        cache.advance(tensor([3, 2], device=device))
+        cache.reorder(tensor([1, 1], device=device))
+        assert cache.lengths.tolist() == [2, 2]
+        found = model(tensor([[7], [8]], device=device), cache).numpy()[:, 0]
+        whole = model(tensor([[2, 6, 7], [2, 6, 8]], device=device)).numpy()[:, -1]
+    assert np.allclose(found, whole, atol=2e-6)
+    with pytest.raises(ShapeError, match=r"of shape \(2,\), not \(3,\)"):
+        cache.reorder(tensor([0, 0, 0], device=device))

@@ -239,6 +239,8 @@ def test_mistakes_say_what_was_expected():
         model(x, (tensor(np.zeros((1, 4, 6), "f4")), tensor(np.zeros((1, 4, 5), "f4"))))
     with pytest.raises(ShapeError, match="lengths are 4 whole numbers"):
         model(x, None, [1, 2])
+    with pytest.raises(ShapeError, match="from 0 to 2, the length of what is padded, and one is 3"):
+        model(x, None, [1, 2, 3, 0])
     with pytest.raises(DTypeError, match="float16, the weights float32"):
         model(x.to("float16"))
     with pytest.raises(ArgumentError, match="hidden_size is a whole number"):

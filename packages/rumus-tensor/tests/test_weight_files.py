@@ -1,5 +1,6 @@
 """Files of weights that no array can hold, and what saves that were killed leave behind."""
 
+import errno
 import json
 import os
 import subprocess
@@ -43,6 +44,48 @@ def test_what_is_no_file_is_refused_at_once(tmp_path):
         os.mkfifo(tmp_path / "fifo")
         with pytest.raises(StateDictError, match="no file"):
             nn.load_file(tmp_path / "fifo")
+        with pytest.raises(FileExistsError, match="device or a pipe"):
+            nn.save_file(nn.Linear(1, 1), tmp_path / "fifo")
+        assert (tmp_path / "fifo").is_fifo()
+    with pytest.raises(IsADirectoryError, match="give a file's name in it"):
+        nn.save_file(nn.Linear(1, 1), tmp_path)
+
+
+def test_a_full_disk_is_named_with_the_file_which_stays(tmp_path, monkeypatch):
+    path = tmp_path / "a.safetensors"
+    nn.save_file(nn.Linear(2, 1), path)
+    before = path.read_bytes()
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*a\.safetensors'"):
+        nn.save_file(nn.Linear(4, 4), path)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]
+
+
+def test_a_file_that_is_cut_short_says_so(tmp_path):
+    nn.save_file(nn.Linear(4, 2), tmp_path / "whole")
+    whole, path = (tmp_path / "whole").read_bytes(), tmp_path / "part"
+    for count, message in (
+        (len(whole) - 3, f"cut short: {len(whole) - 3} of {len(whole)} bytes"),
+        (50, "cut short, at 50 bytes"),
+        (9, "cut short, at 9 bytes"),
+        (0, "it is empty"),
+    ):
+        path.write_bytes(whole[:count])
+        with pytest.raises(StateDictError, match=f"no safetensors file: .*{message}"):
+            nn.load_file(path)
+    for text, message in (
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "git lfs pull"),
+        (b"hello, this is a text", "no safetensors file"),
+        ((2).to_bytes(8, "little") + b"{}more", "no safetensors file"),
+        ((9).to_bytes(8, "little") + b'{"a": {}}', "no safetensors file"),
+    ):
+        path.write_bytes(text)
+        with pytest.raises(StateDictError, match=message):
+            nn.load_file(path)
 
 
 @pytest.mark.parametrize(

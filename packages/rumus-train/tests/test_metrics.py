@@ -386,9 +386,16 @@ def test_mistakes_are_named(device: str) -> None:
 
     with pytest.raises(DTypeError, match="'x' is bool"):
         Wrong().update(x, ids)
-    with pytest.raises(IndexRangeError):
+    for metric in (ConfusionMatrix(3), F1(3)):
+        message = rf"{metric.name} was made for 3 classes, .*scores of 5 .*give classes=5"
+        with pytest.raises(ShapeError, match=message):
+            metric.update(x, ids)  # type: ignore[attr-defined]
+    with pytest.raises(ShapeError, match=r"scores of 5 classes .*among the best 6; .*smaller k"):
+        TopK(6).update(x, ids)
+    message = "confusion_matrix: a class id" if x.device.kind == "cpu" else "out of range"
+    with pytest.raises(IndexRangeError, match=message):
         matrix = ConfusionMatrix(3)
-        matrix.update(x, ids)
+        matrix.update(ids, ids)
         matrix.compute()
 
 

@@ -43,3 +43,11 @@ def checked_flag(name: str, value: bool) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise ArgumentError(f"{name} must be True or False, not {value!r}")
     return bool(value)
+
+
+def type_name(value: object) -> str:
+    """The name of a value's class, behind its package if that is another framework's."""
+    cls = type(value)
+    package = cls.__module__.partition(".")[0]
+    named = package in ("rumus", "builtins", "numpy", "__main__")
+    return cls.__name__ if named else f"{package}.{cls.__name__}"

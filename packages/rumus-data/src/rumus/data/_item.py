@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,12 @@ TensorLike: TypeAlias = Tensor | npt.NDArray[Any] | np.generic | float | int | b
 """What a data set may put into a :class:`DataItem`."""
 
 HostArray: TypeAlias = npt.NDArray[Any]
+
+
+_NAMES = {
+    **dict.fromkeys(("x", "data", "inputs", "image", "images", "features"), "input"),
+    **dict.fromkeys(("y", "label", "labels", "targets"), "target"),
+}
 
 
 class DataItem:
@@ -42,6 +48,13 @@ class DataItem:
     def __init__(self, input: TensorLike, target: TensorLike) -> None:
         self._input = input
         self._target = target
+
+    if not TYPE_CHECKING:  # else checkers would take any name
+
+        def __getattr__(self, name: str) -> Any:
+            hint = f"; here: {_NAMES[name]}" if name in _NAMES else ""
+            text = f"{type(self).__name__!r} object has no attribute {name!r}{hint}"
+            raise AttributeError(text, name=name, obj=self)
 
     @property
     def input(self) -> Tensor:

@@ -6,9 +6,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import replace
-from typing import Any, Generic, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, overload
 
-from rumus.tensor import ArgumentError, Device
+import numpy as np
+
+from rumus.tensor import ArgumentError, Device, Tensor
 
 from ._arguments import checked_flag, checked_number, checked_seed
 from ._buffers import BufferPool
@@ -16,6 +18,7 @@ from ._collate import Collate
 from ._dataset import Dataset, ItemDataset, checked_dataset, described
 from ._errors import no_batch
 from ._fetch import Fetcher, StopFlag
+from ._foreign_options import refuse_foreign
 from ._generic import B, S, T
 from ._group import PREFETCH
 from ._item import DataItem
@@ -95,6 +98,12 @@ class DataLoader(Generic[S, B]):
         >>> [batch.input.shape for batch in loader]
         [(4, 4), (4, 4), (2, 4)]
     """
+
+    if not TYPE_CHECKING:  # else checkers would take any argument
+
+        def __new__(cls, *args: Any, **options: Any) -> Any:
+            refuse_foreign(options)
+            return super().__new__(cls)
 
     @overload
     def __init__(
@@ -184,6 +193,11 @@ class DataLoader(Generic[S, B]):
         if prefetch_factor is not None:
             prefetch_factor = checked_number("prefetch_factor", prefetch_factor, 1)
         seed = checked_seed(seed)
+        if isinstance(batch_size, (np.ndarray, Tensor)):
+            raise ArgumentError(
+                f"batch_size is a number, not a {type(batch_size).__name__}: inputs and targets "
+                "make one data set, DataLoader(ArrayDataset(inputs, targets), batch_size=...)"
+            )
         if batch_sampler is None:
             batch_size = checked_number("batch_size", batch_size, 1)  # type: ignore[arg-type]
         world_size = checked_number("world_size", world_size, 1)

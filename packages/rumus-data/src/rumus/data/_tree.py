@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from rumus.tensor import ArgumentError, Device, DTypeError, Tensor, tree
 
+from ._arguments import type_name
 from ._errors import DatasetError
 from ._item import DataItem, as_array, as_tensor, narrowed, raw_parts
 
@@ -132,7 +133,7 @@ def no_leaf(leaf: object, source: str, path: str) -> DatasetError:
     """What is raised where something is neither an array, a number nor text."""
     held = f", at {path}," if path else ""
     return DatasetError(
-        f"{source}{held} is a {type(leaf).__name__}; a sample is a DataItem, or a tree of arrays, "
+        f"{source}{held} is a {type_name(leaf)}; a sample is a DataItem, or a tree of arrays, "
         "tensors, numbers and text"
     )
 

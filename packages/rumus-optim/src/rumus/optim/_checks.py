@@ -81,3 +81,11 @@ def _shown(value: object) -> str:
             "optimizer.set_lr(schedule.get_lr()) sets what it says"
         )
     return repr(value)
+
+
+def type_name(value: object) -> str:
+    """The name of a value's class, behind its package if that is another framework's."""
+    cls = type(value)
+    package = cls.__module__.partition(".")[0]
+    named = package in ("rumus", "builtins", "numpy", "__main__")
+    return cls.__name__ if named else f"{package}.{cls.__name__}"

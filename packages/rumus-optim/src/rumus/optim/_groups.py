@@ -125,7 +125,7 @@ def as_list(params: Iterable[Any]) -> list[Any]:
     if single or not isinstance(params, Iterable):
         raise ParameterListError(
             f"expected a list of parameters or groups, such as model.parameters(), "
-            f"got a {type(params).__name__}"
+            f"got a {_checks.type_name(params)}"
         )
     return list(params)
 
@@ -133,7 +133,7 @@ def as_list(params: Iterable[Any]) -> list[Any]:
 def _named(item: Any) -> tuple[str | None, Parameter]:
     name, parameter = item if isinstance(item, tuple) and len(item) == 2 else (None, item)
     if not isinstance(parameter, Parameter):
-        raise ParameterListError(f"expected a Parameter, got a {type(parameter).__name__}")
+        raise ParameterListError(f"expected a Parameter, got a {_checks.type_name(parameter)}")
     return name, parameter
 
 
@@ -190,7 +190,7 @@ def no_decay_groups(
         [1, 1]
     """
     if not isinstance(model, Module):
-        raise ParameterListError(f"expected a Module, got a {type(model).__name__}")
+        raise ParameterListError(f"expected a Module, got a {_checks.type_name(model)}")
     decay = _checks.non_negative("weight_decay", weight_decay)
     pattern = None if no_decay is None else _compiled(no_decay)
     decayed: list[tuple[str, Parameter]] = []

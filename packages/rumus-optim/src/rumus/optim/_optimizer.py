@@ -20,6 +20,7 @@ from rumus.optim._cpu.norm import block_squares
 from rumus.optim._errors import HyperparameterError, OptimizerStateError, ParameterListError
 from rumus.optim._expects import expects
 from rumus.optim._foreign import unknown
+from rumus.optim._foreign_options import OF_OPTIMIZERS, refuse_foreign
 from rumus.optim._groups import (
     Options,
     ParamGroup,
@@ -97,7 +98,12 @@ class Optimizer(RuleBase):
         if str(self._params[0].device) != "cpu":
             self._ready_engine()
 
-    if not TYPE_CHECKING:  # else checkers would take any name
+    if not TYPE_CHECKING:  # else checkers would take any argument, and any name
+
+        def __new__(cls, *args: Any, **options: Any) -> Any:
+            if options:
+                refuse_foreign(cls.__name__, cls.__init__, options, OF_OPTIMIZERS)
+            return super().__new__(cls)
 
         def __getattr__(self, name: str) -> Any:
             unknown(self, name)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .errors import ArgumentError, DTypeError
 
@@ -39,6 +40,26 @@ def check_dtype(dtype: DType) -> DType:
         names = ", ".join(str(d) for d in reversed(LATTICE))
         raise DTypeError(f"dtype {dtype} is not supported; take one of {names}")
     return dtype
+
+
+def given_dtype(dtype: npt.DTypeLike) -> DType:
+    """The dtype that a user names.
+
+    Raises:
+        DTypeError: There is no such dtype, or rumus has it not.
+    """
+    found = named_dtype(dtype)
+    if found is None:
+        raise DTypeError(f"{dtype!r} is no dtype; take float32, float16, int32, uint8 or bool_")
+    return check_dtype(found)
+
+
+def named_dtype(name: object) -> DType | None:
+    """What numpy takes for a dtype, but for None, which is its float64."""
+    try:
+        return None if name is None else np.dtype(name)  # type: ignore[call-overload]
+    except TypeError:
+        return None
 
 
 def is_float(dtype: DType) -> bool:

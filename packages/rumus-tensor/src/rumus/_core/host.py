@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .dtypes import check_dtype, float32, int32
+from .dtypes import float32, given_dtype, int32
 from .errors import ArgumentError, DTypeError
 
 
@@ -24,21 +24,11 @@ def as_host_array(data: Any, dtype: npt.DTypeLike | None) -> npt.NDArray[Any]:
         raise DTypeError(f"data is no regular grid of numbers: {error}") from None
     if array.dtype.kind not in "biuf":
         raise DTypeError(f"data of dtype {array.dtype} are no numbers that a tensor can hold")
-    target = _narrowed(array.dtype) if dtype is None else _given(dtype)
+    target = _narrowed(array.dtype) if dtype is None else given_dtype(dtype)
     if target.kind in "iu" and array.dtype.kind in "iuf":
         _check_range(array, target)
     with np.errstate(over="ignore"):
         return array.astype(target, copy=False)
-
-
-def _given(dtype: npt.DTypeLike) -> np.dtype[Any]:
-    try:
-        known = np.dtype(dtype)
-    except TypeError:
-        raise DTypeError(
-            f"{dtype!r} is no dtype; take float32, float16, int32, uint8 or bool_"
-        ) from None
-    return check_dtype(known)
 
 
 def _narrowed(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ContextDecorator, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .errors import ArgumentError
+
 
 class _Mode(threading.local):
     def __init__(self) -> None:
@@ -73,6 +75,13 @@ class no_grad(ContextDecorator):  # noqa: N801  a context manager, named like on
         def __exit__(self, *_: object) -> None: ...
 
     else:
+
+        def __init__(self, *given: object) -> None:
+            if given:
+                raise ArgumentError(
+                    "no_grad takes nothing: @no_grad() above a function, or `with no_grad():`"
+                )
+
         __enter__ = _Step("__enter__")
         __exit__ = _Step("__exit__")
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .base import TensorBase
+from .described import type_name
 from .errors import IndexRangeError
 from .indexing import one, resolved_slice
 from .shapes import Shape, broadcast_shape
@@ -174,7 +175,7 @@ def _checked(item: Any) -> Any:
     else:
         raise IndexRangeError(
             f"a tensor is indexed by integers, slices, None, ..., integer arrays and masks, not by "
-            f"{type(item).__name__}"
+            f"{type_name(item)}"
         )
     if array.dtype.kind not in "biu":
         raise IndexRangeError(

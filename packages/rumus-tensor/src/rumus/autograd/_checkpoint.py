@@ -14,7 +14,7 @@ from typing import Any, NoReturn, ParamSpec, Self, TypeVar
 from rumus._backends.draws import Draws
 from rumus._core import tree
 from rumus._core.base import TensorBase
-from rumus._core.errors import AutogradError
+from rumus._core.errors import ArgumentError, AutogradError
 from rumus._core.mode import grad_enabled, is_grad_enabled
 from rumus._core.shapes import Shape
 from rumus._core.versions import Version
@@ -57,6 +57,11 @@ def checkpoint(f: Callable[P, R], /, *inputs: P.args, **options: P.kwargs) -> R:
         >>> len(y.sum().backward())
         4
     """
+    if not callable(f):
+        raise ArgumentError(
+            f"checkpoint takes a function and its inputs, checkpoint(block, x), not a "
+            f"{type(f).__name__}"
+        )
     if not is_grad_enabled():
         return f(*inputs, **options)
     start, draws = now(), Draws()

@@ -8,6 +8,7 @@ from typing import Any, Self
 from rumus._backends.contract import Backend
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase, TensorT
+from rumus._core.described import type_name
 from rumus._core.devices import Device
 from rumus._core.dtypes import is_float
 from rumus._core.errors import ArgumentError, AutogradError, DeviceError, DTypeError
@@ -152,7 +153,7 @@ class Function:
             if not isinstance(x, TensorBase):
                 if not isinstance(x, (float, int)):
                     raise DTypeError(
-                        f"{self.name} takes tensors and Python numbers, not a {type(x).__name__}; "
+                        f"{self.name} takes tensors and Python numbers, not a {type_name(x)}; "
                         "make a tensor of it with rumus.tensor.tensor(...)"
                     )
                 arrays.append(x)

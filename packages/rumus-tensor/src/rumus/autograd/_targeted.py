@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Literal, overload
 
 from rumus._core.base import TensorBase, TensorT
+from rumus._core.described import type_name
 from rumus._core.errors import ArgumentError, AutogradError, DTypeError
 
 from ._backward import no_graph
@@ -169,7 +170,7 @@ def _listed(what: str, given: Any) -> list[Any]:
     tensors = [given] if isinstance(given, TensorBase) else list(given)
     for x in tensors:
         if not isinstance(x, TensorBase):
-            raise DTypeError(f"grad takes tensors as {what}, not a {type(x).__name__}")
+            raise DTypeError(f"grad takes tensors as {what}, not a {type_name(x)}")
     return tensors
 
 

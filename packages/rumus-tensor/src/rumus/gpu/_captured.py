@@ -270,7 +270,7 @@ def capture(step: Callable[P, R], *, fuse: bool = False) -> Captured[P, R]:
         [[0.0, 0.0], [2.0, 2.0], [4.0, 4.0]]
     """
     if not callable(step):
-        raise ArgumentError(f"capture takes the function of a step, not {step!r}")
+        raise ArgumentError(f"capture takes the function of a step, not a {type(step).__name__}")
     return Captured(step, fuse)
 
 

@@ -168,7 +168,8 @@ class Recording:
             raise CaptureError(
                 f"{_capture.user_line()}: {name} of shape {array.shape} and dtype {array.dtype}, "
                 f"read by kernel {kernel} as {binding!r}, was made outside of the captured step "
-                f"and would be frozen into it: pass it to the step as an argument"
+                f"and would be frozen into it: pass it to the step as an argument, or make "
+                "what stays the same a buffer of the model"
             )
         self._used[id(storage)] = storage
 

@@ -144,7 +144,8 @@ class MultiheadAttention(Module):
             is_causal: Whether query i looks at keys 0 to i alone; ``attn_mask`` then says the same,
                 or is left out.
             cache: Of the tokens before these, which each of them looks at together with those up to
-                itself. For self-attention, without masks.
+                itself, without masks. Where key and value are one tensor and the query another, as
+                in a decoder's attention to an encoder's result, it keeps their projections.
 
         Returns:
             The result, of the query's shape, and the weights, of shape (N, L, S), or
@@ -153,12 +154,18 @@ class MultiheadAttention(Module):
         Raises:
             ShapeError: The shapes do not fit.
             DTypeError: A mask is neither bool nor of floats.
-            ArgumentError: There are a cache and masks, or a cache and other keys than the query.
+            ArgumentError: There are a cache and masks of self-attention, or a cache, and key and
+                value differ.
         """
         check_tensor(self, query, key, value)
         batched = query.ndim == 3
         axis = 0 if self.batch_first else 1
-        one = query is key is value
+        one, memory = query is key is value, key
+        if cache is not None and key is not value:
+            raise ArgumentError(
+                "MultiheadAttention with a cache takes one tensor as key and value, which is also "
+                "the query, or the result of an encoder"
+            )
         if not batched:
             query, key, value = (part.unsqueeze(axis) for part in (query, key, value))
             if key_padding_mask is not None:
@@ -179,12 +186,18 @@ class MultiheadAttention(Module):
             inputs = (packed,) if mask is None else (packed, mask)
             result = PackedAttention(rule, self.generator, self.num_heads)(*inputs)
             return self._out(result, batched), None
-        q, k, v = self._projected(query, key, value, one)
-        if cache is not None:
-            if not one or attn_mask is not None or key_padding_mask is not None:
+        if cache is not None and not one:
+            q = self._projection(0, query)
+            k, v = cache.remembered(
+                self, memory, lambda: (self._projection(1, key), self._projection(2, value))
+            )
+        else:
+            q, k, v = self._projected(query, key, value, one)
+        if cache is not None and one:
+            if attn_mask is not None or key_padding_mask is not None:
                 raise ArgumentError(
-                    "MultiheadAttention with a cache takes one tensor as query, key and value, and "
-                    "no masks: each token looks at those before it"
+                    "MultiheadAttention with a cache takes no masks: each token looks at those "
+                    "before it"
                 )
             if not need_weights and not rule.dropout and not more:
                 return self._out(cache.attend(self, q, k, v), batched), None
@@ -231,19 +244,20 @@ class MultiheadAttention(Module):
         self, query: Tensor, key: Tensor, value: Tensor, one: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, (N, heads, length, size) each."""
-        n, width = self.num_heads, self.embed_dim
+        n = self.num_heads
         if one and self.in_proj_weight is not None:
             together = self._heads(self._packed(query), 3 * n)
             return together[:, :n], together[:, n : 2 * n], together[:, 2 * n :]
-        parts = []
-        separate = self.q_proj_weight, self.k_proj_weight, self.v_proj_weight
-        for i, (x, alone) in enumerate(zip((query, key, value), separate, strict=True)):
-            cut = slice(i * width, (i + 1) * width)
-            weight = self.in_proj_weight[cut] if self.in_proj_weight is not None else alone
-            bias = None if self.in_proj_bias is None else self.in_proj_bias[cut]
-            assert weight is not None
-            parts.append(self._heads(_projection(x, weight, bias), n))
-        return parts[0], parts[1], parts[2]
+        return self._projection(0, query), self._projection(1, key), self._projection(2, value)
+
+    def _projection(self, part: int, x: Tensor) -> Tensor:
+        """Queries (part 0), keys (1) or values (2), (N, heads, length, size)."""
+        alone = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)[part]
+        cut = slice(part * self.embed_dim, (part + 1) * self.embed_dim)
+        weight = self.in_proj_weight[cut] if self.in_proj_weight is not None else alone
+        bias = None if self.in_proj_bias is None else self.in_proj_bias[cut]
+        assert weight is not None
+        return self._heads(_projection(x, weight, bias), self.num_heads)
 
     def _appended(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """Keys or values, (N, heads, length, size), with the learned one and a zero behind them."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 from rumus._backends.contract.attention import AttentionRule
 from rumus._backends.generator import default_generator
+from rumus._core import usage
 from rumus._core.devices import CPU, DeviceLike
 from rumus._core.dtypes import float32, int32
 from rumus._core.errors import ArgumentError, ShapeError
+from rumus._core.mode import is_grad_enabled
+from rumus._core.watch import Watch
 from rumus.tensor._creation import zeros
 from rumus.tensor._joining import where
 from rumus.tensor._ops.attention import Attention
@@ -34,7 +38,9 @@ class KeyValueCache(Module):
     A model hands the same cache to each of its :class:`MultiheadAttention`, or to the layers around
     them. Each finds its own keys and values in it, adds those of its input behind, and looks at all
     up to each token's own. When all have, :meth:`advance` says that the tokens were read. An
-    attention of your own does the same by :meth:`attend`, or by :meth:`extended`.
+    attention of your own does the same by :meth:`attend`, or by :meth:`extended`. An attention to
+    something else than its input, such as a decoder's to the result of an encoder, keeps that one's
+    keys and values as they are.
 
     Memory is taken once, for ``max_length`` tokens, and shapes stay what they are, so that a step
     can be captured. Use it under ``no_grad()``.
@@ -77,6 +83,7 @@ class KeyValueCache(Module):
         self.samples, self.max_length = samples, max_length
         self.kept: list[_Kept] = []
         self._places: WeakKeyDictionary[Module, int] = WeakKeyDictionary()
+        self._memories: WeakKeyDictionary[Module, _Memory] = WeakKeyDictionary()
         lengths = zeros(samples, dtype=int32, device=device)
         self.register_buffer("lengths", lengths, persistent=False)
 
@@ -149,6 +156,53 @@ class KeyValueCache(Module):
             queries, kept_keys, kept_values, mask, scale=scale, enable_gqa=True
         )
 
+    def remembered(
+        self, owner: Module, memory: Tensor, projected: Callable[[], tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, Tensor]:
+        """Keys and values of what stays the same from token to token; found once.
+
+        They are found anew for another tensor, for one that was changed, and after :meth:`reset`.
+        A step that is captured before they are there finds them in each replay.
+
+        Args:
+            owner: The attention that they are of.
+            memory: What they are made of, such as the result of an encoder.
+            projected: Gives them, of shape (samples, heads, tokens, size).
+        """
+        held = self._memories.get(owner)
+        if held is not None and held.is_of(memory):
+            return held.keys, held.values
+        keys, values = projected()
+        if is_grad_enabled() or usage.current() is not None:  # what is kept outlives neither
+            return keys, values
+        if held is None:
+            self._memories[owner] = _Memory(memory, keys, values)
+        else:
+            held.take(memory, keys, values)
+        return keys, values
+
+    def reorder(self, rows: Tensor) -> None:
+        """Let each sequence go on from what another one has read, as in a beam search.
+
+        What is :meth:`remembered` stays where it is.
+
+        Args:
+            rows: Which one, int32 of shape (samples,).
+
+        Raises:
+            ShapeError: The shape is another one.
+            IndexRangeError: There is no such sequence; on the GPU, when results are next read.
+        """
+        if rows.shape != (self.samples,):
+            raise ShapeError(
+                f"KeyValueCache.reorder takes a row for each of {self.samples} sequences, of shape "
+                f"({self.samples},), not {rows.shape}"
+            )
+        for kept in self.kept:
+            kept.keys.copy_(kept.keys[rows])
+            kept.values.copy_(kept.values[rows])
+        self.lengths.copy_(self.lengths[rows])
+
     def advance(self, count: int | Tensor) -> None:
         """Say that tokens were read: the same number of each sequence, or one a sequence."""
         self.lengths.copy_(self.lengths + count)
@@ -156,6 +210,8 @@ class KeyValueCache(Module):
     def reset(self) -> None:
         """Begin with new sequences, in the same memory."""
         self.lengths.zero_()
+        for memory in self._memories.values():
+            memory.is_current = False
 
     def extra_repr(self) -> str:
         """The sizes."""
@@ -174,6 +230,29 @@ class _Kept(Module):
             shape = samples, max_length, heads, size
             room = zeros(shape, dtype=given.dtype, device=given.device)
             self.register_buffer(name, room, persistent=False)
+
+
+class _Memory(Module):
+    """Keys and values of what an attention looks at beside its input."""
+
+    keys: Tensor
+    values: Tensor
+
+    def __init__(self, memory: Tensor, keys: Tensor, values: Tensor) -> None:
+        for name, given in (("keys", keys), ("values", values)):
+            self.register_buffer(name, given, persistent=False)
+        self.take(memory, keys, values)
+
+    def take(self, memory: Tensor, keys: Tensor, values: Tensor) -> None:
+        """Keep keys and values, until the memory is changed or another one."""
+        self.memory, self.keys, self.values = memory, keys, values
+        self._watch = Watch([memory])
+        self._watch.look()
+        self.is_current = True
+
+    def is_of(self, memory: Tensor) -> bool:
+        """Whether they are those of a memory, as it is now."""
+        return self.is_current and self.memory is memory and not self._watch.changed()
 
 
 def _parts(length: int, queries: Tensor) -> int:

@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any, Self, overload
 
 from rumus._core.base import TensorBase
+from rumus._core.described import type_name
 from rumus._core.errors import ArgumentError, IndexRangeError
 from rumus.tensor._tensor import Tensor
 
@@ -44,6 +45,13 @@ class _Listed(Module):
                 yield names[int(rest)], value
             else:
                 yield name, value
+
+    def forward(self, *_: Any, **__: Any) -> Any:
+        """Refused: modules in a list are called one by one."""
+        raise ArgumentError(
+            f"a {type(self).__name__} holds modules and computes nothing: loop over it, for layer "
+            "in layers: x = layer(x), or make a Sequential of them"
+        )
 
     def append(self, module: Module) -> Self:
         """Put a module behind the others."""
@@ -226,6 +234,12 @@ class ModuleDict(Module):
         self.entries: dict[str, Module] = {}
         self.update(modules or {})
 
+    def forward(self, *_: Any, **__: Any) -> Any:
+        """Refused: modules of a dict are called by their names."""
+        raise ArgumentError(
+            "a ModuleDict holds modules and computes nothing: call one by its name, heads[name](x)"
+        )
+
     def update(self, modules: Mapping[str, Module]) -> None:
         """Put in what a dict holds."""
         new = {_key(self, name): _checked(self, name, m) for name, m in modules.items()}
@@ -378,9 +392,9 @@ def _checked(owner: Module, at: object, module: object) -> Module:
     if not isinstance(module, Module):
         kind = type(owner).__name__
         raise ArgumentError(
-            f"{kind} takes modules, as in {kind}(a, b); number {at} is a {type(module).__name__}"
+            f"{kind} takes modules, as in {kind}(a, b); number {at} is a {type_name(module)}"
             if kind == "Sequential"
-            else f"{kind} takes modules; {at!r} is a {type(module).__name__}"
+            else f"{kind} takes modules; {at!r} is a {type_name(module)}"
         )
     return module
 
@@ -398,7 +412,7 @@ def _parameter(owner: Module, value: object) -> Parameter:
         return value
     if isinstance(value, TensorBase):
         return Parameter(value)
-    raise ArgumentError(f"{type(owner).__name__} takes tensors, not a {type(value).__name__}")
+    raise ArgumentError(f"{type(owner).__name__} takes tensors, not a {type_name(value)}")
 
 
 def _shown(name: object, value: Parameter) -> str:

@@ -68,8 +68,13 @@ class _Sliding(Layer):
             letters = "L" if self.axes == 1 else "H, W"
             raise ShapeError(
                 f"{type(self).__name__} takes x of (N, {self.in_channels}, {letters}) or "
-                f"({self.in_channels}, {letters}), not {x.shape}"
+                f"({self.in_channels}, {letters}), not {x.shape}{self._advice(x)}"
             )
+
+    def _advice(self, x: Tensor) -> str:
+        """What makes images fit whose channels are last."""
+        is_last = x.ndim == self.axes + 2 and x.shape[-1] == self.in_channels
+        return "; channels come first: x.movedim(-1, 1)" if is_last else ""
 
     def _options(self, padding: object, *others: str) -> str:
         parts = [f"{self.in_channels}, {self.out_channels}", f"kernel_size={self.kernel_size}"]

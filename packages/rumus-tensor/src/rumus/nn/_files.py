@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from rumus._core.described import type_name
 from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.errors import StateDictError
 from rumus.tensor._tensor import Tensor
@@ -85,7 +86,7 @@ def save_file(
 def _check(state: Mapping[str, Tensor]) -> None:
     for name, value in state.items():
         if not isinstance(value, Tensor):
-            raise StateDictError(f"{name!r} is a {type(value).__name__} and no tensor")
+            raise StateDictError(f"{name!r} is a {type_name(value)} and no tensor")
         if name == "__metadata__":
             raise StateDictError("'__metadata__' is no name for a tensor: the format reserves it")
         if not _is_text(name):
@@ -258,7 +259,7 @@ def _header(path: str | os.PathLike[str]) -> tuple[dict[str, dict[str, Any]], in
 
 
 def _what_it_is(path: str | os.PathLike[str]) -> str | None:
-    """What is said of a file of another known format."""
+    """What is said of a file of another known format, and of one that is cut short."""
     if str(path).endswith(".npz"):
         return (
             "it is numpy's; load_state_dict takes {name: tensor(array) for name, array in "
@@ -270,4 +271,26 @@ def _what_it_is(path: str | os.PathLike[str]) -> str | None:
         return f"it is a pickled checkpoint, which could run any program; {_CONVERT}"
     if start.startswith(b"\x89HDF"):
         return "it is an HDF5 file; read it with h5py, and save its arrays with save_file"
-    return None
+    if start == b"version ":
+        return "it is a pointer of Git LFS to the weights; `git lfs pull` brings them"
+    return _what_is_missing(path)
+
+
+def _what_is_missing(path: str | os.PathLike[str]) -> str | None:
+    """What is said of a file that is shorter than its beginning says."""
+    import json
+
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        text = file.read(length) if length < size else file.read(1)
+    if not size:
+        return "it is empty"
+    if text[:1] != b"{" or len(text) < length:
+        return f"it is cut short, at {size:,} bytes" if text[:1] == b"{" else None
+    try:
+        entries = [entry for name, entry in json.loads(text).items() if name != "__metadata__"]
+        end = 8 + length + max(entry["data_offsets"][1] for entry in entries)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return f"it is cut short: {size:,} of {end:,} bytes" if end > size else None

@@ -24,8 +24,8 @@ HINTS = {
     "evaluate": _TRAINER.format("evaluate"),
     "predict": _TRAINER.format("predict"),
     "summary": "rumus.nn.summary(model, example)",
-    "count_params": "sum(p.size for p in model.parameters())",
-    "num_parameters": "sum(p.size for p in model.parameters())",
+    "count_params": "model.count_parameters()",
+    "num_parameters": "model.count_parameters()",
     "save": _SAVE,
     "save_weights": _SAVE,
     "load": _LOAD,
@@ -34,6 +34,8 @@ HINTS = {
     "set_weights": "model.load_state_dict(state)",
     "weights": "model.parameters()",
     "trainable_weights": "model.parameters()",
+    "device": "next(iter(model.parameters())).device, for parts of a model may lie on several",
+    "dtype": "next(iter(model.parameters())).dtype, for parts of a model may have several",
     "trainable": "model.requires_grad_(False) freezes",
     "add_module": "assign it: model.name = module",
     "register_module": "assign it: model.name = module",
@@ -59,6 +61,17 @@ _MODULE_HINTS = {
     "DataParallel": "rumus.train spreads a step over machines",
     "SyncBatchNorm": "BatchNorm2d(channels)",
     "Buffer": "module.register_buffer(name, tensor)",
+    **dict.fromkeys(
+        ("Conv3d", "ConvTranspose3d", "BatchNorm3d", "InstanceNorm3d", "MaxPool3d", "AvgPool3d"),
+        "layers have one axis of space, or two",
+    ),
+    "LazyConv2d": "layers are given the channels of their input: Conv2d(in_channels, ...)",
+    "Softmax2d": "Softmax(1)",
+    "CosineSimilarity": "rumus.nn.functional.cosine_similarity",
+    "PairwiseDistance": "rumus.nn.functional.pairwise_distance",
+    "ChannelShuffle": "rumus.nn.functional.channel_shuffle",
+    "UpsamplingNearest2d": "Upsample(scale_factor=...)",
+    "UpsamplingBilinear2d": "Upsample(scale_factor=..., mode='bilinear', align_corners=True)",
     "optim": "import rumus.optim",
     "utils": "rumus.optim.clip_grad_norm_, rumus.data.pad_collate",
     "save": _SAVE,
@@ -85,6 +98,15 @@ AUGMENT_HINTS = {
     "Normalize": "rumus.nn.Standardize",
     "RandomRotation": "RandomAffine(degrees)",
     "RandomFlip": "RandomHorizontalFlip and RandomVerticalFlip",
+}
+
+OPTION_HINTS = {
+    "inplace": "leave it out: the result is the same",
+    "dtype": "layers are float32; layer.to(dtype) casts one that is made",
+    "proj_size": "a Linear behind the layer projects its outputs",
+    "sparse": "leave it out: gradients are dense",
+    "input_shape": "layers are given the lengths of their input: Linear(in_features, out_features)",
+    "input_dim": "layers are given the lengths of their input: Linear(in_features, out_features)",
 }
 
 missing = of_module("rumus.nn", _MODULE_HINTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from typing import Protocol, cast, overload
 
 import numpy as np
@@ -123,6 +124,7 @@ def generate(
     texts = [[whole_number("generate: a token", token) for token in prompt] for prompt in given]
     if not all(texts):
         raise ArgumentError("generate: each prompt has at least one token to continue")
+    _check_model(model)
     stops = {stop} if isinstance(stop, int) else set(stop)
 
     def choose(logits: Tensor) -> Tensor:
@@ -218,6 +220,16 @@ def _chosen(
         lowest = where(kept, falling, math.inf).min(-1, keepdims=True)
         logits = where(logits >= lowest, logits, -math.inf)
     return multinomial(logits.softmax(-1), 1, generator=generator)
+
+
+def _check_model(model: Module) -> None:
+    try:
+        signature(model.forward).bind(None, None)
+    except TypeError:
+        raise ArgumentError(
+            f"generate calls model(ids, cache), and {type(model).__name__}.forward does not take "
+            "both: def forward(self, ids, cache=None), which hands the cache to its attentions"
+        ) from None
 
 
 def _checked(logits: object, samples: int, tokens: int) -> Tensor:

@@ -14,10 +14,11 @@ from rumus._core.devices import CPU, Device, DeviceLike
 from rumus._core.dtypes import is_float
 from rumus._core.errors import ArgumentError, DTypeError
 from rumus._core.foreign import without
+from rumus._core.options import one_target, refuse_foreign
 from rumus.tensor._tensor import Tensor, device_or_dtype
 
 from . import _hooks
-from ._foreign import HINTS
+from ._foreign import HINTS, OPTION_HINTS
 from ._parameter import Parameter, keep
 from ._paths import flat, join
 from ._state import LoadReport, load
@@ -79,6 +80,15 @@ class Module(_hooks.Hooking):
             result: R = _hooks.call(module, args, kwargs)
             return result
         return self.forward(*args, **kwargs)
+
+    if not TYPE_CHECKING:  # else type checkers would let any argument be given
+
+        def __new__(cls, *args: Any, **options: Any) -> Self:
+            if options:
+                refuse_foreign(cls.__name__, cls.__init__, options, OPTION_HINTS)
+            if cls.__init__ is object.__init__ and (args or options):
+                raise TypeError(f"{cls.__name__}() takes no arguments")
+            return super().__new__(cls)
 
     if not TYPE_CHECKING:  # else type checkers would let any name be assigned
 
@@ -238,6 +248,7 @@ class Module(_hooks.Hooking):
             parameter.requires_grad = value
         return self
 
+    @one_target("model")
     def to(self, target: DeviceLike | npt.DTypeLike) -> Self:
         """Move all parameters and buffers to a device, or turn floats into another float, in place.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rumus._core.base import TensorBase
+from rumus._core.described import type_name
 from rumus._core.errors import DTypeError
 
 
@@ -17,9 +18,9 @@ def check_tensor(owner: object, *given: object) -> None:
         if not isinstance(value, TensorBase):
             parts = isinstance(value, tuple | dict) or hasattr(value, "__tree__")
             raise DTypeError(
-                f"{name} takes tensors, not a {type(value).__name__}; "
+                f"{name} takes tensors, not a {type_name(value)}; "
                 + (
-                    "give it a part of that, such as batch.input or batch[0]"
+                    "give it a part of that, such as batch.input, or outputs[0] of an LSTM"
                     if parts
                     else "make one of it with rumus.tensor.tensor(...)"
                 )

@@ -97,7 +97,11 @@ class Parameter(Tensor, Leaf[Tensor]):
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if value and not is_float(self.dtype):
-            raise DTypeError(f"{self.label} is {self.dtype}; only floats have gradients")
+            of_name = f" {self.name!r}" if self.name else ""
+            raise DTypeError(
+                f"the parameter{of_name} is {self.dtype}, and only floats have gradients: "
+                "Parameter(x.to(float32)), or with requires_grad=False"
+            )
         if value != self._requires_grad:
             self._requires_grad = bool(value)
             structure.bump()

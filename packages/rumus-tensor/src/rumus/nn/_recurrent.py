@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from rumus._backends.generator import Generator, default_generator
 from rumus._core.devices import CPU, Device, DeviceLike
-from rumus._core.dtypes import float16, float32, int32
+from rumus._core.dtypes import float16, float32
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus.tensor import arange, cat, rand, stack, where, zeros
 from rumus.tensor._ops.matmul import Linear as LinearFunction
@@ -19,6 +19,7 @@ from ._lengths import check_lengths
 from ._module import Module
 from ._module_inputs import check_tensor
 from ._parameter import Parameter
+from .functional._sequence_lengths import sequence_lengths
 
 GATES = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}
 
@@ -167,13 +168,8 @@ class RecurrentLayer(Module):
     def _lengths(self, lengths: Any | None, x: Tensor) -> Tensor | None:
         if lengths is None:
             return None
-        ends = lengths if isinstance(lengths, Tensor) else Tensor(lengths, device=x.device)
-        if ends.dtype.kind not in "iu" or ends.shape != (x.shape[1],):
-            raise ShapeError(
-                f"{type(self).__name__}: lengths are {x.shape[1]} whole numbers, one a sequence, "
-                f"not {ends.dtype} of shape {ends.shape}"
-            )
-        return ends.to(int32).to(x.device)
+        name, (steps, sequences) = type(self).__name__, x.shape[:2]
+        return sequence_lengths(name, "lengths", lengths, sequences, steps, x.device)
 
     def extra_repr(self) -> str:
         """The sizes, and what differs from the defaults."""
@@ -207,7 +203,8 @@ class _OneState(RecurrentLayer):
             h: States before the first step, (num_layers * directions, batch, hidden_size); zeros
                 by default.
             lengths: The number of steps of each sequence, the others being padding: outputs behind
-                it are 0, and the last state is that of the last step (default: all steps).
+                it are 0, and the last state is that of the last step (default: all steps). On a
+                GPU a length above the number of steps counts as that number.
 
         Returns:
             The outputs of the last layer, (steps, batch, directions * hidden_size), batch first if
@@ -332,5 +329,7 @@ class LSTM(RecurrentLayer):
             ShapeError: Shapes do not fit.
             DTypeError: x has another dtype than the weights.
         """
+        if isinstance(state, Tensor):
+            raise ArgumentError("LSTM begins with a pair of states, (h, c), not with one tensor")
         output, (h, c) = self._run(x, state, lengths)
         return output, (h, c)

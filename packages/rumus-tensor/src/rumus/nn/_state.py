@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from rumus._core.base import TensorBase
+from rumus._core.described import type_name
 from rumus._core.dtypes import is_float
 from rumus._core.errors import StateDictError
 from rumus._core.mode import no_grad
@@ -60,7 +61,7 @@ def load(
         tuple(key for key in state if key not in own),
         tuple(misfits),
     )
-    wrong = [f"{key!r} is a {type(value).__name__} and no tensor" for key, value in state.items()
+    wrong = [f"{key!r} is a {type_name(value)} and no tensor" for key, value in state.items()
              if key in own and not isinstance(value, TensorBase)]  # fmt: skip
     if strict:
         problems = [f"missing {key!r}" for key in report.missing]
@@ -89,7 +90,7 @@ def _copy(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
 def _misfit(key: str, mine: Tensor, theirs: Tensor) -> str:
     """What is wrong with a value, or nothing: floats become the module's."""
     if not isinstance(theirs, TensorBase):
-        return f"{key!r} is a {type(theirs).__name__} and no tensor"
+        return f"{key!r} is a {type_name(theirs)} and no tensor"
     same_kind = theirs.dtype == mine.dtype or (is_float(theirs.dtype) and is_float(mine.dtype))
     if theirs.shape == mine.shape and same_kind:
         return ""

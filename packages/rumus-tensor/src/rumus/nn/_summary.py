@@ -7,6 +7,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from rumus._core.base import TensorBase
+from rumus._core.dtypes import float16
 from rumus._core.errors import ArgumentError
 from rumus._core.mode import no_grad
 from rumus._core.tree import flatten
@@ -59,15 +60,21 @@ class Summary(NamedTuple):
     """Bytes of all parameters."""
     gradient_nbytes: int = 0
     """Bytes of the gradients of those that are not frozen."""
+    master_nbytes: int = 0
+    """Bytes of the float32 values that optimizers keep of float16 ones that are not frozen."""
 
     def step_nbytes(self, states: int = 2) -> int:
         """What a training step holds at most, about: weights, gradients, states and results.
+
+        Of float16 parameters optimizers keep float32 values beside the states, which are float32 of
+        any parameters.
 
         Args:
             states: Arrays that the optimizer keeps of each parameter: 2 of Adam, 1 of SGD with
                 momentum, 0 of SGD without.
         """
-        return self.parameter_nbytes + (1 + states) * self.gradient_nbytes + self.nbytes
+        weights = self.parameter_nbytes + self.gradient_nbytes + self.master_nbytes
+        return weights + 4 * states * self.trainable + self.nbytes
 
     @property
     def multiply_adds(self) -> int:
@@ -93,10 +100,11 @@ class Summary(NamedTuple):
         frozen = self.parameters - self.trainable
         if frozen:
             shown.append(f"{frozen:,} parameters are frozen")
+        masters = f"float32 values {_size(self.master_nbytes)}, " if self.master_nbytes else ""
         shown.append(
             f"a training step holds about {_size(self.step_nbytes())} with Adam:\n  weights "
-            f"{_size(self.parameter_nbytes)}, gradients {_size(self.gradient_nbytes)}, states "
-            f"{_size(2 * self.gradient_nbytes)}, results {_size(self.nbytes)}"
+            f"{_size(self.parameter_nbytes)}, gradients {_size(self.gradient_nbytes)}, {masters}"
+            f"states {_size(4 * 2 * self.trainable)}, results {_size(self.nbytes)}"
         )
         return "\n".join(shown)
 
@@ -137,6 +145,12 @@ def summary(model: Module, *inputs: Tensor) -> Summary:
         raise ArgumentError(
             "summary runs the model: give what it is called with too, summary(model, example)"
         )
+    for given in inputs:
+        if isinstance(given, (tuple, list)) and all(isinstance(n, int) for n in given):
+            raise ArgumentError(
+                f"summary takes what the model is called with, not its shape {given}: "
+                f"summary(model, tensor.zeros({', '.join(map(str, given))}))"
+            )
     rows: list[SummaryRow] = []
     counted: set[int] = set()
 
@@ -175,13 +189,14 @@ def summary(model: Module, *inputs: Tensor) -> Summary:
         for module, training in modes:
             if module.training != training:
                 module.training = training
-    sizes = [(p.size * p.dtype.itemsize, p.requires_grad) for p in model.parameters()]
+    trained = [p for p in model.parameters() if p.requires_grad]
     return Summary(
         tuple(rows),
         model.count_parameters(),
         model.count_parameters(trainable=True),
-        sum(nbytes for nbytes, _ in sizes),
-        sum(nbytes for nbytes, trained in sizes if trained),
+        sum(p.size * p.dtype.itemsize for p in model.parameters()),
+        sum(p.size * p.dtype.itemsize for p in trained),
+        sum(4 * p.size for p in trained if p.dtype == float16),
     )
 
 

@@ -161,6 +161,7 @@ class TransformerDecoderLayer(_TransformerLayer):
         memory_key_padding_mask: Tensor | None = None,
         tgt_is_causal: bool = False,
         memory_is_causal: bool = False,
+        cache: KeyValueCache | None = None,
     ) -> Tensor:
         """Apply the layer.
 
@@ -173,10 +174,11 @@ class TransformerDecoderLayer(_TransformerLayer):
             memory_key_padding_mask: The same for the attention to ``memory``.
             tgt_is_causal: As its ``is_causal``, for the self-attention.
             memory_is_causal: The same for the attention to ``memory``.
+            cache: As there, for both.
         """
         check_tensor(self, tgt, memory)
-        own = tgt_key_padding_mask, tgt_mask, tgt_is_causal
-        others = memory_key_padding_mask, memory_mask, memory_is_causal
+        own = tgt_key_padding_mask, tgt_mask, tgt_is_causal, cache
+        others = memory_key_padding_mask, memory_mask, memory_is_causal, cache
         if self.norm_first:
             tgt = tgt + self.dropout1(_attended(self.self_attn, self.norm1(tgt), None, *own))
             seen = _attended(self.multihead_attn, self.norm2(tgt), memory, *others)
@@ -260,12 +262,13 @@ class TransformerDecoder(Module):
         memory_key_padding_mask: Tensor | None = None,
         tgt_is_causal: bool = False,
         memory_is_causal: bool = False,
+        cache: KeyValueCache | None = None,
     ) -> Tensor:
         """Apply the layers; arguments as of :meth:`TransformerDecoderLayer.forward`."""
         paddings = tgt_key_padding_mask, memory_key_padding_mask
         causal = tgt_is_causal, memory_is_causal
         for layer in self.layers:
-            tgt = layer(tgt, memory, tgt_mask, memory_mask, *paddings, *causal)
+            tgt = layer(tgt, memory, tgt_mask, memory_mask, *paddings, *causal, cache)
         result: Tensor = tgt if self.norm is None else self.norm(tgt)
         return result
 

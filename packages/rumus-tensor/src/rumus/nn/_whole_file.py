@@ -43,13 +43,15 @@ def replaced_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     Args:
         path: The place; a file that is there stays until the end.
+
+    Raises:
+        FileNotFoundError: Its folder does not exist.
+        IsADirectoryError: It is a folder itself.
+        FileExistsError: It is a device, a pipe or the like, which no file may take the place of.
     """
     target = os.path.abspath(path)  # another thread may change the folder meanwhile
+    _check_place(target)
     folder, name = os.path.split(target)
-    if not os.path.isdir(folder):
-        import errno  # here, so that importing rumus loads nothing but numpy
-
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder to write to", folder)
     _remove_what_was_left(folder, name)
     temporary, file = _new_file(folder, name)
     try:
@@ -61,10 +63,24 @@ def replaced_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 os.replace(temporary, target)
         if os.name == "nt":
             os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         with suppress(FileNotFoundError):
             os.remove(temporary)
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = target  # of a full disk the system says the number alone
         raise
+
+
+def _check_place(target: str) -> None:
+    import errno  # here, so that importing rumus loads nothing but numpy
+
+    folder = os.path.dirname(target)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder to write to", folder)
+    if os.path.isdir(target):
+        raise IsADirectoryError(errno.EISDIR, "this is a folder; give a file's name in it", target)
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise FileExistsError(errno.EEXIST, "this is a device or a pipe, and no file", target)
 
 
 def _sync(descriptor: int) -> None:

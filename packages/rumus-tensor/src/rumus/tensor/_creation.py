@@ -12,15 +12,23 @@ from rumus._backends.generator import Generator, default_generator
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
 from rumus._core.devices import CPU, Device, DeviceLike
-from rumus._core.dtypes import bool_, check_dtype, check_scalar, float32, int32
+from rumus._core.dtypes import bool_, check_scalar, float32, given_dtype, int32
 from rumus._core.errors import ArgumentError
+from rumus._core.options import without_options
 from rumus._core.shapes import Shape, shape_of
 
 from ._tensor import Tensor
 
 ShapeLike = int | Sequence[int]
+_HINTS = {
+    "requires_grad": "autograd.leaf(x) has a gradient, and nn.Parameter(x), what a model learns",
+    "pin_memory": "leave it out: DataLoader(..., device='gpu') brings batches to the GPU ahead",
+    "size": "the lengths come first, as in randn(2, 3)",
+    "layout": "leave it out: tensors are dense",
+}
 
 
+@without_options(_HINTS)
 def tensor(
     data: npt.ArrayLike | TensorBase,
     dtype: npt.DTypeLike | None = None,
@@ -47,6 +55,7 @@ def from_numpy(array: npt.NDArray[Any], device: DeviceLike = CPU) -> Tensor:
     return Tensor(array, None, device)
 
 
+@without_options(_HINTS)
 def full(
     shape: ShapeLike,
     fill_value: float | int | bool,
@@ -70,6 +79,7 @@ def full(
     return _filled("full", shape_of("full", shape), fill_value, dtype, device)
 
 
+@without_options(_HINTS)
 def zeros(
     *shape: ShapeLike, dtype: npt.DTypeLike | None = None, device: DeviceLike = CPU
 ) -> Tensor:
@@ -82,6 +92,7 @@ def zeros(
     return _filled("zeros", _lengths("zeros", shape), 0, dtype, device)
 
 
+@without_options(_HINTS)
 def ones(*shape: ShapeLike, dtype: npt.DTypeLike | None = None, device: DeviceLike = CPU) -> Tensor:
     """A tensor of ones, float32 by default: ``ones(2, 3)`` or ``ones((2, 3))``.
 
@@ -92,6 +103,7 @@ def ones(*shape: ShapeLike, dtype: npt.DTypeLike | None = None, device: DeviceLi
     return _filled("ones", _lengths("ones", shape), 1, dtype, device)
 
 
+@without_options(_HINTS)
 def empty(
     *shape: ShapeLike, dtype: npt.DTypeLike | None = None, device: DeviceLike = CPU
 ) -> Tensor:
@@ -104,6 +116,7 @@ def empty(
     return _filled("empty", _lengths("empty", shape), 0, dtype, device)
 
 
+@without_options(_HINTS)
 def rand(*shape: ShapeLike, device: DeviceLike = CPU, generator: Generator | None = None) -> Tensor:
     """Uniform numbers in [0, 1), float32: ``rand(2, 3)`` or ``rand((2, 3))``.
 
@@ -116,6 +129,7 @@ def rand(*shape: ShapeLike, device: DeviceLike = CPU, generator: Generator | Non
     return _drawn("uniform", _lengths("rand", shape), device, generator)
 
 
+@without_options(_HINTS)
 def randn(
     *shape: ShapeLike, device: DeviceLike = CPU, generator: Generator | None = None
 ) -> Tensor:
@@ -142,7 +156,7 @@ def _filled(
     dtype: npt.DTypeLike | None,
     device: DeviceLike,
 ) -> Tensor:
-    checked = check_dtype(float32 if dtype is None else np.dtype(dtype))
+    checked = float32 if dtype is None else given_dtype(dtype)
     check_scalar(name, value, checked)
     device = Device(device)
     return Tensor._wrap(backend_of(device).full(shape, value, checked), device)

@@ -8,6 +8,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from rumus._core.base import TensorBase
+from rumus._core.described import type_name
 from rumus._core.dtypes import bool_, common_dtype, int32
 from rumus._core.errors import ArgumentError, DTypeError
 
@@ -51,7 +52,7 @@ def einsum(equation: str, *operands: Tensor | Sequence[Tensor]) -> Tensor:
         given = operands[0]
     for number, x in enumerate(given):
         if not isinstance(x, TensorBase):
-            raise DTypeError(f"einsum takes tensors; operand {number} is a {type(x).__name__}")
+            raise DTypeError(f"einsum takes tensors; operand {number} is a {type_name(x)}")
     terms, result = labels_of(equation, tuple(x.ndim for x in given))
     lengths = lengths_of(equation, terms, [x.shape for x in given])
     dtype = common_dtype([x.dtype for x in given])

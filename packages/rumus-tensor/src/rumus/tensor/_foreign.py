@@ -110,6 +110,12 @@ _MODULE_HINTS = {
     "pi": "math.pi",
     "Size": "shapes are tuples",
     "is_tensor": "isinstance(x, Tensor)",
+    "unsqueeze": "x.unsqueeze(axis), or expand_dims(x, axis)",
+    "t": "x.T",
+    "vmap": "operations take batches in front: matmul, for example, and layers",
+    "stft": "numpy's fft, of x.numpy(): there are no complex tensors",
+    "fft": "numpy's, of x.numpy(): there are no complex tensors",
+    "linalg": "products and norms are here, matmul and norm; the rest is numpy's, of x.numpy()",
 }
 
 missing = of_module("rumus.tensor", _MODULE_HINTS)

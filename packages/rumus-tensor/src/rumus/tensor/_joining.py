@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Unpack, overload
 
 from rumus._core.base import TensorBase, TensorT
+from rumus._core.described import type_name
 from rumus._core.dtypes import common_dtype
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus._core.shapes import axis_of
@@ -127,4 +128,4 @@ def check_tensors(name: str, tensors: Sequence[TensorBase]) -> None:
         raise ArgumentError(f"{name} needs at least one tensor")
     for i, t in enumerate(tensors):
         if not isinstance(t, TensorBase):
-            raise DTypeError(f"{name} takes tensors; number {i} is a {type(t).__name__}")
+            raise DTypeError(f"{name} takes tensors; number {i} is a {type_name(t)}")

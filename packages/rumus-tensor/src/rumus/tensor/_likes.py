@@ -11,7 +11,7 @@ from rumus._backends.generator import Generator, default_generator
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
 from rumus._core.devices import Device, DeviceLike
-from rumus._core.dtypes import check_dtype, check_scalar, float32, is_float
+from rumus._core.dtypes import check_scalar, float32, given_dtype, is_float
 from rumus._core.errors import DTypeError
 
 from ._tensor import Tensor
@@ -116,7 +116,7 @@ def randn_like(
 def _kind(
     like: TensorBase, dtype: npt.DTypeLike | None, device: DeviceLike | None
 ) -> tuple[np.dtype[Any], Device]:
-    chosen = like.dtype if dtype is None else check_dtype(np.dtype(dtype))
+    chosen = like.dtype if dtype is None else given_dtype(dtype)
     return chosen, like.device if device is None else Device(device)
 
 

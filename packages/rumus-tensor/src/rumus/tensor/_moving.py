@@ -8,6 +8,7 @@ from typing import Any, Literal, Unpack
 import numpy as np
 
 from rumus._core.base import TensorBase, TensorT
+from rumus._core.described import type_name
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus._core.shapes import (
     Axes,
@@ -319,7 +320,7 @@ def meshgrid(
     for x in arrays:
         if not isinstance(x, TensorBase):
             raise DTypeError(
-                f"meshgrid takes tensors one by one, as in meshgrid(x, y), not a {type(x).__name__}"
+                f"meshgrid takes tensors one by one, as in meshgrid(x, y), not a {type_name(x)}"
             )
         if x.ndim > 1:
             raise ShapeError(f"meshgrid takes one axis, not shape {x.shape}")

@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from rumus._core.base import TensorBase
+from rumus._core.described import type_name
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus._core.shapes import axis_of, broadcast_shape, whole_numbers
 
@@ -279,4 +280,4 @@ def _check_axes(name: str, tensors: tuple[Tensor, ...], ndims: tuple[int, ...]) 
 def _check_tensors(name: str, *tensors: Tensor) -> None:
     for x in tensors:
         if not isinstance(x, TensorBase):
-            raise DTypeError(f"{name} takes tensors, not a {type(x).__name__}")
+            raise DTypeError(f"{name} takes tensors, not a {type_name(x)}")

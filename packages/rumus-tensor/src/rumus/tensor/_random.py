@@ -13,7 +13,7 @@ from rumus._backends.generator import Generator, default_generator
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
 from rumus._core.devices import CPU, Device, DeviceLike
-from rumus._core.dtypes import DType, check_dtype, float32, int32, is_float, uint8
+from rumus._core.dtypes import DType, float32, given_dtype, int32, is_float, uint8
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus._core.shapes import Shape, broadcast_shape, shape_of, whole_number
 
@@ -194,7 +194,7 @@ def bernoulli(
     if broadcast_shape("bernoulli", own, whole) != whole:
         raise ShapeError(f"bernoulli: p of shape {own} for numbers of shape {whole}")
     kind = p.dtype if isinstance(p, TensorBase) else float32
-    target = check_dtype(np.dtype(kind if dtype is None else dtype))
+    target = given_dtype(kind if dtype is None else dtype)
     drawn = drawn_from("bernoulli", "uniform", whole, place, generator)
     return Tensor.to(drawn < chance, target)
 
@@ -233,7 +233,7 @@ def randint(
         high, shape = None, high
     first, end = (0, low) if high is None else (low, high)
     first, end = whole_number("randint: low", first), whole_number("randint: high", end)
-    target = check_dtype(np.dtype(dtype))
+    target = given_dtype(dtype)
     if target not in (int32, uint8):
         raise DTypeError(f"randint gives int32 or uint8, not {target}")
     limits = np.iinfo(target)
@@ -281,7 +281,7 @@ def drawn_from(
 
 
 def _in_dtype(name: str, numbers: Tensor, dtype: npt.DTypeLike) -> Tensor:
-    target: DType = check_dtype(np.dtype(dtype))
+    target: DType = given_dtype(dtype)
     if not is_float(target):
         raise DTypeError(f"{name} gives float32 or float16, not {target}")
     return numbers if numbers.dtype == target else numbers.to(target)

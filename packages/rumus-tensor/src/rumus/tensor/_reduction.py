@@ -6,12 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-import numpy as np
 import numpy.typing as npt
 
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase, TensorT
-from rumus._core.dtypes import check_dtype, float32, is_float
+from rumus._core.dtypes import float32, given_dtype, is_float
 from rumus._core.errors import ArgumentError
 from rumus._core.shapes import Axes, axes_of, axis_of
 
@@ -231,7 +230,7 @@ class Reduction(TensorBase[TensorT]):
         return Cast(float32)(self)
 
     def _reduced_in(self, dtype: npt.DTypeLike, reduction: Reduce) -> TensorT:
-        target = check_dtype(np.dtype(dtype))
+        target = given_dtype(dtype)
         result: TensorT = reduction(self if target == self.dtype else Cast(target)(self))
         return result if result.dtype == target else Cast(target)(result)
 

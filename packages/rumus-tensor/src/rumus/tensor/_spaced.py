@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from rumus._backends.registry import backend_of
 from rumus._core.devices import CPU, Device, DeviceLike
-from rumus._core.dtypes import DType, bool_, check_dtype, check_scalar, float32, int32
+from rumus._core.dtypes import DType, bool_, check_scalar, float32, given_dtype, int32
 from rumus._core.errors import ArgumentError
 from rumus._core.host import as_host_array
+from rumus._core.options import without_options
 from rumus._core.shapes import shape_of, whole_number
 
 from ._tensor import Tensor
@@ -52,7 +53,7 @@ def arange(
         numbers = range(*map(operator.index, limits))
     except TypeError:
         return _constant(np.arange(first, end, step), dtype, device)
-    chosen = int32 if dtype is None else check_dtype(np.dtype(dtype))
+    chosen = int32 if dtype is None else given_dtype(dtype)
     if chosen != int32 or not numbers:
         return _constant(np.arange(first, end, step), chosen, device)
     for number in (numbers[0], numbers[-1]):
@@ -67,6 +68,7 @@ def arange(
     return Tensor._wrap(result, device)
 
 
+@without_options({"steps": "num"})
 def linspace(
     start: float,
     stop: float,
@@ -96,6 +98,7 @@ def linspace(
     return _constant(np.linspace(start, stop, num, endpoint=endpoint), dtype or float32, device)
 
 
+@without_options({"steps": "num"})
 def logspace(
     start: float,
     stop: float,
@@ -164,7 +167,7 @@ def _diagonals(
 ) -> Tensor:
     """Where the row's number plus k compares with the column's."""
     rows, columns = shape_of(name, (size[0], size[0] if size[1] is None else size[1]))
-    chosen = float32 if dtype is None else check_dtype(np.dtype(dtype))
+    chosen = float32 if dtype is None else given_dtype(dtype)
     device = Device(device)
     be = backend_of(device)
     shift = whole_number(f"{name}: k", size[2])
@@ -185,5 +188,5 @@ def _check_spacing(name: str, start: float, stop: float, num: int) -> None:
 def _constant(numbers: npt.NDArray[Any], dtype: npt.DTypeLike | None, device: DeviceLike) -> Tensor:
     """Numbers that the host works out in float64, the same in every replay of a captured step."""
     device = Device(device)
-    chosen: DType | None = None if dtype is None else check_dtype(np.dtype(dtype))
+    chosen: DType | None = None if dtype is None else given_dtype(dtype)
     return Tensor._wrap(backend_of(device).constant(as_host_array(numbers, chosen)), device)

@@ -11,9 +11,11 @@ import numpy.typing as npt
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
 from rumus._core.devices import CPU, Device, DeviceLike
-from rumus._core.dtypes import check_dtype
+from rumus._core.dtypes import check_dtype, named_dtype
+from rumus._core.errors import DTypeError
 from rumus._core.foreign import without
 from rumus._core.host import as_host_array
+from rumus._core.options import one_target
 from rumus._core.versions import Version
 from rumus.autograd._backward import backward
 from rumus.autograd._hooks import HookHandle, register_hook
@@ -184,6 +186,7 @@ class Tensor(
 
     # To another device or dtype
 
+    @one_target("x")
     def to(self, target: DeviceLike | npt.DTypeLike) -> Tensor:
         """The tensor on another device, or in another dtype; itself if it is there already.
 
@@ -326,8 +329,12 @@ def device_or_dtype(target: DeviceLike | npt.DTypeLike) -> Device | np.dtype[Any
     """
     if isinstance(target, Device):
         return target
-    try:
-        dtype = np.dtype(target)
-    except TypeError:
-        return Device(target)  # type: ignore[arg-type]
-    return check_dtype(dtype)
+    dtype = named_dtype(target)
+    if dtype is not None:
+        return check_dtype(dtype)
+    if not isinstance(target, str):
+        raise DTypeError(
+            "to takes a device or a dtype, or the name of one, such as 'gpu' and 'float16', not "
+            f"{target!r}"
+        )
+    return Device(target)

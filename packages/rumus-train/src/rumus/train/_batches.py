@@ -7,6 +7,8 @@ from inspect import signature
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from rumus.data import DataItem
 from rumus.tensor import ArgumentError, Device, ShapeError, Tensor, tree
 
@@ -79,9 +81,10 @@ class Position:
     in_hand: bool
 
     def __init__(self, loader: Any) -> None:
-        if isinstance(loader, Tensor):
+        if isinstance(loader, (Tensor, np.ndarray)):
             raise ArgumentError(
-                "a loader gives batches when it is iterated, and a Tensor gives its rows; "
+                "a loader gives batches when it is iterated, and "
+                f"{'a Tensor' if isinstance(loader, Tensor) else 'an array'} gives its rows; "
                 "DataLoader(ArrayDataset(inputs, targets), batch_size) makes one of tensors, and "
                 "[batch] is one of a single batch"
             )

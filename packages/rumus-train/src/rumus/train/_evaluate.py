@@ -105,6 +105,8 @@ class Evaluation:
     ) -> None:
         if loss is None and not metrics:
             raise ArgumentError("an evaluation needs a loss, or metrics")
+        if not isinstance(metrics, Iterable) or isinstance(metrics, str):
+            raise ArgumentError(f"metrics is a list, as in [Accuracy()], not {metrics!r}")
         for metric in metrics:
             if isinstance(metric, type) or not hasattr(metric, "name"):
                 raise ArgumentError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import NoReturn
 
 from rumus.tensor import UnknownImportError, UnknownNameError
@@ -22,6 +23,15 @@ HINTS = {
     "zero_grad": "gradients are not kept: there are none to set to zero",
     "backward": "train_step computes the gradients and gives them to the optimizer",
 }
+_CURVES = "run.metrics has the last values, and Log(JsonLinesLogger(path)) is a callback for all"
+RUN_HINTS = {
+    "history": _CURVES,
+    "losses": _CURVES,
+    "current_epoch": "run.progress.epoch",
+    "global_step": "run.progress.step",
+    "callback_metrics": "run.metrics",
+    "logged_metrics": "run.metrics",
+}
 _DATA = "it is in rumus.data"
 _MODULE_HINTS = {
     "DataLoader": _DATA,
@@ -38,9 +48,9 @@ _MODULE_HINTS = {
 }
 
 
-def unknown(owner: object, name: str) -> NoReturn:
-    """Raise for an attribute that a trainer has not."""
-    hint = f"; here: {HINTS[name]}" if name in HINTS else ""
+def unknown(owner: object, name: str, hints: Mapping[str, str] = HINTS) -> NoReturn:
+    """Raise for an attribute that a trainer, or a run, has not."""
+    hint = f"; here: {hints[name]}" if name in hints else ""
     text = f"{type(owner).__name__!r} object has no attribute {name!r}{hint}"
     raise UnknownNameError(text, name=name, obj=owner)
 

@@ -9,6 +9,8 @@ from rumus.autograd import GradientStore
 from rumus.nn import Parameter
 from rumus.tensor import ArgumentError
 
+from ._checked import type_name
+
 
 class OptimizerLike(Protocol):
     """What a trainer needs of an optimizer; every one in :mod:`rumus.optim` has it.
@@ -47,7 +49,7 @@ def named_optimizers(given: object) -> dict[str, Any]:
         if not (hasattr(optimizer, "params") and callable(getattr(optimizer, "step", None))):
             raise ArgumentError(
                 f"a Trainer takes an optimizer, such as AdamW(model.parameters(), lr=1e-3), "
-                f"not a {type(optimizer).__name__}"
+                f"not a {type_name(optimizer)}"
             )
     if not named:
         raise ArgumentError("a Trainer takes at least one optimizer")

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 from rumus.optim.lr_scheduler import LRScheduler, MetricScheduler
 from rumus.tensor import ArgumentError
 
+from ._checked import type_name
+
 Scheduler: TypeAlias = LRScheduler | MetricScheduler
 Schedules: TypeAlias = Scheduler | Mapping[str, Scheduler]
 """For one optimizer, or by the names of several."""
@@ -44,7 +46,7 @@ class Rates:
             if not isinstance(given, (LRScheduler, MetricScheduler)):
                 raise ArgumentError(
                     f"schedule is a learning-rate schedule such as CosineAnnealingLR, not a "
-                    f"{type(given).__name__}"
+                    f"{type_name(given)}"
                 )
         self.apply()
 

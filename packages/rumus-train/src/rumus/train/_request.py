@@ -12,6 +12,7 @@ from rumus.nn import Module
 from rumus.optim import WeightAverage
 from rumus.tensor import ArgumentError
 
+from ._checked import type_name
 from ._evaluate import Evaluation, Loss, MetricLike, Validate
 from ._events import Hooks
 from ._parallel.averages import SharedAverage
@@ -135,14 +136,17 @@ class Request:
 
     def _check(self, optimizers: Mapping[str, Any]) -> None:
         if not isinstance(self.model, Module):
-            raise ArgumentError(f"fit trains an nn.Module, not a {type(self.model).__name__}")
+            raise ArgumentError(
+                f"fit trains an nn.Module, not a {type_name(self.model)}: fit(model, loader, "
+                "loss, epochs=...)"
+            )
         if (self.loss is None) == (self.step is None):
             raise ArgumentError(
                 "fit takes a loss, loss(output, target), or a step, step(run, batch): one of them"
             )
         for name, function in (("loss", self.loss), ("step", self.step)):
             if function is not None and not callable(function):
-                raise ArgumentError(f"{name} is a function, not a {type(function).__name__}")
+                raise ArgumentError(f"{name} is a function, not a {type_name(function)}")
         if self.step is None and len(optimizers) > 1:
             raise ArgumentError("with several optimizers fit takes a step, which says which to use")
         if self.epochs is None and self.steps is None:
@@ -155,6 +159,10 @@ class Request:
         is_norm = isinstance(self.clip, Real) and self.clip > 0
         if not (self.clip is None or callable(self.clip) or is_norm):
             raise ArgumentError(f"clip is a norm above 0, or a function, not {self.clip!r}")
+        if self.average is not None and not hasattr(self.average, "decay"):
+            raise ArgumentError(
+                f"average is a WeightAverage(model.named_parameters(), decay), not {self.average!r}"
+            )
         averaged = isinstance(self.validate, Validate) and self.validate.averaged
         if averaged and self.average is None:
             raise ArgumentError("Validate(averaged=True) needs fit(average=WeightAverage(...))")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rumus.autograd import GradientStore
 from rumus.nn import Module
@@ -19,6 +19,7 @@ from ._evaluate import Evaluation, Validate, device_of
 from ._events import Event, Hooks
 from ._every import Timer
 from ._fold import Fold
+from ._foreign import RUN_HINTS, unknown
 from ._group.agree import any_of
 from ._means import Means, Totals
 from ._parallel.alike import check_run
@@ -168,6 +169,11 @@ class Run:
         """Whether this process writes a checkpoint."""
         now = self.edge.now
         self._validate_timer = Timer(plan.validate.every, now) if plan.validate else None
+
+    if not TYPE_CHECKING:  # else checkers would take any name
+
+        def __getattr__(self, name: str) -> Any:
+            unknown(self, name, RUN_HINTS)
 
     @property
     def loss(self) -> Tensor | None:

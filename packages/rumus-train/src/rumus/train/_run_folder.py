@@ -90,6 +90,8 @@ class OpenFolder:
 
     def __init__(self, given: RunFolder, settings: Mapping[str, Any], device: Device) -> None:
         self.root = Path(given.path)
+        if self.root.exists() and not self.root.is_dir():
+            raise RunFolderError(f"{self.root} is a file, and a run is kept in a folder")
         self.root.mkdir(parents=True, exist_ok=True)
         self.newest = ""
         """The checkpoint to go on from."""
@@ -127,8 +129,7 @@ class OpenFolder:
         return newest[1]
 
     def _check(self, settings: Mapping[str, Any]) -> None:
-        path = self.root / _RUN
-        before = json.loads(path.read_text("utf-8"))["settings"] if path.exists() else {}
+        before = _settings(self.root)
         now = json.loads(json.dumps(settings))
         names = sorted(before.keys() | now.keys()) if before else []
         changed = [
@@ -141,6 +142,24 @@ class OpenFolder:
                 f"{self.root} was begun with other settings: {'; '.join(changed)}. Set them back, "
                 "or begin a new run in another folder; load_checkpoint() gives its weights"
             )
+
+
+def _settings(root: Path) -> dict[str, Any]:
+    """What a run was begun with; nothing if its file is gone.
+
+    Raises:
+        RunFolderError: The file is damaged.
+    """
+    path = root / _RUN
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(path.read_text("utf-8"))["settings"])
+    except (ValueError, KeyError, TypeError):
+        raise RunFolderError(
+            f"{path}, which says what the run was begun with, is damaged: without the file the run "
+            "goes on, and nothing sees whether its settings are still the same"
+        ) from None
 
 
 @dataclass
@@ -230,8 +249,7 @@ def saved_shards(given: RunFolder | None, group: Group) -> int | None:
     if given is not None and given.resume and group.rank == 0:
         root = Path(given.path)
         if (root / _RUN).exists() and folder.saved(root):
-            settings = json.loads((root / _RUN).read_text("utf-8"))["settings"]
-            found = int(settings.get("shards", 1))
+            found = int(_settings(root).get("shards", 1))
     has = given is not None
     values = np.array([found, has, not has], np.int64)
     group.max(values).wait()

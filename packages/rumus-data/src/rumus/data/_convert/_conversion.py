@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 from rumus.tensor import DTypeError, RumusError, ShapeError
 
-from .._errors import DatasetError
+from .._errors import DatasetError, RecordWriteError
 from .._rrec._partial import partial_of
 from .._rrec._sink import sync_folder
 from .._rrec._writer import RecordWriter
@@ -154,7 +154,7 @@ def written(sources: Sequence[PathLike], target: Target, options: Options) -> Co
     ends = [source.length * k // len(paths) for k in range(len(paths) + 1)]
     made = [path.with_name(f".{path.name}.new") for path in paths]
     done = Conversion(paths, [0] * len(paths), [])
-    with ExitStack() as leftovers:
+    with _without_leftovers(paths[0]) as leftovers:
         # The first file is finished last: until then another conversion to it is refused.
         with _new(made[0], target.version, source, leftovers) as first:
             _fill(first, source, ends[1], done, 0)
@@ -165,6 +165,21 @@ def written(sources: Sequence[PathLike], target: Target, options: Options) -> Co
             new.replace(path)
         sync_folder(paths[0])
     return done
+
+
+@contextmanager
+def _without_leftovers(path: Path) -> Iterator[ExitStack]:
+    """What is done in the end, also behind a write that failed: then nothing is to be recovered."""
+    with ExitStack() as leftovers:
+        try:
+            yield leftovers
+        except RecordWriteError as error:
+            reason = str(error.strerror).partition("; ")[0]
+            raise RecordWriteError(
+                error.errno,
+                f"{reason}; nothing was converted, and what was there before stays",
+                str(path),
+            ) from error.__cause__
 
 
 def _new(path: Path, version: int, source: Source, leftovers: ExitStack) -> RecordWriter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from typing import Any
@@ -12,7 +13,13 @@ _VERSION = 1
 
 
 def write(path: str | os.PathLike[str], kind: str, content: dict[str, Any]) -> None:
-    """Write a tokenizer; the file is replaced whole, or not at all."""
+    """Write a tokenizer; the file is replaced whole, or not at all.
+
+    Raises:
+        FileExistsError: The path is no file's, but a folder's, a device's or the like.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise FileExistsError(errno.EEXIST, "this is a folder or a device, and no file", path)
     text = json.dumps({"rumus": kind, "version": _VERSION, **content}, indent=0)
     place = f"{os.fspath(path)}.{os.getpid()}.tmp"
     try:

@@ -6,10 +6,11 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal, Protocol, Self, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, cast, runtime_checkable
 
 from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError, OptimizerStateError
+from rumus.optim._foreign_options import OF_SCHEDULES, refuse_foreign, unknown
 from rumus.optim._reading import reading
 
 StateDict = dict[str, Any]
@@ -97,11 +98,18 @@ class Counting:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Note what it is made of."""
+        if kwargs:
+            refuse_foreign(cls.__name__, cls.__init__, kwargs, OF_SCHEDULES)
         made = super().__new__(cls)
         made._given = args, kwargs
         return made
 
     _given: tuple[tuple[Any, ...], dict[str, Any]]
+
+    if not TYPE_CHECKING:  # else checkers would take any name
+
+        def __getattr__(self, name: str) -> Any:
+            unknown(self, name)
 
     def __repr__(self) -> str:
         args, kwargs = self._given

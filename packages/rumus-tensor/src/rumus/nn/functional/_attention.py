@@ -8,6 +8,7 @@ from rumus._backends.contract.attention import AttentionRule
 from rumus._backends.generator import Generator, default_generator
 from rumus._backends.registry import backend_of
 from rumus._core.base import TensorBase
+from rumus._core.described import type_name
 from rumus._core.devices import CPU, Device
 from rumus._core.dtypes import bool_, float32, is_float
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
@@ -229,7 +230,7 @@ def attention_rule(
 def _check_dtypes(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
     for name, given in (("query", query), ("key", key), ("value", value), ("attn_mask", mask)):
         if given is not None and not isinstance(given, TensorBase):
-            raise DTypeError(f"{_NAME} takes tensors; {name} is a {type(given).__name__}")
+            raise DTypeError(f"{_NAME} takes tensors; {name} is a {type_name(given)}")
     if not is_float(query.dtype) or not query.dtype == key.dtype == value.dtype:
         raise DTypeError(
             f"{_NAME} takes floats of one dtype, not {query.dtype}, {key.dtype} and {value.dtype}; "

@@ -220,7 +220,7 @@ def _cross_entropy(
     check_tensors(name, logits, target, weight)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ArgumentError(f"{name}: label_smoothing is from 0 to 1, not {label_smoothing}")
-    logits, target, batch = _batched(name, logits, target)
+    logits, target, batch = _batched(name, logits, target, takes_probabilities=True)
     check_classes(name, weight, logits.shape[1])
     if is_float(target.dtype) and target.shape == logits.shape:
         losses = _of_probabilities(logits, target, weight, label_smoothing)
@@ -235,36 +235,48 @@ def _cross_entropy(
     return losses.sum() if reduction == "sum" else losses.reshape(batch)
 
 
-def _advice(target: tuple[int, ...], logits: tuple[int, ...], batch: tuple[int, ...]) -> str:
-    """What makes a usual target of another form fit."""
+def _advice(
+    target: tuple[int, ...],
+    logits: tuple[int, ...],
+    batch: tuple[int, ...],
+    takes_probabilities: bool,
+) -> str:
+    """What makes a usual target, or usual logits, of another form fit."""
     if target == logits:
-        return "; of one-hot rows target.argmax(axis=1) makes ids, and target.to(float32) floats"
+        floats = ", and target.to(float32) floats" if takes_probabilities else ""
+        return f"; of one-hot rows target.argmax(axis=1) makes ids{floats}"
+    if len(logits) > 2 and target == logits[:-1]:
+        return f"; the classes are axis 1: logits.movedim(-1, 1) puts the {logits[-1]} there"
     if target == (batch[0], 1, *batch[1:]):
         return "; target.squeeze(1) takes out the axis"
     return ""
 
 
-def _batched(name: str, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, tuple[int, ...]]:
+def _batched(
+    name: str, logits: Tensor, target: Tensor, takes_probabilities: bool = False
+) -> tuple[Tensor, Tensor, tuple[int, ...]]:
     """Logits of shape (N, C, …), their target, and the shape of the losses."""
     if not is_float(logits.dtype):
         raise DTypeError(f"{name} takes float logits, not {logits.dtype}")
     if logits.ndim == 0:
         raise ShapeError(f"{name} takes logits of shape (N, C), (N, C, …) or (C,), not ()")
     if logits.ndim == 1:
-        if target.shape not in ((), logits.shape):
+        if target.shape != () and not (takes_probabilities and target.shape == logits.shape):
+            other = f" or probabilities of shape {logits.shape}" if takes_probabilities else ""
             raise ShapeError(
-                f"{name}: logits {logits.shape} of one sample need a class id of shape () or "
-                f"probabilities of shape {logits.shape}, not {target.shape}"
+                f"{name}: logits {logits.shape} of one sample need a class id of shape (){other}, "
+                f"not {target.shape}"
             )
         return logits.reshape(1, -1), target.reshape(1, *target.shape), ()
     batch = (logits.shape[0], *logits.shape[2:])
-    if is_float(target.dtype) and target.shape == logits.shape:
+    if takes_probabilities and is_float(target.dtype) and target.shape == logits.shape:
         return logits, target, batch
     if target.shape != batch:
+        other = f" or of probabilities, float32 of shape {logits.shape}," * takes_probabilities
+        advice = _advice(target.shape, logits.shape, batch, takes_probabilities)
         raise ShapeError(
-            f"{name}: logits {logits.shape} need a target of class ids of shape "
-            f"{batch} or of probabilities, float32 of shape {logits.shape}, not {target.dtype} of "
-            f"shape {target.shape}{_advice(target.shape, logits.shape, batch)}"
+            f"{name}: logits {logits.shape} need a target of class ids of shape {batch}{other} not "
+            f"{target.dtype} of shape {target.shape}{advice}"
         )
     return logits, target, batch
 

@@ -13,6 +13,7 @@ from rumus.tensor._spaced import arange
 from rumus.tensor._tensor import Tensor
 
 from ._loss_checks import Reduction, check_reduction, check_tensors
+from ._sequence_lengths import sequence_lengths
 
 _NEVER = -1e30
 """The logarithm of a probability of 0, which stays finite when it is added to."""
@@ -76,8 +77,10 @@ def ctc_loss(
     batch, classes = log_probs.shape[1:]
     if not 0 <= blank < classes:
         raise ArgumentError(f"{name}: the blank is a class from 0 to {classes - 1}, not {blank}")
-    inputs = _lengths(name, "input_lengths", input_lengths, batch, log_probs)
-    lengths = _lengths(name, "target_lengths", target_lengths, batch, log_probs)
+    sizes, device = (batch, log_probs.shape[0]), log_probs.device
+    inputs = sequence_lengths(name, "input_lengths", input_lengths, *sizes, device)
+    longest = targets.shape[-1]
+    lengths = sequence_lengths(name, "target_lengths", target_lengths, batch, longest, device)
     if targets.ndim == 1:
         targets = _as_rows(name, targets, lengths)
     if targets.shape[0] != batch:
@@ -145,13 +148,3 @@ def _as_rows(name: str, targets: Tensor, lengths: Tensor) -> Tensor:
     starts = (lengths.cumsum(0) - lengths).reshape(-1, 1)
     places = starts + arange(longest, device=targets.device)
     return take(targets, places.clamp(max=max(targets.shape[0] - 1, 0)))
-
-
-def _lengths(name: str, what: str, given: Any, batch: int, like: Tensor) -> Tensor:
-    lengths = given if isinstance(given, Tensor) else Tensor(given, device=like.device)
-    if lengths.dtype.kind not in "iu" or lengths.shape != (batch,):
-        raise ShapeError(
-            f"{name}: {what} are {batch} whole numbers, one a sequence, not {lengths.dtype} of "
-            f"shape {lengths.shape}"
-        )
-    return lengths.to(int32).to(like.device)

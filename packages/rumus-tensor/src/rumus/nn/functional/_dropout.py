@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rumus._backends.generator import Generator, default_generator
 from rumus._core.base import TensorBase
+from rumus._core.described import type_name
 from rumus._core.dtypes import is_float
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus.tensor._ops.random import AlphaDropout, Dropout, DropoutOfParts
@@ -125,7 +126,7 @@ def _passes(name: str, x: Tensor, p: float, training: bool) -> bool:
     if not 0.0 <= p <= 1.0:
         raise ArgumentError(f"{name}: p is from 0 to 1, not {p}")
     if not isinstance(x, TensorBase):
-        raise DTypeError(f"{name} takes tensors, not a {type(x).__name__}")
+        raise DTypeError(f"{name} takes tensors, not a {type_name(x)}")
     if training and p and not is_float(x.dtype):
         raise DTypeError(f"{name} takes floats, not {x.dtype}; convert with .to(float32)")
     return not training or p == 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from rumus._core.base import TensorBase
+from rumus._core.described import type_name
 from rumus._core.dtypes import common_dtype, float16, float32
 from rumus._core.errors import DTypeError, ShapeError
 from rumus.tensor._ops.matmul import Linear
@@ -36,7 +37,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         [3.0]
     """
     if not isinstance(x, TensorBase):
-        raise DTypeError(f"Linear takes tensors, not a {type(x).__name__}")
+        raise DTypeError(f"Linear takes tensors, not a {type_name(x)}")
     if weight.ndim != 2 or x.shape[-1:] != weight.shape[1:]:
         raise ShapeError(
             f"linear: a weight of shape {weight.shape}, (out, in), takes (…, in), not {x.shape}"

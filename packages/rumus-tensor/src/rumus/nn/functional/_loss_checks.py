@@ -6,11 +6,12 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from rumus._core.base import TensorBase
 from rumus._core.dtypes import common_dtype, float16, float32
-from rumus._core.errors import ArgumentError, DTypeError, ShapeError
+from rumus._core.errors import ArgumentError, ShapeError
 from rumus._core.shapes import broadcast_shape
 from rumus.tensor._tensor import Tensor
+
+from .._module_inputs import check_tensor
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 """What becomes of the losses of a batch."""
@@ -18,12 +19,7 @@ Reduction: TypeAlias = Literal["mean", "sum", "none"]
 
 def check_tensors(name: str, *tensors: Tensor | None) -> None:
     """All of them are tensors, or left out."""
-    for given in tensors:
-        if given is not None and not isinstance(given, TensorBase):
-            raise DTypeError(
-                f"{name} takes tensors, not a {type(given).__name__}; "
-                "make one of it with rumus.tensor.tensor(...)"
-            )
+    check_tensor(name, *(given for given in tensors if given is not None))
 
 
 def check_same_shape(name: str, prediction: Tensor, target: Tensor) -> None:
@@ -38,7 +34,7 @@ def check_same_shape(name: str, prediction: Tensor, target: Tensor) -> None:
 
 def check_fits(name: str, what: str, given: Tensor | None, shape: tuple[int, ...]) -> None:
     """A weight broadcasts to the losses."""
-    if given is not None and broadcast_shape(name, given.shape, shape) != shape:
+    if given is not None and broadcast_shape(f"{name}: {what}", given.shape, shape) != shape:
         raise ShapeError(f"{name}: {what} of shape {given.shape} does not broadcast to {shape}")
 
 

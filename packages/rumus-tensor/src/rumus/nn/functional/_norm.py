@@ -8,6 +8,7 @@ import numpy as np
 
 from rumus._backends.contract.channel_norm import Running
 from rumus._core.base import TensorBase
+from rumus._core.described import type_name
 from rumus._core.dtypes import float32, is_float
 from rumus._core.errors import ArgumentError, DTypeError, ShapeError
 from rumus._core.mode import no_grad
@@ -358,6 +359,6 @@ def _check_channels(
 
 def _check_float(name: str, x: Tensor) -> None:
     if not isinstance(x, TensorBase):
-        raise DTypeError(f"{name} takes tensors, not a {type(x).__name__}")
+        raise DTypeError(f"{name} takes tensors, not a {type_name(x)}")
     if not is_float(x.dtype):
         raise DTypeError(f"{name} takes floats, not {x.dtype}; convert with .to(float32)")

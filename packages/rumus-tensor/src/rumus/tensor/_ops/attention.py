@@ -18,6 +18,7 @@ class Attention(Function):
         generator: Where dropout is drawn from.
     """
 
+    name = "scaled_dot_product_attention"
     saves: tuple[int, ...] = (0, 1, 2)
     saves_output = True
 

@@ -11,6 +11,7 @@ from rumus.autograd._function import Function
 class MatMul(Function):
     """``(…, m, k) @ (…, k, n)`` with equal batch axes."""
 
+    name = "matmul"
     saves = (0, 1)
 
     def forward(self, be: Backend[Any], *arrays: Any) -> Any:

@@ -112,6 +112,8 @@ class Place(Function):
 class Cat(Function):
     """Join along an axis."""
 
+    name = "cat"
+
     def __init__(self, axis: int) -> None:
         self.axis = axis
 

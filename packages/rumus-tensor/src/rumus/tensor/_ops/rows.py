@@ -28,6 +28,7 @@ class Softmax(Function):
 class MeanCrossEntropy(Function):
     """The mean loss of the rows of logits (rows, classes) whose class id is not ignored."""
 
+    name = "cross_entropy"
     saves = (0, 1)
 
     def __init__(self, ignore_index: int, smoothing: float) -> None:
@@ -55,6 +56,7 @@ class MeanCrossEntropy(Function):
 class CrossEntropy(Function):
     """The loss of each row of logits (rows, classes) against class ids (rows,)."""
 
+    name = "cross_entropy"
     saves = (0, 1)
 
     def __init__(self, ignore_index: int, smoothing: float) -> None:

@@ -28,6 +28,9 @@ class TimeLimit:
     seconds: float
 
     def __init__(self, hours: float = 0.0, minutes: float = 0.0, seconds: float = 0.0) -> None:
+        for given in (hours, minutes, seconds):
+            if not isinstance(given, (int, float)):
+                raise ArgumentError(f"a time limit is of numbers, as in hours=1.5, not {given!r}")
         self.seconds = float(hours * 3600 + minutes * 60 + seconds)
         if not self.seconds > 0:
             raise ArgumentError(f"a time limit is above 0 seconds, not {self.seconds}")

@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from rumus import gpu
+from rumus.tensor import ArgumentError
 
 from .._events import Event
 from .._every import Every, Timer
@@ -107,9 +108,16 @@ class OnEvent:
         event: The event.
         function: Called with the run.
 
+    Raises:
+        ArgumentError: One of them is something else.
+
     Example:
         >>> said = OnEvent(Event.EPOCH_END, lambda run: print(run.metrics["loss"]))
     """
 
     def __init__(self, event: Event, function: Callable[[Run], Any]) -> None:
+        if not isinstance(event, Event):
+            raise ArgumentError(f"OnEvent takes an Event, such as Event.STEP_END, not {event!r}")
+        if not callable(function):
+            raise ArgumentError(f"OnEvent takes a function of the run, not {function!r}")
         setattr(self, f"on_{event.value}", function)

@@ -35,8 +35,8 @@ class CsvLogger(Logger):
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Append a row."""
-        file = self._opened()
         row = {"step": step, **numbers(values)}
+        file = self._opened()
         new = [name for name in row if name not in self._names]
         if new or self._path.stat().st_size == 0:
             file = self._rewritten(file, self._names + new, self._rows())
@@ -78,11 +78,15 @@ class CsvLogger(Logger):
         """The file, anew with other columns or rows."""
         before.close()
         under = self._path.with_name(f".{self._path.name}.tmp")
-        with under.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
-        os.replace(under, self._path)
+        try:
+            with under.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, names, restval="")
+                writer.writeheader()
+                writer.writerows(rows)
+            os.replace(under, self._path)
+        except BaseException:  # a full disk
+            under.unlink(missing_ok=True)
+            raise
         self._names = names
         self._file = self._path.open("a", newline="", encoding="utf-8")
         return self._file

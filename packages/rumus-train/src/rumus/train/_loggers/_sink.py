@@ -80,7 +80,10 @@ def numbers(values: Mapping[str, Any]) -> dict[str, float]:
                 if not isinstance(value, Tensor)
                 else f"a logger takes numbers, and {name!r} is a tensor; item() reads it, and waits"
             )
-        found[name] = value if type(value) is int else float(value)
+        try:
+            found[name] = value if type(value) is int else float(value)
+        except (TypeError, ValueError):
+            raise ArgumentError(f"a logger takes numbers, and {name!r} is {value!r}") from None
     return found
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rumus.tensor import ArgumentError, Tensor, arange, int32, logical_and, take_along_axis, where
+from rumus.tensor import (
+    ArgumentError,
+    ShapeError,
+    Tensor,
+    arange,
+    int32,
+    logical_and,
+    take_along_axis,
+    where,
+)
 
 from ._classes import check_class_axis, labels, which
 from ._metric import Metric
@@ -83,6 +92,12 @@ class TopK(Metric[float]):
     def measure(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """How many have fewer than k classes before them, and how many there are."""
         check_class_axis(self.name, output, target, self._axis)
+        if self._k > output.shape[self._axis]:
+            raise ShapeError(
+                f"{self.name}: an output of shape {output.shape} has scores of "
+                f"{output.shape[self._axis]} classes along axis {self._axis}, all of which are "
+                f"among the best {self._k}; give a smaller k"
+            )
         target, counts = which(target, self._ignored)
         place = where(counts, target, 0).unsqueeze(self._axis)
         scores = output.movedim(self._axis, -1)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from rumus.tensor import (
     ArgumentError,
     DTypeError,
+    IndexRangeError,
     ShapeError,
     Tensor,
     bool_,
@@ -14,6 +15,8 @@ from rumus.tensor import (
     float32,
     index_add,
     int32,
+    logical_and,
+    logical_not,
     ones_like,
     where,
     zeros,
@@ -35,7 +38,13 @@ class Labels(NamedTuple):
 
 
 def labels(
-    name: str, output: Tensor, target: Tensor, axis: int, threshold: float, ignored: int | None
+    name: str,
+    output: Tensor,
+    target: Tensor,
+    axis: int,
+    threshold: float,
+    ignored: int | None,
+    classes: int | None = None,
 ) -> Labels:
     """The class ids that an output predicts, and those of the target.
 
@@ -47,9 +56,10 @@ def labels(
         axis: The class axis.
         threshold: What floats for two classes exceed in class 1.
         ignored: The class id of targets that do not count.
+        classes: How many the metric was made for, if it is for a number of them.
 
     Raises:
-        ShapeError: The shapes do not fit.
+        ShapeError: The shapes do not fit, or the output has scores of another number of classes.
         DTypeError: The output has a class axis, and no floats.
     """
     if output.shape == target.shape:
@@ -57,6 +67,12 @@ def labels(
         predicted = (output > threshold if is_float else output).to(int32)
     else:
         check_class_axis(name, output, target, axis)
+        if classes not in (None, output.shape[axis]):
+            raise ShapeError(
+                f"{name} was made for {classes} classes, and an output of shape {output.shape} has "
+                f"scores of {output.shape[axis]} along axis {axis}: give classes="
+                f"{output.shape[axis]}"
+            )
         predicted = output.argmax(axis)
     return Labels(predicted, *which(target, ignored))
 
@@ -104,16 +120,19 @@ def check_classes(name: str, classes: int) -> int:
     return classes
 
 
-def occurrences(places: Tensor, counts: Tensor, is_valid: Tensor, length: int) -> Tensor:
+def occurrences(name: str, places: Tensor, counts: Tensor, is_valid: Tensor, length: int) -> Tensor:
     """How often each place below a length occurs, of those that count.
 
     Args:
+        name: Of the metric, for errors.
         places: int32.
         counts: bool, of the same shape.
         is_valid: bool; a place that counts and is not valid raises IndexRangeError, on a GPU when
             results are next read.
         length: Of the result.
     """
+    if places.device.kind == "cpu" and bool(logical_and(counts, logical_not(is_valid)).any()):
+        raise IndexRangeError(f"{name}: a class id or score is outside of what it was made for")
     places = where(counts, where(is_valid, places, length + 1), length).reshape(-1)
     total = zeros((length + 1,), dtype=int32, device=places.device)
     return index_add(total, 0, places, ones_like(places))[:length]

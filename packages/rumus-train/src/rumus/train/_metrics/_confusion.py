@@ -34,11 +34,13 @@ class _Pairs(Metric[V]):
 
     def measure(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Counts of shape (classes, classes): target, prediction."""
-        predicted, target, counts = labels(self.name, output, target, *self._settings)
+        predicted, target, counts = labels(
+            self.name, output, target, *self._settings, self._classes
+        )
         n = self._classes
         inside = logical_and(logical_and(target >= 0, target < n), predicted < n)
         inside = logical_and(inside, predicted >= 0)
-        found = occurrences(target * n + predicted, counts, inside, n * n)
+        found = occurrences(self.name, target * n + predicted, counts, inside, n * n)
         return {"pairs": found.reshape(n, n)}
 
 

@@ -40,7 +40,7 @@ class _ByScore(Metric[float]):
         inside = logical_and(inside, logical_and(ids >= 0, ids <= 1))
         place = (scores.clip(0.0, 1.0) * float(bins)).to(int32).clip(0, bins - 1)
         places = ids * bins + place
-        found = occurrences(places, ids == ids, inside, 2 * bins)
+        found = occurrences(self.name, places, ids == ids, inside, 2 * bins)
         return {"counts": found.reshape(2, bins)}
 
     def bounds(self) -> tuple[float, float]:

@@ -42,7 +42,9 @@ class _PerClass(Metric[float | npt.NDArray[Any]]):
 
     def measure(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Counts of shape (3, classes): right, predicted, there."""
-        predicted, target, counts = labels(self.name, output, target, *self._settings)
+        predicted, target, counts = labels(
+            self.name, output, target, *self._settings, self._classes
+        )
         n = self._classes
         predicted, target, counts = (t.reshape(-1) for t in (predicted, target, counts))
         right = logical_and(counts, predicted == target)
@@ -50,7 +52,8 @@ class _PerClass(Metric[float | npt.NDArray[Any]]):
         is_valid = cat([_inside(target, n), _inside(predicted, n), _inside(target, n)])
         every = cat([right, counts, counts])
         places = where(every, places, 0)
-        return {"counts": occurrences(places, every, is_valid, 3 * n).reshape(3, n)}
+        found = occurrences(self.name, places, every, is_valid, 3 * n)
+        return {"counts": found.reshape(3, n)}
 
     def result(self, totals: Mapping[str, Any]) -> float | npt.NDArray[Any]:
         """The figure, or one a class."""
