@@ -10,6 +10,7 @@ import rumus.train
 from rumus import nn
 from rumus.data import ArrayDataset, DataLoader
 from rumus.optim import SGD
+from rumus.optim.lr_scheduler import StepLR
 from rumus.tensor import ArgumentError, UnknownImportError, UnknownNameError, ones
 from rumus.train import Accuracy, EarlyStopping, Trainer
 from rumus.train._foreign import _MODULE_HINTS, HINTS
@@ -61,6 +62,10 @@ CALLS: dict[str, tuple[Callable[[Trainer[Any], nn.Module], object], str]] = {
     "a path for a run": (
         lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, run="runs/a"),  # type: ignore[arg-type]
         r"such as RunFolder\('runs/first', resume=True\), not 'runs/a'",
+    ),
+    "a class of a schedule": (
+        lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, schedule=StepLR),
+        r"an object, StepLR\(base_lr, \.\.\.\), and not its class",
     ),
     "a name for a clip": (
         lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, clip="norm"),  # type: ignore[arg-type]

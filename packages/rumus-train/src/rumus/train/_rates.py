@@ -41,6 +41,10 @@ class Rates:
                 raise ArgumentError(
                     f"there is no optimizer {name!r} for a schedule, only {', '.join(optimizers)}"
                 )
+            if isinstance(given, type):
+                raise ArgumentError(
+                    f"schedule is an object, {given.__name__}(base_lr, ...), and not its class"
+                )
             if not isinstance(given, (LRScheduler, MetricScheduler)):
                 raise ArgumentError(
                     f"schedule is a learning-rate schedule such as CosineAnnealingLR, not a "
