@@ -10,9 +10,9 @@ import rumus.train
 from rumus import nn
 from rumus.data import ArrayDataset, DataLoader
 from rumus.optim import SGD
-from rumus.optim.lr_scheduler import StepLR
-from rumus.tensor import ArgumentError, UnknownImportError, UnknownNameError, ones
-from rumus.train import Accuracy, EarlyStopping, Trainer
+from rumus.optim.lr_scheduler import ReduceLROnPlateau, StepLR
+from rumus.tensor import ArgumentError, Tensor, UnknownImportError, UnknownNameError, ones
+from rumus.train import Accuracy, EarlyStopping, Run, Trainer
 from rumus.train._foreign import _MODULE_HINTS, HINTS
 
 
@@ -36,6 +36,11 @@ def test_an_import_of_such_a_name_says_what_it_is_here(name: str) -> None:
 
 def loader() -> DataLoader:
     return DataLoader(ArrayDataset(np.zeros((4, 2), np.float32), np.zeros((4, 2))), 2)
+
+
+def learned(run: Run, loss: Tensor) -> Tensor:
+    run.minimize(loss)
+    return loss
 
 
 CALLS: dict[str, tuple[Callable[[Trainer[Any], nn.Module], object], str]] = {
@@ -66,6 +71,22 @@ CALLS: dict[str, tuple[Callable[[Trainer[Any], nn.Module], object], str]] = {
     "a class of a schedule": (
         lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, schedule=StepLR),
         r"an object, StepLR\(base_lr, \.\.\.\), and not its class",
+    ),
+    "a schedule for an accuracy": (
+        lambda t, m: t.fit(
+            m, loader(), nn.MSELoss(), epochs=1, schedule=ReduceLROnPlateau(0.1, mode="max")
+        ),
+        'take mode="min", or step it in a callback',
+    ),
+    "a schedule for a loss of another name": (
+        lambda t, m: t.fit(
+            m,
+            loader(),
+            step=lambda run, batch: {"mine": learned(run, m(batch.input).mean())},
+            epochs=1,
+            schedule=ReduceLROnPlateau(0.1),
+        ),
+        "takes val_loss, or loss, and the run has mine: .* as 'loss'",
     ),
     "a name for a clip": (
         lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, clip="norm"),  # type: ignore[arg-type]
