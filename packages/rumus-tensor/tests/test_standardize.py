@@ -112,6 +112,27 @@ def test_float16_stays_and_integers_become_float32(device):
     assert y.dtype == float16 and y.tolist() == [[1.0, 0.0], [0.0, 2.0]]
 
 
+def test_a_loader_is_where_it_was_after_measuring():
+    class Loader:
+        """Counts its epochs, as those of rumus-data do."""
+
+        epoch = 3
+
+        def __iter__(self):
+            self.epoch += 1
+            return iter([np.ones((4, 2)), np.zeros((4, 2))])
+
+        def state_dict(self):
+            return {"epoch": self.epoch}
+
+        def load_state_dict(self, state):
+            self.epoch = state["epoch"]
+
+    loader = Loader()
+    assert nn.Standardize(2).fit(loader).mean.tolist() == [0.5, 0.5]
+    assert loader.epoch == 3
+
+
 def test_a_float16_model_keeps_large_and_fine_numbers(device):
     """A mean of 250,000 is infinite as a float16, and one of 2017.3 is 2017."""
     prices = nn.Sequential(nn.Standardize(2, mean=[250_000, 2017.3], std=[40_000, 0.5]))

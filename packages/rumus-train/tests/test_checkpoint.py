@@ -157,6 +157,20 @@ def test_the_best_is_the_highest_of_metrics_of_which_more_is_better(metric: str,
     assert [s.name for s in KeepBest(metric)(saved)] == [best, "newest"]
 
 
+def test_the_best_checkpoint_of_a_run_is_read(tmp_path: Path) -> None:
+    class Values:
+        def on_epoch_end(self, run: Run) -> None:
+            run.metrics["val_accuracy"] = [0.5, 0.75, 0.625][run.progress.epoch]
+
+    keep = KeepLast(1) + KeepBest("val_accuracy")
+    fit(make(), RunFolder(tmp_path, Every(epochs=1), keep), epochs=3, callbacks=[Values()])
+    assert load_checkpoint(tmp_path, best="val_accuracy")["progress"]["epoch"] == 2
+    assert load_checkpoint(tmp_path)["progress"]["epoch"] == 3
+    assert load_checkpoint(tmp_path, best="val_accuracy", mode="min")["progress"]["epoch"] == 3
+    with pytest.raises(CheckpointError, match=r"no checkpoint .* 'val_loss'; 2 .* val_accuracy"):
+        load_checkpoint(tmp_path, best="val_loss")
+
+
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone", "manifest"])
 def test_of_damaged_checkpoints_the_newest_whole_one_is_found(tmp_path: Path, damage: str) -> None:
     fit(make(), RunFolder(tmp_path, every=Every(steps=4)))

@@ -11,13 +11,15 @@ import rumus.train
 from rumus import nn
 from rumus.data import ArrayDataset, DataLoader
 from rumus.optim import SGD
-from rumus.tensor import ArgumentError, UnknownImportError, UnknownNameError, ones
+from rumus.optim.lr_scheduler import ReduceLROnPlateau, StepLR
+from rumus.tensor import ArgumentError, Tensor, UnknownImportError, UnknownNameError, ones
 from rumus.train import (
     Accuracy,
     CsvLogger,
     EarlyStopping,
     Event,
     OnEvent,
+    Run,
     RunFolder,
     RunFolderError,
     TimeLimit,
@@ -53,6 +55,11 @@ class Lightning:
         pass
 
 
+def learned(run: Run, loss: Tensor) -> Tensor:
+    run.minimize(loss)
+    return loss
+
+
 CALLS: dict[str, tuple[Callable[[Trainer[Any], nn.Module], object], str]] = {
     "a name of a metric": (
         lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, validate=loader(), metrics=["a"]),  # type: ignore[list-item]
@@ -77,6 +84,26 @@ CALLS: dict[str, tuple[Callable[[Trainer[Any], nn.Module], object], str]] = {
     "a path for a run": (
         lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, run="runs/a"),  # type: ignore[arg-type]
         r"such as RunFolder\('runs/first', resume=True\), not 'runs/a'",
+    ),
+    "a class of a schedule": (
+        lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, schedule=StepLR),
+        r"an object, StepLR\(base_lr, \.\.\.\), and not its class",
+    ),
+    "a schedule for an accuracy": (
+        lambda t, m: t.fit(
+            m, loader(), nn.MSELoss(), epochs=1, schedule=ReduceLROnPlateau(0.1, mode="max")
+        ),
+        'take mode="min", or step it in a callback',
+    ),
+    "a schedule for a loss of another name": (
+        lambda t, m: t.fit(
+            m,
+            loader(),
+            step=lambda run, batch: {"mine": learned(run, m(batch.input).mean())},
+            epochs=1,
+            schedule=ReduceLROnPlateau(0.1),
+        ),
+        "takes val_loss, or loss, and the run has mine: .* as 'loss'",
     ),
     "a name for a clip": (
         lambda t, m: t.fit(m, loader(), nn.MSELoss(), epochs=1, clip="norm"),  # type: ignore[arg-type]

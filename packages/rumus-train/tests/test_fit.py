@@ -335,6 +335,9 @@ def test_predict_streams_and_gathers_when_asked(device: str) -> None:
     kept = trainer.predict(model, batches, keep=True)
     np.testing.assert_allclose(kept.numpy(), expected, rtol=1e-6)
     assert str(kept.device) == "cpu"
+    shuffled = DataLoader(ArrayDataset(X, Y), 4, shuffle=True, device=device)
+    with pytest.warns(RuntimeWarning, match="not in the data set's order"):
+        trainer.predict(model, shuffled, keep=True)
 
 
 def test_a_run_of_steps_ends_within_an_epoch_and_one_at_its_end_validates() -> None:

@@ -12,6 +12,7 @@ import pytest
 from rumus import tensor
 from rumus.tensor import ArgumentError
 from rumus.train import CsvLogger, JsonLinesLogger, MissingExtraError, TensorBoardLogger
+from rumus.train._loggers._sink import pixels
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -111,3 +112,14 @@ def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(MissingExtraError, match=r"rumus-train\[tensorboard\]"):
         TensorBoardLogger("nowhere")
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int32", "float32"])
+def test_a_picture_is_the_same_with_channels_first_or_last(kind: str) -> None:
+    image = np.arange(6 * 5 * 3).reshape(6, 5, 3) * 2
+    given = (image / np.float32(255)).astype(kind) if kind == "float32" else image.astype(kind)
+    for picture in (given, given.transpose(2, 0, 1), tensor.tensor(given.transpose(2, 0, 1))):
+        np.testing.assert_array_equal(pixels(picture), image)
+    assert pixels(given[..., 0]).shape == (6, 5, 1)
+    with pytest.raises(ArgumentError, match=r"last or first, not \(6, 5, 7\)"):
+        pixels(np.zeros((6, 5, 7)))

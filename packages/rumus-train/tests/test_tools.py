@@ -96,6 +96,7 @@ def test_chance_among_the_first_batches_suggests_no_rate(seed: int) -> None:
 
     found = lr_range_test(model, AdamW(model.parameters()), loader, loss)
     assert 1e-3 < found.suggestion < 0.2
+    assert loader.epoch == 0
 
 
 def test_the_largest_batch_is_the_last_one_that_fits() -> None:

@@ -289,6 +289,11 @@ class DataLoader(Generic[S, B]):
         return self._sources.device
 
     @property
+    def shuffle(self) -> bool:
+        """Whether each epoch has an order of its own."""
+        return self._sources.orders.shuffle
+
+    @property
     def epoch(self) -> int:
         """The epoch that the next iteration is or continues, for ``range(loader.epoch, end)``."""
         return self._start.epoch

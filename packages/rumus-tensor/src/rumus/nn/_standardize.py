@@ -87,7 +87,8 @@ class Standardize(Layer):
         They are those of the population, in float64 on the host: each batch's own, merged (Chan,
         Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
         variances", 1979), so that nothing is lost where means are large. Batches on a GPU are read
-        back. A feature that never changes gets the deviation 1.
+        back. A feature that never changes gets the deviation 1. A loader that has a state is then
+        where it was: the epoch does not count.
 
         Args:
             batches: An epoch of a loader, or tensors or arrays. Of a batch that is a tree, one
@@ -99,14 +100,17 @@ class Standardize(Layer):
                 stay.
             ShapeError: A batch has another number of features.
         """
+        loader: Any = batches
+        position = loader.state_dict() if hasattr(loader, "load_state_dict") else None
         count, mean, spread = 0, np.zeros(self.features), np.zeros(self.features)
-        for batch in batches:
-            leaves, _ = flatten(batch)
-            if not -len(leaves) <= part < len(leaves):
-                raise ArgumentError(f"Standardize.fit: a batch has {len(leaves)} parts, not {part}")
-            columns = self._columns(leaves[part])
-            if len(columns):
-                count, mean, spread = _merged(count, mean, spread, columns)
+        try:
+            for batch in batches:
+                columns = self._columns(_leaf(batch, part))
+                if len(columns):
+                    count, mean, spread = _merged(count, mean, spread, columns)
+        finally:
+            if position is not None:
+                loader.load_state_dict(position)
         if not count:
             raise ArgumentError("Standardize.fit: there is no sample to measure")
         if not np.isfinite(mean + spread).all():
@@ -179,6 +183,13 @@ class Standardize(Layer):
         if self.features == 1:
             return array.reshape(-1, 1).astype(np.float64)
         return np.moveaxis(array, axis, -1).reshape(-1, self.features).astype(np.float64)
+
+
+def _leaf(batch: Any, part: int) -> Any:
+    leaves, _ = flatten(batch)
+    if not -len(leaves) <= part < len(leaves):
+        raise ArgumentError(f"Standardize.fit: a batch has {len(leaves)} parts, not {part}")
+    return leaves[part]
 
 
 def _merged(

@@ -100,6 +100,10 @@ class KeepEvery(Keep):
 class KeepBest(Keep):
     """The ``n`` best by a metric, of equal ones the older; without it, or with NaN, none is.
 
+    A checkpoint's value is that of the last validation before it: validate when you save, as by
+    default at each epoch's end, so that it is that of its weights. ``load_checkpoint(path,
+    best="val_loss")`` reads the best.
+
     With one, it is what Keras's ``save_best_only`` and Lightning's ``save_top_k=1`` keep. With
     several, of equal ones Lightning may drop the older; and it fills up with NaN.
 
@@ -122,14 +126,20 @@ class KeepBest(Keep):
 
     def __init__(self, metric: str, n: int = 1, mode: Mode | None = None) -> None:
         _check_count("n", n)
-        sign = 1 if mode_of(metric, mode) == "min" else -1
+        mode = mode_of(metric, mode)
 
         def best(saved: Sequence[Saved]) -> list[Saved]:
             _say_if_unknown(metric, saved)
-            known = [s for s in saved if not math.isnan(s.metrics.get(metric, math.nan))]
-            return sorted(known, key=lambda s: sign * s.metrics[metric])[:n]
+            return ranked(saved, metric, mode)[:n]
 
         super().__init__(best)
+
+
+def ranked(saved: Sequence[Saved], metric: str, mode: Mode) -> list[Saved]:
+    """Those with a value of the metric, the best first, and of equal ones the older."""
+    sign = 1 if mode == "min" else -1
+    known = [s for s in saved if not math.isnan(s.metrics.get(metric, math.nan))]
+    return sorted(known, key=lambda s: sign * s.metrics[metric])
 
 
 def _check_count(name: str, value: object) -> None:

@@ -43,10 +43,19 @@ class Rates:
                 raise ArgumentError(
                     f"there is no optimizer {name!r} for a schedule, only {', '.join(optimizers)}"
                 )
+            if isinstance(given, type):
+                raise ArgumentError(
+                    f"schedule is an object, {given.__name__}(base_lr, ...), and not its class"
+                )
             if not isinstance(given, (LRScheduler, MetricScheduler)):
                 raise ArgumentError(
                     f"schedule is a learning-rate schedule such as CosineAnnealingLR, not a "
                     f"{type_name(given)}"
+                )
+            if getattr(given, "mode", "min") == "max":
+                raise ArgumentError(
+                    f"fit gives a {type(given).__name__} the loss, of which less is better: take "
+                    'mode="min", or step it in a callback of your own'
                 )
         self.apply()
 
@@ -73,7 +82,7 @@ class Rates:
         """
         for schedule in self.schedules.values():
             if _follows(schedule):
-                schedule.step(metrics.get("val_loss", metrics.get("loss", float("nan"))))
+                schedule.step(_loss_of(metrics))
             elif schedule.unit == "epoch":
                 schedule.step()
         self.apply()
@@ -87,6 +96,16 @@ class Rates:
         for name, schedule in self.schedules.items():
             schedule.load_state_dict(state[name])
         self.apply()
+
+
+def _loss_of(metrics: Mapping[str, float]) -> float:
+    for name in ("val_loss", "loss"):
+        if name in metrics:
+            return metrics[name]
+    raise ArgumentError(
+        "a schedule that follows a metric takes val_loss, or loss, and the run has "
+        f"{', '.join(metrics) or 'no metrics'}: let the step return its loss as 'loss'"
+    )
 
 
 def _follows(schedule: Any) -> bool:

@@ -21,12 +21,13 @@ from rumus.tensor import ArgumentError, Device
 from ._checkpoint import folder
 from ._checkpoint.files import sync_folder, write_json
 from ._checkpoint.lock import FolderLock
-from ._errors import RunFolderError
+from ._errors import CheckpointError, RunFolderError
 from ._every import Every
 from ._group.agree import agreed, gather_text, ranks
 from ._group.contract import Group
 from ._group.log import own_log
-from ._keep import Keep, KeepLast
+from ._keep import Keep, KeepLast, Saved, ranked
+from ._mode import Mode, mode_of
 
 _PACKAGES = ("rumus-tensor", "rumus-data", "rumus-optim", "rumus-train", "numpy", "wgpu")
 _RUN = "run.json"
@@ -258,18 +259,24 @@ def saved_shards(given: RunFolder | None, group: Group) -> int | None:
     return int(values[0]) or None
 
 
-def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The state in a checkpoint, or in the newest one of a run folder.
+def load_checkpoint(
+    path: str | os.PathLike[str], *, best: str | None = None, mode: Mode | None = None
+) -> dict[str, Any]:
+    """The state in a checkpoint, or in the newest or the best one of a run folder.
 
     Args:
         path: A folder ``step-…``, or the folder of a run.
+        best: Of a run's folder the best by this metric, such as ``"val_loss"``, as
+            :class:`KeepBest` finds it (default: the newest).
+        mode: Whether ``"min"`` or ``"max"`` of it is best, as in :class:`KeepBest`.
 
     Returns:
         ``"model"`` holds the weights, for :meth:`Module.load_state_dict`; ``"optimizers"`` the
         states by name, ``"progress"`` where the run was.
 
     Raises:
-        CheckpointError: It is damaged, or of a newer format, or there is none.
+        CheckpointError: It is damaged, or of a newer format, or there is none; or no checkpoint
+            has a value of the metric.
 
     Example:
         >>> from rumus import nn
@@ -284,8 +291,22 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         ['bias', 'weight']
     """
     given = Path(path)
+    if best is not None:
+        return folder.read(given / _best(given, best, mode).name)
     newest = None if (given / "manifest.json").exists() else folder.read_newest(given)
     return folder.read(given) if newest is None else newest[1]
+
+
+def _best(root: Path, metric: str, mode: Mode | None) -> Saved:
+    there = folder.saved(root)
+    found = ranked(there, metric, mode_of(metric, mode))
+    if not found:
+        names = ", ".join(sorted({name for s in there for name in s.metrics})) or "no metrics"
+        raise CheckpointError(
+            f"no checkpoint in {root} has a value of {metric!r}; {len(there)} are there, with "
+            f"{names}"
+        )
+    return found[0]
 
 
 def _environment(device: Device) -> dict[str, Any]:

@@ -357,11 +357,20 @@ class Trainer(Generic[O]):
 
         Returns:
             An iterator over the outputs of batches, each made when it is asked for; with ``keep``,
-            the outputs of all samples in one.
+            the outputs of all samples in one. They come in the loader's order, which is that of the
+            data set only without ``shuffle``.
+
+        Warns:
+            RuntimeWarning: With ``keep``, the loader shuffles.
 
         Raises:
             EmptyEpochError: With ``keep``, if the loader has no batch.
         """
+        if keep and getattr(loader, "shuffle", False) is True:
+            warn(
+                "the loader shuffles, so the outputs are not in the data set's order: predict from "
+                "a loader without shuffle=True"
+            )
         outputs = predictions(model, loader, forward)
         return gathered(outputs) if keep else outputs
 

@@ -87,8 +87,13 @@ def numbers(values: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
+_CHANNELS = (1, 3, 4)
+
+
 def pixels(image: Any) -> npt.NDArray[np.uint8]:
     """A picture as uint8 of shape (height, width, channels).
+
+    Whole numbers are from 0 to 255 and others from 0 to 1. Channels may come first, as in a batch.
 
     Raises:
         ArgumentError: It is none.
@@ -101,11 +106,13 @@ def pixels(image: Any) -> npt.NDArray[np.uint8]:
     array: npt.NDArray[Any] = image.numpy() if isinstance(image, Tensor) else np.asarray(image)
     if array.ndim == 2:
         array = array[..., None]
-    if array.ndim != 3 or array.shape[-1] not in (1, 3, 4):
+    if array.ndim == 3 and array.shape[-1] not in _CHANNELS and array.shape[0] in _CHANNELS:
+        array = array.transpose(1, 2, 0)
+    if array.ndim != 3 or array.shape[-1] not in _CHANNELS:
         raise ArgumentError(
-            f"a picture has the shape (height, width) or (height, width, 1, 3 or 4), not "
-            f"{array.shape}"
+            "a picture has the shape (height, width), or with 1, 3 or 4 channels last or first, "
+            f"not {array.shape}"
         )
-    if array.dtype != np.uint8:
-        array = np.round(np.clip(array, 0, 1) * 255)
-    return np.asarray(array, np.uint8)
+    is_whole = array.dtype.kind in "iu"
+    levels = np.clip(array, 0, 255) if is_whole else np.round(np.clip(array, 0, 1) * 255)
+    return np.asarray(levels, np.uint8)

@@ -118,7 +118,8 @@ def lr_range_test(
 ) -> LrRange:
     """Train with a learning rate that grows at each step, and see where the loss falls.
 
-    It ends early where the loss diverges. Model, optimizer and random stream are then as before.
+    It ends early where the loss diverges. Model, optimizer, random stream and loader are then
+    as before.
 
     Source: Smith, arXiv:1506.01186.
 
@@ -154,7 +155,7 @@ def lr_range_test(
     losses: list[float] = []
     smoothed: list[float] = []
     average = 0.0
-    with unchanged(model, optimizer):
+    with unchanged(model, optimizer, batches):
         for k, batch in zip(range(steps), _again(batches), strict=False):
             rate = first * (last / first) ** (k / (steps - 1))
             optimizer.set_lr(rate)

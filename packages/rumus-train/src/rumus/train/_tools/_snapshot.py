@@ -31,14 +31,20 @@ class TunedOptimizer(Protocol):
 
 
 @contextmanager
-def unchanged(model: Module, optimizer: TunedOptimizer) -> Iterator[None]:
-    """Put weights, buffers, optimizer and random stream back at the end, whatever happened."""
+def unchanged(model: Module, optimizer: TunedOptimizer, loader: Any = None) -> Iterator[None]:
+    """Put weights, buffers, optimizer and random stream back at the end, whatever happened.
+
+    So is a loader that has a state: the epochs that it was used for do not count.
+    """
     weights = {name: value.numpy().copy() for name, value in model.state_dict().items()}
     state = optimizer.state_dict()
     random = default_generator.state_dict()
+    position = loader.state_dict() if hasattr(loader, "load_state_dict") else None
     try:
         yield
     finally:
         model.load_state_dict({name: tensor(value) for name, value in weights.items()})
         optimizer.load_state_dict(state)
         default_generator.load_state_dict(random)
+        if position is not None:
+            loader.load_state_dict(position)
