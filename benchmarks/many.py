@@ -64,6 +64,8 @@ class Waiting:
 class Clock(Callback):
     """When steps end."""
 
+    may_stop = False
+
     def __init__(self, group: Watched, first: int, last: int) -> None:
         self.group, self.updates = group, 0.0
         self.first, self.last = first, last
