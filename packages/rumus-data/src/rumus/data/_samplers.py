@@ -42,6 +42,8 @@ class WeightedSampler:
         [2, 2, 2, 2, 2, 2, 2, 2]
     """
 
+    population: int
+
     def __init__(self, weights: Row, samples: int | None = None, replacement: bool = True) -> None:
         row = _row("weights", weights).astype(np.float64)
         if not (np.isfinite(row).all() and (row >= 0).all() and row.any()):
@@ -102,6 +104,8 @@ class BalancedSampler:
         [0, 0, 0, 1, 1, 1]
     """
 
+    population: int
+
     def __init__(self, labels: Row | Sequence[str], samples: int | None = None) -> None:
         row = _row("labels", labels)
         if row.dtype.kind not in "iubUS" or not len(row):
@@ -153,6 +157,7 @@ class LengthBatches:
     """
 
     batch_size: int
+    population: int
 
     def __init__(
         self, lengths: Row, batch_size: int, pool: int = 100, drop_last: bool = False

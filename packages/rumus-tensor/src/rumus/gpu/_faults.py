@@ -40,6 +40,7 @@ class Faults:
 
     array: GpuArray
     seen: npt.NDArray[np.int32]
+    reported: int
 
     def __init__(
         self,

@@ -93,6 +93,7 @@ class Evaluation:
     """
 
     is_open: bool
+    metrics: list[MetricLike]
 
     def __init__(
         self,
