@@ -127,7 +127,7 @@ def test_a_frozen_parameter_gets_no_gradient(device):
 
 
 def test_integers_cannot_require_a_gradient():
-    with pytest.raises(DTypeError, match="int32; only floats"):
+    with pytest.raises(DTypeError, match="is int32, and only floats have gradients"):
         Parameter([1, 2])
     assert not Parameter([1, 2], requires_grad=False).requires_grad
 
