@@ -15,7 +15,18 @@ Shape = tuple[int, ...]
 
 
 class Guard(Protocol):
-    """Brings parts of a storage up to date just before they are used: what is on its way there."""
+    """Brings parts of a storage up to date just before they are used: what is on its way there.
+
+    Example:
+        >>> class Nothing:
+        ...     is_waiting = False
+        ...     def parts(self, start, stop):
+        ...         return ()
+        ...     def bring(self, parts=None):
+        ...         pass
+        >>> guarded = from_host(np.ones(8, np.float32))
+        >>> guard(guarded, Nothing())
+    """
 
     @property
     def is_waiting(self) -> bool:
