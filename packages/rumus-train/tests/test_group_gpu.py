@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import itertools
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from rumus import gpu, nn, optim, tensor
 from rumus.data import ArrayDataset, DataLoader
 from rumus.train import Alone, Group, Trainer
+from rumus.train._parallel import shared_step
 from rumus.train._parallel.arrivals import Arrivals
 from rumus.train._parallel.exchange import Exchange
 from rumus.train._parallel.update import Update
@@ -266,6 +268,21 @@ def test_no_memory_of_the_device_waits_for_the_garbage_collector(
     for body in (looped, fitted):
         for found in (*ranks(2, body), body(Alone())):
             assert found() is None
+
+
+def test_losses_are_read_when_the_device_has_all_that_it_has_to_do(
+    ranks: Ranks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: dict[int, list[str]] = {}
+    for owner, name in ((Update, "step"), (shared_step, "numbers_of")):
+
+        def spied(*args: Any, name: str = name, call: Any = getattr(owner, name)) -> Any:
+            said.setdefault(threading.get_ident(), []).append(name)
+            return call(*args)
+
+        monkeypatch.setattr(owner, name, spied)
+    ranks(2, lambda group: fitted(group, mlp, True))
+    assert list(said.values()) == [["step", "numbers_of"] * 4] * 2
 
 
 def test_a_captured_loop_has_the_bits_of_one_that_is_not(ranks: Ranks) -> None:

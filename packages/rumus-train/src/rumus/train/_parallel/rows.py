@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -47,42 +47,62 @@ class Told(NamedTuple):
     notes: list[list[int]]
 
 
-def written(rows: list[Row], notes: Sequence[int]) -> str:
-    """What the other ranks are told of a step; waits for the device, once.
+def written(rows: Sequence[Row], notes: Sequence[int]) -> list[Any]:
+    """What the other ranks are told of a step, for JSON, but for the numbers on a device.
 
     Args:
         rows: Of this rank.
         notes: Numbers that go along.
     """
-    numbers = iter(_read([value for row in rows for value in row.outputs.values()]))
-    mine = [
-        (*row[:3], {name: next(numbers) for name in row.outputs}, list(row.minimized))
-        for row in rows
-    ]
-    return json.dumps([mine, list(notes)])
+    mine = [(*row[:3], list(row.outputs), list(row.minimized)) for row in rows]
+    return [mine, list(notes)]
 
 
-def told(texts: Sequence[str], batches: int, shards: int) -> Told:
-    """What all ranks know of a step.
+def numbers_of(rows: Sequence[Row]) -> list[float]:
+    """The scalars of the rows one after the other; waits for the device, once."""
+    return _read([value for row in rows for value in row.outputs.values()])
+
+
+class Letters:
+    """What all ranks have written of a step.
 
     Args:
-        texts: Of all ranks, by rank.
-        batches: Of the step.
-        shards: How many there are.
+        letters: Of all ranks, by rank.
     """
-    letters = [json.loads(text) for text in texts]
-    rows = [row for letter in letters for row in letter[0]]
-    weights: dict[str, int] = {}
-    for _, _, samples, _, minimized in rows:
-        for name in minimized:
-            weights[name] = weights.get(name, 0) + samples
-    by_batch = [[row for row in rows if row[0] == k] for k in range(batches)]
-    return Told(
-        [sum(row[2] for row in found) for found in by_batch],
-        [_means(found, shards) for found in by_batch],
-        dict(sorted(weights.items())),
-        [letter[1] for letter in letters],
-    )
+
+    def __init__(self, letters: Sequence[Any]) -> None:
+        self._letters = letters
+
+    def weights(self) -> dict[str, int]:
+        """For each optimizer the samples whose loss it got."""
+        found: Counter[str] = Counter()
+        for rows, _ in self._letters:
+            for _, _, samples, _, minimized in rows:
+                found.update(dict.fromkeys(minimized, samples))
+        return dict(sorted(found.items()))
+
+    def told(self, numbers: Sequence[Sequence[float]], batches: int, shards: int) -> Told:
+        """All that is known of the step.
+
+        Args:
+            numbers: The scalars of each rank's rows.
+            batches: Of the step.
+            shards: How many there are.
+        """
+        rows = []
+        for (written, _), given in zip(self._letters, numbers, strict=True):
+            left = iter(given)
+            rows += [
+                (batch, shard, samples, {name: next(left) for name in names})
+                for batch, shard, samples, names, _ in written
+            ]
+        by_batch = [[row for row in rows if row[0] == k] for k in range(batches)]
+        return Told(
+            [sum(row[2] for row in found) for found in by_batch],
+            [_means(found, shards) for found in by_batch],
+            self.weights(),
+            [notes for _, notes in self._letters],
+        )
 
 
 def _read(scalars: list[Tensor]) -> list[float]:
@@ -101,7 +121,7 @@ def _means(rows: list[Any], shards: int) -> dict[str, Tensor]:
         for name in names:
             found = {Node(k, 0): np.float32(0) for k in range(shards)}
             samples = 0
-            for _, shard, weight, outputs, _ in rows:
+            for _, shard, weight, outputs in rows:
                 if name in outputs:
                     found[Node(shard, 0)] = np.float32(outputs[name]) * np.float32(weight)
                     samples += weight

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -14,7 +15,7 @@ from rumus.tensor import ArgumentError, Tensor, default_generator
 from .batches import samples_in
 from .mail import Mail
 from .parcels import Part
-from .rows import Row, Told, told, written
+from .rows import Letters, Row, Told, numbers_of, written
 from .shards import Shards
 from .statistics import Statistics
 from .streams import of_shard, own_generators
@@ -132,16 +133,25 @@ class SharedStep:
             clip: The norm to clip the gradients of each optimizer to.
             notes: Numbers for the other ranks.
         """
-        self._mail.send(written(self._rows, notes))
+        rows, self._rows = self._rows, []
+        batches, self._batches = self._batches, 0
         first = next(iter(self._updates.values()))
+        # What lies on a device is read when all that it has to do for the step is on its way.
+        now = [] if first.is_apart else numbers_of(rows)
+        self._mail.send(json.dumps([written(rows, notes), now]))
         if len(self._updates) == 1:
             first.begin()
-        found = told(self._mail.receive(), self._batches, self.shards.count)
-        self._rows, self._batches = [], 0
-        if not found.weights and len(self._updates) == 1:
+        told, numbers = zip(*map(json.loads, self._mail.receive()), strict=True)
+        letters = Letters(told)
+        weights = letters.weights()
+        if not weights and len(self._updates) == 1:
             first.step(0, clip)
-        for name, samples in found.weights.items():
+        for name, samples in weights.items():
             self._updates[name].step(samples, clip)
+        if first.is_apart:
+            self._mail.send(json.dumps(numbers_of(rows)))
+            numbers = tuple(map(json.loads, self._mail.receive()))
+        found = letters.told(numbers, batches, self.shards.count)
         if any(found.samples):
             self._statistics.finish(sum(found.samples))
         return found

@@ -54,6 +54,11 @@ class Update:
         self._held: GradientStore | None = None
         self._lay_out()
 
+    @property
+    def is_apart(self) -> bool:
+        """Whether the device works on while the host does something else."""
+        return self._vectors.is_apart
+
     def expect(self, part: Part) -> None:
         """The next backward pass is that of a part."""
         self._part = part
