@@ -275,8 +275,9 @@ def test_losses_are_read_when_the_device_has_all_that_it_has_to_do(
 ) -> None:
     said: dict[int, list[str]] = {}
     for owner, name in ((Update, "step"), (shared_step, "numbers_of")):
+        call = getattr(owner, name)
 
-        def spied(*args: Any, name: str = name, call: Any = getattr(owner, name)) -> Any:
+        def spied(*args: Any, name: str = name, call: Any = call) -> Any:
             said.setdefault(threading.get_ident(), []).append(name)
             return call(*args)
 
