@@ -236,8 +236,10 @@ def test_ctrl_c_saves_and_raises_keyboard_interrupt(tmp_path: Path) -> None:
                 signal.raise_signal(signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=r"at step 2, which is saved: .* resume=True"):
         train(tmp_path, Press(), every=Every(epochs=1))
+    with pytest.raises(KeyboardInterrupt, match=r"at step 2; .* nothing was saved"):
+        train(None, Press())
     assert signal.getsignal(signal.SIGINT) is before
     assert load_checkpoint(tmp_path)["progress"]["step"] == 2
 

@@ -103,7 +103,7 @@ def look_at_signals(run: Run, saves: NoSaves) -> None:
         saves.save(run)
         saves.wait()
         run.end_together()
-        run.interrupts.leave(run.edge.signal)
+        run.interrupts.leave(run.edge.signal, saves.told(run))
 
 
 def leave(run: Run, saves: NoSaves, error: BaseException) -> None:

@@ -24,6 +24,13 @@ class NoSaves:
         """Never."""
         return False
 
+    def told(self, run: Run) -> str:
+        """Where the run ends, and how it goes on."""
+        return (
+            f"stopped at step {run.progress.step}; fit had no run=, so nothing was saved: with "
+            'run=RunFolder("runs/name", resume=True) it would go on from here'
+        )
+
     def loaded(self, run: Run) -> None:
         """There is nothing to go on from."""
 
@@ -81,6 +88,13 @@ class Saves(NoSaves):
         numbers = {n: float(v) for n, v in run.metrics.items() if isinstance(v, (int, float))}
         self._latest = _place(run)
         self._guarded(lambda: self._saver.save(run_state(run), run.progress, numbers))
+
+    def told(self, run: Run) -> str:
+        """Where the run ends, and how it goes on."""
+        where = f"stopped at step {run.progress.step}"
+        if self._latest != _place(run):
+            return f"{where}, which could not be saved; the checkpoint before stays"
+        return f"{where}, which is saved: the same fit with resume=True goes on from here"
 
     def loaded(self, run: Run) -> None:
         """The run is where a checkpoint was taken."""

@@ -49,13 +49,17 @@ class Interrupts:
             signal.raise_signal(number)
         self.pending = number
 
-    def leave(self, signal_number: int) -> None:
+    def leave(self, signal_number: int, told: str) -> None:
         """End as a signal asked for, which may have come to another process.
 
+        Args:
+            signal_number: The signal.
+            told: Where the run ends.
+
         Raises:
-            KeyboardInterrupt: It was Ctrl-C or Ctrl-Break.
+            KeyboardInterrupt: It was Ctrl-C or Ctrl-Break; it says where.
             SystemExit: It was SIGTERM; the exit code is 143.
         """
         if signal_number == signal.SIGTERM:
             raise SystemExit(128 + signal.SIGTERM)
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(told)
