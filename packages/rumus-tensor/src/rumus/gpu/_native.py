@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
+from time import monotonic
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from rumus.gpu._errors import GpuError
 from rumus.gpu._public import PublicDriver
-from rumus.gpu._seam import BACKENDS, Command, Driver, Words
+from rumus.gpu._seam import BACKENDS, Command, Driver, Words, distribute
 
 _NO_RUNTIME_CHECKS = 0
+_READ = 1
+_LONGEST = 10.0
+"""Seconds until a buffer that nothing uses is mapped."""
 _SMALL = 4096
 """Bytes for which there is always room."""
 
@@ -101,6 +109,8 @@ class NativeDriver:
         self.finish_encoder = checked.wgpuCommandEncoderFinish
         self.release_encoder = raw.wgpuCommandEncoderRelease
         self.release_commands = raw.wgpuCommandBufferRelease
+        self._has_index = hasattr(raw, "wgpuQueueSubmitForIndex")
+        self._map_async = checked.wgpuBufferMapAsync
         self._write = checked.wgpuQueueWriteBuffer
         self._write_small = raw.wgpuQueueWriteBuffer
         self._create_group = checked.wgpuDeviceCreateBindGroup
@@ -177,6 +187,40 @@ class NativeDriver:
         write = self._write if nbytes > _SMALL else self._write_small
         write(self._queue, buffer._internal, at, pointer, nbytes)
 
+    def take(self, buffer: Any, mark: Any, targets: Sequence[npt.NDArray[np.uint8]]) -> None:
+        self.wait(mark)
+        if not self._has_index:
+            buffer.map_sync("READ")
+            distribute(buffer.read_mapped(copy=False), targets)
+            buffer.unmap()
+            return
+        # Not by the package's own call: that has a thread wait for all that is submitted, and
+        # nothing can be submitted while one waits.
+        self._map(buffer._internal, mark)
+        nbytes = sum(target.size for target in targets)
+        mapped = self._lib.wgpuBufferGetConstMappedRange(buffer._internal, 0, nbytes)
+        distribute(self._ffi.buffer(mapped, nbytes), targets)
+        self._lib.wgpuBufferUnmap(buffer._internal)
+
+    def _map(self, buffer: Any, mark: Any) -> None:
+        """Map a whole buffer whose last submission is done.
+
+        Raises:
+            GpuError: It cannot be mapped.
+        """
+        said: list[int] = []
+        kind = "void(WGPUMapAsyncStatus, WGPUStringView, void *, void *)"
+        callback = self._ffi.callback(kind, lambda status, *_: said.append(status))
+        info = self._ffi.new("WGPUBufferMapCallbackInfo *")
+        info.mode, info.callback = self._lib.WGPUCallbackMode_AllowProcessEvents, callback
+        whole = self._lib.wgpuBufferGetSize(buffer)
+        self._map_async(buffer, _READ, 0, whole, info[0])
+        give_up = monotonic() + _LONGEST
+        while not said and monotonic() < give_up:
+            self.wait(mark)
+        if said != [self._lib.WGPUMapAsyncStatus_Success]:
+            raise GpuError(f"a buffer cannot be mapped: {said or 'the device was lost'}")
+
     def _submission(
         self, raw: Any, checked: Any
     ) -> tuple[Callable[[Sequence[NativeCommands]], Any], Callable[[Any], None]]:
@@ -186,7 +230,7 @@ class NativeDriver:
         def listed(batch: Sequence[NativeCommands]) -> Any:
             return new("WGPUCommandBuffer[]", [commands.handle for commands in batch])
 
-        if hasattr(raw, "wgpuQueueSubmitForIndex"):
+        if self._has_index:
 
             def submit(batch: Sequence[NativeCommands]) -> Any:
                 mark = checked.wgpuQueueSubmitForIndex(self._queue, len(batch), listed(batch))

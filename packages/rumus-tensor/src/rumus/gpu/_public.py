@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rumus.gpu._seam import Command, Words
+import numpy as np
+import numpy.typing as npt
+
+from rumus.gpu._seam import Command, Words, distribute
 
 _COPY_SRC = 0x4
 
@@ -90,6 +93,12 @@ class PublicDriver:
     def wait(self, mark: Any) -> None:
         # wgpu's package cannot ask whether a submission is done; to read four bytes takes all.
         self._device.queue.read_buffer(self._word)
+
+    def take(self, buffer: Any, mark: Any, targets: Sequence[npt.NDArray[np.uint8]]) -> None:
+        self.wait(mark)
+        buffer.map_sync("READ")
+        distribute(buffer.read_mapped(copy=False), targets)
+        buffer.unmap()
 
     def write(self, buffer: Any, at: int, data: Words) -> None:
         self._device.queue.write_buffer(buffer, at, data)

@@ -127,13 +127,8 @@ class ReadAhead:
         mark, self.mark = self.mark, None
         if mark is None:  # what went wrong is raised by who called
             return
-        device.driver.wait(mark)
-        # Mapped only now: whoever waits for a mapping waits for all that was submitted by then.
-        self._staging.map_sync("READ")
-        mapped = np.frombuffer(self._staging.read_mapped(copy=False), np.uint8)
-        np.copyto(out.reshape(-1).view(np.uint8), mapped[: self.nbytes])
-        seen = mapped[self.nbytes :].view(np.int32).copy()
-        self._staging.unmap()
+        faults = np.empty(FAULT_BYTES, np.uint8)
+        device.driver.take(self._staging, mark, (out.reshape(-1).view(np.uint8), faults))
         if self.reported == device.faults.reported:
-            device.faults.seen = seen
+            device.faults.seen = faults.view(np.int32)
             device.faults.check()

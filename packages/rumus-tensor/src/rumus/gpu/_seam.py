@@ -16,6 +16,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
 from rumus._core.errors import GpuUnavailableError
@@ -68,6 +69,14 @@ def _leave_out_opengl() -> None:
     # The program may use wgpu itself, and have made the instance before us.
     with suppress(RuntimeError, KeyError):
         extras.set_instance_extras(backends=["Vulkan", "Metal", "DX12"])
+
+
+def distribute(source: Any, targets: Sequence[npt.NDArray[np.uint8]]) -> None:
+    """Copy mapped memory to targets, one after the other."""
+    found, at = np.frombuffer(source, np.uint8), 0
+    for target in targets:
+        np.copyto(target, found[at : at + target.size])
+        at += target.size
 
 
 class Commands(Protocol):
@@ -128,6 +137,13 @@ class Driver(Protocol):
 
     def wait(self, mark: Any) -> None:
         """Return when the GPU has completed a submission, without reading anything back."""
+        ...
+
+    def take(self, buffer: Any, mark: Any, targets: Sequence[npt.NDArray[np.uint8]]) -> None:
+        """Copy to targets, one after the other, what a submission has put into a buffer.
+
+        The buffer is one that the host can map. Waits for that submission, and for none behind it.
+        """
         ...
 
     def write(self, buffer: Any, at: int, data: Words) -> None:
