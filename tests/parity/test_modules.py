@@ -26,7 +26,7 @@ UNLIKE = {
 }
 REFUSED = {
     "of a tensor with 0 axes": "a tensor without axes has no axis 0, as in numpy",
-    "unexpected keyword": "an argument of PyTorch's alone",
+    "unexpected keyword|has no option": "an argument of PyTorch's alone",
 }
 
 

@@ -257,6 +257,9 @@ def test_edges_are_those_of_numpy(device):
     far = rt.ldexp(on([1e-30, 1e30]), on([140, -140]))
     np.testing.assert_allclose(far.numpy(), np.ldexp([1e-30, 1e30], [140, -140]), rtol=1e-6)
     assert rt.ldexp(on([1.5], dtype=float16), on([3])).dtype == float16
+    assert rt.ldexp(3.0, on([1, 2])).tolist() == [6.0, 12.0]
+    with pytest.raises(DTypeError, match="ldexp takes at least one tensor"):
+        rt.ldexp(3.0, 2)
     assert rt.nanmean(on([1, 2])).item() == 1.5
     odds = rt.logit(on([0, 1, 3], dtype="uint8")).numpy()
     np.testing.assert_array_equal(odds, [-np.inf, np.inf, np.nan])

@@ -152,14 +152,18 @@ def isposinf(x: Tensor) -> Tensor:
     return x == math.inf if is_float(x.dtype) else x != x
 
 
-def ldexp(x: Tensor, n: Tensor) -> Tensor:
+def ldexp(x: Number, n: Number) -> Tensor:
     """``x * 2 ** n``.
+
+    Raises:
+        DTypeError: Neither is a tensor.
 
     Example:
         >>> from rumus.tensor import tensor
         >>> ldexp(tensor([0.5, 3.0]), tensor([3, 1])).tolist()
         [4.0, 6.0]
     """
+    x, n = _tensors("ldexp", x, n)
     half = trunc(n / 2)  # 2 ** n alone may overflow where the result does not
     result = x * exp2(half) * exp2(n - half)
     return result.to(x.dtype) if is_float(x.dtype) else result
