@@ -270,6 +270,22 @@ def test_no_memory_of_the_device_waits_for_the_garbage_collector(
             assert found() is None
 
 
+def test_where_nothing_is_trained_ranks_are_told_so(ranks: Ranks) -> None:
+    def body(group: Group) -> None:
+        net = mlp().to("gpu")
+        trainer = Trainer(optim.SGD(net.parameters(), 0.1), group=group, shards=2)
+        for parameter in net.parameters():
+            parameter.requires_grad = False
+        with pytest.raises(tensor.AutogradError, match="depends on no parameter"):
+            trainer.train_step(
+                lambda x, y: nn.mse_loss(net(x), y),
+                tensor.tensor(X, device="gpu"),
+                tensor.tensor(Y, device="gpu"),
+            )
+
+    assert ranks(2, body) == [None, None]
+
+
 def test_losses_are_read_when_the_device_has_all_that_it_has_to_do(
     ranks: Ranks, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,7 +46,8 @@ class Update:
         self._structure = -1
         self._spans: list[Span] = []
         """What is trained."""
-        self._sums: list[ParcelSums] = []
+        self._sums: list[ParcelSums] | None = None
+        """Of what is trained, while it lies where it did."""
         self._step: list[ParcelSums] | None = None
         """The same, in a step."""
         self._part: Part | None = None
@@ -216,7 +217,7 @@ class Update:
         slots = [slot for arena in layout.arenas for slot in arena.slots]
         self._places = {slot.parameter: self._vectors.gradient(slot) for slot in slots}
         self._exchange = Exchange(group, self._owned, layout, self._vectors)
-        self._spans = []
+        self._sums = None
         if group.size > 1:
             self._exchange.guard_weights()
             optimizer.own_range(*layout.cuts[group.rank : group.rank + 2])
@@ -226,7 +227,7 @@ class Update:
         """What a step sums: other parcels where parameters have moved, or others are trained."""
         layout = self._lay_out()
         spans = layout.trained()
-        if spans != self._spans:
+        if self._sums is None or spans != self._spans:
             self._spans, parcels = spans, layout.parcels(spans)
             self._completion = Completion(parcels, layout, self._places)
             exchange, shards = self._exchange, self._owned[-1].stop
