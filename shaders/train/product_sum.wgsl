@@ -9,15 +9,6 @@ struct Params { left_offset: u32, right_offset: u32, sum_offset: u32, times: u32
 @group(0) @binding(2) var<storage, read_write> sum: array<u32>;
 @group(0) @binding(3) var<uniform> params: Params;
 
-fn product(a: u32, b: u32) -> vec2<u32> {  // its 64 bits, the low ones first
-  let low = (a & 0xffffu) * (b & 0xffffu);
-  let left = (a >> 16u) * (b & 0xffffu);
-  let right = (a & 0xffffu) * (b >> 16u);
-  let middle = (low >> 16u) + (left & 0xffffu) + (right & 0xffffu);
-  let high = (a >> 16u) * (b >> 16u) + (left >> 16u) + (right >> 16u) + (middle >> 16u);
-  return vec2((low & 0xffffu) | (middle << 16u), high);
-}
-
 fn exponent(bits: u32) -> u32 { return (bits >> 23u) & 0xffu; }
 
 fn mantissa(bits: u32) -> u32 {

@@ -38,9 +38,9 @@ SCHEDULE_HINTS = {
 }
 
 
-def unknown(owner: object, name: str) -> NoReturn:
+def unknown(owner: object, name: str, hints: Mapping[str, str] = HINTS) -> NoReturn:
     """Raise for an attribute that an optimizer has not."""
-    hint = f"; here: {HINTS[name]}" if name in HINTS else ""
+    hint = f"; here: {hints[name]}" if name in hints else ""
     text = f"{type(owner).__name__!r} object has no attribute {name!r}{hint}"
     raise UnknownAttributeError(text, name=name, obj=owner)
 

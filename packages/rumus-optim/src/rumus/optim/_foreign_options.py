@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from inspect import Parameter, signature
-from typing import Any, NoReturn
+from typing import Any
 
-from rumus.optim._errors import HyperparameterError, UnknownAttributeError
+from rumus.optim._errors import HyperparameterError
 
 _ONE_KERNEL = "leave it out: a step is one kernel over all parameters as it is"
 OF_OPTIMIZERS = {
@@ -40,13 +40,6 @@ NAMES_OF_SCHEDULES = {
     "optimizer": "a schedule owns none: optimizer.set_lr(schedule.get_lr())",
     "last_epoch": "schedule.state_dict() says how many steps there were",
 }
-
-
-def unknown(owner: object, name: str) -> NoReturn:
-    """Raise for an attribute that a schedule has not."""
-    hint = f"; here: {NAMES_OF_SCHEDULES[name]}" if name in NAMES_OF_SCHEDULES else ""
-    text = f"{type(owner).__name__!r} object has no attribute {name!r}{hint}"
-    raise UnknownAttributeError(text, name=name, obj=owner)
 
 
 def refuse_foreign(

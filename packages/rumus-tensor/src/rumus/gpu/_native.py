@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rumus.gpu._errors import GpuError
-from rumus.gpu._public import PublicDriver
+from rumus.gpu._public import PublicDriver, take_idle
 from rumus.gpu._seam import BACKENDS, Command, Driver, Words, distribute
 
 _NO_RUNTIME_CHECKS = 0
@@ -190,9 +190,7 @@ class NativeDriver:
     def take(self, buffer: Any, mark: Any, targets: Sequence[npt.NDArray[np.uint8]]) -> None:
         self.wait(mark)
         if not self._has_index:
-            buffer.map_sync("READ")
-            distribute(buffer.read_mapped(copy=False), targets)
-            buffer.unmap()
+            take_idle(buffer, targets)
             return
         # Not by the package's own call: that has a thread wait for all that is submitted, and
         # nothing can be submitted while one waits.

@@ -59,6 +59,13 @@ class PublicCommands:
             self._pass = None
 
 
+def take_idle(buffer: Any, targets: Sequence[npt.NDArray[np.uint8]]) -> None:
+    """Copy to targets, one after the other, what is in a buffer that nothing uses."""
+    buffer.map_sync("READ")
+    distribute(buffer.read_mapped(copy=False), targets)
+    buffer.unmap()
+
+
 class PublicDriver:
     """Drives a device's queue."""
 
@@ -96,9 +103,7 @@ class PublicDriver:
 
     def take(self, buffer: Any, mark: Any, targets: Sequence[npt.NDArray[np.uint8]]) -> None:
         self.wait(mark)
-        buffer.map_sync("READ")
-        distribute(buffer.read_mapped(copy=False), targets)
-        buffer.unmap()
+        take_idle(buffer, targets)
 
     def write(self, buffer: Any, at: int, data: Words) -> None:
         self._device.queue.write_buffer(buffer, at, data)

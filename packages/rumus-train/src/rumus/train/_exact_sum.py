@@ -123,11 +123,16 @@ def add_product_exactly(product: Product, words: Tensor, offset: int = 0) -> Non
 
 @cache
 def _kernel() -> gpu.Pipeline:
-    source = files("rumus.train") / "shaders" / "loss_sum.wgsl"
-    return gpu.Kernel(source, name="loss_sum", trusted=True).variant(LIMBS=_LIMBS)
+    return _made("loss_sum", _LIMBS)
 
 
 @cache
 def _product_kernel() -> gpu.Pipeline:
-    source = files("rumus.train") / "shaders" / "product_sum.wgsl"
-    return gpu.Kernel(source, name="product_sum", trusted=True).variant(LIMBS=_PRODUCT_LIMBS)
+    return _made("product_sum", _PRODUCT_LIMBS)
+
+
+def _made(name: str, limbs: int) -> gpu.Pipeline:
+    folder = files("rumus.train") / "shaders"
+    wide = (folder / "wide_product.wgsl").read_text("utf-8")
+    kernel = gpu.Kernel(folder / f"{name}.wgsl", name=name, trusted=True)
+    return kernel.variant(prelude=wide, LIMBS=limbs)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, cast, 
 
 from rumus.optim import _checks
 from rumus.optim._errors import HyperparameterError, OptimizerStateError
-from rumus.optim._foreign_options import OF_SCHEDULES, refuse_foreign, unknown
+from rumus.optim._foreign import unknown
+from rumus.optim._foreign_options import NAMES_OF_SCHEDULES, OF_SCHEDULES, refuse_foreign
 from rumus.optim._reading import reading
 
 StateDict = dict[str, Any]
@@ -109,7 +110,7 @@ class Counting:
     if not TYPE_CHECKING:  # else checkers would take any name
 
         def __getattr__(self, name: str) -> Any:
-            unknown(self, name)
+            unknown(self, name, NAMES_OF_SCHEDULES)
 
     def __repr__(self) -> str:
         args, kwargs = self._given
