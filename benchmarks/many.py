@@ -14,11 +14,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from _models import cnn, gpt, mlp
 
 from rumus import nn
@@ -35,17 +36,36 @@ CASES = {
 }
 
 
+Array = npt.NDArray[Any]
+
+
 class Watched:
     """A group whose waits are measured."""
 
     def __init__(self, group: Group) -> None:
         self._group, self.waited = group, 0.0
+        self.rank, self.size, self.local_rank = group.rank, group.size, group.local_rank
+        self.at = group.at
 
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._group, name)
-        if name not in ("alltoallv", "allgatherv", "max", "broadcast", "barrier"):
-            return found
-        return lambda *given: Waiting(self, found(*given))
+    def alltoallv(self, parts: Sequence[Array], into: Sequence[Array]) -> Waiting:
+        """As the group's."""
+        return Waiting(self, self._group.alltoallv(parts, into))
+
+    def allgatherv(self, part: Array, into: Sequence[Array]) -> Waiting:
+        """As the group's."""
+        return Waiting(self, self._group.allgatherv(part, into))
+
+    def broadcast(self, array: Array, root: int = 0) -> Waiting:
+        """As the group's."""
+        return Waiting(self, self._group.broadcast(array, root))
+
+    def max(self, values: Array) -> Waiting:
+        """As the group's."""
+        return Waiting(self, self._group.max(values))
+
+    def barrier(self) -> Waiting:
+        """As the group's."""
+        return Waiting(self, self._group.barrier())
 
 
 class Waiting:
