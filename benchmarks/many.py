@@ -37,6 +37,7 @@ CASES = {
 
 
 Array = npt.NDArray[Any]
+Ready = Callable[[], bool]
 
 
 class Watched:
@@ -47,13 +48,15 @@ class Watched:
         self.rank, self.size, self.local_rank = group.rank, group.size, group.local_rank
         self.at = group.at
 
-    def alltoallv(self, parts: Sequence[Array], into: Sequence[Array]) -> Waiting:
+    def alltoallv(
+        self, parts: Sequence[Array], into: Sequence[Array], ready: Ready | None = None
+    ) -> Waiting:
         """As the group's."""
-        return Waiting(self, self._group.alltoallv(parts, into))
+        return Waiting(self, self._group.alltoallv(parts, into, ready))
 
-    def allgatherv(self, part: Array, into: Sequence[Array]) -> Waiting:
+    def allgatherv(self, part: Array, into: Sequence[Array], ready: Ready | None = None) -> Waiting:
         """As the group's."""
-        return Waiting(self, self._group.allgatherv(part, into))
+        return Waiting(self, self._group.allgatherv(part, into, ready))
 
     def broadcast(self, array: Array, root: int = 0) -> Waiting:
         """As the group's."""

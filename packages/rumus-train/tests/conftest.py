@@ -3,9 +3,10 @@
 import random
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -103,12 +104,13 @@ class Waiting:
     """A call that a rank has made."""
 
     def __init__(self, rank: "ThreadRank", number: int) -> None:
-        self.rank, self.number = rank, number
+        self.rank, self.number, self.thread = rank, number, threading.get_ident()
 
     def wait(self) -> None:
         board, meeting = self.rank.board, self.rank.board.meeting(self.number)
         if not meeting.over.is_set():
-            with self.rank.resting():
+            has_turn = threading.get_ident() == self.thread
+            with self.rank.resting() if has_turn else nullcontext():
                 came = meeting.over.wait(PATIENCE)
             if not came:
                 board.fail(f"call {self.number}, {self.rank.where}: not all ranks came")
@@ -137,11 +139,11 @@ class ThreadRank:
             self.board.turn.acquire()
             set_streams(self.streams)
 
-    def alltoallv(self, parts: Sequence[Any], into: Sequence[Any]) -> Waiting:
-        return self.call("alltoallv", list(parts), list(into))
+    def alltoallv(self, parts: Sequence[Any], into: Sequence[Any], ready: Any = None) -> Waiting:
+        return self.call("alltoallv", list(parts), list(into), ready)
 
-    def allgatherv(self, part: Any, into: Sequence[Any]) -> Waiting:
-        return self.call("allgatherv", part, list(into))
+    def allgatherv(self, part: Any, into: Sequence[Any], ready: Any = None) -> Waiting:
+        return self.call("allgatherv", part, list(into), ready)
 
     def broadcast(self, array: Any, root: int = 0) -> Waiting:
         return self.call(f"broadcast {root}", array, None)
@@ -155,7 +157,9 @@ class ThreadRank:
     def at(self, where: str) -> None:
         self.where = where
 
-    def call(self, kind: str, out: Any, into: Any) -> Waiting:
+    def call(self, kind: str, out: Any, into: Any, ready: Any = None) -> Waiting:
+        while ready is not None and not ready():
+            time.sleep(1e-4)
         for target in into or ():
             if target is not out:
                 target.view(np.uint8)[...] = 0xAB

@@ -16,9 +16,9 @@ import pytest
 from rumus import gpu, nn, optim, tensor
 from rumus.data import ArrayDataset, DataLoader
 from rumus.train import Alone, Group, Trainer
-from rumus.train._parallel import shared_step
 from rumus.train._parallel.arrivals import Arrivals
 from rumus.train._parallel.exchange import Exchange
+from rumus.train._parallel.rows import Letters
 from rumus.train._parallel.update import Update
 
 pytestmark = pytest.mark.gpu
@@ -286,11 +286,11 @@ def test_where_nothing_is_trained_ranks_are_told_so(ranks: Ranks) -> None:
     assert ranks(2, body) == [None, None]
 
 
-def test_losses_are_read_when_the_device_has_all_that_it_has_to_do(
+def test_nobody_waits_for_the_losses_of_a_step_before_they_are_wanted(
     ranks: Ranks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: dict[int, list[str]] = {}
-    for owner, name in ((Update, "step"), (shared_step, "numbers_of")):
+    for owner, name in ((Update, "step"), (Letters, "_outputs")):
         call = getattr(owner, name)
 
         def spied(*args: Any, name: str = name, call: Any = call) -> Any:
@@ -299,7 +299,9 @@ def test_losses_are_read_when_the_device_has_all_that_it_has_to_do(
 
         monkeypatch.setattr(owner, name, spied)
     ranks(2, lambda group: fitted(group, mlp, True))
-    assert list(said.values()) == [["step", "numbers_of"] * 4] * 2
+    assert (
+        list(said.values()) == [["step", "step", "_outputs", "_outputs"] * 2] * 2
+    )
 
 
 def test_a_captured_loop_has_the_bits_of_one_that_is_not(ranks: Ranks) -> None:

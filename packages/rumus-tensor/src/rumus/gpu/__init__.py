@@ -24,11 +24,12 @@ from rumus.gpu._errors import (
     KernelError,
 )
 from rumus.gpu._fill import full, zeros
-from rumus.gpu._info import info, is_available, limits, memory_stats, synchronize
+from rumus.gpu._info import info, is_available, limits, memory_stats, submit, synchronize
 from rumus.gpu._kernel import Kernel, Pipeline
 from rumus.gpu._read_ahead import ReadAhead
 from rumus.gpu._timing import KernelTime, kernel_times
 from rumus.gpu._transfer import empty, from_host, guard, host_value, persist, to_host
+from rumus.gpu._write_ahead import WriteAhead
 
 if not _typing.TYPE_CHECKING:  # else checkers would take any name
     from rumus.gpu._foreign import missing as __getattr__  # noqa: F401
@@ -47,6 +48,7 @@ __all__ = [
     "KernelTime",
     "Pipeline",
     "ReadAhead",
+    "WriteAhead",
     "capture",
     "empty",
     "from_host",
@@ -62,6 +64,7 @@ __all__ = [
     "memory_stats",
     "outside_capture",
     "persist",
+    "submit",
     "synchronize",
     "to_host",
     "when_recorded",

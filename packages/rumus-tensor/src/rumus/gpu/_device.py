@@ -11,6 +11,7 @@ from contextlib import suppress
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 
 from rumus._core.frames import FrameLock
@@ -255,6 +256,17 @@ class GpuDevice:
         result: T = self.submitter.call(self._checked, call, *args)
         self._raise_errors()
         return result
+
+    def see(self, found: npt.NDArray[np.int32], reported: int) -> None:
+        """Look at a copy of the faults, and raise what went wrong until then, in any thread.
+
+        Args:
+            found: the copy.
+            reported: how many faults had been reported when it was made.
+        """
+        if found.any():
+            self.submitter.call(self.faults.see, found, reported)
+        self._raise_errors()
 
     def report(self, error: Exception) -> None:
         """Have an error raised by the next call that waits."""

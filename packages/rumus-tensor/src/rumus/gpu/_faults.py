@@ -55,6 +55,12 @@ class Faults:
         """How many were; what was copied from the buffer before the latest is known."""
         self._forget()
 
+    def see(self, found: npt.NDArray[np.int32], reported: int) -> None:
+        """Report the fault of an older copy of the buffer, unless one was reported since."""
+        if reported == self.reported:
+            self.seen = found
+            self.check()
+
     def check(self) -> None:
         """Report the fault that was seen, and forget it."""
         code, first, second, _ = self.seen.tolist()

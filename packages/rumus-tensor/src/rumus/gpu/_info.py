@@ -58,6 +58,15 @@ def memory_stats(device_index: int = 0) -> dict[str, int]:
     return get_device(device_index).memory_stats()
 
 
+def submit(device_index: int = 0) -> None:
+    """Have the GPU begin what is recorded, and go on: before a wait for something else.
+
+    Example:
+        >>> submit()
+    """
+    get_device(device_index).hand_over()
+
+
 def synchronize() -> None:
     """Wait until every device has run what was recorded, and raise what went wrong.
 

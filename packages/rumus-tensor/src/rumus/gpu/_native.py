@@ -1,24 +1,20 @@
-"""Commands and queue through the C functions of ``webgpu.h``: the one module that knows them."""
+"""Commands and queue through the C functions of ``webgpu.h``; ``_mapping.py`` maps by them."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
-from time import monotonic
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rumus.gpu._errors import GpuError
+from rumus.gpu._mapping import NativeMapping, NativeMappings
 from rumus.gpu._public import PublicDriver, take_idle
-from rumus.gpu._seam import BACKENDS, Command, Driver, Words, distribute
+from rumus.gpu._seam import BACKENDS, Command, Driver, Words
 
 _NO_RUNTIME_CHECKS = 0
-_READ = 1
-_LONGEST = 10.0
-"""Seconds until a buffer that nothing uses is mapped."""
 _SMALL = 4096
 """Bytes for which there is always room."""
 
@@ -110,7 +106,6 @@ class NativeDriver:
         self.release_encoder = raw.wgpuCommandEncoderRelease
         self.release_commands = raw.wgpuCommandBufferRelease
         self._has_index = hasattr(raw, "wgpuQueueSubmitForIndex")
-        self._map_async = checked.wgpuBufferMapAsync
         self._write = checked.wgpuQueueWriteBuffer
         self._write_small = raw.wgpuQueueWriteBuffer
         self._create_group = checked.wgpuDeviceCreateBindGroup
@@ -122,6 +117,10 @@ class NativeDriver:
         self.pass_descriptor = new("WGPUComputePassDescriptor *")
         self.finish_descriptor = new("WGPUCommandBufferDescriptor *")
         self.submit, self.wait = self._submission(raw, checked)
+        map_async = checked.wgpuBufferMapAsync
+        self._mappings = (
+            NativeMappings(self._ffi, raw, map_async, self.device) if self._has_index else None
+        )
         # Dawn asks for one thread at a time.
         self.is_concurrent = self._api.__name__.startswith("wgpu.")
         # To be released by who records next: the thread that submits has to wait for Python's
@@ -189,35 +188,10 @@ class NativeDriver:
 
     def take(self, buffer: Any, mark: Any, targets: Sequence[npt.NDArray[np.uint8]]) -> None:
         self.wait(mark)
-        if not self._has_index:
-            take_idle(buffer, targets)
-            return
-        # Not by the package's own call: that has a thread wait for all that is submitted, and
-        # nothing can be submitted while one waits.
-        self._map(buffer._internal, mark)
-        nbytes = sum(target.size for target in targets)
-        mapped = self._lib.wgpuBufferGetConstMappedRange(buffer._internal, 0, nbytes)
-        distribute(self._ffi.buffer(mapped, nbytes), targets)
-        self._lib.wgpuBufferUnmap(buffer._internal)
+        take_idle(buffer, targets)
 
-    def _map(self, buffer: Any, mark: Any) -> None:
-        """Map a whole buffer whose last submission is done.
-
-        Raises:
-            GpuError: It cannot be mapped.
-        """
-        said: list[int] = []
-        kind = "void(WGPUMapAsyncStatus, WGPUStringView, void *, void *)"
-        callback = self._ffi.callback(kind, lambda status, *_: said.append(status))
-        info = self._ffi.new("WGPUBufferMapCallbackInfo *")
-        info.mode, info.callback = self._lib.WGPUCallbackMode_AllowProcessEvents, callback
-        whole = self._lib.wgpuBufferGetSize(buffer)
-        self._map_async(buffer, _READ, 0, whole, info[0])
-        give_up = monotonic() + _LONGEST
-        while not said and monotonic() < give_up:
-            self.wait(mark)
-        if said != [self._lib.WGPUMapAsyncStatus_Success]:
-            raise GpuError(f"a buffer cannot be mapped: {said or 'the device was lost'}")
+    def map(self, buffer: Any, mode: int) -> NativeMapping | None:
+        return None if self._mappings is None else self._mappings.begin(buffer._internal, mode)
 
     def _submission(
         self, raw: Any, checked: Any

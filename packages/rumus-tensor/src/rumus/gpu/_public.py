@@ -62,7 +62,7 @@ class PublicCommands:
 def take_idle(buffer: Any, targets: Sequence[npt.NDArray[np.uint8]]) -> None:
     """Copy to targets, one after the other, what is in a buffer that nothing uses."""
     buffer.map_sync("READ")
-    distribute(buffer.read_mapped(copy=False), targets)
+    distribute(np.frombuffer(buffer.read_mapped(copy=False), np.uint8), targets)
     buffer.unmap()
 
 
@@ -104,6 +104,9 @@ class PublicDriver:
     def take(self, buffer: Any, mark: Any, targets: Sequence[npt.NDArray[np.uint8]]) -> None:
         self.wait(mark)
         take_idle(buffer, targets)
+
+    def map(self, buffer: Any, mode: int) -> None:
+        return None
 
     def write(self, buffer: Any, at: int, data: Words) -> None:
         self._device.queue.write_buffer(buffer, at, data)

@@ -103,6 +103,7 @@ class Queue:
         """What the batch uses: the host may not write to it before the batch is submitted."""
         self._written = 0
         """Bytes that the host wrote since the last submission."""
+        self._then: list[Callable[[Any], object]] = []
 
     # Recording
 
@@ -187,6 +188,10 @@ class Queue:
         """Count buffers to those that the batch uses."""
         self._touched.update(buffers)
 
+    def then(self, call: Callable[[Any], object]) -> None:
+        """Have a call made with the batch's mark when it is submitted, or has failed."""
+        self._then.append(call)
+
     # Writing
 
     def write(self, buffer: Buffer, data: npt.NDArray[Any], at: int = 0) -> None:
@@ -229,17 +234,23 @@ class Queue:
         except Exception as error:
             self._report(error)
 
-    def submit_encoded(self) -> Any:
-        """Submit what was encoded so far, in the middle of a batch; returns the mark."""
-        self._submit_batch()
-        return self.flight.latest()
-
     def _submit_batch(self) -> None:
         batch, self._batch, self._open = self._batch, [], None
+        then, self._then = self._then, []
         self._touched.clear()
-        finished = [commands for commands in batch if self._finish(commands)]
-        if finished:
-            self._send(finished)
+        try:
+            finished = [commands for commands in batch if self._finish(commands)]
+            if finished:
+                self._send(finished)
+        finally:
+            for call in then:
+                self._try(call, self.flight.latest())
+
+    def _try(self, call: Callable[..., object], *args: Any) -> None:
+        try:
+            call(*args)
+        except Exception as error:
+            self._report(error)
 
     def _finish(self, commands: Commands) -> bool:
         try:

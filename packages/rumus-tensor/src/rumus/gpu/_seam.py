@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rumus._core.errors import GpuUnavailableError
+from rumus.gpu._mapping import Mapping
 
 Command = tuple[Any, Any, int, int, int]
 """A prepared dispatch: pipeline handle, bind group handle, workgroups in x, y and z."""
@@ -71,11 +72,11 @@ def _leave_out_opengl() -> None:
         extras.set_instance_extras(backends=["Vulkan", "Metal", "DX12"])
 
 
-def distribute(source: Any, targets: Sequence[npt.NDArray[np.uint8]]) -> None:
+def distribute(source: npt.NDArray[np.uint8], targets: Sequence[npt.NDArray[np.uint8]]) -> None:
     """Copy mapped memory to targets, one after the other."""
-    found, at = np.frombuffer(source, np.uint8), 0
+    at = 0
     for target in targets:
-        np.copyto(target, found[at : at + target.size])
+        np.copyto(target, source[at : at + target.size])
         at += target.size
 
 
@@ -143,6 +144,18 @@ class Driver(Protocol):
         """Copy to targets, one after the other, what a submission has put into a buffer.
 
         The buffer is one that the host can map. Waits for that submission, and for none behind it.
+        """
+        ...
+
+    def map(self, buffer: Any, mode: int) -> Mapping | None:
+        """Map a whole buffer, once the GPU has done what is submitted and uses it.
+
+        Args:
+            buffer: one that the host can map.
+            mode: MAP_READ or MAP_WRITE.
+
+        Returns:
+            None if the driver cannot do so without waiting; for reading there is :meth:`take`.
         """
         ...
 

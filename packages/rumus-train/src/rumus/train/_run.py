@@ -25,6 +25,7 @@ from ._means import Means, Totals
 from ._parallel.alike import check_run
 from ._parallel.averages import SharedAverage
 from ._parallel.edge import Edge
+from ._parallel.rows import Told
 from ._parallel.shared_step import SharedStep
 from ._progress import Progress
 from ._rates import Rates
@@ -76,7 +77,6 @@ class Run:
         optimizers: The optimizers by name.
         plan: What ``fit`` was asked to do.
         progress: Where the run is.
-        outputs: What the latest step returned, on the device; reading one waits for it.
         metrics: The latest values that were read: means over an epoch at its end (``"loss"``), and
             those of a validation (``"val_loss"``).
         samples: How many samples the latest batch had.
@@ -137,7 +137,9 @@ class Run:
     ) -> None:
         self.model, self.optimizers, self.plan, self.rates = model, optimizers, plan, rates
         self.progress = Progress()
-        self.outputs: Mapping[str, Tensor] = {}
+        self._outputs: Mapping[str, Tensor] = {}
+        self._told: Told | None = None
+        """Of the latest step of several processes, whose outputs were not asked for yet."""
         self.metrics: dict[str, Any] = {}
         self.samples = 0
         self.stopped: str | None = None
@@ -176,6 +178,12 @@ class Run:
             unknown(self, name, RUN_HINTS)
 
     @property
+    def outputs(self) -> Mapping[str, Tensor]:
+        """What the latest step returned, on the device; reading one waits for it."""
+        self._hear()
+        return self._outputs
+
+    @property
     def loss(self) -> Tensor | None:
         """The loss of the latest batch, on the device; None before the first one."""
         return self.outputs.get("loss")
@@ -187,6 +195,7 @@ class Run:
     @property
     def averaged(self) -> list[str]:
         """The names of the outputs that are averaged."""
+        self._hear()
         return self.means.names
 
     def read(self) -> Totals:
@@ -195,6 +204,7 @@ class Run:
         ``run.read().since(before)`` are the means by name since another reading.
         """
         started = perf_counter()
+        self._hear()
         totals = self.means.read()
         self.reading += perf_counter() - started
         return totals
@@ -290,11 +300,11 @@ class Run:
             return
         self.samples = samples_of(batch)
         self._minimized.clear()
-        self.outputs = self.plan.step(self, batch)
+        self._outputs = self.plan.step(self, batch)
         if self._untrained is not None:
             self._untrained += 1
         self.position.in_hand = False
-        self.means.count(self.outputs, self.samples)
+        self.means.count(self._outputs, self.samples)
         self.progress = self.progress.after_batch(self.samples)
         self.window += 1
 
@@ -413,13 +423,20 @@ class Run:
         clip = self.plan.clip
         assert not callable(clip), "functions of the gradients are refused with shards"
         told = shared.finish(clip, self._notes())
+        self._hear()
+        self._told = told
         self.edge.heard(told.notes)
-        for outputs, samples in zip(told.outputs, told.samples, strict=True):
-            self.means.add(outputs, samples)
-            self.means.count(outputs, samples)
-            self.outputs, self.samples = outputs, samples
+        self.samples = told.samples[-1]
         all_samples = self.progress.samples + sum(told.samples)
         self.progress = replace(self.progress, samples=all_samples)
+
+    def _hear(self) -> None:
+        """Take in what the latest step of several processes returned."""
+        told, self._told = self._told, None
+        for outputs, samples in zip(told.outputs(), told.samples, strict=True) if told else ():
+            self.means.add(outputs, samples)
+            self.means.count(outputs, samples)
+            self._outputs = outputs
 
     def _name(self, optimizer: str | None) -> str:
         if optimizer is None and len(self.optimizers) == 1:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from .contract import Array
+from .contract import Array, Ready
+
+_LOOK = 1e-4
+"""Seconds between two looks whether something is ready."""
 
 
 class Done:
@@ -33,12 +37,16 @@ class Alone:
     size = 1
     local_rank = 0
 
-    def alltoallv(self, parts: Sequence[Array], into: Sequence[Array]) -> Done:
+    def alltoallv(
+        self, parts: Sequence[Array], into: Sequence[Array], ready: Ready | None = None
+    ) -> Done:
         """Copy the part."""
-        return self.allgatherv(parts[0], into)
+        return self.allgatherv(parts[0], into, ready)
 
-    def allgatherv(self, part: Array, into: Sequence[Array]) -> Done:
+    def allgatherv(self, part: Array, into: Sequence[Array], ready: Ready | None = None) -> Done:
         """Copy the part, unless it is there."""
+        while ready is not None and not ready():
+            time.sleep(_LOOK)
         if into[0] is not part:
             np.copyto(into[0], part, casting="no")
         return _DONE

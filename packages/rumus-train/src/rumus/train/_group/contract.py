@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+Ready = Callable[[], bool]
+"""Says whether what is to be sent is there."""
 
 
 class Pending(Protocol):
@@ -34,7 +36,12 @@ class Group(Protocol):
     """Processes that train together, numbered by rank: five calls over arrays on the host.
 
     Every rank makes the same calls in the same order. A call returns at once; its arrays are the
-    group's until :meth:`Pending.wait` returns. Arrays are contiguous and may be empty.
+    group's until :meth:`Pending.wait` returns, in any thread. Arrays are contiguous and may be
+    empty.
+
+    A call with ``ready`` sends its arrays when that says that they are filled; it is asked again
+    and again, by any thread, and must not wait. Such calls keep their order among themselves, and
+    so do all others. All ranks give one, or none does.
 
     Example:
         >>> from rumus.train import Alone
@@ -58,11 +65,13 @@ class Group(Protocol):
         """The number of this process among those of this host, which chooses its GPU."""
         ...
 
-    def alltoallv(self, parts: Sequence[Array], into: Sequence[Array]) -> Pending:
+    def alltoallv(
+        self, parts: Sequence[Array], into: Sequence[Array], ready: Ready | None = None
+    ) -> Pending:
         """Send ``parts[r]`` to rank r, and fill ``into[r]`` with what rank r sends here."""
         ...
 
-    def allgatherv(self, part: Array, into: Sequence[Array]) -> Pending:
+    def allgatherv(self, part: Array, into: Sequence[Array], ready: Ready | None = None) -> Pending:
         """Fill ``into[r]`` on every rank with the part of rank r; ``into[rank]`` may be it."""
         ...
 

@@ -16,12 +16,13 @@ from rumus.tensor import ArgumentError
 from .._errors import GroupError
 from .._extras import extra
 from .agree import gather_text
-from .contract import Array
+from .calls import Call, Message
+from .contract import Array, Ready
 from .ending import end_at_exit, end_together
 from .launcher import launch
 from .notes import Notes
 from .watch import place, watch
-from .worker import Call, Message, Worker
+from .worker import Worker
 
 _DEADLINE = 300.0
 _TO_DO = (
@@ -87,18 +88,20 @@ class MpiGroup:
         """The number of this process among those of this host."""
         return self._local_rank
 
-    def alltoallv(self, parts: Sequence[Array], into: Sequence[Array]) -> Call:
+    def alltoallv(
+        self, parts: Sequence[Array], into: Sequence[Array], ready: Ready | None = None
+    ) -> Call:
         """Send ``parts[r]`` to rank r, and fill ``into[r]`` with what rank r sends here."""
         sends, receives = self._to_others(parts), self._to_others(into)
         mine, here = parts[self._rank], into[self._rank]
-        return self._worker.call("alltoallv", sends, receives, lambda: _copy(here, mine))
+        return self._worker.call("alltoallv", sends, receives, lambda: _copy(here, mine), ready)
 
-    def allgatherv(self, part: Array, into: Sequence[Array]) -> Call:
+    def allgatherv(self, part: Array, into: Sequence[Array], ready: Ready | None = None) -> Call:
         """Fill ``into[r]`` on every rank with the part of rank r; ``into[rank]`` may be it."""
         sends, receives = [(rank, _sound(part)) for rank in self._others], self._to_others(into)
         here = into[self._rank]
         keep = None if here is part else lambda: _copy(here, part)
-        return self._worker.call("allgatherv", sends, receives, keep)
+        return self._worker.call("allgatherv", sends, receives, keep, ready)
 
     def broadcast(self, array: Array, root: int = 0) -> Call:
         """Fill the array on every rank with that of one rank."""

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
-import numpy as np
-
 from .._errors import GroupError
 from .agree import ranks
-from .contract import Array
+from .calls import Call, Lane, Message
+from .contract import Ready
 from .notes import Note, Notes
 
-Message = tuple[int, Array]
-"""The other rank, and what goes to it or comes from it."""
-
-_TAG = 1
-_CHUNK = 2**30
-"""Bytes of one message: older MPIs count with 31 bits."""
-
+_TAGS = 1, 3
+"""Of messages that are there when a call is made, and of others."""
 _ROLL_CALL = 2.0
 """Seconds in which a rank that is well answers."""
 
@@ -32,76 +25,17 @@ _LOOK = 0.05
 _EARLIER = 0
 """The bytes of what had come when it was asked for before; none has so few."""
 
+_OFTEN = 1e-4
+"""Seconds between two looks whether something is ready."""
+
 _GRACE = 0.1
 """Seconds in which the last note of a process that is no more is found, if it has sent one."""
 
 
-class Call:
-    """A call on its way, which is a :class:`Pending`.
-
-    Args:
-        name: Of the method.
-        number: How many calls were made before it.
-        where: Where the run was when it was made.
-        sends: What goes to other ranks.
-        receives: What comes from them.
-        finish: What is done when all has come.
-    """
-
-    name: str
-    number: int
-    where: str
-    sends: Sequence[Message]
-    receives: Sequence[Message]
-    finish: Callable[[], object] | None
-
-    def __init__(
-        self,
-        name: str,
-        number: int,
-        where: str,
-        sends: Sequence[Message],
-        receives: Sequence[Message],
-        finish: Callable[[], object] | None = None,
-    ) -> None:
-        self.name, self.number, self.where = name, number, where
-        self.sends, self.receives, self.finish = sends, receives, finish
-        self.requests: list[Any] = []
-        self.peers: list[int] = []
-        self.sizes: list[int] = []
-        """Bytes that come by each of the first requests, which receive."""
-        self.statuses: list[Any] = []
-        self._error: GroupError | None = None
-        self._done = threading.Event()
-
-    def wait(self) -> None:
-        """Return when it is finished.
-
-        Raises:
-            GroupError: It cannot be.
-        """
-        self._done.wait()
-        if self._error is not None:
-            raise self._error
-
-    def settle(self, error: GroupError | None) -> None:
-        """Let those go on who wait for it."""
-        try:
-            if error is None and self.finish is not None:
-                self.finish()
-        except Exception as why:
-            error = GroupError(f"{self.name} at {self.where} cannot be finished: {why}")
-        self._error = error
-        self._done.set()
-
-    def missing(self) -> list[int]:
-        """The ranks whose part has not come, or who have not taken theirs."""
-        found = zip(self.requests, self.peers, strict=True)
-        return sorted({peer for request, peer in found if not request.Test()})
-
-
 class Worker:
     """Begins calls in the order in which they come, and finishes them in that order.
+
+    Those whose parts are not ready at once have an order of their own.
 
     Args:
         mpi: The module ``mpi4py.MPI``.
@@ -115,9 +49,7 @@ class Worker:
         self._rank: int = comm.Get_rank()
         self._size: int = comm.Get_size()
         self._new: SimpleQueue[Call | None] = SimpleQueue()
-        self._active: deque[Call] = deque()
-        self._since = 0.0
-        """When the oldest call became that."""
+        self._lanes = [Lane(mpi, comm, tag) for tag in _TAGS]
         self._looked = 0.0
         self._closing = False
         self._gone: dict[int, Note] = {}
@@ -137,9 +69,10 @@ class Worker:
         sends: Sequence[Message],
         receives: Sequence[Message],
         finish: Callable[[], object] | None = None,
+        ready: Ready | None = None,
     ) -> Call:
         """Hand a call over. Messages of no bytes are left out, as they are on the other side."""
-        call = Call(name, self.made, self.where, sends, receives, finish)
+        call = Call(name, self.made, self.where, sends, receives, finish, ready)
         self.made += 1
         self._new.put(call)
         if not self._thread.is_alive():
@@ -183,9 +116,10 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            while self._active or not self._closing:
+            while self._is_busy() or not self._closing:
                 self._take()
-                self._advance()
+                if not any([self._advance(lane) for lane in self._lanes]):
+                    self._pause()
                 self._look()
             self._bid_farewell()
         except GroupError as error:
@@ -199,7 +133,7 @@ class Worker:
         """Begin the calls that have come; wait for one if there is nothing else to do."""
         try:
             while not self._closing:
-                call = self._new.get(not self._active, _LOOK)
+                call = self._new.get(not self._is_busy(), _LOOK)
                 if call is None:
                     self._closing = True
                 elif self.broken is not None:
@@ -210,34 +144,34 @@ class Worker:
             pass
 
     def _begin(self, call: Call) -> None:
-        if not self._active:
-            self._since = time.monotonic()
-        self._active.append(call)
-        for receiving, messages in ((True, call.receives), (False, call.sends)):
-            start = self._comm.Irecv if receiving else self._comm.Isend
-            for peer, array in messages:
-                for chunk in _chunks(array):
-                    call.requests.append(start([chunk, self._mpi.BYTE], peer, _TAG))
-                    call.peers.append(peer)
-                    call.statuses.append(self._mpi.Status())
-                    if receiving:
-                        call.sizes.append(chunk.size)
+        self._lanes[call.ready is not None].begin(call)
 
-    def _advance(self) -> None:
-        """Finish the oldest call if it can be, or wait a little."""
-        if not self._active:
-            return
-        call = self._active[0]
-        if self._are_done(call):
-            self._active.popleft()
+    def _is_busy(self) -> bool:
+        return any(lane.active for lane in self._lanes)
+
+    def _advance(self, lane: Lane) -> bool:
+        """Send what can be, and finish the oldest call if it can be; whether it was."""
+        if not lane.active:
+            return False
+        lane.send()
+        call = lane.active[0]
+        if lane.is_sent and self._are_done(call):
+            lane.active.popleft()
             call.settle(None)
-            self._since = time.monotonic()
-            return
-        waited = time.monotonic() - self._since
-        if waited > self._deadline:
+            lane.since = time.monotonic()
+            return True
+        waited = time.monotonic() - lane.since
+        if lane.is_sent and waited > self._deadline:
             self._call_the_roll(call, waited)
-        else:
-            time.sleep(_pause(waited))
+        return False
+
+    def _pause(self) -> None:
+        """Wait a little."""
+        now = time.monotonic()
+        busy = [lane for lane in self._lanes if lane.active]
+        if busy:
+            waits = (_pause(now - lane.since) if lane.is_sent else _OFTEN for lane in busy)
+            time.sleep(min(waits))
 
     def _are_done(self, call: Call) -> bool:
         """Whether all has come and gone.
@@ -278,8 +212,9 @@ class Worker:
         if lost is not None and self.broken is None:
             at = "is at its end" if self._closing else f"was at {self.where}"
             self._break(f"rank {lost} has died; rank {self._rank} {at}")
-        if self._active and self._gone:
-            self._fail_if_left(self._active[0])
+        for lane in self._lanes:
+            if lane.active and self._gone:
+                self._fail_if_left(lane.active[0])
 
     def _lost(self, now: float) -> int | None:
         """A rank that has died; who leaves expects others to end, once they have said so."""
@@ -332,9 +267,11 @@ class Worker:
     def _break(self, why: str) -> None:
         """Give up all calls, those to come too."""
         self.broken = GroupError(why)
-        for call in self._active:
-            call.settle(self.broken)
-        self._active.clear()
+        for lane in self._lanes:
+            for call in lane.active:
+                call.settle(self.broken)
+            lane.active.clear()
+            lane.unsent.clear()
 
     def _bid_farewell(self) -> None:
         """Say that this rank leaves, and wait until all do, as long as they answer."""
@@ -359,13 +296,6 @@ class Worker:
             time.sleep(_LOOK / 10)
         while not self._notes.are_sent():
             time.sleep(_LOOK / 10)
-
-
-def _chunks(array: Array) -> Iterator[Array]:
-    """Its bytes, in messages that every MPI can count."""
-    data = array.reshape(-1).view(np.uint8)
-    for start in range(0, data.size, _CHUNK):
-        yield data[start : start + _CHUNK]
 
 
 def _pause(waited: float) -> float:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from rumus.gpu import GpuArray
 
-from .._group.contract import Array, Pending
 from .layout import PARCEL, Pieces, Span
-from .vectors import Vectors
+from .vectors import Arrival, Landing, Sending, Vectors
 
 
 class Round(NamedTuple):
@@ -19,13 +18,15 @@ class Round(NamedTuple):
 
     Attributes:
         pieces: Of each rank's segment.
-        found: Where those of each rank come.
-        pending: The call.
+        landings: Where those of other ranks come, by rank.
+        own: What goes to them.
+        arrival: What waits for it.
     """
 
     pieces: Sequence[Pieces]
-    found: Sequence[Array]
-    pending: Pending
+    landings: Mapping[int, Landing]
+    own: Sending
+    arrival: Arrival
 
 
 class Arrivals:
@@ -88,11 +89,13 @@ class Arrivals:
         return any(is_needed(piece) for pieces in others for piece in pieces)
 
     def _put(self, coming: Round) -> None:
-        coming.pending.wait()
-        for rank, (theirs, values) in enumerate(zip(coming.pieces, coming.found, strict=True)):
-            if theirs and rank != self._rank:
-                assert self._vectors is not None, "something is on its way"
-                self._vectors.put_weights(theirs, values)
+        if self._vectors is not None and not coming.arrival.is_over():
+            self._vectors.go_on()
+        coming.own.wait()
+        coming.arrival.wait()
+        for rank, landing in coming.landings.items():
+            assert self._vectors is not None, "something is on its way"
+            self._vectors.put_weights(coming.pieces[rank], landing)
 
 
 class ArenaGuard:

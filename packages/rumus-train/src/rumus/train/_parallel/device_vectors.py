@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -13,9 +14,63 @@ from rumus import gpu
 from rumus.gpu import GpuArray
 from rumus.tensor import Arena, Slot, Tensor, float32, from_numpy, zeros
 
+from .._group.contract import Array, Pending
 from .layout import Span
+from .porter import Errand, Porter
 from .rooms import Rooms
-from .vectors import Array, Part, Reading, Vector
+from .vectors import Part, Vector
+
+
+class Read:
+    """Elements that a porter brings to the host: a :class:`Sending`.
+
+    Args:
+        array: Where they come.
+        errand: The porter's.
+    """
+
+    def __init__(self, array: Array, errand: Errand) -> None:
+        self.array, self.ready, self.wait = array, errand.is_done, errand.wait
+
+
+class Staged:
+    """The host's memory, and that from which the device takes it: a :class:`Landing`.
+
+    Args:
+        room: The host's memory.
+        writers: One for each part; None for one that is not made of whole words.
+        sizes: Elements of each part.
+    """
+
+    def __init__(
+        self, room: Array, writers: Sequence[gpu.WriteAhead | None], sizes: Sequence[int]
+    ) -> None:
+        self.room, self.writers = room, writers
+        ends = np.cumsum([0, *sizes]).tolist()
+        self.parts = [room[a:b] for a, b in pairwise(ends)]
+
+    def fill(self) -> None:
+        """Bring what has come to the device's staging memory."""
+        for writer, part in zip(self.writers, self.parts, strict=True):
+            if writer is not None:
+                writer.fill(part)
+
+
+class Carried:
+    """A call, and the errand behind it: an :class:`Arrival`.
+
+    Args:
+        pending: The call.
+        errand: Brings on what has come by it.
+    """
+
+    def __init__(self, pending: Pending, errand: Errand) -> None:
+        self._pending, self._errand, self.is_over = pending, errand, errand.is_done
+
+    def wait(self) -> None:
+        """Return when what has come is in the device's reach."""
+        self._pending.wait()
+        self._errand.wait()
 
 
 class DeviceVectors:
@@ -33,6 +88,8 @@ class DeviceVectors:
         self._rooms, self._weight_rooms = Rooms(), Rooms()
         self._idle: dict[int, list[Tensor]] = {}
         self._readers: dict[int, list[gpu.ReadAhead]] = {}
+        self._writers: dict[int, list[gpu.WriteAhead]] = {}
+        self._out, self._in = Porter("rumus porter out"), Porter("rumus porter in")
         self._lent: list[Tensor] = []
 
     def weighted(self, spans: Sequence[Span], weight: float) -> Vector:
@@ -54,14 +111,6 @@ class DeviceVectors:
         """A view."""
         return Tensor.from_array(_view(array.array, start, stop))
 
-    def of_host(self, values: Array) -> Any:
-        """Bring them to the device, into memory that is kept."""
-        idle = self._idle.get(values.size)
-        place = idle.pop() if idle else zeros((values.size,), device=self._device)
-        self._lent.append(place)
-        gpu.from_host(values, out=place.array)
-        return place
-
     def plus(self, left: Any, right: Any) -> Any:
         """The sum."""
         return left + right
@@ -80,35 +129,55 @@ class DeviceVectors:
         at = grads.offset + slot.offset
         return Tensor.from_array(GpuArray(grads.storage, shape, steps, at, grads.dtype))
 
-    def begin_read(self, parts: Sequence[Part]) -> Reading:
+    def begin_read(self, parts: Sequence[Part], room: Array | None = None) -> Read:
         """Parts one after the other, copied between what the device does before and behind."""
         views = [_view(array.array, start, stop) for array, start, stop in parts]
-        return self._begin(views, self._rooms.take(sum(view.size for view in views), np.float32))
+        if room is None:
+            room = self._rooms.take(sum(view.size for view in views), np.float32)
+        return self._begin(views, room)
 
-    def room(self, size: int) -> Array:
+    def landing(self, size: int) -> Staged:
         """Memory that is kept."""
-        return self._rooms.take(size, np.float32)
+        room = self._rooms.take(size, np.float32)
+        return Staged(room, [self._writer(room.nbytes)], [size])
 
-    def begin_weights(self, spans: Sequence[Span]) -> Reading:
+    def landed(self, landing: Any) -> Any:
+        """Have it copied into memory of the device that is kept."""
+        size = landing.room.size
+        idle = self._idle.get(size)
+        place = idle.pop() if idle else zeros((size,), device=self._device)
+        self._lent.append(place)
+        self._put(landing.writers[0], landing.room, place.array)
+        return place
+
+    def begin_weights(self, spans: Sequence[Span]) -> Read:
         """Parameters, copied when the device has updated them."""
-        return self._begin([self._data(span) for span in spans], self.room_for_weights(spans))
+        return self._begin([self._data(span) for span in spans], self._room_for(spans))
 
-    def room_for_weights(self, spans: Sequence[Span]) -> Array:
+    def landing_of_weights(self, spans: Sequence[Span]) -> Staged:
         """Memory that is kept."""
-        dtype = self._arenas[spans[0].arena].data.dtype if spans else np.float32
-        return self._weight_rooms.take(sum(span.size for span in spans), dtype)
+        targets = [self._data(span) for span in spans]
+        writers = [self._writer(t.nbytes) if _has_whole_words(t) else None for t in targets]
+        return Staged(self._room_for(spans), writers, [span.size for span in spans])
 
-    def put_weights(self, spans: Sequence[Span], values: Array) -> None:
-        """Bring parameters to the device."""
-        at = 0
-        for span in spans:
-            part, target = values[at : at + span.size], self._data(span)
-            # Halves that begin or end within a word: only whole words are written in place.
-            if part.nbytes % 4 or target.offset * target.dtype.itemsize % 4:
-                Tensor.from_array(target).copy_(from_numpy(part).to(self._device))
-            else:
-                gpu.from_host(part, out=target)
-            at += span.size
+    def put_weights(self, spans: Sequence[Span], landing: Any) -> None:
+        """Have parameters overwritten."""
+        for span, writer, part in zip(spans, landing.writers, landing.parts, strict=True):
+            self._put(writer, part, self._data(span))
+
+    def carry(self, pending: Pending, landings: Sequence[Any]) -> Carried:
+        """Have a porter do it."""
+
+        def bring() -> None:
+            pending.wait()
+            for landing in landings:
+                landing.fill()
+
+        return Carried(pending, self._in.send(bring))
+
+    def go_on(self) -> None:
+        """Submit it."""
+        gpu.submit(self._device.index)
 
     def free_rooms(self) -> None:
         """Keep the memory, of the host and of what came from other ranks."""
@@ -121,23 +190,22 @@ class DeviceVectors:
         """Keep the memory."""
         self._weight_rooms.free()
 
-    def _begin(self, views: Sequence[GpuArray], room: Array) -> Reading:
+    def _begin(self, views: Sequence[GpuArray], room: Array) -> Read:
         begun: list[Callable[[], object]] = []
         at = 0
         for view in views:
             begun.append(self._begin_one(view, room[at : at + view.size]))
             at += view.size
 
-        def finish() -> Array:
+        def finish() -> None:
             for wait in begun:
                 wait()
-            return room
 
-        return finish
+        return Read(room, self._out.send(finish))
 
     def _begin_one(self, view: GpuArray, out: Array) -> Callable[[], object]:
         """Read one array: ahead, if it is made of whole words."""
-        if view.nbytes % 4 or view.offset * view.dtype.itemsize % 4:
+        if not _has_whole_words(view):
             return partial(gpu.to_host, view, out)
         idle = self._readers.setdefault(view.nbytes, [])
         reader = idle.pop() if idle else gpu.ReadAhead(view.nbytes, self._device.index)
@@ -149,11 +217,30 @@ class DeviceVectors:
 
         return finish
 
+    def _writer(self, nbytes: int) -> gpu.WriteAhead:
+        idle = self._writers.get(nbytes)
+        return idle.pop() if idle else gpu.WriteAhead(nbytes, self._device.index)
+
+    def _put(self, writer: gpu.WriteAhead | None, part: Array, target: GpuArray) -> None:
+        if writer is None:
+            Tensor.from_array(target).copy_(from_numpy(part).to(self._device))
+        else:
+            writer.put(target)
+            self._writers.setdefault(writer.nbytes, []).append(writer)
+
+    def _room_for(self, spans: Sequence[Span]) -> Array:
+        dtype = self._arenas[spans[0].arena].data.dtype if spans else np.float32
+        return self._weight_rooms.take(sum(span.size for span in spans), dtype)
+
     def _grads(self, span: Span) -> Tensor:
         return Tensor.from_array(_view(self._arenas[span.arena].grads, span.start, span.stop))
 
     def _data(self, span: Span) -> GpuArray:
         return _view(self._arenas[span.arena].data, span.start, span.stop)
+
+
+def _has_whole_words(array: GpuArray) -> bool:
+    return not (array.nbytes % 4 or array.offset * array.dtype.itemsize % 4)
 
 
 def _view(flat: GpuArray, start: int, stop: int) -> GpuArray:

@@ -1,29 +1,30 @@
 """The two exchanges of a step: gradients to the owners of their segments, weights back to all.
 
-A segment goes piece by piece: while one is on its way, the next one is read from the device, and
-then the one before it summed there. What a rank has of its own segment never leaves the device.
+A segment goes piece by piece: while some are on their way, others are read from the device, and
+those that have come are summed there. What a rank has of its own segment never leaves the device.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rumus import gpu
 
-from .._group.contract import Array, Group, Pending
+from .._group.contract import Group, Ready
 from .arrivals import ArenaGuard, Arrivals, Round
+from .host_vectors import Here
 from .layout import Layout, Parcel, Span
 from .tree import Node, folded, subtrees
-from .vectors import Vector, Vectors
+from .vectors import Arrival, Landing, Sending, Vector, Vectors
 
-_NOTHING = np.empty(0, np.float32)
+_NOTHING = Here(np.empty(0, np.float32))
 
 Sums = Mapping[Node, Vector]
-Read = list[Callable[[], Array]]
-"""For each rank, what gives its pieces once they are on the host."""
+Read = list[Sending]
+"""For each rank its pieces."""
 
 
 class Sent(NamedTuple):
@@ -32,14 +33,16 @@ class Sent(NamedTuple):
     Attributes:
         parcel: What it has.
         sums: The sums of this rank's subtrees.
+        read: What goes to each rank.
         got: What comes from each rank.
-        pending: The call.
+        arrival: What waits for it.
     """
 
     parcel: Parcel
     sums: Sums
-    got: Sequence[Array]
-    pending: Pending
+    read: Read
+    got: Sequence[Landing]
+    arrival: Arrival
 
 
 class Exchange:
@@ -59,8 +62,7 @@ class Exchange:
         self._shards = owned[-1].stop
         self._nodes = [subtrees(own, self._shards) for own in owned]
         self.arrivals = Arrivals(group.rank)
-        self._sent: Iterator[Sent] = iter(())
-        self._first: Sent | None = None
+        self._sent: list[Sent] = []
         arenas = enumerate(layout.arenas if vectors.is_apart else ())
         self._guards = [(a.data, ArenaGuard(self.arrivals, k, a.data)) for k, a in arenas]
 
@@ -74,59 +76,67 @@ class Exchange:
         ]
 
     def begin_sums(self, taken: Sequence[tuple[Parcel, Sums, Read]]) -> None:
-        """Send the first parcel.
+        """Send all parcels, each when it is there.
 
         Args:
-            taken: All parcels, with the sums of this rank's subtrees, which are being read.
+            taken: The parcels, with the sums of this rank's subtrees, which are being read.
         """
-        self._sent = (self._send(*each) for each in taken)
-        self._first = next(self._sent, None)
+        self._sent = [self._send(*each) for each in taken]
 
     def gather_sums(self, samples: int) -> None:
         """Let the gradients of this rank's segment be the means over all shards.
 
         Args:
             samples: Of all shards; 0 if they have no gradients.
+
+        Raises:
+            GpuError: Whatever went wrong on the device.
+            GroupError: A rank's sums do not come.
         """
-        calls: list[Pending] = []
-        before, self._first = self._first, None
-        while before is not None:
-            now = next(self._sent, None)
-            if samples and before.parcel.pieces[self._group.rank]:
-                before.pending.wait()
-                self.put_means(before.parcel, before.sums, before.got, 1.0 / samples)
-            calls.append(before.pending)
-            before = now
-        for call in calls:
-            call.wait()
+        sent, self._sent = self._sent, []
+        for each in sent:
+            for reading in each.read:
+                reading.wait()
+            each.arrival.wait()
+            if samples and each.parcel.pieces[self._group.rank]:
+                self.put_means(each.parcel, each.sums, each.got, 1.0 / samples)
         self._vectors.free_rooms()
 
     def _send(self, parcel: Parcel, sums: Sums, read: Read) -> Sent:
-        rank = self._group.rank
+        rank, vectors = self._group.rank, self._vectors
         length = sum(piece.size for piece in parcel.pieces[rank])
-        sent = [pieces() for pieces in read]
-        got = [self._vectors.room(len(nodes) * length) for nodes in self._nodes]
-        sent[rank] = got[rank] = _NOTHING
-        return Sent(parcel, sums, got, self._group.alltoallv(sent, got))
+        got: list[Landing] = [
+            _NOTHING if r == rank or not length else vectors.landing(len(nodes) * length)
+            for r, nodes in enumerate(self._nodes)
+        ]
+        parts = [_NOTHING.array if r == rank else part.array for r, part in enumerate(read)]
+        pending = self._group.alltoallv(parts, [landing.room for landing in got], _ready(read))
+        arrival = vectors.carry(pending, [landing for landing in got if landing is not _NOTHING])
+        return Sent(parcel, sums, read, got, arrival)
 
     def gather_weights(self, spans: Sequence[Span]) -> None:
         """Let all ranks have each other's segments.
 
         On a device that works on by itself they are brought there as they are needed.
         """
-        rank, rounds = self._group.rank, self._layout.rounds(spans)
+        rank, vectors = self._group.rank, self._vectors
         self.arrivals.bring()
         self.guard_weights()  # another optimizer may have guarded them meanwhile
-        self._vectors.free_weight_rooms()
-        own = [self._vectors.begin_weights(pieces[rank]) for pieces in rounds]
+        vectors.free_weight_rooms()
+        rounds = self._layout.rounds(spans)
+        own = [vectors.begin_weights(pieces[rank]) for pieces in rounds]
         for pieces, mine in zip(rounds, own, strict=True):
-            found = [
-                mine() if r == rank else self._vectors.room_for_weights(theirs)
+            others = {
+                r: vectors.landing_of_weights(theirs)
                 for r, theirs in enumerate(pieces)
-            ]
-            pending = self._group.allgatherv(found[rank], found)
-            self.arrivals.add(Round(pieces, found, pending), self._vectors)
-        if not self._vectors.is_apart:
+                if r != rank and theirs
+            }
+            found = [others[r].room if r in others else _NOTHING.array for r in range(len(pieces))]
+            found[rank] = mine.array
+            pending = self._group.allgatherv(mine.array, found, _ready([mine]))
+            arrival = vectors.carry(pending, list(others.values()))
+            self.arrivals.add(Round(pieces, others, mine, arrival), vectors)
+        if not vectors.is_apart:
             self.arrivals.bring()
 
     def guard_weights(self) -> None:
@@ -134,30 +144,40 @@ class Exchange:
         for data, guard in self._guards:
             gpu.guard(data, guard)
 
-    def put_means(self, parcel: Parcel, sums: Sums, got: Sequence[Array], share: float) -> None:
+    def put_means(self, parcel: Parcel, sums: Sums, got: Sequence[Landing], share: float) -> None:
         """Sum what all ranks have of a parcel, in the order of the tree.
 
         Args:
             parcel: Of which this rank's pieces are summed.
             sums: Of this rank's subtrees.
-            got: What came from each rank; nothing if there is one.
+            got: What has come from each rank; nothing if there is one.
             share: What the sums are multiplied by.
         """
-        own = self._nodes[self._group.rank]
-        theirs: dict[Node, Any] = {}
-        for nodes, values in zip(self._nodes, got, strict=bool(got)):
+        vectors, rank = self._vectors, self._group.rank
+        pieces, own = parcel.pieces[rank], self._nodes[rank]
+        length = sum(piece.size for piece in pieces)
+        theirs: dict[Node, tuple[Any, int]] = {}
+        """Where those of a subtree begin."""
+        for nodes, landing in zip(self._nodes, got, strict=bool(got)):
             if nodes is not own:
-                theirs |= zip(nodes, np.split(values, len(nodes)), strict=True)
+                flat = vectors.landed(landing)
+                theirs |= {node: (flat, k * length) for k, node in enumerate(nodes)}
         at = 0
-        for piece in parcel.pieces[self._group.rank]:
+        for piece in pieces:
             found: dict[Node, Any] = {
-                node: self._vectors.of_host(values[at : at + piece.size])
-                for node, values in theirs.items()
+                node: vectors.part(flat, first + at, first + at + piece.size)
+                for node, (flat, first) in theirs.items()
             }
             mine = _parts(parcel, sums, [piece])
-            found |= zip(own, [self._vectors.part(*part) for part in mine], strict=True)
-            self._vectors.put_mean(piece, folded(found, self._shards, self._vectors.plus), share)
+            found |= zip(own, [vectors.part(*part) for part in mine], strict=True)
+            vectors.put_mean(piece, folded(found, self._shards, vectors.plus), share)
             at += piece.size
+
+
+def _ready(sendings: Sequence[Sending]) -> Ready | None:
+    """Says whether all of them are there; None if all are at once."""
+    asked = [sending.ready for sending in sendings if sending.ready is not None]
+    return (lambda: all(ready() for ready in asked)) if asked else None
 
 
 def _parts(parcel: Parcel, sums: Sums, pieces: Sequence[Span]) -> list[tuple[Any, int, int]]:

@@ -94,7 +94,7 @@ class SharedLoop:
         told = self._step.finish(notes=mark)
         marks = [Mark(*notes) for notes in told.notes]
         check_same(self._shards.group, f"the batch of step {self._taken}", marks, batch)
-        return told.outputs[0]["loss"]
+        return told.outputs()[0]["loss"]
 
     def _parts(self, inputs: tuple[Any, ...]) -> list[Any]:
         """The inputs of each of this process's parts."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rumus.tensor import Tensor, float32, stack, tensor
 
+from .._group.contract import Array
+from .host_vectors import Here
 from .tree import Node, folded
+from .vectors import Sending, Vectors
 
 
 class Row(NamedTuple):
@@ -36,19 +40,19 @@ class Told(NamedTuple):
 
     Attributes:
         samples: Of each batch.
-        outputs: Of each batch the means by name.
+        outputs: Gives the means by name of each batch; the first call waits for them.
         weights: For each optimizer the samples whose loss it got.
         notes: The numbers that ranks have added, by rank.
     """
 
     samples: list[int]
-    outputs: list[dict[str, Tensor]]
+    outputs: Callable[[], list[dict[str, Tensor]]]
     weights: dict[str, int]
     notes: list[list[int]]
 
 
 def written(rows: Sequence[Row], notes: Sequence[int]) -> list[Any]:
-    """What the other ranks are told of a step, for JSON, but for the numbers on a device.
+    """What the other ranks are told of a step, for JSON, but for the scalars' values.
 
     Args:
         rows: Of this rank.
@@ -58,9 +62,13 @@ def written(rows: Sequence[Row], notes: Sequence[int]) -> list[Any]:
     return [mine, list(notes)]
 
 
-def numbers_of(rows: Sequence[Row]) -> list[float]:
-    """The scalars of the rows one after the other; waits for the device, once."""
-    return _read([value for row in rows for value in row.outputs.values()])
+def begin_numbers(rows: Sequence[Row], vectors: Vectors) -> Sending:
+    """The scalars of the rows one after the other, on their way to the host."""
+    scalars = [value.to(float32) for row in rows for value in row.outputs.values()]
+    if not scalars or any(scalar.device.kind == "cpu" for scalar in scalars):
+        return Here(np.array([scalar.item() for scalar in scalars], np.float32))
+    flat = stack(scalars)
+    return vectors.begin_read([(flat, 0, flat.size)], np.empty(flat.size, np.float32))
 
 
 class Letters:
@@ -81,14 +89,28 @@ class Letters:
                 found.update(dict.fromkeys(minimized, samples))
         return dict(sorted(found.items()))
 
-    def told(self, numbers: Sequence[Sequence[float]], batches: int, shards: int) -> Told:
+    def counts(self) -> list[int]:
+        """How many scalars each rank has."""
+        return [sum(len(names) for _, _, _, names, _ in rows) for rows, _ in self._letters]
+
+    def told(self, numbers: Callable[[], Sequence[Array]], batches: int, shards: int) -> Told:
         """All that is known of the step.
 
         Args:
-            numbers: The scalars of each rank's rows.
+            numbers: Gives the scalars of each rank's rows.
             batches: Of the step.
             shards: How many there are.
         """
+        samples = [0] * batches
+        for rows, _ in self._letters:
+            for batch, _, count, _, _ in rows:
+                samples[batch] += count
+        outputs = cache(lambda: self._outputs(numbers(), batches, shards))
+        return Told(samples, outputs, self.weights(), [notes for _, notes in self._letters])
+
+    def _outputs(
+        self, numbers: Sequence[Array], batches: int, shards: int
+    ) -> list[dict[str, Tensor]]:
         rows = []
         for (written, _), given in zip(self._letters, numbers, strict=True):
             left = iter(given)
@@ -96,21 +118,7 @@ class Letters:
                 (batch, shard, samples, {name: next(left) for name in names})
                 for batch, shard, samples, names, _ in written
             ]
-        by_batch = [[row for row in rows if row[0] == k] for k in range(batches)]
-        return Told(
-            [sum(row[2] for row in found) for found in by_batch],
-            [_means(found, shards) for found in by_batch],
-            self.weights(),
-            [notes for _, notes in self._letters],
-        )
-
-
-def _read(scalars: list[Tensor]) -> list[float]:
-    """The scalars' values, with one transfer from a device."""
-    if len({str(scalar.device) for scalar in scalars}) == 1 and len(scalars) > 1:
-        values: list[float] = stack([s.to(float32) for s in scalars]).numpy().tolist()
-        return values
-    return [float(scalar.to(float32).item()) for scalar in scalars]
+        return [_means([row for row in rows if row[0] == k], shards) for k in range(batches)]
 
 
 def _means(rows: list[Any], shards: int) -> dict[str, Tensor]:

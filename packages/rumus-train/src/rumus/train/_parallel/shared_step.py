@@ -7,19 +7,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import numpy as np
+
 from rumus.autograd import GradientStore
 from rumus.nn import Module
 from rumus.optim import Optimizer
 from rumus.tensor import ArgumentError, Tensor, default_generator
 
+from .._group.contract import Array, Pending
 from .batches import samples_in
 from .mail import Mail
 from .parcels import Part
-from .rows import Letters, Row, Told, numbers_of, written
+from .rows import Letters, Row, Told, begin_numbers, written
 from .shards import Shards
 from .statistics import Statistics
 from .streams import of_shard, own_generators
 from .update import Update
+from .vectors import Sending
 
 Compute = Callable[[Any], tuple[Mapping[str, Tensor], Sequence[str]]]
 """What one part of a batch returns, and the optimizers whose gradients it has settled."""
@@ -136,22 +140,42 @@ class SharedStep:
         rows, self._rows = self._rows, []
         batches, self._batches = self._batches, 0
         first = next(iter(self._updates.values()))
-        # What lies on a device is read when all that it has to do for the step is on its way.
-        now = [] if first.is_apart else numbers_of(rows)
+        mine = begin_numbers(rows, first.vectors)
+        now = [] if first.vectors.is_apart else mine.array.tolist()
         self._mail.send(json.dumps([written(rows, notes), now]))
         if len(self._updates) == 1:
             first.begin()
         told, numbers = zip(*map(json.loads, self._mail.receive()), strict=True)
         letters = Letters(told)
+        # What lies on a device is told when it is there; nobody waits for it here.
+        values = self._told(letters, mine) if first.vectors.is_apart else lambda: numbers
         weights = letters.weights()
         if not weights and len(self._updates) == 1:
             first.step(0, clip)
         for name, samples in weights.items():
             self._updates[name].step(samples, clip)
-        if first.is_apart:
-            self._mail.send(json.dumps(numbers_of(rows)))
-            numbers = tuple(map(json.loads, self._mail.receive()))
-        found = letters.told(numbers, batches, self.shards.count)
+        found = letters.told(values, batches, self.shards.count)
         if any(found.samples):
             self._statistics.finish(sum(found.samples))
         return found
+
+    def _told(self, letters: Letters, mine: Sending) -> Callable[[], Sequence[Array]]:
+        """Tell the other ranks this one's scalars; gives those of all."""
+        group = self.shards.group
+        got: list[Array] = [np.empty(count, np.float32) for count in letters.counts()]
+        got[group.rank] = mine.array
+        if group.size == 1:
+            pending: Pending = mine
+        else:
+            pending = group.allgatherv(mine.array, got, mine.ready or _at_once)
+
+        def numbers() -> list[Array]:
+            mine.wait()
+            pending.wait()
+            return got
+
+        return numbers
+
+
+def _at_once() -> bool:
+    return True

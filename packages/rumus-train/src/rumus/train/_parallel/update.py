@@ -19,9 +19,10 @@ from rumus.tensor import ArgumentError, MissingGradError, Tensor, structure_vers
 from .._group.contract import Group
 from .device_vectors import DeviceVectors
 from .exchange import Exchange
+from .host_vectors import HostVectors
 from .layout import Layout, Span
 from .parcels import Completion, ParcelSums, Part, shares
-from .vectors import HostVectors, Vectors
+from .vectors import Vectors
 
 _EPS = 1e-6
 """Added to a norm before dividing by it, as :func:`rumus.optim.clip_grad_norm_` does."""
@@ -56,9 +57,9 @@ class Update:
         self._lay_out()
 
     @property
-    def is_apart(self) -> bool:
-        """Whether the device works on while the host does something else."""
-        return self._vectors.is_apart
+    def vectors(self) -> Vectors:
+        """The device of the sums."""
+        return self._vectors
 
     def expect(self, part: Part) -> None:
         """The next backward pass is that of a part."""
