@@ -46,7 +46,7 @@ class Watched:
     def __init__(self, group: Group) -> None:
         self._group, self.waited = group, 0.0
         self.rank, self.size, self.local_rank = group.rank, group.size, group.local_rank
-        self.at = group.at
+        self.at, self.empty = group.at, group.empty
 
     def alltoallv(
         self, parts: Sequence[Array], into: Sequence[Array], ready: Ready | None = None

@@ -154,6 +154,9 @@ class ThreadRank:
     def barrier(self) -> Waiting:
         return self.call("barrier", None, None)
 
+    def empty(self, nbytes: int) -> Any:
+        return np.empty(nbytes, np.uint8)
+
     def at(self, where: str) -> None:
         self.where = where
 

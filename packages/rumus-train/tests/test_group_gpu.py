@@ -215,13 +215,13 @@ def test_one_rank_may_own_all_that_is_trained(
     ranks: Ranks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rests: list[int] = []
-    call = Exchange.begin_sums
+    call = Exchange.gather_sums
 
     def spied(self: Any, *args: Any) -> Any:
         rests.append(len(self.arrivals._coming))
         return call(self, *args)
 
-    monkeypatch.setattr(Exchange, "begin_sums", spied)
+    monkeypatch.setattr(Exchange, "gather_sums", spied)
     one = fitted(Alone(), first, False)
     assert ranks(2, lambda group: fitted(group, first, False)) == [one] * 2
     assert rests and not any(rests)
@@ -299,9 +299,7 @@ def test_nobody_waits_for_the_losses_of_a_step_before_they_are_wanted(
 
         monkeypatch.setattr(owner, name, spied)
     ranks(2, lambda group: fitted(group, mlp, True))
-    assert (
-        list(said.values()) == [["step", "step", "_outputs", "_outputs"] * 2] * 2
-    )
+    assert list(said.values()) == [["step", "step", "_outputs", "_outputs"] * 2] * 2
 
 
 def test_a_captured_loop_has_the_bits_of_one_that_is_not(ranks: Ranks) -> None:

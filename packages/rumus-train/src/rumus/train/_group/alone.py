@@ -63,5 +63,9 @@ class Alone:
         """Wait for nobody."""
         return _DONE
 
+    def empty(self, nbytes: int) -> Array:
+        """Memory."""
+        return np.empty(nbytes, np.uint8)
+
     def at(self, where: str) -> None:
         """Nobody can be missing."""

@@ -6,18 +6,33 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._errors import GroupError
 from .contract import Array, Ready
+from .memory import PLACE_BYTES, SharedMemory
 
 Message = tuple[int, Array]
 """The other rank, and what goes to it or comes from it."""
 
 _CHUNK = 2**30
 """Bytes of one message: older MPIs count with 31 bits."""
+
+
+class Coming(NamedTuple):
+    """A message that comes.
+
+    Attributes:
+        request: MPI's.
+        peer: Who sends it.
+        chunk: What it fills.
+    """
+
+    request: Any
+    peer: int
+    chunk: Array
 
 
 class Call:
@@ -53,11 +68,11 @@ class Call:
     ) -> None:
         self.name, self.number, self.where = name, number, where
         self.sends, self.receives, self.finish, self.ready = sends, receives, finish, ready
+        self.coming: list[Coming] = []
         self.requests: list[Any] = []
+        """Those that do not receive."""
         self.peers: list[int] = []
-        self.sizes: list[int] = []
-        """Bytes that come by each of the first requests, which receive."""
-        self.statuses: list[Any] = []
+        """The other ranks of these."""
         self._error: GroupError | None = None
         self._done = threading.Event()
 
@@ -83,8 +98,9 @@ class Call:
 
     def missing(self) -> list[int]:
         """The ranks whose part has not come, or who have not taken theirs."""
-        found = zip(self.requests, self.peers, strict=True)
-        return sorted({peer for request, peer in found if not request.Test()})
+        coming = [(c.request, c.peer) for c in self.coming]
+        found = [*coming, *zip(self.requests, self.peers, strict=True)]
+        return sorted({peer for request, peer in found if not request.Get_status()})
 
 
 class Lane:
@@ -93,7 +109,8 @@ class Lane:
     Args:
         mpi: The module ``mpi4py.MPI``.
         comm: The communicator.
-        tag: Of their messages.
+        tag: Of their messages; the next one is that of the words that memory has been read.
+        memory: That ranks of one host read.
 
     Attributes:
         active: The calls that are not finished.
@@ -105,9 +122,10 @@ class Lane:
     unsent: deque[Call]
     since: float
 
-    def __init__(self, mpi: Any, comm: Any, tag: int) -> None:
-        self._mpi, self._comm, self._tag = mpi, comm, tag
+    def __init__(self, mpi: Any, comm: Any, tag: int, memory: SharedMemory) -> None:
+        self._mpi, self._comm, self._tag, self._memory = mpi, comm, tag, memory
         self.active, self.unsent, self.since = deque(), deque(), 0.0
+        self._status = mpi.Status()
 
     def begin(self, call: Call) -> None:
         """Receive what comes by a call, and send what goes as soon as it may."""
@@ -115,15 +133,19 @@ class Lane:
             self.since = time.monotonic()
         self.active.append(call)
         self.unsent.append(call)
-        self._post(call, self._comm.Irecv, call.receives)
-        call.sizes = [chunk.size for _, array in call.receives for chunk in _chunks(array)]
+        for peer, array in call.receives:
+            for chunk in _chunks(array):
+                request = self._comm.Irecv([chunk, self._mpi.BYTE], peer, self._tag)
+                call.coming.append(Coming(request, peer, chunk))
         self.send()
 
     def send(self) -> None:
         """Send what has become ready."""
         while self.unsent and (self.unsent[0].ready is None or self.unsent[0].ready()):
             call = self.unsent.popleft()
-            self._post(call, self._comm.Isend, call.sends)
+            for peer, array in call.sends:
+                for chunk in _chunks(array):
+                    self._send(call, peer, chunk)
             if call is self.active[0]:
                 self.since = time.monotonic()
 
@@ -132,12 +154,57 @@ class Lane:
         """Whether the oldest call is, so that others are waited for."""
         return not self.unsent or self.unsent[0] is not self.active[0]
 
-    def _post(self, call: Call, start: Callable[..., Any], messages: Sequence[Message]) -> None:
-        for peer, array in messages:
-            for chunk in _chunks(array):
-                call.requests.append(start([chunk, self._mpi.BYTE], peer, self._tag))
-                call.peers.append(peer)
-                call.statuses.append(self._mpi.Status())
+    def is_done(self) -> bool:
+        """Whether all of the oldest call has come and gone.
+
+        Raises:
+            MismatchError: What has come is not what was sent for: it belongs to another call.
+        """
+        call = self.active[0]
+        call.coming = [coming for coming in call.coming if not self._has_come(call, coming)]
+        return self.is_sent and not call.coming and self._mpi.Request.Testall(call.requests)
+
+    def _has_come(self, call: Call, coming: Coming) -> bool:
+        request, peer, chunk = coming
+        try:
+            if not request.Test(self._status):
+                return False
+        except self._mpi.Exception as error:  # it is larger
+            raise MismatchError(peer) from error
+        came = self._status.Get_count(self._mpi.BYTE)
+        if came == chunk.size:
+            return True
+        place = chunk[:PLACE_BYTES].tobytes()
+        if came != PLACE_BYTES or not self._memory.fetch(peer, place, chunk):
+            raise MismatchError(peer)
+        self._post(call, peer, np.zeros(1, np.uint8), self._comm.Isend, self._tag + 1)
+        return True
+
+    def _send(self, call: Call, peer: int, chunk: Array) -> None:
+        place = self._memory.place(peer, chunk)
+        if place is None:
+            self._post(call, peer, chunk, self._comm.Isend, self._tag)
+            return
+        self._post(call, peer, np.frombuffer(place, np.uint8), self._comm.Isend, self._tag)
+        self._post(call, peer, np.empty(1, np.uint8), self._comm.Irecv, self._tag + 1)
+
+    def _post(
+        self, call: Call, peer: int, chunk: Array, start: Callable[..., Any], tag: int
+    ) -> None:
+        call.requests.append(start([chunk, self._mpi.BYTE], peer, tag))
+        call.peers.append(peer)
+
+
+class MismatchError(Exception):
+    """What a rank has sent belongs to another call.
+
+    Args:
+        peer: The rank.
+    """
+
+    def __init__(self, peer: int) -> None:
+        super().__init__(peer)
+        self.peer = peer
 
 
 def _chunks(array: Array) -> Iterator[Array]:

@@ -87,6 +87,10 @@ class Group(Protocol):
         """Wait until every rank has come here."""
         ...
 
+    def empty(self, nbytes: int) -> Array:
+        """Bytes of memory whose parts are sent faster than others; all ranks need not ask alike."""
+        ...
+
     def at(self, where: str) -> None:
         """Say where the run is, for the message that names who is missing there: "step 120"."""
         ...

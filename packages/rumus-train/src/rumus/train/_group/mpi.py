@@ -65,12 +65,16 @@ class MpiGroup:
         calls, notes = (_duplicate(world, deadline) for _ in range(2))
         self._worker = Worker(mpi, calls, Notes(mpi, notes), deadline)
         end_together(self._worker, world)
-        mine = [mpi.Get_processor_name(), place(), os.getpid()]
+        memory = self._worker.memory
+        mine = [mpi.Get_processor_name(), place(), os.getpid(), memory.probe()]
         told = [json.loads(text) for text in gather_text(self, json.dumps(mine))]
-        self._local_rank: int = sum(host == mine[0] for host, _, _ in told[: self._rank])
+        self._local_rank: int = sum(host == mine[0] for host, *_ in told[: self._rank])
         near: dict[int, int] = {
             r: told[r][2] for r in self._others if mine[1] and told[r][1] == mine[1]
         }
+        readable = memory.tried({r: (process, told[r][3]) for r, process in near.items()})
+        lists = [json.loads(text) for text in gather_text(self, json.dumps(readable))]
+        memory.read_by(r for r in near if self._rank in lists[r])
         watch(near, lambda rank: self._died(rank, min({self._rank, *near} - {rank})))
 
     @property
@@ -122,6 +126,10 @@ class MpiGroup:
     def barrier(self) -> Call:
         """Wait until every rank has come here."""
         return self.max(np.zeros(1, np.int64))
+
+    def empty(self, nbytes: int) -> Array:
+        """Memory for what is sent: ranks of this host read it themselves, where Linux lets them."""
+        return self._worker.memory.empty(nbytes)
 
     def at(self, where: str) -> None:
         """Say where the run is, for the message that names who is missing there: "step 120"."""

@@ -10,20 +10,18 @@ from typing import Any, Literal
 
 from .._errors import GroupError
 from .agree import ranks
-from .calls import Call, Lane, Message
+from .calls import Call, Lane, Message, MismatchError
 from .contract import Ready
+from .memory import SharedMemory
 from .notes import Note, Notes
 
-_TAGS = 1, 3
+_TAGS = 1, 5
 """Of messages that are there when a call is made, and of others."""
 _ROLL_CALL = 2.0
 """Seconds in which a rank that is well answers."""
 
 _LOOK = 0.05
 """Seconds between two looks at the notes."""
-
-_EARLIER = 0
-"""The bytes of what had come when it was asked for before; none has so few."""
 
 _OFTEN = 1e-4
 """Seconds between two looks whether something is ready."""
@@ -49,7 +47,8 @@ class Worker:
         self._rank: int = comm.Get_rank()
         self._size: int = comm.Get_size()
         self._new: SimpleQueue[Call | None] = SimpleQueue()
-        self._lanes = [Lane(mpi, comm, tag) for tag in _TAGS]
+        self.memory = SharedMemory()
+        self._lanes = [Lane(mpi, comm, tag, self.memory) for tag in _TAGS]
         self._looked = 0.0
         self._closing = False
         self._gone: dict[int, Note] = {}
@@ -155,7 +154,7 @@ class Worker:
             return False
         lane.send()
         call = lane.active[0]
-        if lane.is_sent and self._are_done(call):
+        if self._is_done(lane):
             lane.active.popleft()
             call.settle(None)
             lane.since = time.monotonic()
@@ -173,27 +172,21 @@ class Worker:
             waits = (_pause(now - lane.since) if lane.is_sent else _OFTEN for lane in busy)
             time.sleep(min(waits))
 
-    def _are_done(self, call: Call) -> bool:
-        """Whether all has come and gone.
+    def _is_done(self, lane: Lane) -> bool:
+        """Whether its oldest call is.
 
         Raises:
-            GroupError: What has come is not what was sent for: it belongs to another call.
+            GroupError: What has come belongs to another call.
         """
         try:
-            if not self._mpi.Request.Testall(call.requests, call.statuses):
-                return False
-            came = [status.Get_count(self._mpi.BYTE) for status in call.statuses]
-            unlike = (k for k, size in enumerate(call.sizes) if came[k] not in (size, _EARLIER))
-            wrong = next(unlike, None)
-        except self._mpi.Exception:  # it is larger
-            wrong = next((k for k, s in enumerate(call.statuses) if s.Get_error()), 0)
-        if wrong is None:
-            return True
-        raise GroupError(
-            f"rank {call.peers[wrong]} does something else than rank {self._rank} at {call.where} "
-            f"({call.name}): the ranks have gone different ways through the program. All of them "
-            "make the same calls of fit, train_step and evaluate, with as many steps"
-        )
+            return lane.is_done()
+        except MismatchError as wrong:
+            call = lane.active[0]
+            raise GroupError(
+                f"rank {wrong.peer} does something else than rank {self._rank} at {call.where} "
+                f"({call.name}): the ranks have gone different ways through the program. All of "
+                "them make the same calls of fit, train_step and evaluate, with as many steps"
+            ) from None
 
     def _look(self) -> None:
         """Read the notes, if some time has passed, and do what they ask for."""

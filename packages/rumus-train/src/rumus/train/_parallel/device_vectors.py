@@ -17,7 +17,7 @@ from rumus.tensor import Arena, Slot, Tensor, float32, from_numpy, zeros
 from .._group.contract import Array, Pending
 from .layout import Span
 from .porter import Errand, Porter
-from .rooms import Rooms
+from .rooms import Empty, Quarry, Rooms
 from .vectors import Part, Vector
 
 
@@ -78,14 +78,16 @@ class DeviceVectors:
 
     Args:
         arenas: Of the parameters.
+        empty: Gives the host's memory.
     """
 
     is_apart = True
 
-    def __init__(self, arenas: Sequence[Arena]) -> None:
+    def __init__(self, arenas: Sequence[Arena], empty: Empty) -> None:
         self._arenas = arenas
         self._device = Tensor.from_array(arenas[0].data).device
-        self._rooms, self._weight_rooms = Rooms(), Rooms()
+        quarry = Quarry(empty)
+        self._rooms, self._weight_rooms = Rooms(quarry), Rooms(quarry)
         self._idle: dict[int, list[Tensor]] = {}
         self._readers: dict[int, list[gpu.ReadAhead]] = {}
         self._writers: dict[int, list[gpu.WriteAhead]] = {}

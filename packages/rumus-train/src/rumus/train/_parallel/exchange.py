@@ -75,13 +75,24 @@ class Exchange:
             for rank, theirs in enumerate(parcel.pieces)
         ]
 
-    def begin_sums(self, taken: Sequence[tuple[Parcel, Sums, Read]]) -> None:
-        """Send all parcels, each when it is there.
+    def send_sums(self, parcel: Parcel, sums: Sums, read: Read) -> None:
+        """Send a parcel when it is there; all ranks send the same ones in the same order.
 
         Args:
-            taken: The parcels, with the sums of this rank's subtrees, which are being read.
+            parcel: Which.
+            sums: Of this rank's subtrees.
+            read: What goes to each rank of them.
         """
-        self._sent = [self._send(*each) for each in taken]
+        rank, vectors = self._group.rank, self._vectors
+        length = sum(piece.size for piece in parcel.pieces[rank])
+        got: list[Landing] = [
+            _NOTHING if r == rank or not length else vectors.landing(len(nodes) * length)
+            for r, nodes in enumerate(self._nodes)
+        ]
+        parts = [_NOTHING.array if r == rank else part.array for r, part in enumerate(read)]
+        pending = self._group.alltoallv(parts, [landing.room for landing in got], _ready(read))
+        arrival = vectors.carry(pending, [landing for landing in got if landing is not _NOTHING])
+        self._sent.append(Sent(parcel, sums, read, got, arrival))
 
     def gather_sums(self, samples: int) -> None:
         """Let the gradients of this rank's segment be the means over all shards.
@@ -101,18 +112,6 @@ class Exchange:
             if samples and each.parcel.pieces[self._group.rank]:
                 self.put_means(each.parcel, each.sums, each.got, 1.0 / samples)
         self._vectors.free_rooms()
-
-    def _send(self, parcel: Parcel, sums: Sums, read: Read) -> Sent:
-        rank, vectors = self._group.rank, self._vectors
-        length = sum(piece.size for piece in parcel.pieces[rank])
-        got: list[Landing] = [
-            _NOTHING if r == rank or not length else vectors.landing(len(nodes) * length)
-            for r, nodes in enumerate(self._nodes)
-        ]
-        parts = [_NOTHING.array if r == rank else part.array for r, part in enumerate(read)]
-        pending = self._group.alltoallv(parts, [landing.room for landing in got], _ready(read))
-        arrival = vectors.carry(pending, [landing for landing in got if landing is not _NOTHING])
-        return Sent(parcel, sums, read, got, arrival)
 
     def gather_weights(self, spans: Sequence[Span]) -> None:
         """Let all ranks have each other's segments.

@@ -11,7 +11,7 @@ from rumus.tensor import Arena, Slot, Tensor
 
 from .._group.contract import Array, Pending
 from .layout import Span
-from .rooms import Rooms
+from .rooms import Empty, Quarry, Rooms
 from .vectors import Landing, Part, Vector
 
 
@@ -51,14 +51,16 @@ class HostVectors:
 
     Args:
         arenas: Of the parameters.
+        empty: Gives the memory.
     """
 
     is_apart = False
 
-    def __init__(self, arenas: Sequence[Arena]) -> None:
+    def __init__(self, arenas: Sequence[Arena], empty: Empty) -> None:
         self._arenas = arenas
         self._idle: dict[int, list[Array]] = {}
-        self._rooms, self._weight_rooms = Rooms(), Rooms()
+        self._quarry = Quarry(empty)
+        self._rooms, self._weight_rooms = Rooms(self._quarry), Rooms(self._quarry)
 
     def weighted(self, spans: Sequence[Span], weight: float) -> Vector:
         """The arenas' gradients times a number."""
@@ -165,7 +167,7 @@ class HostVectors:
 
     def _buffer(self, size: int) -> Array:
         idle = self._idle.get(size)
-        return idle.pop() if idle else np.empty(size, np.float32)
+        return idle.pop() if idle else self._quarry.take(size, np.float32)
 
 
 def _joined(views: Sequence[Array], rooms: Rooms, dtype: Any) -> Here:

@@ -63,6 +63,11 @@ class ParcelSums:
         if part.is_last and part.shard == self._own[-1]:
             self.take()
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether it is on its way to the host."""
+        return self._taken is not None
+
     def take(self) -> tuple[Sums, Read]:
         """The sums of this rank's subtrees, and what others get of them, which is being read."""
         if self._taken is None:

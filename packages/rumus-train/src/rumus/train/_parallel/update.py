@@ -16,6 +16,7 @@ from rumus.nn import Parameter
 from rumus.optim import Optimizer
 from rumus.tensor import ArgumentError, MissingGradError, Tensor, structure_version
 
+from .._errors import GroupError
 from .._group.contract import Group
 from .device_vectors import DeviceVectors
 from .exchange import Exchange
@@ -53,6 +54,9 @@ class Update:
         """The same, in a step."""
         self._part: Part | None = None
         self._has_begun = False
+        self._sent = 0
+        """Parcels of the step that are on their way to the other ranks."""
+        self._is_torn = False
         self._held: GradientStore | None = None
         self._lay_out()
 
@@ -62,7 +66,16 @@ class Update:
         return self._vectors
 
     def expect(self, part: Part) -> None:
-        """The next backward pass is that of a part."""
+        """The next backward pass is that of a part.
+
+        Raises:
+            GroupError: An earlier step has failed when its gradients were on their way.
+        """
+        if self._is_torn:
+            raise GroupError(
+                "an earlier step has failed in its backward pass, when the other ranks had some "
+                "of its gradients: it cannot be taken again. Start again from a checkpoint"
+            )
         self._part = part
         if self._step is None:
             self._step = self._parcels()
@@ -84,6 +97,14 @@ class Update:
         """Nothing is added to a parcel's gradients any more."""
         assert self._step is not None and self._part is not None, "a pass is expected"
         self._step[k].add(self._part)
+        while self._sent < len(self._step) and self._step[self._sent].is_taken:
+            self._send_next()
+
+    def _send_next(self) -> None:
+        assert self._step is not None, "there is a step"
+        parcel = self._step[self._sent]
+        self._exchange.send_sums(parcel.parcel, *parcel.take())
+        self._sent += 1
 
     def settle(self, grads: GradientStore) -> None:
         """Bring a backward pass's gradients to their places in the arenas; a capture records it.
@@ -116,6 +137,7 @@ class Update:
 
     def clear(self) -> None:
         """Forget the parts that were added since the last step."""
+        self._is_torn = self._is_torn or self._sent > 0
         for parcel in self._step or ():
             parcel.clear()
         self._held = self._step = self._part = None
@@ -131,13 +153,14 @@ class Update:
             parcel.add(self._part)
 
     def begin(self) -> None:
-        """Send the first sums, while ranks still tell each other how many samples there were."""
+        """Send the sums, while ranks still tell each other how many samples there were."""
         if self._step is None:
             self._step = self._parcels()
         self._has_begun = True
         if self._group.size > 1:
             self._exchange.arrivals.bring()
-            self._exchange.begin_sums([(p.parcel, *p.take()) for p in self._step])
+            while self._sent < len(self._step):
+                self._send_next()
 
     def step(self, samples: int, max_norm: float | None) -> None:
         """Update the weights of all ranks.
@@ -180,7 +203,7 @@ class Update:
                 self._exchange.put_means(parcel.parcel, parcel.take()[0], [], 1.0 / samples)
         for parcel in self._step:
             parcel.clear()
-        self._step, self._has_begun = None, False
+        self._step, self._has_begun, self._sent = None, False, 0
 
     def _norm(self, grads: GradientStore) -> float:
         """The norm over all segments: sums over blocks, in an order of their own."""
@@ -214,7 +237,7 @@ class Update:
         self._layout = layout = Layout(params, group.size, optimizer.elementwise)
         on_cpu = params[0].device.kind == "cpu"
         kind = HostVectors if on_cpu else DeviceVectors
-        self._vectors: Vectors = kind(layout.arenas)
+        self._vectors: Vectors = kind(layout.arenas, group.empty)
         slots = [slot for arena in layout.arenas for slot in arena.slots]
         self._places = {slot.parameter: self._vectors.gradient(slot) for slot in slots}
         self._exchange = Exchange(group, self._owned, layout, self._vectors)

@@ -1,0 +1,147 @@
+"""Memory that other ranks of the same host read, so that what goes to them is copied once.
+
+It is a file without a name (``memfd_create``), which the others open through ``/proc`` and map.
+What is sent to them then is where in it something lies; they copy it, and say so. On hosts where
+that cannot be done, and between hosts, the messages are the data themselves.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import weakref
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from itertools import count
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .contract import Array
+
+_LEAST = 4096
+"""Bytes of a message that is worth it."""
+_MOST = 1 << 30
+"""Bytes of one that is sent in several parts."""
+_PLACE = struct.Struct("<qqqqqq")
+"""Which file it is, the oldest that there is, its number now, its bytes; where in it a message
+lies, and its bytes."""
+PLACE_BYTES = _PLACE.size
+
+
+class Block(NamedTuple):
+    """A file in memory, of this process.
+
+    Attributes:
+        serial: No other one has the same.
+        file: Its number while it is open.
+        start: Where it is mapped.
+        nbytes: Of it.
+    """
+
+    serial: int
+    file: int
+    start: int
+    nbytes: int
+
+
+class SharedMemory:
+    """The memory of this rank that others read, and that of others.
+
+    Attributes:
+        readers: The ranks that can read that of this one.
+    """
+
+    readers: frozenset[int]
+
+    def __init__(self) -> None:
+        self.readers = frozenset()
+        self._serials = count()
+        self._blocks: dict[int, Block] = {}
+        self._processes: dict[int, int] = {}
+        self._mapped: dict[int, dict[int, Array]] = {}
+        self._probe: Array | None = None
+
+    def probe(self) -> int:
+        """The number of a small file that others try to read; -1 if there can be none."""
+        with suppress(AttributeError, OSError):
+            self._probe = self._make(PLACE_BYTES)
+            self._probe[:] = _mark(os.getpid())
+            return next(iter(self._blocks.values())).file
+        return -1
+
+    def tried(self, probes: Mapping[int, tuple[int, int]]) -> list[int]:
+        """The ranks whose memory this one can read.
+
+        Args:
+            probes: The process and the number of the file, by rank.
+        """
+        found = []
+        for rank, (process, file) in probes.items():
+            self._processes[rank] = process
+            with suppress(OSError, ValueError):
+                if file >= 0 and self._map(rank, file, PLACE_BYTES)[0] == _mark(process):
+                    found.append(rank)
+        return found
+
+    def read_by(self, ranks: Iterable[int]) -> None:
+        """Learn which ranks can read that of this one."""
+        self.readers, self._probe = frozenset(ranks), None
+
+    def empty(self, nbytes: int) -> npt.NDArray[np.uint8]:
+        """Memory for what is sent; of the ordinary kind if nobody can read the other."""
+        if nbytes <= _LEAST or not self.readers:
+            return np.empty(nbytes, np.uint8)
+        return self._make(nbytes)
+
+    def place(self, rank: int, data: Array) -> bytes | None:
+        """Where bytes lie, for a rank that can read them there; None if they have to be sent."""
+        if rank not in self.readers or not _LEAST < data.nbytes < _MOST:
+            return None
+        start: int = data.ctypes.data
+        for block in list(self._blocks.values()):
+            if block.start <= start < block.start + block.nbytes:
+                at = start - block.start
+                ours = block.serial, min(self._blocks), block.file, block.nbytes
+                return _PLACE.pack(*ours, at, data.nbytes)
+        return None
+
+    def fetch(self, rank: int, place: bytes, into: Array) -> bool:
+        """Copy what a rank has said the place of; whether it has as many bytes as are expected."""
+        serial, oldest, file, size, start, nbytes = _PLACE.unpack(place)
+        if nbytes != into.nbytes:
+            return False
+        mapped = self._mapped.setdefault(rank, {})
+        if serial not in mapped:
+            for gone in [k for k in mapped if k < oldest]:
+                del mapped[gone]
+            mapped[serial] = self._map(rank, file, size)
+        np.copyto(into, mapped[serial][start : start + nbytes])
+        return True
+
+    def _make(self, nbytes: int) -> npt.NDArray[np.uint8]:
+        file = os.memfd_create("rumus")
+        os.ftruncate(file, nbytes)
+        array = np.frombuffer(mmap.mmap(file, nbytes), np.uint8)
+        block = Block(next(self._serials), file, array.ctypes.data, nbytes)
+        self._blocks[block.serial] = block
+        weakref.finalize(array, _close, self._blocks, block)
+        return array
+
+    def _map(self, rank: int, file: int, nbytes: int) -> Array:
+        handle = os.open(f"/proc/{self._processes[rank]}/fd/{file}", os.O_RDONLY)
+        try:
+            return np.frombuffer(mmap.mmap(handle, nbytes, prot=mmap.PROT_READ), np.uint8)
+        finally:
+            os.close(handle)
+
+
+def _close(blocks: dict[int, Block], block: Block) -> None:
+    del blocks[block.serial]
+    os.close(block.file)
+
+
+def _mark(process: int) -> int:
+    return process % 251 + 1
