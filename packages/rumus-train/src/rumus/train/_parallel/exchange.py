@@ -97,20 +97,31 @@ class Exchange:
     def gather_sums(self, samples: int) -> None:
         """Let the gradients of this rank's segment be the means over all shards.
 
+        What goes to other ranks is waited for by :meth:`finish_sums`.
+
         Args:
             samples: Of all shards; 0 if they have no gradients.
 
         Raises:
-            GpuError: Whatever went wrong on the device.
             GroupError: A rank's sums do not come.
+        """
+        for each in self._sent:
+            if samples and each.parcel.pieces[self._group.rank]:
+                each.arrival.wait()
+                self.put_means(each.parcel, each.sums, each.got, 1.0 / samples)
+
+    def finish_sums(self) -> None:
+        """Let all sums be where they go; their memory is free then.
+
+        Raises:
+            GpuError: Whatever went wrong on the device.
+            GroupError: A rank does not take them.
         """
         sent, self._sent = self._sent, []
         for each in sent:
             for reading in each.read:
                 reading.wait()
             each.arrival.wait()
-            if samples and each.parcel.pieces[self._group.rank]:
-                self.put_means(each.parcel, each.sums, each.got, 1.0 / samples)
         self._vectors.free_rooms()
 
     def gather_weights(self, spans: Sequence[Span]) -> None:

@@ -13,7 +13,9 @@ from rumus.tensor import pack
 MOST = 1 << 25
 """Elements of a span: as float32, what every adapter lets a kernel bind."""
 PARCEL = 1 << 20
-"""Elements of each segment that are exchanged at once."""
+"""Elements of each segment that are exchanged at once, of a model that is not large."""
+PARCELS = 40
+"""Parcels of a large one: each costs some tenths of a millisecond of Python."""
 BLOCK = 16384
 """Elements of a parameter between two places where it may be cut: a norm's block."""
 
@@ -112,7 +114,8 @@ class Layout:
 
     def rounds(self, spans: Sequence[Span]) -> list[list[Pieces]]:
         """For each round and rank, what of its segment is exchanged: of all ranks at once."""
-        cut = [_cut(self.of_rank(rank, spans), PARCEL) for rank in range(len(self.cuts) - 1)]
+        most = max(PARCEL, sum(span.size for span in spans) // PARCELS)
+        cut = [_cut(self.of_rank(rank, spans), most) for rank in range(len(self.cuts) - 1)]
         return [list(pieces) for pieces in zip_longest(*cut, fillvalue=[])]
 
     def parcels(self, spans: Sequence[Span]) -> list[Parcel]:

@@ -1,4 +1,4 @@
-"""A thread that copies between a device's staging memory and the host's, so that nobody waits."""
+"""Threads that copy between a device's staging memory and the host's, so that nobody waits."""
 
 from __future__ import annotations
 
@@ -45,25 +45,29 @@ class Errand:
 
 
 class Porter:
-    """Does one errand after the other.
+    """Begins errands in their order, some at a time.
 
     Args:
-        name: Of its thread.
+        name: Of its threads.
+        threads: How many; one alone does not copy as fast as memory is.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, threads: int = 2) -> None:
         self._errands: SimpleQueue[Errand | None] = SimpleQueue()
-        thread = threading.Thread(target=_work, args=(self._errands,), name=name, daemon=True)
-        thread.start()
+        self._threads = threads
+        for _ in range(threads):
+            arguments = (self._errands,)
+            threading.Thread(target=_work, args=arguments, name=name, daemon=True).start()
 
     def send(self, call: Callable[[], object]) -> Errand:
-        """Have a call made behind those before."""
+        """Have a call made; those before have begun when it does."""
         errand = Errand(call)
         self._errands.put(errand)
         return errand
 
     def __del__(self) -> None:
-        self._errands.put(None)
+        for _ in range(self._threads):
+            self._errands.put(None)
 
 
 def _work(errands: SimpleQueue[Errand | None]) -> None:

@@ -150,6 +150,8 @@ class SharedStep:
         # What lies on a device is told when it is there; nobody waits for it here.
         values = self._told(letters, mine) if first.vectors.is_apart else lambda: numbers
         weights = letters.weights()
+        if self.shards.group.size > 1:
+            mine.wait()  # a fault of the device is raised before anything is updated
         if not weights and len(self._updates) == 1:
             first.step(0, clip)
         for name, samples in weights.items():

@@ -56,7 +56,6 @@ class Update:
         self._has_begun = False
         self._sent = 0
         """Parcels of the step that are on their way to the other ranks."""
-        self._is_torn = False
         self._held: GradientStore | None = None
         self._lay_out()
 
@@ -71,10 +70,10 @@ class Update:
         Raises:
             GroupError: An earlier step has failed when its gradients were on their way.
         """
-        if self._is_torn:
+        if self._sent:
             raise GroupError(
-                "an earlier step has failed in its backward pass, when the other ranks had some "
-                "of its gradients: it cannot be taken again. Start again from a checkpoint"
+                "an earlier step has failed when the other ranks had some of its gradients: it "
+                "cannot be taken again. Start again from a checkpoint"
             )
         self._part = part
         if self._step is None:
@@ -137,7 +136,6 @@ class Update:
 
     def clear(self) -> None:
         """Forget the parts that were added since the last step."""
-        self._is_torn = self._is_torn or self._sent > 0
         for parcel in self._step or ():
             parcel.clear()
         self._held = self._step = self._part = None
@@ -172,8 +170,13 @@ class Update:
         if not self._has_begun:
             self.begin()
         self._put_means(samples)
-        if not samples:
-            return
+        if samples:
+            self._update(max_norm)
+        self._exchange.finish_sums()
+        self._sent = 0
+
+    def _update(self, max_norm: float | None) -> None:
+        """Update this rank's segment, and send it to the others."""
         optimizer, rank = self._optimizer, self._group.rank
         grads = self._gradients()
         finite = None
@@ -203,7 +206,7 @@ class Update:
                 self._exchange.put_means(parcel.parcel, parcel.take()[0], [], 1.0 / samples)
         for parcel in self._step:
             parcel.clear()
-        self._step, self._has_begun, self._sent = None, False, 0
+        self._step, self._has_begun = None, False
 
     def _norm(self, grads: GradientStore) -> float:
         """The norm over all segments: sums over blocks, in an order of their own."""
