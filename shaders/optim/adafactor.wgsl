@@ -34,8 +34,9 @@ fn matrix_of(shape: Shape, line: u32) -> u32 {
 
 // What the elements of a line share in V.
 fn left(h: Row, shape: Shape, line: u32) -> f32 {
-    let mean = factor(shape.mean_at + matrix_of(shape, line));
-    return factor(shape.row_at + line) / larger(vec4<f32>(mean), vec4<f32>(h.eps1)).x;
+    let mean = vec4<f32>(factor(shape.mean_at + matrix_of(shape, line)));
+    let row = vec4<f32>(factor(shape.row_at + line));
+    return divided(row, larger(mean, vec4<f32>(h.eps1))).x;
 }
 
 // Whole lines in x elements from the start of one, x < columns + count.

@@ -11,5 +11,5 @@ fn update(
     let g = decayed(grad, h.weight_decay, p);
     (*s).m = h.beta1 * (*s).m + h.c1 * g;
     (*s).u = larger(h.beta2 * (*s).u, abs(g) + h.eps);
-    return p - c.x * ((*s).m / (*s).u);
+    return p - c.x * divided((*s).m, (*s).u);
 }

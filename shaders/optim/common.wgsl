@@ -26,6 +26,12 @@ fn decayed(grad: vec4<f32>, decay: f32, p: vec4<f32>) -> vec4<f32> {
     return select(grad, grad + decay * p, decay != 0.0);
 }
 
+// a / b. Drivers multiply by 1 / b, which underflows for |b| above 2¹²⁶.
+fn divided(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+    let scale = select(vec4<f32>(1.0), vec4<f32>(0.00390625), abs(b) > vec4<f32>(1.0e36));
+    return (a * scale) / (b * scale);
+}
+
 // base + c g². As written in products, NVIDIA's compiler takes g² first, which overflows before c g²
 // does.
 fn add_square(base: vec4<f32>, c: f32, g: vec4<f32>) -> vec4<f32> {

@@ -25,7 +25,7 @@ fn combine_norms(h: Row, c: vec2<f32>, norms: vec2<f32>, size: f32) -> f32 {
     if (norms.x == 0.0 || norms.y == 0.0) {
         return 1.0;
     }
-    return norms.x / norms.y;
+    return divided(vec4<f32>(norms.x), vec4<f32>(norms.y)).x;
 }
 
 fn update(

@@ -20,7 +20,9 @@ struct Norm { root: f32, up: f32, finite: bool }
 
 fn norm(sums: vec4<f32>) -> Norm {
     if (LARGEST) {
-        return Norm(sums.w, 1.0, is_finite(sums.w));
+        let is_big = sums.w > UP;
+        let finite = is_finite(sums.w);
+        return Norm(sums.w * select(1.0, DOWN, is_big), select(1.0, UP, is_big), finite);
     }
     if (POWERS) {
         let largest = control[2];

@@ -114,6 +114,14 @@ def test_finite_gradients_are_clipped_although_their_norm_overflows(
     assert optimizer.skipped_steps == 0
 
 
+def test_the_largest_element_may_be_as_large_as_float32_goes(device: str) -> None:
+    weight = Parameter(tensor(np.zeros(3, np.float32)).to(device))
+    store = fill([weight], [np.array([3e38, -1e38, 1e36], np.float32)], device)
+    assert float(clip_grad_norm_(store, [weight], 90.0, math.inf)) == pytest.approx(3e38)
+    SGD([weight], lr=1.0).step(store)
+    np.testing.assert_allclose(weight.numpy(), [-90, 30, -0.3], rtol=1e-6)
+
+
 def flushes_subnormal_numbers(device: str) -> bool:
     """WGSL lets a GPU take them for 0."""
     return (tensor([2e-39], device=device) * 2.0).item() == 0

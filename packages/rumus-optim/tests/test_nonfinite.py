@@ -155,3 +155,18 @@ def test_a_trust_ratio_s_norms_reach_beyond_float32_s_squares(
     rms = float(np.sqrt(np.mean((start / size) ** 2)))
     step = {optim.LAMB: 0.5, optim.LARS: 0.5 * 1e-3, optim.Adafactor: 0.5}[make] * rms
     np.testing.assert_allclose(moved, -step * grad, rtol=1e-3, atol=1e-6)
+
+
+def test_a_step_and_a_moment_may_be_as_large_as_float32_goes(device: str) -> None:
+    """Beyond 2**126, where the reciprocal that GPUs divide by is subnormal."""
+    huge = np.array([2e38, -1e38], np.float32)
+    lamb = stepped(optim.LAMB([w := weight_of(huge, device)], 0.5, weight_decay=1.0), w, [[1, 1]])
+    np.testing.assert_allclose(lamb, 0.5 * huge, rtol=1e-6)
+    grad = np.array([[1.3e19, -6.5e18], [-1.3e19, 6.5e18]])
+    adafactor = stepped(optim.Adafactor([w := weight_of(np.ones((2, 2)), device)]), w, [grad])
+    np.testing.assert_allclose(adafactor, 1 - 0.01 * np.sign(grad), rtol=1e-6)
+    adamax = stepped(optim.Adamax([w := weight_of([1, 1], device)], 0.5), w, [1.5 * huge])
+    np.testing.assert_allclose(adamax, [0.5, 1.5], rtol=1e-6)
+    lars = stepped(optim.LARS([w := weight_of([3, 4], device)], 0.5), w, [1.5 * huge])
+    step = 0.5 * 1e-3 * 5 * huge / np.linalg.norm(huge.astype(float))
+    np.testing.assert_allclose(lars, np.array([3, 4]) - step, rtol=1e-6)
