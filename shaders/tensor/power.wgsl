@@ -102,8 +102,9 @@ fn power_f32(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     let product = whole_power(size, vec4<u32>(min(abs(b), vec4<f32>(15.0))));
     result = select(product, 1.0 / product, b < vec4<f32>(0.0));
   }
-  // Products of many factors are exact where all are whole; else they gather errors
-  let exact = few & ((abs(b) <= vec4<f32>(4.0)) | ((floor(size) == size)
+  // Products of many factors are exact where all are whole; else they gather errors. The inverse of
+  // one that is subnormal, which a GPU may take for 0, is not infinite
+  let exact = few & (((abs(b) <= vec4<f32>(4.0)) & (result <= vec4<f32>(8.0e37))) | ((floor(size) == size)
     & (result <= vec4<f32>(16777216.0)) & (b > vec4<f32>(0.0))));
   if (!all(exact)) {
     result = select(general_power(size, b), result, exact);

@@ -135,6 +135,13 @@ def test_quotients_of_very_large_and_small_numbers(be):
         assert np.allclose(got, a / b, rtol=1e-6, atol=1e-37)
 
 
+def test_quotients_within_functions_of_very_large_and_small_numbers(be):
+    softsign = be.elementwise("softsign", be.from_host(np.float32([3e38, -1e38])))
+    assert np.array_equal(be.to_host(softsign), [1, -1])
+    inverse = be.elementwise("pow", be.from_host(np.float32([1e-19, 4e-39**0.5])), -2.0)
+    assert np.allclose(be.to_host(inverse), [1e38, 2.5e38], rtol=1e-6)
+
+
 @pytest.mark.parametrize("exponent", [-3.0, -1.0, 0.0, 0.5, 2.0, 3.0, 7.0, 17.0, 2.5])
 def test_powers_of_any_sign(be, exponent):
     x = np.array([-3.0, -1.5, -0.0, 0.0, 0.5, 2.0, 7.0], np.float32)

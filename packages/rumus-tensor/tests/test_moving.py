@@ -131,6 +131,51 @@ def test_what_numpy_gives_for_contiguous_tensors_and_views(case, device):
                 np.testing.assert_array_equal(got.numpy(), want)
 
 
+CHOOSING = {
+    "copied": ((40, 70), lambda x: tensor(x.T, device=x.device), lambda a: a.T),
+    "float32 again": ((9,), lambda x: x.to("float32"), lambda a: a),
+    "rows": ((5, 8), lambda x: x[[3, 0, 3]], lambda a: a[[3, 0, 3]]),
+    "columns": ((3, 7), lambda x: x[:, [5, 1]], lambda a: a[:, [5, 1]]),
+    "steps": ((9, 4), lambda x: x[::-2, 1:], lambda a: a[::-2, 1:]),
+    "kept": ((24,), lambda x: x[x.signbit()], lambda a: a[np.signbit(a)]),
+    "where": (
+        (3, 8),
+        lambda x: rt.where(x.signbit(), x.flip(1), x),
+        lambda a: np.where(np.signbit(a), np.flip(a, 1), a),
+    ),
+    "assigned": (
+        (3, 5),
+        lambda x: put(x, np.s_[1:, ::2], x[:2, 2:]),
+        lambda a: put(a, np.s_[1:, ::2], a[:2, 2:]),
+    ),
+    "assigned by places": (
+        (4, 5),
+        lambda x: put(x, [2, 0], x[1:3]),
+        lambda a: put(a, [2, 0], a[1:3]),
+    ),
+    "padded": ((3, 5), lambda x: rt.pad(x, (1, 2)), lambda a: np.pad(a, (1, 2))),
+}
+
+
+def put(x, at, values):
+    result = tensor(x, device=x.device) if isinstance(x, rt.Tensor) else x.copy()
+    result[at] = values
+    return result
+
+
+@pytest.mark.parametrize("case", sorted({*CASES, *CHOOSING} - {"trace"}))
+def test_moving_keeps_every_bit(case, device):
+    """Of subnormal numbers and NaN, which a GPU's arithmetic takes for 0 and for another NaN."""
+    shape, ours, theirs = (CASES | CHOOSING)[case]
+    bits = [1, 0x807FFFFF, 0x7FC12345, 0xFFC54321, 0x80000000, 0x00400000, 0xFF800000]
+    a = np.resize(np.array(bits, np.uint32).view(np.float32), shape)
+    for got, want in zip(listed(ours(tensor(a, device=device))), listed(theirs(a)), strict=True):
+        np.testing.assert_array_equal(
+            np.ascontiguousarray(got.numpy()).view(np.uint32),
+            np.ascontiguousarray(want).view(np.uint32),
+        )
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_gradients_are_those_of_the_linear_map(case, device):
     shape, ours, theirs = CASES[case]

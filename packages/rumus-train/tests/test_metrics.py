@@ -33,6 +33,7 @@ from rumus.train import (
     Trainer,
     read_metrics,
 )
+from rumus.train._exact_sum import Multiple, Product
 
 RNG = np.random.default_rng(15)
 N, C = 61, 5
@@ -318,7 +319,7 @@ def test_a_large_mean_costs_no_digits(device: str) -> None:
     np.testing.assert_allclose(metric.compute(), r2(output, target), rtol=1e-6)
 
 
-@pytest.mark.parametrize("scale", [1e-42, 1e-20, 1.0, 1e15])
+@pytest.mark.parametrize("scale", [1e-30, 1e-20, 1.0, 1e15])
 def test_r2_is_exact_where_products_leave_float32(scale: float, device: str) -> None:
     """The totals of one number of a batch each, which are that number's products."""
     target = np.array([-3.0, 5.25, 7.125], np.float32) * np.float32(scale)
@@ -333,6 +334,28 @@ def test_r2_is_exact_where_products_leave_float32(scale: float, device: str) -> 
     assert metric.compute() == 1.0
     metric.update(tensor.tensor([math.inf], device=device), tensor.tensor([1.0], device=device))
     assert math.isnan(metric.compute())
+
+
+def test_multiples_and_products_are_exact_where_numbers_are_subnormal(device: str) -> None:
+    class Moments(Metric[float]):
+        def measure(self, output: Tensor, target: Tensor) -> dict[str, Multiple | Product]:
+            return {"sum": Multiple(output, 3), "products": Product(output, target, 5)}
+
+    a, b = (np.array(x, np.float32) for x in ([-3e-42, 1e-45, 7e-39], [2e-44, 3e38, -1.0]))
+    moments = Moments()
+    for x, y in zip(a, b, strict=True):
+        moments.update(tensor.tensor(x, device=device), tensor.tensor(y, device=device))
+    sums = moments.state_dict()["sums"]
+    exact = [(Fraction(float(x)), Fraction(float(y))) for x, y in zip(a, b, strict=True)]
+    assert Fraction(sums["sum"][0]) == 3 * sum(x for x, _ in exact)
+    assert Fraction(sums["products"][0]) == 5 * sum(x * y for x, y in exact)
+
+
+def test_a_mean_of_half_precision_losses_is_not_rounded(device: str) -> None:
+    loss = MeanLoss()
+    for value, samples in ((60000.0, 7), (0.1, 3)):
+        loss.add(tensor.tensor(np.float16(value), device=device), samples)
+    assert loss.compute() == (7 * 60000.0 + 3 * float(np.float16(0.1))) / 10
 
 
 def auc(scores: Any, labels: Any) -> float:

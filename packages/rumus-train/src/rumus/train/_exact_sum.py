@@ -25,6 +25,23 @@ PRODUCT_WORDS = _PRODUCT_LIMBS + 1
 """Those of a sum of products."""
 
 
+class Multiple(NamedTuple):
+    """A multiple of a number that is added to a sum without being rounded.
+
+    Attributes:
+        value: A float of shape ``()``.
+        times: How often it is added, below 2**32.
+    """
+
+    value: Tensor
+    times: int
+
+    @property
+    def device(self) -> Device:
+        """Where it is."""
+        return self.value.device
+
+
 class Product(NamedTuple):
     """A product that is added to a sum without being rounded.
 
@@ -83,6 +100,10 @@ class ExactSum:
     def plus(self, other: ExactSum) -> ExactSum:
         """The sum of both."""
         return ExactSum(self.finite + other.finite, self.special + other.special)
+
+    def multiplied(self, times: int) -> ExactSum:
+        """The sum of so many."""
+        return ExactSum(self.finite * times, self.special)
 
     def __float__(self) -> float:
         return self.special or float(self.finite)

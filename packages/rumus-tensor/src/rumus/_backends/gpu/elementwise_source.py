@@ -174,7 +174,7 @@ EXPRESSIONS: dict[str, str] = {
     "swiglu_backward": "a * c * sigmoid(b) * (1.0 + b * sigmoid(-b))",
     "logsigmoid": "-softplus(-a)",
     "logsigmoid_backward": "a * sigmoid(-b)",
-    "softsign": "a / (1.0 + abs(a))",
+    "softsign": "divide(a, 1.0 + abs(a))",
     "softsign_backward": "a * softsign_slope(b)",
     "prelu_backward": "select(a * b, V(0.0), less_f32(V(0.0), b))",
     "normalize": "(a - b) * c * d + e",

@@ -9,6 +9,7 @@ from typing import Any
 from rumus.nn import functional
 from rumus.tensor import ArgumentError, Tensor, full, int32, no_grad, tree
 
+from .._exact_sum import Multiple
 from ._classes import check_class_axis
 from ._metric import Metric
 
@@ -38,8 +39,8 @@ class MeanLoss(Metric[float]):
         super().__init__(name)
         self._loss = loss
 
-    def measure(self, output: Any, target: Any) -> dict[str, Tensor]:
-        """The sum of the losses of a batch, and its samples."""
+    def measure(self, output: Any, target: Any) -> dict[str, Tensor | Multiple]:
+        """The loss of a batch as often as it has samples, and how many these are."""
         if self._loss is None:
             raise ArgumentError(
                 f"{self.name} has no loss to compute: MeanLoss(nn.mse_loss), or take in a loss "
@@ -96,6 +97,6 @@ class Perplexity(Metric[float]):
             return math.inf
 
 
-def _weighted(loss: Tensor, samples: int) -> dict[str, Tensor]:
+def _weighted(loss: Tensor, samples: int) -> dict[str, Tensor | Multiple]:
     count = full((), samples, dtype=int32, device=loss.device)
-    return {"loss": loss * float(samples), "samples": count}
+    return {"loss": Multiple(loss, samples), "samples": count}

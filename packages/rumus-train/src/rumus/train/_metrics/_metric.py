@@ -33,7 +33,8 @@ class Metric(Generic[V]):
 
     A subclass says what is measured on a batch, and what the totals make. Counts are int32 tensors
     of any fixed shape, and never overflow in total; other sums are float32 scalars, which are
-    added exactly. So the order of the batches changes nothing, and parts merge to the same bits.
+    added exactly, subnormal ones too; until then they have the device's arithmetic. So the order of
+    the batches changes nothing, and parts merge to the same bits.
 
     Args:
         name: What logs and monitors call it; by default the name that the class has for itself.

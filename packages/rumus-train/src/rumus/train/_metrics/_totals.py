@@ -30,6 +30,7 @@ from .._exact_sum import (
     PRODUCT_WORDS,
     WORDS,
     ExactSum,
+    Multiple,
     Product,
     add_exactly,
     add_product_exactly,
@@ -37,7 +38,7 @@ from .._exact_sum import (
 
 Total = ExactSum | npt.NDArray[np.int64]
 Totals = dict[str, Total]
-Measured = Mapping[str, Tensor | Product]
+Measured = Mapping[str, Tensor | Multiple | Product]
 
 _MOST_GROUPS = 65_535
 _CARRY = 30
@@ -76,6 +77,9 @@ class HostBlock:
         for name, value in measured.items():
             if isinstance(value, Product):
                 found[name] = value.exact()
+            elif isinstance(value, Multiple):
+                number = _scalar(name, value.value).item()
+                found[name] = ExactSum.of(number).multiplied(value.times)
             elif value.dtype == int32:
                 found[name] = value.numpy().astype(np.int64)
             else:
@@ -121,6 +125,9 @@ class GpuBlock:
             if isinstance(value, Product):
                 add_product_exactly(value, self.words, at)
                 continue
+            if isinstance(value, Multiple):
+                add_exactly(_scalar(name, value.value), self.words, at, value.times)
+                continue
             if _kind(value) != kind:
                 raise ShapeError(
                     f"{name} was measured first with shape {kind[1]}, and now with {value.shape} "
@@ -156,9 +163,11 @@ _Kind = tuple[Literal["counts", "sum", "products"], tuple[int, ...]]
 """What is summed, and the shape of the counts."""
 
 
-def _kind(value: Tensor | Product) -> _Kind:
+def _kind(value: Tensor | Multiple | Product) -> _Kind:
     if isinstance(value, Product):
         return "products", ()
+    if isinstance(value, Multiple):
+        return "sum", ()
     return "counts" if value.dtype == int32 else "sum", value.shape
 
 
@@ -236,7 +245,7 @@ def checked(measured: Measured) -> Measured:
             f"{type(measured).__name__}"
         )
     for name, value in measured.items():
-        if isinstance(value, Product):
+        if isinstance(value, Multiple | Product):
             continue
         if not isinstance(value, Tensor) or value.dtype not in (int32, float32, float16):
             given = value.dtype if isinstance(value, Tensor) else type(value).__name__
