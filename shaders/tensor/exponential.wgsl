@@ -123,8 +123,9 @@ fn tanh_safe(a: vec4<f32>) -> vec4<f32> {
   p = fma(p, z, vec4<f32>(-5.37397155531e-2));
   p = fma(p, z, vec4<f32>(1.33314422036e-1));
   p = fma(p, z, vec4<f32>(-3.33332819422e-1));
-  let small = fma(p * z, a, a);
-  let part = decay(-2.0 * abs(a));
+  let size = abs(a);
+  let small = fma(p * z, size, size);
+  let part = decay(-2.0 * size);
   let large = (1.0 - part) / (1.0 + part);
-  return select(small, select(large, -large, a < vec4<f32>(0.0)), abs(a) >= vec4<f32>(0.625));
+  return with_sign_of(select(small, large, size >= vec4<f32>(0.625)), a);
 }

@@ -75,6 +75,6 @@ fn sine_shifted(a: vec4<f32>, turns: i32) -> vec4<f32> {
   return select(nan_from(a), turned, is_finite_f32(a));
 }
 
-fn sine(a: vec4<f32>) -> vec4<f32> { return sine_shifted(a, 0); }
+fn sine(a: vec4<f32>) -> vec4<f32> { return select(sine_shifted(a, 0), a, abs(a) < vec4<f32>(TINY)); }
 
 fn cosine(a: vec4<f32>) -> vec4<f32> { return sine_shifted(a, 1); }
