@@ -46,7 +46,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>,
         var mean = 0.0;
         if (thread < width && i < factor.length) {
             let h = row_of(factor.group, factor.slot);
-            let newest = shared_sums[thread] * scale() * scale() / f32(factor.over);
+            let newest = shared_sums[thread] / f32(factor.over);
             mean = factors[factor.at + i];
             mean += new_share(h, h.step) * (newest - mean);
             factors[factor.at + i] = mean;

@@ -15,13 +15,13 @@ struct Stack {
 }
 
 fn square(i: u32) -> f32 {
-    let g = unpack(grads[i / 4u + params.shift])[i % 4u];
+    let g = unpack(grads[i / 4u + params.shift])[i % 4u] * scale();
     return g * g;
 }
 
 // A factor after it has moved towards a mean of squares, given their sum.
 fn move_factor(h: Row, at: u32, sum: f32, over: u32) -> f32 {
-    let newest = sum * scale() * scale() / f32(over);
+    let newest = sum / f32(over);
     factors[at] += pow(h.step, h.beta2_decay) * (newest - factors[at]);
     return factors[at];
 }

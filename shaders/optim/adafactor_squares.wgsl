@@ -39,7 +39,7 @@ fn four_rows(m: Matrix, row: u32, column: u32) -> mat4x4<f32> {
 }
 
 fn squares(m: Matrix, row: u32, column: u32) -> mat4x4<f32> {
-    let g = four_rows(m, row, column);
+    let g = four_rows(m, row, column) * scale();
     let across = column + NEXT < vec4<u32>(m.columns);
     let down = row + NEXT < vec4<u32>(m.rows);
     return mat4x4<f32>(

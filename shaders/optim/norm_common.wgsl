@@ -29,6 +29,11 @@ fn is_finite(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
 }
 
+// The inverse of a power of two.
+fn inverse(power: f32) -> f32 {
+    return bitcast<f32>(0x7f000000u - bitcast<u32>(power));
+}
+
 // The largest power of two that is not above a positive number, if that has an inverse.
 fn power_of_two(x: f32) -> f32 {
     return bitcast<f32>(clamp(bitcast<u32>(x) >> 23u, 1u, 253u) << 23u);

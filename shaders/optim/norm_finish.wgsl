@@ -3,7 +3,8 @@
 
 @group(0) @binding(0) var<storage, read> partials: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> control: array<f32, 4>;  // scale, finite, norm, 0
-struct Params { count: u32, order: f32, most: f32, eps: f32 }
+struct Params { count: u32, order: f32, fraction: f32, exponent: i32, eps: f32 }
+// The norm to clip to is the fraction, in [1, 2], times 2 to the exponent.
 @group(0) @binding(2) var<uniform> params: Params;
 
 // One step of Newton's method, as WGSL's sqrt may be off by several units in the last place.
@@ -47,6 +48,27 @@ fn norm(sums: vec4<f32>) -> Norm {
     return Norm(exact_sqrt(sums.z) * DOWN, 1.0, true);
 }
 
+// A positive number's exponent, and what it is times.
+fn exponent_of(x: f32) -> i32 {
+    return i32(bitcast<u32>(x) >> 23u) - 127;
+}
+
+fn fraction_of(x: f32) -> f32 {
+    return bitcast<f32>((bitcast<u32>(x) & 0x007fffffu) | 0x3f800000u);
+}
+
+// min(1, most / (norm + eps)). Fractions are divided, and exponents subtracted as integers: drivers
+// multiply by the reciprocal of a divisor, and of two divisors' product, which may be subnormal.
+fn clip_factor(n: Norm) -> f32 {
+    let whole = n.root + params.eps / n.up;
+    let quotient = params.fraction / fraction_of(whole);
+    let shift = params.exponent - exponent_of(whole) - exponent_of(n.up);
+    let field = exponent_of(quotient) + shift + 127;
+    let normal = (bitcast<u32>(quotient) & 0x007fffffu) | (u32(clamp(field, 1, 127)) << 23u);
+    let below = u32(clamp(field, -125, 1) + 126) << 23u;
+    return min(1.0, bitcast<f32>(normal) * bitcast<f32>(below));
+}
+
 fn part(i: u32) -> vec4<f32> {
     return select(vec4<f32>(), partials[min(i, params.count - 1u)], i < params.count);
 }
@@ -61,8 +83,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     let sums = join_workgroup(mine, thread);
     if (thread == 0u) {
         let n = norm(sums);
-        let factor = (params.most / n.up) / (n.root + params.eps / n.up);
-        control[0] = select(1.0, min(1.0, factor), n.finite);
+        control[0] = select(1.0, clip_factor(n), n.finite);
         control[1] = select(0.0, 1.0, n.finite);
         control[2] = n.root * n.up;
         control[3] = 0.0;

@@ -4,6 +4,6 @@
 @group(0) @binding(3) var<uniform> params: Params;
 
 fn add(s: ptr<function, Sums>, a: vec4<f32>) {
-    let part = a * (1.0 / power_of_two(largest[2]));
+    let part = a * inverse(power_of_two(largest[2]));
     (*s).middle += select(pow(part, vec4<f32>(params.order)), part, params.order == 1.0);
 }

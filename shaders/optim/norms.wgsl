@@ -30,7 +30,9 @@ fn add_squares(s: ptr<function, Squares>, x: vec4<f32>, y: vec4<f32>) {
 
 fn norm_of(middle: f32, big: f32) -> f32 {
     if (bitcast<u32>(big) != 0u) {
-        return UP * sqrt(big + middle * DOWN * DOWN);
+        // A root is scaled and squared, as compilers may multiply two scales, which underflows.
+        let root = sqrt(middle) * DOWN;
+        return UP * sqrt(big + root * root);
     }
     return sqrt(middle);
 }

@@ -14,6 +14,7 @@ from rumus.autograd import GradientStore
 from rumus.nn import Parameter
 from rumus.optim import (
     SGD,
+    Adafactor,
     AdamW,
     HyperparameterError,
     NonFiniteGradientError,
@@ -114,12 +115,48 @@ def test_finite_gradients_are_clipped_although_their_norm_overflows(
     assert optimizer.skipped_steps == 0
 
 
-def test_the_largest_element_may_be_as_large_as_float32_goes(device: str) -> None:
+@pytest.mark.parametrize("order", [2.0, 1.0, 3.0, math.inf])
+@pytest.mark.parametrize("lr", [1.0, 1e-3])
+def test_a_norm_may_be_as_large_as_float32_goes(device: str, order: float, lr: float) -> None:
     weight = Parameter(tensor(np.zeros(3, np.float32)).to(device))
-    store = fill([weight], [np.array([3e38, -1e38, 1e36], np.float32)], device)
-    assert float(clip_grad_norm_(store, [weight], 90.0, math.inf)) == pytest.approx(3e38)
-    SGD([weight], lr=1.0).step(store)
-    np.testing.assert_allclose(weight.numpy(), [-90, 30, -0.3], rtol=1e-6)
+    values = np.array([2e38, -1e38, 1e36], np.float32)
+    store = fill([weight], [values], device)
+    exact = norm_of([values], order)
+    assert float(clip_grad_norm_(store, [weight], 90.0, order)) == pytest.approx(exact, rel=3e-6)
+    SGD([weight], lr=lr).step(store)
+    expected = -90 * lr * (values / exact)
+    np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("order", [2.0, 1.0, 3.0, math.inf])
+@pytest.mark.parametrize("most", [2e-38, 1e-20, 1e-3, 1.0, 1e20, 3e38, 1e60, math.inf])
+def test_every_factor_that_is_a_normal_number_is_right(
+    device: str, order: float, most: float
+) -> None:
+    """Of norms from 1e-30 to 2e38, the last of which take a ``most`` above 2.4."""
+    shape = np.array([0.75, -0.5, 0.25])
+    for size in (1e-30, 1e-12, 1e-7, 1e-3, 1.0, 3.0, 1e9, 1e16, 1e27, 1e33, 1e37, 8e37, 1.3e38):
+        values = (shape * size).astype(np.float32)
+        exact = min(1.0, most / (norm_of([values], order) + 1e-6))
+        if exact < 1.2e-38:
+            continue
+        weight = Parameter(tensor(np.zeros(3, np.float32)).to(device))
+        store = fill([weight], [values], device)
+        clip_grad_norm_(store, [weight], most, order)
+        clipped = store.get(weight.id).numpy()
+        wanted = values.astype(np.float64) * exact
+        np.testing.assert_allclose(clipped, wanted, rtol=1e-5, atol=1.2e-38, err_msg=f"{size}")
+
+
+def test_adafactor_takes_squares_of_clipped_gradients(device: str) -> None:
+    grads = [np.array(g, np.float32) for g in ([[2e38, -1e38], [-2e38, 1e38]], np.ones((9, 70)))]
+    params = [Parameter(tensor(np.ones(g.shape, np.float32)).to(device)) for g in grads]
+    grads[1] *= np.float32(1e38)
+    store = fill(params, grads, device)
+    clip_grad_norm_(store, params, 1e4)
+    Adafactor(params).step(store)
+    for p, g in zip(params, grads, strict=True):
+        np.testing.assert_allclose(p.numpy(), 1 - 0.01 * np.sign(g), rtol=1e-5)
 
 
 def flushes_subnormal_numbers(device: str) -> bool:

@@ -157,6 +157,21 @@ def test_a_trust_ratio_s_norms_reach_beyond_float32_s_squares(
     np.testing.assert_allclose(moved, -step * grad, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("make", [optim.LAMB, optim.Adafactor, optim.LARS])
+def test_a_trust_ratio_s_norm_holds_what_is_below_the_largest_element(
+    make: Callable[..., optim.Optimizer], device: str
+) -> None:
+    """A GPU sums the squares of what is above 2**50 apart, scaled by 2**-90 twice."""
+    start = np.full(3500, 1e15)
+    start[7] = 2e15
+    weight = weight_of(start, device)
+    options = {"betas": (0.0, 0.0), "weight_decay": 0.0} if make is optim.LAMB else {}
+    moved = stepped(make([weight], lr=0.5, **options), weight, [np.ones(3500)]) - start
+    rms = float(np.sqrt(np.mean(start**2)))
+    step = {optim.LAMB: 0.5, optim.LARS: 0.5 * 1e-3, optim.Adafactor: 0.5}[make] * rms
+    np.testing.assert_allclose(moved, np.full(3500, -step), rtol=1e-3)
+
+
 def test_a_step_and_a_moment_may_be_as_large_as_float32_goes(device: str) -> None:
     """Beyond 2**126, where the reciprocal that GPUs divide by is subnormal."""
     huge = np.array([2e38, -1e38], np.float32)

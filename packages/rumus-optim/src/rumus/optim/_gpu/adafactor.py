@@ -163,7 +163,7 @@ def move(given: GpuStep) -> None:
     moving = [step.table, *step.controls()]
     for run in step.runs:
         _dispatch(step, layout, "small", run, [*moving, run.grads, factors])
-        _dispatch(step, layout, "squares", run, [run.grads, partials])
+        _dispatch(step, layout, "squares", run, [*step.controls(), run.grads, partials])
         _dispatch(step, layout, "join", run, [*moving, partials, factors])
         _dispatch(step, layout, "means", run, [partials, factors])
     extras = [layout.shapes, factors]
@@ -187,11 +187,11 @@ def _pass(name: str, formula: shaders.Formula) -> Pipeline:
     grads, partials, factors = ("grads", "Word"), ("partials", "f32"), ("factors", "f32")
     read, written = {
         "small": ([*moving, grads], [factors]),
-        "squares": ([grads], [partials]),
+        "squares": ([*moving[1:], grads], [partials]),
         "join": (moving, [partials, factors]),
         "means": ([partials], [factors]),
     }[name]
-    if moving[0] not in read:
+    if name == "means":
         formula = replace(formula, control=False, skip=False)
     things = [_THINGS[name]] if name in _THINGS else []
     words, word = shaders.words(formula.half)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -83,7 +84,9 @@ def _measure(ranges: Sequence[Range], control: GpuArray, most: float, order: flo
         words = (part.first // 4, part.count, place, order)
         groups = min(MOST_GROUPS, part.blocks)
         _sums(kind, part.array.dtype == np.float16).dispatch(arrays, words, groups)
-    _finish(kind).dispatch([partials, control], (places[-1], order, most, NORM_EPS))
+    fraction, exponent = math.frexp(min(most, sys.float_info.max))
+    limit = (2 * fraction, exponent - 1)
+    _finish(kind).dispatch([partials, control], (places[-1], order, *limit, NORM_EPS))
 
 
 def block_squares(arrays: Sequence[GpuArray]) -> npt.NDArray[np.float64]:
