@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,6 +58,47 @@ def calls(group: Group) -> None:
     assert gather_text(group, "é" * rank) == ["é" * r for r in range(size)]
     assert find_group("auto").size == size
     assert group.local_rank == rank
+
+
+def later(group: Group) -> None:
+    """Parts that are not there yet: they are sent in their order, and nothing else waits."""
+    rank, size = group.rank, group.size
+    for count in (1, 50_000):
+        for empty in (group.empty, lambda nbytes: np.empty(nbytes, np.uint8)):
+            parts = [empty(4 * count * size).view(np.float32) for _ in range(4)]
+            into = [[np.zeros(count, np.float32) for _ in range(size)] for _ in parts]
+            is_there = [threading.Event() for _ in parts]
+            pending = [
+                group.alltoallv(np.split(part, size), target, event.is_set)
+                for part, target, event in zip(parts, into, is_there, strict=True)
+            ]
+            assert largest(group, rank) == size - 1
+            for k in (2, 0, 3, 1):
+                parts[k][...] = np.repeat(np.arange(size), count) + 100 * rank + 1000 * k
+                is_there[k].set()
+                assert largest(group, rank) == size - 1
+            for k, call in reversed(list(enumerate(pending))):
+                call.wait()
+                for r in range(size):
+                    assert (into[k][r] == rank + 100 * r + 1000 * k).all(), (k, r, into[k][r])
+
+
+def memory(group: Group) -> None:
+    """What is sent from a group's memory comes as it was sent, and the memory goes again."""
+    held, rng = [], np.random.default_rng(0)
+    for number in range(60):
+        mine = group.empty(200_000 + 4096 * group.rank)
+        mine[:] = number + group.rank
+        start = int(rng.integers(0, 100_000))
+        found = [np.zeros(90_000, np.uint8) for _ in range(group.size)]
+        group.allgatherv(mine[start : start + 90_000], found).wait()
+        assert [set(array.tolist()) for array in found] == [{number + r} for r in range(group.size)]
+        held = [*held[-3:], mine]
+        del mine
+    few = len(held) * (2 + 2 * group.size)  # of those that were sent
+    maps = Path("/proc/self/maps").read_text("utf-8").count("memfd:rumus")
+    assert 0 < maps <= few, maps
+    assert len(os.listdir("/proc/self/fd")) < few + 40
 
 
 def misfits(group: Group) -> None:

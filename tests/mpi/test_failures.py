@@ -46,11 +46,14 @@ def is_mpich() -> bool:
     return "HYDRA" in said.stdout
 
 
-@pytest.mark.parametrize("size", [1, 2, 3])
-def test_every_call_gives_what_the_contract_says(size: int) -> None:
-    result = run(size, "calls")
+@pytest.mark.parametrize(
+    ("what", "size"),
+    [("calls", 1), ("calls", 2), ("calls", 3), ("later", 2), ("later", 3), ("memory", 3)],
+)
+def test_every_call_gives_what_the_contract_says(what: str, size: int) -> None:
+    result = run(size, what)
     assert result.returncode == 0, result.stderr
-    assert f"calls is done by {size} ranks" in result.stdout
+    assert f"{what} is done by {size} ranks" in result.stdout
 
 
 @pytest.mark.parametrize("what", ["misfits", "rests"])

@@ -2,6 +2,8 @@
 
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +17,8 @@ from rumus.train import Alone, Group, GroupError, MpiGroup, find_group
 from rumus.train._group.agree import agreed, any_of, gather_text, largest
 from rumus.train._group.launcher import Launch, launch
 from rumus.train._group.log import own_log
+from rumus.train._group.memory import SharedMemory
+from rumus.train._parallel.porter import Porter
 
 Ranks = Callable[[int, Callable[[Group], Any]], list[Any]]
 
@@ -46,6 +50,24 @@ def test_parts_are_gathered_in_place(ranks: Ranks, size: int) -> None:
         return weights.tolist()
 
     assert on(ranks, size, body) == [np.repeat(np.arange(1.0, size + 1), 2).tolist()] * size
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_what_is_not_there_yet_is_sent_when_it_is(ranks: Ranks, size: int) -> None:
+    def body(group: Group) -> list[list[float]]:
+        looks = iter([False, False, True])
+        part = group.empty(8).view(np.float32)
+        part[:] = group.rank
+
+        def is_there() -> bool:
+            part[:] += 1
+            return next(looks)
+
+        into = [np.empty(2, np.float32) for _ in range(size)]
+        group.allgatherv(part, into, is_there).wait()
+        return [array.tolist() for array in into]
+
+    assert on(ranks, size, body) == [[[r + 3.0] * 2 for r in range(size)]] * size
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
@@ -153,3 +175,51 @@ def test_a_group_is_given_or_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUMUS_DEADLINE", "soon")
     with pytest.raises(ArgumentError, match="not 'soon'"):
         MpiGroup()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others have no files in memory by name")
+def test_memory_is_read_where_it_lies_by_those_who_can() -> None:
+    mine, theirs = SharedMemory(), SharedMemory()
+    assert theirs.tried({4: (os.getpid(), mine.probe()), 5: (os.getpid(), -1)}) == [4]
+    mine.read_by([7])
+    memory = mine.empty(100_000)
+    memory[:] = np.arange(100_000) % 251
+    assert mine.place(6, memory) is None, "of which nothing is known"
+    assert mine.place(7, np.zeros(100_000, np.uint8)) is None, "of other memory"
+    assert mine.place(7, memory[:4096]) is None, "of few bytes"
+    found = np.zeros(50_000, np.uint8)
+    assert theirs.fetch(4, mine.place(7, memory[30_000:80_000]) or b"", found)
+    np.testing.assert_array_equal(found, np.arange(30_000, 80_000) % 251)
+    assert not theirs.fetch(4, mine.place(7, memory[30_000:80_001]) or b"", found)
+    del memory
+    again = mine.empty(100_000)
+    again[:] = 9
+    assert theirs.fetch(4, mine.place(7, again[:50_000]) or b"", found)
+    assert set(found.tolist()) == {9}
+
+
+def test_memory_is_ordinary_where_there_are_no_such_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    memory = SharedMemory()
+    assert memory.probe() == -1
+    assert memory.tried({1: (os.getpid(), -1)}) == []
+    memory.read_by([])
+    assert memory.empty(100_000).nbytes == 100_000
+
+
+def test_a_porter_says_what_went_wrong_and_goes_on() -> None:
+    porter, began = Porter("test"), threading.Event()
+    slow = porter.send(began.wait)
+    wrong, right = porter.send(lambda: 1 // 0), porter.send(lambda: None)
+    right.wait()
+    assert right.is_done() and not slow.is_done()
+    with pytest.raises(ZeroDivisionError):
+        wrong.wait()
+    assert not wrong.is_done()
+    began.set()
+    slow.wait()
+    del porter
+    give_up = time.monotonic() + 10
+    while any(thread.name == "test" for thread in threading.enumerate()):
+        assert time.monotonic() < give_up, "its threads go with it"
+        time.sleep(0.01)

@@ -82,7 +82,9 @@ class WriteAhead:
                 f"fill() takes a contiguous array of {self.nbytes} bytes, not of {values.nbytes}, "
                 "and the values before are put() first"
             )
-        self._is_free.wait()
+        if not self._is_free.is_set():
+            self._device.hand_over()
+            self._is_free.wait()
         raw = values.reshape(-1).view(np.uint8)
         if self._staging is None:
             self._device.submitter.call(self._make)
