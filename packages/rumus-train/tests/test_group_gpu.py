@@ -15,7 +15,8 @@ import pytest
 
 from rumus import gpu, nn, optim, tensor
 from rumus.data import ArrayDataset, DataLoader
-from rumus.train import Alone, Group, Trainer
+from rumus.tensor import MissingGradError
+from rumus.train import Alone, Group, GroupError, Trainer
 from rumus.train._parallel.arrivals import Arrivals
 from rumus.train._parallel.exchange import Exchange
 from rumus.train._parallel.rows import Letters
@@ -282,6 +283,20 @@ def test_where_nothing_is_trained_ranks_are_told_so(ranks: Ranks) -> None:
                 tensor.tensor(X, device="gpu"),
                 tensor.tensor(Y, device="gpu"),
             )
+
+    assert ranks(2, body) == [None, None]
+
+
+@pytest.mark.usefixtures("small")
+def test_a_step_that_fails_when_others_have_some_of_it_is_not_taken_again(ranks: Ranks) -> None:
+    def body(group: Group) -> None:
+        net = mlp().to("gpu")
+        spare = nn.Parameter(tensor.zeros(3, device="gpu"))
+        trainer = Trainer(optim.SGD([spare, *net.parameters()], 0.1), group=group, shards=2)
+        x, y = tensor.tensor(X, device="gpu"), tensor.tensor(Y, device="gpu")
+        for error, what in ((MissingGradError, "no gradient"), (GroupError, "cannot be taken")):
+            with pytest.raises(error, match=what):
+                trainer.train_step(lambda x, y: nn.mse_loss(net(x), y), x, y)
 
     assert ranks(2, body) == [None, None]
 
