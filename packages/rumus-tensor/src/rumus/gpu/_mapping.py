@@ -9,13 +9,30 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from rumus._core.pool import in_parallel
+from rumus._core.threads import get_num_threads
 from rumus.gpu._errors import GpuError
 
 MAP_READ, MAP_WRITE = 0x1, 0x2
 _OFTEN, _SELDOM = 5e-5, 2e-4
 """Seconds between two looks: at first, and after that."""
-_SHORT = 5e-3
+_SHORT = 0.05
 """Seconds for which it is looked often."""
+_SLICE, _THREADS = 1 << 20, 4
+"""Bytes that are worth a thread, and threads that copy one array at most: one alone is slower than
+memory."""
+
+
+def copy(into: npt.NDArray[np.uint8], source: npt.NDArray[np.uint8]) -> None:
+    """Copy bytes to or from memory of a GPU, by several threads if they are many."""
+
+    def part(k: int) -> None:
+        start, stop = (into.size * j // parts for j in (k, k + 1))
+        np.copyto(into[start:stop], source[start:stop])
+
+    threads = min(get_num_threads(), _THREADS)
+    parts = max(min(into.size // _SLICE, threads), 1)
+    in_parallel(part, parts, threads)
 
 
 class Mapping(Protocol):

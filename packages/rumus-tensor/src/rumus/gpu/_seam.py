@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rumus._core.errors import GpuUnavailableError
-from rumus.gpu._mapping import Mapping
+from rumus.gpu._mapping import Mapping, copy
 
 Command = tuple[Any, Any, int, int, int]
 """A prepared dispatch: pipeline handle, bind group handle, workgroups in x, y and z."""
@@ -76,7 +76,7 @@ def distribute(source: npt.NDArray[np.uint8], targets: Sequence[npt.NDArray[np.u
     """Copy mapped memory to targets, one after the other."""
     at = 0
     for target in targets:
-        np.copyto(target, source[at : at + target.size])
+        copy(target, source[at : at + target.size])
         at += target.size
 
 

@@ -12,7 +12,7 @@ from rumus._core.errors import ArgumentError
 from rumus.gpu import _capture
 from rumus.gpu._array import GpuArray
 from rumus.gpu._device import GpuDevice, get_device
-from rumus.gpu._mapping import MAP_WRITE, Mapping, wait_for
+from rumus.gpu._mapping import MAP_WRITE, Mapping, copy, wait_for
 from rumus.gpu._memory import Buffer
 from rumus.gpu._queue import Queue
 from rumus.gpu._read_ahead import checked_place, checked_size
@@ -91,7 +91,7 @@ class WriteAhead:
         if self._mapping is None:
             self._values = raw.copy()
         else:
-            np.copyto(wait_for(self._mapping)[: self.nbytes], raw)
+            copy(wait_for(self._mapping)[: self.nbytes], raw)
         self._is_filled = True
 
     def put(self, array: GpuArray) -> None:

@@ -12,12 +12,16 @@ import os
 import struct
 import weakref
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cached_property
 from itertools import count
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from rumus.tensor import get_num_threads
 
 from .contract import Array
 
@@ -25,6 +29,10 @@ _LEAST = 4096
 """Bytes of a message that is worth it."""
 _MOST = 1 << 30
 """Bytes of one that is sent in several parts."""
+_SLICE = 1 << 20
+"""Bytes that are worth a thread."""
+_THREADS = 4
+"""That copy a message, at most."""
 _PLACE = struct.Struct("<qqqqqq")
 """Which file it is, the oldest that there is, its number now, its bytes; where in it a message
 lies, and its bytes."""
@@ -63,6 +71,7 @@ class SharedMemory:
         self._processes: dict[int, int] = {}
         self._mapped: dict[int, dict[int, Array]] = {}
         self._probe: Array | None = None
+        self._threads = min(get_num_threads(), _THREADS)
 
     def probe(self) -> int:
         """The number of a small file that others try to read; -1 if there can be none."""
@@ -118,8 +127,21 @@ class SharedMemory:
             for gone in [k for k in mapped if k < oldest]:
                 del mapped[gone]
             mapped[serial] = self._map(rank, file, size)
-        np.copyto(into, mapped[serial][start : start + nbytes])
+        self._copy(into, mapped[serial][start : start + nbytes])
         return True
+
+    def _copy(self, into: Array, source: Array) -> None:
+        """Copy, with several threads what is large: one alone is slower than memory."""
+        if into.size < 2 * _SLICE:
+            np.copyto(into, source)
+            return
+        starts = range(0, into.size, max(_SLICE, -(-into.size // self._threads)))
+        ends = [*starts[1:], into.size]
+        list(self._copiers.map(lambda a, b: np.copyto(into[a:b], source[a:b]), starts, ends))
+
+    @cached_property
+    def _copiers(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._threads, "rumus copies")
 
     def _make(self, nbytes: int) -> npt.NDArray[np.uint8]:
         file = os.memfd_create("rumus")

@@ -23,7 +23,7 @@ _ROLL_CALL = 2.0
 _LOOK = 0.05
 """Seconds between two looks at the notes."""
 
-_OFTEN = 1e-4
+_OFTEN = 5e-5
 """Seconds between two looks whether something is ready."""
 
 _GRACE = 0.1
@@ -115,10 +115,11 @@ class Worker:
 
     def _run(self) -> None:
         try:
+            pause = _LOOK
             while self._is_busy() or not self._closing:
-                self._take()
-                if not any([self._advance(lane) for lane in self._lanes]):
-                    self._pause()
+                self._take(pause)
+                is_further = any([self._advance(lane) for lane in self._lanes])
+                pause = 0.0 if is_further else self._pause()
                 self._look()
             self._bid_farewell()
         except GroupError as error:
@@ -126,13 +127,16 @@ class Worker:
         except BaseException as error:  # whoever waits must not wait for ever
             self._break(f"communication has failed: {type(error).__name__}: {error}")
         while not self._closing:
-            self._take()
+            self._take(_LOOK)
 
-    def _take(self) -> None:
-        """Begin the calls that have come; wait for one if there is nothing else to do."""
+    def _take(self, pause: float) -> None:
+        """Begin the calls that have come, or come in a while."""
+        if self._closing or not pause:
+            time.sleep(pause)
         try:
             while not self._closing:
-                call = self._new.get(not self._is_busy(), _LOOK)
+                call = self._new.get(pause > 0, pause or None)
+                pause = 0.0
                 if call is None:
                     self._closing = True
                 elif self.broken is not None:
@@ -164,13 +168,12 @@ class Worker:
             self._call_the_roll(call, waited)
         return False
 
-    def _pause(self) -> None:
-        """Wait a little."""
+    def _pause(self) -> float:
+        """Seconds until the next look, unless a call comes."""
         now = time.monotonic()
         busy = [lane for lane in self._lanes if lane.active]
-        if busy:
-            waits = (_pause(now - lane.since) if lane.is_sent else _OFTEN for lane in busy)
-            time.sleep(min(waits))
+        waits = (_pause(now - lane.since) if lane.is_sent else _OFTEN for lane in busy)
+        return min(waits, default=_LOOK)
 
     def _is_done(self, lane: Lane) -> bool:
         """Whether its oldest call is.
@@ -295,7 +298,7 @@ def _pause(waited: float) -> float:
     """Seconds until the next look at a call: short at first, where most calls end."""
     if waited < 2e-4:
         return 0.0
-    return 5e-5 if waited < 0.01 else 5e-4 if waited < 1.0 else 5e-3
+    return 5e-5 if waited < 0.1 else 5e-4 if waited < 1.0 else 5e-3
 
 
 def _told(rank: int, note: Note | None) -> str:

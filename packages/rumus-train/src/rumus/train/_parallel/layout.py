@@ -14,7 +14,7 @@ MOST = 1 << 25
 """Elements of a span: as float32, what every adapter lets a kernel bind."""
 PARCEL = 1 << 20
 """Elements of each segment that are exchanged at once, of a model that is not large."""
-PARCELS = 40
+PARCELS = 20
 """Parcels of a large one: each costs some tenths of a millisecond of Python."""
 BLOCK = 16384
 """Elements of a parameter between two places where it may be cut: a norm's block."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from rumus.tensor import ArgumentError, Tensor, tree
 
-from .._group.agree import largest
 from .._group.contract import Group
 from .batches import NONE, Mark, check_same, mark_of, samples_in
 
@@ -50,6 +49,21 @@ class Shards:
         ends = [count * rank // group.size for rank in range(group.size + 1)]
         self.owned = [range(ends[r], ends[r + 1]) for r in range(group.size)]
         self.own = self.owned[group.rank]
+        self._unchecked: Callable[[], object] | None = None
+
+    def check(self) -> None:
+        """See that the latest batch is the same on all ranks, if that was not looked at.
+
+        Raises:
+            GroupError: It is not.
+        """
+        check, self._unchecked = self._unchecked, None
+        if check is not None:
+            check()
+
+    def check_later(self, check: Callable[[], object]) -> None:
+        """Have something done by :meth:`check`, when this rank has begun to compute."""
+        self._unchecked = check
 
     def loader(self, loader: Any) -> Any:
         """A loader that gives this rank's parts of each batch."""
@@ -110,23 +124,34 @@ class TogetherLoader:
             else:
                 parts = item if self._is_cut else shards.cut(item)
             has_samples = any(part is not None for part in parts)
-            found = self._agreed(number, item, (item is not _END) + has_samples)
+            has = (item is not _END) + has_samples
+            agree = self._begin_to_agree(number, item, has)
+            if has == _SAMPLES:  # whatever the others have, this item is taken
+                shards.check_later(agree)
+                yield parts
+                shards.check()
+                continue
+            found = agree()
             if found == 0:
                 return
             if found == _SAMPLES:
                 yield parts
 
-    def _agreed(self, number: int, item: Any, has: int) -> int:
-        """The most that a rank has, in one call; whole batches are compared in it."""
+    def _begin_to_agree(self, number: int, item: Any, has: int) -> Callable[[], int]:
+        """What gives the most that a rank has; whole batches are compared in it."""
         group = self._shards.group
-        if self._is_cut or group.size == 1:
-            return largest(group, has)
-        mark = np.array(NONE if item is _END else mark_of(item), np.int64)
-        values = np.array([has, *mark, *-mark], np.int64)
-        group.max(values).wait()
-        most, least = Mark(*values[1:3].tolist()), Mark(*(-values[3:]).tolist())
-        check_same(group, f"batch {number}", (most, least), None if item is _END else item)
-        return int(values[0])
+        mark = NONE if self._is_cut or group.size == 1 or item is _END else mark_of(item)
+        values = np.array([has, *mark, *-np.array(mark)], np.int64)
+        pending = group.max(values)
+
+        def agree() -> int:
+            pending.wait()
+            if not self._is_cut and group.size > 1:
+                most, least = Mark(*values[1:3].tolist()), Mark(*(-values[3:]).tolist())
+                check_same(group, f"batch {number}", (most, least), None if item is _END else item)
+            return int(values[0])
+
+        return agree
 
 
 def shards_of(group: Group, count: int | None, saved: int | None = None) -> Shards | None:

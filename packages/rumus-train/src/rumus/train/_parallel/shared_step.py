@@ -136,7 +136,12 @@ class SharedStep:
         Args:
             clip: The norm to clip the gradients of each optimizer to.
             notes: Numbers for the other ranks.
+
+        Raises:
+            GpuError: Whatever went wrong on the device.
+            GroupError: The ranks have other batches, or one of them does not come.
         """
+        self.shards.check()
         rows, self._rows = self._rows, []
         batches, self._batches = self._batches, 0
         first = next(iter(self._updates.values()))
