@@ -64,6 +64,9 @@ class ReadAhead:
         [0, 1, 2]
     """
 
+    nbytes: int
+    reported: int
+
     def __init__(self, nbytes: int, device_index: int = 0) -> None:
         self.nbytes = checked_size(nbytes)
         self.reported = 0

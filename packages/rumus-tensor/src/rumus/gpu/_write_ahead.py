@@ -59,6 +59,8 @@ class WriteAhead:
         [0, 1, 2]
     """
 
+    nbytes: int
+
     def __init__(self, nbytes: int, device_index: int = 0) -> None:
         self.nbytes = checked_size(nbytes)
         self._device: GpuDevice = get_device(device_index)
