@@ -191,6 +191,11 @@ def test_memory_is_read_where_it_lies_by_those_who_can() -> None:
     assert theirs.fetch(4, mine.place(7, memory[30_000:80_000]) or b"", found)
     np.testing.assert_array_equal(found, np.arange(30_000, 80_000) % 251)
     assert not theirs.fetch(4, mine.place(7, memory[30_000:80_001]) or b"", found)
+    with pytest.raises(OSError, match="No such"):  # of a process that is no more
+        lost = SharedMemory()
+        lost.tried({4: (os.getpid(), mine.probe())})
+        lost._processes[4] = 2**22 + 1
+        lost.fetch(4, mine.place(7, memory[:50_000]) or b"", found)
     del memory
     again = mine.empty(100_000)
     again[:] = 9

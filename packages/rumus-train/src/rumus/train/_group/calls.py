@@ -159,6 +159,7 @@ class Lane:
 
         Raises:
             MismatchError: What has come is not what was sent for: it belongs to another call.
+            GroupError: A rank's memory cannot be read.
         """
         call = self.active[0]
         call.coming = [coming for coming in call.coming if not self._has_come(call, coming)]
@@ -175,7 +176,14 @@ class Lane:
         if came == chunk.size:
             return True
         place = chunk[:PLACE_BYTES].tobytes()
-        if came != PLACE_BYTES or not self._memory.fetch(peer, place, chunk):
+        try:
+            is_it = came == PLACE_BYTES and self._memory.fetch(peer, place, chunk)
+        except OSError as error:
+            raise GroupError(
+                f"rank {peer} has died, or its memory can no longer be read, at {call.where} "
+                f"({call.name}): {error}"
+            ) from error
+        if not is_it:
             raise MismatchError(peer)
         self._post(call, peer, np.zeros(1, np.uint8), self._comm.Isend, self._tag + 1)
         return True
