@@ -101,6 +101,18 @@ def memory(group: Group) -> None:
     assert len(os.listdir("/proc/self/fd")) < few + 40
 
 
+def cannot_send(group: Group) -> None:
+    """What rank 1 has to send will never be there."""
+
+    def ready() -> bool:
+        if group.rank == 1:
+            raise ValueError("a broken device")
+        return True
+
+    into = [np.zeros(1, np.uint8) for _ in range(group.size)]
+    group.allgatherv(into[group.rank], into, ready).wait()
+
+
 def misfits(group: Group) -> None:
     """Parts that do not fit are an error of the call, and no wait for ever."""
     size = group.size

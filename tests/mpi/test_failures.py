@@ -91,6 +91,11 @@ def test_a_rank_that_raises_ends_all_with_its_traceback_on_top(size: int) -> Non
     ("what", "told"),
     [
         ("ends", r"rank 1 has ended its program at step 5, and rank 0 waits for it at step 5"),
+        (
+            "cannot_send",
+            r"GroupError: what goes to other ranks at its start \(allgatherv\) cannot be sent: "
+            r"ValueError: a broken device",
+        ),
         ("strays", r"rank 1 does something else than rank 0 at step 5 \(max\): .* different ways"),
         (
             "stops",

@@ -1,6 +1,8 @@
 """Groups: what their calls do, on ranks that are threads and alone."""
 
+import errno
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -212,6 +214,31 @@ def test_memory_is_ordinary_where_there_are_no_such_files(monkeypatch: pytest.Mo
     assert memory.empty(100_000).nbytes == 100_000
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="others have no files in memory by name")
+def test_memory_is_ordinary_where_there_are_too_many_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(name: str) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    memory = SharedMemory()
+    memory.read_by([1])
+    monkeypatch.setattr(os, "memfd_create", refused)
+    assert memory.place(1, memory.empty(100_000)) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others have no files in memory by name")
+def test_memory_is_there_for_others_while_a_program_ends() -> None:
+    program = """
+import atexit
+atexit.register(lambda: print(memory.place(1, held) is not None))
+from rumus.train._group.memory import SharedMemory
+memory = SharedMemory()
+memory.read_by([1])
+held = memory.empty(100_000)
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert said.stdout == "True\n", said.stderr
+
+
 def test_a_porter_says_what_went_wrong_and_goes_on() -> None:
     porter, began = Porter("test"), threading.Event()
     slow = porter.send(began.wait)
@@ -220,7 +247,8 @@ def test_a_porter_says_what_went_wrong_and_goes_on() -> None:
     assert right.is_done() and not slow.is_done()
     with pytest.raises(ZeroDivisionError):
         wrong.wait()
-    assert not wrong.is_done()
+    with pytest.raises(ZeroDivisionError):  # or who asks would ask for ever
+        wrong.is_done()
     began.set()
     slow.wait()
     del porter

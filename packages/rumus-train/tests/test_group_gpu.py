@@ -18,7 +18,9 @@ from rumus.data import ArrayDataset, DataLoader
 from rumus.tensor import MissingGradError
 from rumus.train import Alone, Group, GroupError, Trainer
 from rumus.train._parallel.arrivals import Arrivals
+from rumus.train._parallel.device_vectors import DeviceVectors
 from rumus.train._parallel.exchange import Exchange
+from rumus.train._parallel.layout import Layout, Span
 from rumus.train._parallel.rows import Letters
 from rumus.train._parallel.update import Update
 
@@ -202,6 +204,35 @@ def odd() -> nn.Module:
 def test_halves_are_exchanged_wherever_parcels_begin_and_end(ranks: Ranks) -> None:
     one = fitted(Alone(), odd, False)
     assert ranks(3, lambda group: fitted(group, odd, False)) == [one] * 3
+
+
+def test_halves_are_read_as_they_were_wherever_they_begin_and_end() -> None:
+    net = nn.Linear(5, 3).to("float16").to("gpu")
+    arenas = Layout([*net.parameters()], 1, elementwise=True).arenas
+    vectors = DeviceVectors(arenas, lambda nbytes: np.empty(nbytes, np.uint8))
+    before, is_time = gpu.to_host(arenas[0].data), threading.Event()
+    for _ in range(2):
+        vectors._out.send(is_time.wait)
+    spans = [Span(0, *ends) for ends in ((0, 3), (3, 8), (1, 2), (2, 8))]
+    reads = [vectors.begin_weights([span]) for span in spans]
+    with tensor.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(parameter * 0)
+    is_time.set()
+    for span, read in zip(spans, reads, strict=True):
+        read.wait()
+        np.testing.assert_array_equal(read.array, before[span.start : span.stop])
+
+
+def test_a_fault_in_a_step_is_raised_and_nobody_waits(ranks: Ranks) -> None:
+    def body(group: Group) -> None:
+        net = mlp().to("gpu")
+        trainer = Trainer(optim.SGD(net.parameters(), 0.1), group=group, shards=2)
+        x, y = tensor.tensor(X, device="gpu"), tensor.full((40,), 7, dtype="int32", device="gpu")
+        with pytest.raises((tensor.ArgumentError, GroupError), match="outside the classes"):
+            trainer.train_step(lambda x, y: nn.functional.cross_entropy(net(x), y), x, y)
+
+    ranks(2, body)
 
 
 def first() -> nn.Module:

@@ -96,6 +96,20 @@ class Call:
         self._error = error
         self._done.set()
 
+    def is_ready(self) -> bool:
+        """Whether what is sent is there.
+
+        Raises:
+            GroupError: It never will be.
+        """
+        try:
+            return self.ready is None or self.ready()
+        except Exception as why:
+            raise GroupError(
+                f"what goes to other ranks at {self.where} ({self.name}) cannot be sent: "
+                f"{type(why).__name__}: {why}"
+            ) from why
+
     def missing(self) -> list[int]:
         """The ranks whose part has not come, or who have not taken theirs."""
         coming = [(c.request, c.peer) for c in self.coming]
@@ -140,8 +154,12 @@ class Lane:
         self.send()
 
     def send(self) -> None:
-        """Send what has become ready."""
-        while self.unsent and (self.unsent[0].ready is None or self.unsent[0].ready()):
+        """Send what has become ready.
+
+        Raises:
+            GroupError: It never will be.
+        """
+        while self.unsent and self.unsent[0].is_ready():
             call = self.unsent.popleft()
             for peer, array in call.sends:
                 for chunk in _chunks(array):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Ready = Callable[[], bool]
-"""Says whether what is to be sent is there."""
+"""Says whether what is to be sent is there; raises what went wrong if it will never be."""
 
 
 class Pending(Protocol):

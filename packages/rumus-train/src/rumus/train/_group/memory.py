@@ -103,7 +103,10 @@ class SharedMemory:
         """Memory for what is sent; of the ordinary kind if nobody can read the other."""
         if nbytes <= _LEAST or not self.readers:
             return np.empty(nbytes, np.uint8)
-        return self._make(nbytes)
+        try:
+            return self._make(nbytes)
+        except OSError:  # there are too many open files
+            return np.empty(nbytes, np.uint8)
 
     def place(self, rank: int, data: Array) -> bytes | None:
         """Where bytes lie, for a rank that can read them there; None if they have to be sent."""
@@ -145,11 +148,16 @@ class SharedMemory:
 
     def _make(self, nbytes: int) -> npt.NDArray[np.uint8]:
         file = os.memfd_create("rumus")
-        os.ftruncate(file, nbytes)
-        array = np.frombuffer(mmap.mmap(file, nbytes), np.uint8)
+        try:
+            os.ftruncate(file, nbytes)
+            array = np.frombuffer(mmap.mmap(file, nbytes), np.uint8)
+        except BaseException:
+            os.close(file)
+            raise
         block = Block(next(self._serials), file, array.ctypes.data, nbytes)
         self._blocks[block.serial] = block
-        weakref.finalize(array, _close, self._blocks, block)
+        # At the end of the program others may still have to open it.
+        weakref.finalize(array, _close, self._blocks, block).atexit = False
         return array
 
     def _map(self, rank: int, file: int, nbytes: int) -> Array:

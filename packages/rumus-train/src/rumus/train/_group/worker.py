@@ -123,7 +123,7 @@ class Worker:
                 self._look()
             self._bid_farewell()
         except GroupError as error:
-            self._break(str(error))
+            self._break(str(error), error.__cause__)
         except BaseException as error:  # whoever waits must not wait for ever
             self._break(f"communication has failed: {type(error).__name__}: {error}")
         while not self._closing:
@@ -260,9 +260,10 @@ class Worker:
             self._notes.send(Note(kind, self._rank, self.made, self.where), rank)
         return others
 
-    def _break(self, why: str) -> None:
+    def _break(self, why: str, cause: BaseException | None = None) -> None:
         """Give up all calls, those to come too."""
         self.broken = GroupError(why)
+        self.broken.__cause__ = cause
         for lane in self._lanes:
             for call in lane.active:
                 call.settle(self.broken)

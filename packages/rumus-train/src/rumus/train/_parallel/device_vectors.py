@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -206,15 +205,19 @@ class DeviceVectors:
         return Read(room, self._out.send(finish))
 
     def _begin_one(self, view: GpuArray, out: Array) -> Callable[[], object]:
-        """Read one array: ahead, if it is made of whole words."""
-        if not _has_whole_words(view):
-            return partial(gpu.to_host, view, out)
-        idle = self._readers.setdefault(view.nbytes, [])
-        reader = idle.pop() if idle else gpu.ReadAhead(view.nbytes, self._device.index)
-        reader.begin(view)
+        """Read the words of one array."""
+        words = _words(view)
+        idle = self._readers.setdefault(words.nbytes, [])
+        reader = idle.pop() if idle else gpu.ReadAhead(words.nbytes, self._device.index)
+        reader.begin(words)
 
         def finish() -> None:
-            reader.wait(out)
+            if words.size == view.size:
+                reader.wait(out)
+            else:
+                first = view.offset - words.offset
+                found = reader.wait(np.empty(words.size, words.dtype))
+                np.copyto(out, found[first : first + view.size])
             idle.append(reader)
 
         return finish
@@ -243,6 +246,14 @@ class DeviceVectors:
 
 def _has_whole_words(array: GpuArray) -> bool:
     return not (array.nbytes % 4 or array.offset * array.dtype.itemsize % 4)
+
+
+def _words(view: GpuArray) -> GpuArray:
+    """The whole words in which an array lies; those of a storage are whole."""
+    per_word = max(4 // view.dtype.itemsize, 1)
+    start = view.offset // per_word * per_word
+    stop = -(-(view.offset + view.size) // per_word) * per_word
+    return GpuArray(view.storage, (stop - start,), (1,), start, view.dtype)
 
 
 def _view(flat: GpuArray, start: int, stop: int) -> GpuArray:

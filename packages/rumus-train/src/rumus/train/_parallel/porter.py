@@ -20,8 +20,15 @@ class Errand:
         self._is_over = threading.Event()
 
     def is_done(self) -> bool:
-        """Whether it went well."""
-        return self._is_over.is_set() and self._error is None
+        """Whether it is done.
+
+        Raises:
+            Exception: What went wrong.
+        """
+        if not self._is_over.is_set():
+            return False
+        self.wait()
+        return True
 
     def wait(self) -> None:
         """Return when it is done.
