@@ -56,7 +56,7 @@ def test_every_call_gives_what_the_contract_says(what: str, size: int) -> None:
     assert f"{what} is done by {size} ranks" in result.stdout
 
 
-@pytest.mark.parametrize("what", ["misfits", "rests"])
+@pytest.mark.parametrize("what", ["is_late", "misfits", "rests"])
 def test_ranks_go_on(what: str) -> None:
     """After a call that was wrong on all of them, and after a pause of all of them."""
     result = run(3, what)

@@ -140,7 +140,10 @@ class SharedMemory:
             return
         starts = range(0, into.size, max(_SLICE, -(-into.size // self._threads)))
         ends = [*starts[1:], into.size]
-        list(self._copiers.map(lambda a, b: np.copyto(into[a:b], source[a:b]), starts, ends))
+        try:
+            list(self._copiers.map(lambda a, b: np.copyto(into[a:b], source[a:b]), starts, ends))
+        except RuntimeError:  # the program ends, and lends no threads any more
+            np.copyto(into, source)
 
     @cached_property
     def _copiers(self) -> ThreadPoolExecutor:
