@@ -177,6 +177,25 @@ atexit.register(lambda: print(int((x + x).sum().item())))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_thread_computes_while_pools_end():
+    program = """
+import threading, time
+from concurrent.futures import ThreadPoolExecutor
+from rumus._core.pool import in_parallel
+
+ThreadPoolExecutor(1).submit(time.sleep, 0.6)  # which the interpreter waits for
+
+def compute():
+    time.sleep(0.3)
+    in_parallel(done.append, 3, 2)
+    print(done)
+
+done = []
+threading.Thread(target=compute).start()
+"""
+    assert in_fresh_python(program) == "[0, 1, 2]"
+
+
 def test_a_forked_child_has_threads_of_its_own():
     show = (
         "import os\nfrom rumus._core.pool import in_parallel\ndone = []\n"

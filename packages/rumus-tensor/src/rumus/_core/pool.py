@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from threading import main_thread
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING
 
 from .threads import blas_alone, blas_threads, threads_for
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 _pools: dict[int, ThreadPoolExecutor] = {}
 """By their number of threads."""
@@ -82,9 +81,10 @@ class _Tasks:
 
 def _spread(run: Callable[[int], None], tasks: int, count: int) -> None:
     work = _Tasks(run, tasks).work
-    if not main_thread().is_alive():  # the interpreter ends, and pools take nothing any more
-        count = 1
-    helpers = [_pool(count - 1).submit(work) for _ in range(count - 1)]
+    helpers: list[Future[None]] = []
+    with suppress(RuntimeError):  # the interpreter ends, and pools take nothing any more
+        while len(helpers) < count - 1:
+            helpers.append(_pool(count - 1).submit(work))
     try:
         work()
     finally:
