@@ -205,6 +205,23 @@ def test_memory_is_read_where_it_lies_by_those_who_can() -> None:
     assert set(found.tolist()) == {9}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="others have no files in memory by name")
+def test_memory_that_is_gone_is_held_by_nobody_else() -> None:
+    mine, theirs = SharedMemory(), SharedMemory()
+    theirs.tried({4: (os.getpid(), mine.probe())})
+    mine.read_by([7])
+    kept = mine.empty(100_000)
+    for number in range(8):
+        memory, found = mine.empty(100_000), np.zeros(100_000, np.uint8)
+        for each in (memory, kept):
+            each[:] = number
+            assert theirs.fetch(4, mine.place(7, each) or b"", found)
+            assert set(found.tolist()) == {number}
+        maps = Path("/proc/self/maps").read_text("utf-8").count("memfd:rumus")
+        assert maps <= 2 * 3, "the kept one, this one and the one before, here and there"
+        del each, memory
+
+
 def test_memory_is_ordinary_where_there_are_no_such_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "memfd_create", raising=False)
     memory = SharedMemory()

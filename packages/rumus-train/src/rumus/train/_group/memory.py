@@ -33,9 +33,8 @@ _SLICE = 1 << 20
 """Bytes that are worth a thread."""
 _THREADS = 4
 """That copy a message, at most."""
-_PLACE = struct.Struct("<qqqqqq")
-"""Which file it is, the oldest that there is, its number now, its bytes; where in it a message
-lies, and its bytes."""
+_PLACE = struct.Struct("<qqqqq")
+"""Which file it is, its number now, its bytes; where in it a message lies, and its bytes."""
 PLACE_BYTES = _PLACE.size
 
 
@@ -55,6 +54,20 @@ class Block(NamedTuple):
     nbytes: int
 
 
+class Mapped(NamedTuple):
+    """A file of another process.
+
+    Attributes:
+        file: Its number there while it is open.
+        identity: No other one has the same.
+        array: Its bytes.
+    """
+
+    file: int
+    identity: tuple[int, int]
+    array: Array
+
+
 class SharedMemory:
     """The memory of this rank that others read, and that of others.
 
@@ -69,7 +82,7 @@ class SharedMemory:
         self._serials = count()
         self._blocks: dict[int, Block] = {}
         self._processes: dict[int, int] = {}
-        self._mapped: dict[int, dict[int, Array]] = {}
+        self._mapped: dict[int, dict[int, Mapped]] = {}
         self._probe: Array | None = None
         self._threads = min(get_num_threads(), _THREADS)
 
@@ -91,7 +104,7 @@ class SharedMemory:
         for rank, (process, file) in probes.items():
             self._processes[rank] = process
             with suppress(OSError, ValueError):
-                if file >= 0 and self._map(rank, file, PLACE_BYTES)[0] == _mark(process):
+                if file >= 0 and self._map(rank, file, PLACE_BYTES).array[0] == _mark(process):
                     found.append(rank)
         return found
 
@@ -116,21 +129,20 @@ class SharedMemory:
         for block in list(self._blocks.values()):
             if block.start <= start < block.start + block.nbytes:
                 at = start - block.start
-                ours = block.serial, min(self._blocks), block.file, block.nbytes
-                return _PLACE.pack(*ours, at, data.nbytes)
+                return _PLACE.pack(block.serial, block.file, block.nbytes, at, data.nbytes)
         return None
 
     def fetch(self, rank: int, place: bytes, into: Array) -> bool:
         """Copy what a rank has said the place of; whether it has as many bytes as are expected."""
-        serial, oldest, file, size, start, nbytes = _PLACE.unpack(place)
+        serial, file, size, start, nbytes = _PLACE.unpack(place)
         if nbytes != into.nbytes:
             return False
         mapped = self._mapped.setdefault(rank, {})
         if serial not in mapped:
-            for gone in [k for k in mapped if k < oldest]:
+            for gone in [k for k, other in mapped.items() if not self._is_open(rank, other)]:
                 del mapped[gone]
             mapped[serial] = self._map(rank, file, size)
-        self._copy(into, mapped[serial][start : start + nbytes])
+        self._copy(into, mapped[serial].array[start : start + nbytes])
         return True
 
     def _copy(self, into: Array, source: Array) -> None:
@@ -163,12 +175,27 @@ class SharedMemory:
         weakref.finalize(array, _close, self._blocks, block).atexit = False
         return array
 
-    def _map(self, rank: int, file: int, nbytes: int) -> Array:
-        handle = os.open(f"/proc/{self._processes[rank]}/fd/{file}", os.O_RDONLY)
+    def _map(self, rank: int, file: int, nbytes: int) -> Mapped:
+        handle = os.open(self._path(rank, file), os.O_RDONLY)
         try:
-            return np.frombuffer(mmap.mmap(handle, nbytes, prot=mmap.PROT_READ), np.uint8)
+            memory = mmap.mmap(handle, nbytes, prot=mmap.PROT_READ)
+            return Mapped(file, _identity(os.fstat(handle)), np.frombuffer(memory, np.uint8))
         finally:
             os.close(handle)
+
+    def _is_open(self, rank: int, mapped: Mapped) -> bool:
+        """Whether its process still has it, so that its memory is not held by this one alone."""
+        try:
+            return _identity(os.stat(self._path(rank, mapped.file))) == mapped.identity
+        except OSError:
+            return False
+
+    def _path(self, rank: int, file: int) -> str:
+        return f"/proc/{self._processes[rank]}/fd/{file}"
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _close(blocks: dict[int, Block], block: Block) -> None:
