@@ -40,7 +40,7 @@ class Call:
 
     Args:
         name: Of the method.
-        number: How many calls were made before it.
+        number: How many calls were made before it on its lane.
         where: Where the run was when it was made.
         sends: What goes to other ranks.
         receives: What comes from them.

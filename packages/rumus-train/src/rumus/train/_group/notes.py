@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -16,13 +17,13 @@ class Note:
     Attributes:
         kind: It asks for an answer, answers, has come to its end, or fails and ends all.
         rank: Who says it.
-        calls: The calls that it has made.
+        calls: The calls that it has made on each lane.
         where: Where its run is.
     """
 
     kind: Literal["ask", "here", "left", "failed"]
     rank: int
-    calls: int
+    calls: Sequence[int]
     where: str
 
 

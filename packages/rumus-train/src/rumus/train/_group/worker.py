@@ -56,7 +56,8 @@ class Worker:
         self._died: dict[int, float] = {}
         """The ranks whose process is no more, and since when."""
         self._fails = self._has_told = False
-        self.made = 0
+        self.made = [0 for _ in self._lanes]
+        """Calls on each lane."""
         self.where = "its start"
         self.broken: GroupError | None = None
         self._thread = threading.Thread(target=self._run, name="rumus group", daemon=True)
@@ -71,8 +72,9 @@ class Worker:
         ready: Ready | None = None,
     ) -> Call:
         """Hand a call over. Messages of no bytes are left out, as they are on the other side."""
-        call = Call(name, self.made, self.where, sends, receives, finish, ready)
-        self.made += 1
+        lane = _lane(ready)
+        call = Call(name, self.made[lane], self.where, sends, receives, finish, ready)
+        self.made[lane] += 1
         self._new.put(call)
         if not self._thread.is_alive():
             call.settle(self.broken or GroupError("this rank has said that it is at its end"))
@@ -147,7 +149,7 @@ class Worker:
             pass
 
     def _begin(self, call: Call) -> None:
-        self._lanes[call.ready is not None].begin(call)
+        self._lanes[_lane(call.ready)].begin(call)
 
     def _is_busy(self) -> bool:
         return any(lane.active for lane in self._lanes)
@@ -222,7 +224,7 @@ class Worker:
     def _fail_if_left(self, call: Call) -> None:
         for rank in call.missing():
             note = self._gone.get(rank)
-            if note is not None and note.calls <= call.number:
+            if note is not None and note.calls[_lane(call.ready)] <= call.number:
                 how = "ended its program" if note.kind == "left" else "failed"
                 self._break(
                     f"rank {rank} has {how} at {note.where}, and rank {self._rank} waits for it "
@@ -295,6 +297,11 @@ class Worker:
             time.sleep(_LOOK / 10)
 
 
+def _lane(ready: Ready | None) -> int:
+    """The number of the lane of a call: ranks do not make those of both in one order."""
+    return int(ready is not None)
+
+
 def _pause(waited: float) -> float:
     """Seconds until the next look at a call: short at first, where most calls end."""
     if waited < 2e-4:
@@ -307,5 +314,5 @@ def _told(rank: int, note: Note | None) -> str:
         return f"Rank {rank} does not answer: it is stopped, dead, or cut off."
     return (
         f"Rank {rank} answers: it is at {note.where}, computes or waits for something else, and "
-        f"has made {note.calls} calls."
+        f"has made {sum(note.calls)} calls."
     )
