@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from rumus import gpu
 from rumus.gpu import _device, _queue, _readback
 from rumus.gpu._device import get_device
-from rumus.tensor import ArgumentError, Tensor, tensor
+from rumus.tensor import ArgumentError, Tensor, ones, tensor, zeros
 
 pytestmark = pytest.mark.gpu
 
@@ -110,6 +110,17 @@ def test_a_read_back_fills_the_memory_that_it_is_given(size: int) -> None:
     for other in (memory, memory[1:-1].astype(np.int32), np.zeros(2 * size, np.float32)[::2]):
         with pytest.raises(ArgumentError, match="out is a contiguous array"):
             gpu.to_host(gpu.from_host(x), other)
+
+
+def test_an_array_is_overwritten_behind_the_replays_that_read_it() -> None:
+    place = zeros(4, device="gpu")
+    gpu.persist(place.array)
+    captured, x = gpu.capture(lambda x: x + place), ones(4, device="gpu")
+    results = []
+    for k in range(8):
+        gpu.from_host(np.full(4, k, np.float32), out=place.array)
+        results.append(captured(x))
+    assert [r.tolist() for r in results] == [[k + 1.0] * 4 for k in range(8)]
 
 
 @pytest.mark.parametrize("size", [8, 5 << 20])

@@ -8,6 +8,7 @@ import pytest
 
 from rumus import gpu
 from rumus.gpu import CaptureError, ReadAhead
+from rumus.gpu._device import get_device
 from rumus.nn import Parameter, cross_entropy_loss
 from rumus.tensor import (
     ArgumentError,
@@ -22,6 +23,13 @@ from rumus.tensor import (
 )
 
 pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(params=["mapped", "by the device's thread"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with wgpu, and as where the driver cannot map without waiting."""
+    if request.param != "mapped":
+        monkeypatch.setattr(type(get_device(0).driver), "map", lambda *_: None)
 
 
 def kept(length: int) -> Tensor:

@@ -8,9 +8,18 @@ import pytest
 
 from rumus import gpu
 from rumus.gpu import CaptureError, ReadAhead, WriteAhead
+from rumus.gpu._device import get_device
 from rumus.tensor import ArgumentError, Tensor, ones, tensor, zeros
 
 pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(params=["mapped", "by the device's thread"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with wgpu, and as where the driver cannot map without waiting."""
+    if request.param != "mapped":
+        monkeypatch.setattr(type(get_device(0).driver), "map", lambda *_: None)
+
 
 DTYPES = [np.float32, np.float16, np.int32]
 

@@ -143,6 +143,8 @@ class GpuDevice:
 
     def _overwrite(self, array: GpuArray, data: npt.NDArray[Any]) -> None:
         self.queue.encode()
+        # Replays on their way may read it, of which the queue knows arguments and results only.
+        self.queue.submit_encoded()
         at = array.offset * array.dtype.itemsize
         self._checked(self.queue.write, array.storage.buffer, data, at)
 

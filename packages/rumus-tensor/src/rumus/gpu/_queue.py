@@ -234,6 +234,10 @@ class Queue:
         except Exception as error:
             self._report(error)
 
+    def submit_encoded(self) -> None:
+        """Submit what was encoded so far, in the middle of a batch."""
+        self._submit_batch()
+
     def _submit_batch(self) -> None:
         batch, self._batch, self._open = self._batch, [], None
         then, self._then = self._then, []
