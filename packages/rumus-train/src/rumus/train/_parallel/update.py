@@ -169,16 +169,16 @@ class Update:
         """
         if not self._has_begun:
             self.begin()
+        grads = self._gradients()  # before anything is waited for
         self._put_means(samples)
         if samples:
-            self._update(max_norm)
+            self._update(grads, max_norm)
         self._exchange.finish_sums()
         self._sent = 0
 
-    def _update(self, max_norm: float | None) -> None:
+    def _update(self, grads: GradientStore, max_norm: float | None) -> None:
         """Update this rank's segment, and send it to the others."""
         optimizer, rank = self._optimizer, self._group.rank
-        grads = self._gradients()
         finite = None
         if max_norm is not None or optimizer.skip_nonfinite:
             norm = self._norm(grads)
