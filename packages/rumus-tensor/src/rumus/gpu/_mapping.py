@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from itertools import count
 from typing import Any, Protocol
 
@@ -33,6 +34,21 @@ def copy(into: npt.NDArray[np.uint8], source: npt.NDArray[np.uint8]) -> None:
     threads = min(get_num_threads(), _THREADS)
     parts = max(min(into.size // _SLICE, threads), 1)
     in_parallel(part, parts, threads)
+
+
+def distribute(source: npt.NDArray[np.uint8], targets: Sequence[npt.NDArray[np.uint8]]) -> None:
+    """Copy mapped memory to targets, one after the other."""
+    at = 0
+    for target in targets:
+        copy(target, source[at : at + target.size])
+        at += target.size
+
+
+def take_idle(buffer: Any, targets: Sequence[npt.NDArray[np.uint8]]) -> None:
+    """Copy to targets, one after the other, what is in a buffer that nothing uses."""
+    buffer.map_sync("READ")
+    distribute(np.frombuffer(buffer.read_mapped(copy=False), np.uint8), targets)
+    buffer.unmap()
 
 
 class Mapping(Protocol):

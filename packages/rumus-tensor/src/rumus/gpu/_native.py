@@ -7,11 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from rumus.gpu._mapping import NativeMapping, NativeMappings
-from rumus.gpu._public import PublicDriver, take_idle
+from rumus.gpu._public import PublicDriver
 from rumus.gpu._seam import BACKENDS, Command, Driver, Words
 
 _NO_RUNTIME_CHECKS = 0
@@ -185,10 +182,6 @@ class NativeDriver:
         pointer, nbytes = self._ffi.from_buffer(data), data.nbytes
         write = self._write if nbytes > _SMALL else self._write_small
         write(self._queue, buffer._internal, at, pointer, nbytes)
-
-    def take(self, buffer: Any, mark: Any, targets: Sequence[npt.NDArray[np.uint8]]) -> None:
-        self.wait(mark)
-        take_idle(buffer, targets)
 
     def map(self, buffer: Any, mode: int) -> NativeMapping | None:
         return None if self._mappings is None else self._mappings.begin(buffer._internal, mode)

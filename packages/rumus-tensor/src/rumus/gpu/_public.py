@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from rumus.gpu._seam import Command, Words, distribute
+from rumus.gpu._seam import Command, Words
 
 _COPY_SRC = 0x4
 
@@ -59,13 +56,6 @@ class PublicCommands:
             self._pass = None
 
 
-def take_idle(buffer: Any, targets: Sequence[npt.NDArray[np.uint8]]) -> None:
-    """Copy to targets, one after the other, what is in a buffer that nothing uses."""
-    buffer.map_sync("READ")
-    distribute(np.frombuffer(buffer.read_mapped(copy=False), np.uint8), targets)
-    buffer.unmap()
-
-
 class PublicDriver:
     """Drives a device's queue."""
 
@@ -100,10 +90,6 @@ class PublicDriver:
     def wait(self, mark: Any) -> None:
         # wgpu's package cannot ask whether a submission is done; to read four bytes takes all.
         self._device.queue.read_buffer(self._word)
-
-    def take(self, buffer: Any, mark: Any, targets: Sequence[npt.NDArray[np.uint8]]) -> None:
-        self.wait(mark)
-        take_idle(buffer, targets)
 
     def map(self, buffer: Any, mode: int) -> None:
         return None

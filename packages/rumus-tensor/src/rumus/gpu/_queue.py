@@ -148,7 +148,7 @@ class Queue:
         self, timer: Timer, compiled: Runnable, group: Any, groups: tuple[int, int, int]
     ) -> None:
         if timer.is_full:
-            self._submit_batch()
+            self.submit_encoded()
             timer.collect()
         self.commands().dispatch_timed(
             (compiled.handle, group, *groups), *timer.next(compiled.name)
@@ -203,7 +203,7 @@ class Queue:
             at: the byte of the buffer at which they begin, a multiple of 4.
         """
         if buffer in self._touched:
-            self._submit_batch()
+            self.submit_encoded()
         whole = data.nbytes & ~3
         if whole == data.nbytes <= PIECE:
             if whole:
@@ -230,15 +230,12 @@ class Queue:
         self.batch += 1
         self.encode(to_end)
         try:
-            self._submit_batch()
+            self.submit_encoded()
         except Exception as error:
             self._report(error)
 
     def submit_encoded(self) -> None:
-        """Submit what was encoded so far, in the middle of a batch."""
-        self._submit_batch()
-
-    def _submit_batch(self) -> None:
+        """Submit what was encoded so far, perhaps in the middle of a batch."""
         batch, self._batch, self._open = self._batch, [], None
         then, self._then = self._then, []
         self._touched.clear()

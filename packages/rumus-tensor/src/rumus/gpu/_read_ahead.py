@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +14,10 @@ from rumus.gpu import _capture
 from rumus.gpu._array import GpuArray
 from rumus.gpu._device import GpuDevice, get_device
 from rumus.gpu._faults import Faults
-from rumus.gpu._mapping import MAP_READ, Mapping, wait_for
+from rumus.gpu._mapping import MAP_READ, Mapping, distribute, take_idle, wait_for
 from rumus.gpu._memory import Buffer
 from rumus.gpu._queue import Queue
 from rumus.gpu._readback import FAULT_BYTES
-from rumus.gpu._seam import distribute
 
 _COPY_DST = 0x8
 
@@ -140,8 +140,11 @@ class ReadAhead:
             distribute(wait_for(mapping), targets)
             mapping.end()
         elif self._staging is not None:
-            driver = self._device.driver
-            self._device.submitter.call(driver.take, self._staging, self._mark, targets)
+            self._device.submitter.call(self._wait_and_take, targets)
+
+    def _wait_and_take(self, targets: Sequence[npt.NDArray[np.uint8]]) -> None:
+        self._device.driver.wait(self._mark)
+        take_idle(self._staging, targets)
 
 
 def checked_size(nbytes: int) -> int:

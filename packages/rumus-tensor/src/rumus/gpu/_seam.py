@@ -16,11 +16,10 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from rumus._core.errors import GpuUnavailableError
-from rumus.gpu._mapping import Mapping, copy
+from rumus.gpu._mapping import Mapping
 
 Command = tuple[Any, Any, int, int, int]
 """A prepared dispatch: pipeline handle, bind group handle, workgroups in x, y and z."""
@@ -70,14 +69,6 @@ def _leave_out_opengl() -> None:
     # The program may use wgpu itself, and have made the instance before us.
     with suppress(RuntimeError, KeyError):
         extras.set_instance_extras(backends=["Vulkan", "Metal", "DX12"])
-
-
-def distribute(source: npt.NDArray[np.uint8], targets: Sequence[npt.NDArray[np.uint8]]) -> None:
-    """Copy mapped memory to targets, one after the other."""
-    at = 0
-    for target in targets:
-        copy(target, source[at : at + target.size])
-        at += target.size
 
 
 class Commands(Protocol):
@@ -140,13 +131,6 @@ class Driver(Protocol):
         """Return when the GPU has completed a submission, without reading anything back."""
         ...
 
-    def take(self, buffer: Any, mark: Any, targets: Sequence[npt.NDArray[np.uint8]]) -> None:
-        """Copy to targets, one after the other, what a submission has put into a buffer.
-
-        The buffer is one that the host can map. Waits for that submission, and for none behind it.
-        """
-        ...
-
     def map(self, buffer: Any, mode: int) -> Mapping | None:
         """Map a whole buffer, once the GPU has done what is submitted and uses it.
 
@@ -155,7 +139,7 @@ class Driver(Protocol):
             mode: MAP_READ or MAP_WRITE.
 
         Returns:
-            None if the driver cannot do so without waiting; for reading there is :meth:`take`.
+            None if the driver cannot do so without waiting.
         """
         ...
 

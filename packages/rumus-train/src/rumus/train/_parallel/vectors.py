@@ -100,7 +100,8 @@ class Vectors(Protocol):
 
         Args:
             parts: Of vectors.
-            room: Where they go (default: memory that is kept until :meth:`free_rooms`).
+            room: Where a device brings them (default: memory that is kept until
+                :meth:`free_rooms`).
         """
         ...
 
