@@ -15,7 +15,7 @@ import argparse
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from time import perf_counter
 from typing import Any
 
@@ -38,7 +38,6 @@ CASES = {
 
 
 Array = npt.NDArray[Any]
-Ready = Callable[[], bool]
 
 
 class Watched:
@@ -49,15 +48,13 @@ class Watched:
         self.rank, self.size, self.local_rank = group.rank, group.size, group.local_rank
         self.at, self.empty = group.at, group.empty
 
-    def alltoallv(
-        self, parts: Sequence[Array], into: Sequence[Array], ready: Ready | None = None
-    ) -> Waiting:
+    def alltoallv(self, *given: Any) -> Waiting:
         """As the group's."""
-        return Waiting(self, self._group.alltoallv(parts, into, ready))
+        return Waiting(self, self._group.alltoallv(*given))
 
-    def allgatherv(self, part: Array, into: Sequence[Array], ready: Ready | None = None) -> Waiting:
+    def allgatherv(self, *given: Any) -> Waiting:
         """As the group's."""
-        return Waiting(self, self._group.allgatherv(part, into, ready))
+        return Waiting(self, self._group.allgatherv(*given))
 
     def broadcast(self, array: Array, root: int = 0) -> Waiting:
         """As the group's."""
@@ -77,13 +74,23 @@ class Waiting:
 
     def __init__(self, group: Watched, pending: Any) -> None:
         self._group, self._pending = group, pending
+        self.give_back = getattr(pending, "give_back", None)
 
     def wait(self) -> None:
         """Wait, and count it if the step waits, and not a thread that copies."""
+        self._count(self._pending.wait)
+
+    def parts(self) -> Mapping[int, Array]:
+        """The same."""
+        found: Mapping[int, Array] = self._count(self._pending.parts)
+        return found
+
+    def _count(self, wait: Callable[[], Any]) -> Any:
         start = perf_counter()
-        self._pending.wait()
+        found = wait()
         if threading.current_thread() is threading.main_thread():
             self._group.waited += perf_counter() - start
+        return found
 
 
 class Clock(Callback):

@@ -83,6 +83,31 @@ def later(group: Group) -> None:
                     assert (into[k][r] == rank + 100 * r + 1000 * k).all(), (k, r, into[k][r])
 
 
+def lent(group: Group) -> None:
+    """What is lent is what was sent, until it is given back; later calls come meanwhile."""
+    rank, size = group.rank, group.size
+    others = [r for r in range(size) if r != rank]
+    for is_read in (True, False):
+        empty = group.empty if is_read else lambda nbytes: np.empty(nbytes, np.uint8)
+        parts = [empty(200_000).view(np.float32).reshape(2, -1) for _ in range(4)]
+        rooms = [[np.zeros((2, 25_000), np.float32) for _ in range(size)] for _ in parts]
+        pending = []
+        for number, (part, into) in enumerate(zip(parts, rooms, strict=True)):
+            part[...] = number + 10 * rank
+            into[rank] = part
+            pending.append(group.allgatherv(part, into, lend=True))
+        for number in (3, 0, 2, 1):
+            found = pending[number].parts()
+            assert list(found) == others
+            for r in others:
+                assert found[r].shape == (2, 25_000)
+                assert (found[r] == number + 10 * r).all(), (number, r, found[r])
+                assert np.shares_memory(found[r], rooms[number][r]) != is_read
+            pending[number].give_back()
+        for call in pending:
+            call.wait()
+
+
 def memory(group: Group) -> None:
     """What is sent from a group's memory comes as it was sent, and the memory goes again."""
     held, rng = [], np.random.default_rng(0)

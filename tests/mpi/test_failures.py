@@ -48,7 +48,16 @@ def is_mpich() -> bool:
 
 @pytest.mark.parametrize(
     ("what", "size"),
-    [("calls", 1), ("calls", 2), ("calls", 3), ("later", 2), ("later", 3), ("memory", 3)],
+    [
+        ("calls", 1),
+        ("calls", 2),
+        ("calls", 3),
+        ("later", 2),
+        ("later", 3),
+        ("memory", 3),
+        ("lent", 2),
+        ("lent", 3),
+    ],
 )
 def test_every_call_gives_what_the_contract_says(what: str, size: int) -> None:
     result = run(size, what)

@@ -103,10 +103,31 @@ class Meeting:
 class Waiting:
     """A call that a rank has made."""
 
-    def __init__(self, rank: "ThreadRank", number: int) -> None:
+    def __init__(self, rank: "ThreadRank", number: int, lent: Sequence[Any] = ()) -> None:
         self.rank, self.number, self.thread = rank, number, threading.get_ident()
+        self.lent, self.is_given_back = lent, threading.Event()
+        if not any(part.size for r, part in enumerate(lent) if r != rank.rank):
+            self.is_given_back.set()
+
+    def parts(self) -> dict[int, Any]:
+        self.come()
+        found = {r: part.view() for r, part in enumerate(self.lent) if r != self.rank.rank}
+        for part in found.values():
+            part.flags.writeable = False
+        return found
+
+    def give_back(self) -> None:
+        for r, part in enumerate(self.lent):
+            if r != self.rank.rank:
+                part.view(np.uint8)[...] = 0xCD
+        self.is_given_back.set()
 
     def wait(self) -> None:
+        self.come()
+        if not self.is_given_back.wait(PATIENCE):
+            self.rank.board.fail(f"call {self.number}: what was lent is not given back")
+
+    def come(self) -> None:
         board, meeting = self.rank.board, self.rank.board.meeting(self.number)
         if not meeting.over.is_set():
             has_turn = threading.get_ident() == self.thread
@@ -139,11 +160,15 @@ class ThreadRank:
             self.board.turn.acquire()
             set_streams(self.streams)
 
-    def alltoallv(self, parts: Sequence[Any], into: Sequence[Any], ready: Any = None) -> Waiting:
-        return self.call("alltoallv", list(parts), list(into), ready)
+    def alltoallv(
+        self, parts: Sequence[Any], into: Sequence[Any], ready: Any = None, lend: bool = False
+    ) -> Waiting:
+        return self.call("alltoallv", list(parts), list(into), ready, lend)
 
-    def allgatherv(self, part: Any, into: Sequence[Any], ready: Any = None) -> Waiting:
-        return self.call("allgatherv", part, list(into), ready)
+    def allgatherv(
+        self, part: Any, into: Sequence[Any], ready: Any = None, lend: bool = False
+    ) -> Waiting:
+        return self.call("allgatherv", part, list(into), ready, lend)
 
     def broadcast(self, array: Any, root: int = 0) -> Waiting:
         return self.call(f"broadcast {root}", array, None)
@@ -160,16 +185,20 @@ class ThreadRank:
     def at(self, where: str) -> None:
         self.where = where
 
-    def call(self, kind: str, out: Any, into: Any, ready: Any = None) -> Waiting:
+    def call(
+        self, kind: str, out: Any, into: Any, ready: Any = None, lend: bool = False
+    ) -> Waiting:
         while ready is not None and not ready():
             time.sleep(1e-4)
         for target in into or ():
             if target is not out:
                 target.view(np.uint8)[...] = 0xAB
+        if lend:
+            into = [a if r == self.rank else np.empty_like(a) for r, a in enumerate(into)]
         number = self.count
         self.count += 1
         self.board.meeting(number).join(self.rank, kind, out, into)
-        return Waiting(self, number)
+        return Waiting(self, number, into if lend else ())
 
 
 def streams() -> Any:

@@ -189,20 +189,21 @@ def test_memory_is_read_where_it_lies_by_those_who_can() -> None:
     assert mine.place(6, memory) is None, "of which nothing is known"
     assert mine.place(7, np.zeros(100_000, np.uint8)) is None, "of other memory"
     assert mine.place(7, memory[:4096]) is None, "of few bytes"
-    found = np.zeros(50_000, np.uint8)
-    assert theirs.fetch(4, mine.place(7, memory[30_000:80_000]) or b"", found)
+    found = theirs.find(4, mine.place(7, memory[30_000:80_000]) or b"")
     np.testing.assert_array_equal(found, np.arange(30_000, 80_000) % 251)
-    assert not theirs.fetch(4, mine.place(7, memory[30_000:80_001]) or b"", found)
+    with pytest.raises(ValueError, match="read-only"):
+        found[0] = 1
     with pytest.raises(OSError, match="No such"):  # of a process that is no more
         lost = SharedMemory()
         lost.tried({4: (os.getpid(), mine.probe())})
         lost._processes[4] = 2**22 + 1
-        lost.fetch(4, mine.place(7, memory[:50_000]) or b"", found)
+        lost.find(4, mine.place(7, memory[:50_000]) or b"")
     del memory
     again = mine.empty(100_000)
     again[:] = 9
-    assert theirs.fetch(4, mine.place(7, again[:50_000]) or b"", found)
-    assert set(found.tolist()) == {9}
+    copied = np.zeros(50_000, np.uint8)
+    theirs.copy(copied, theirs.find(4, mine.place(7, again[:50_000]) or b""))
+    assert set(copied.tolist()) == {9}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="others have no files in memory by name")
@@ -212,11 +213,10 @@ def test_memory_that_is_gone_is_held_by_nobody_else() -> None:
     mine.read_by([7])
     kept = mine.empty(100_000)
     for number in range(8):
-        memory, found = mine.empty(100_000), np.zeros(100_000, np.uint8)
+        memory = mine.empty(100_000)
         for each in (memory, kept):
             each[:] = number
-            assert theirs.fetch(4, mine.place(7, each) or b"", found)
-            assert set(found.tolist()) == {number}
+            assert set(theirs.find(4, mine.place(7, each) or b"").tolist()) == {number}
         maps = Path("/proc/self/maps").read_text("utf-8").count("memfd:rumus")
         assert maps <= 2 * 3, "the kept one, this one and the one before, here and there"
         del each, memory

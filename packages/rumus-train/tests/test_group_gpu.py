@@ -92,8 +92,9 @@ def test_ranks_with_a_gpu_have_the_bits_of_one(case: str, ranks: Ranks) -> None:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parcels of a few numbers."""
+    monkeypatch.setattr("rumus.train._parallel.layout.PARCEL", 64)
     for file in ("layout", "arrivals"):
-        monkeypatch.setattr(f"rumus.train._parallel.{file}.PARCEL", 64)
+        monkeypatch.setattr(f"rumus.train._parallel.{file}.FIRST", 32)
 
 
 @pytest.mark.usefixtures("small")

@@ -269,8 +269,8 @@ def test_a_loop_may_load_its_parts_alone(ranks: Ranks) -> None:
 
 def test_an_exchange_goes_parcel_by_parcel(ranks: Ranks, monkeypatch: pytest.MonkeyPatch) -> None:
     one = fitted(Alone(), clip=0.1)
-    monkeypatch.setattr("rumus.train._parallel.layout.PARCEL", 64)
-    monkeypatch.setattr("rumus.train._parallel.layout.MOST", 128)
+    for name, size in (("FIRST", 16), ("PARCEL", 64), ("MOST", 128)):
+        monkeypatch.setattr(f"rumus.train._parallel.layout.{name}", size)
     assert ranks(3, lambda group: fitted(group, clip=0.1)) == [one] * 3
 
 

@@ -199,11 +199,19 @@ class GpuDevice:
         Replays that follow each other closely are submitted together, for the GPU rests a little
         between submissions.
         """
-        self._replayed += dispatches
-        if self._replayed >= BATCH or (
-            perf_counter() - self._taken_at > REPLAY_SECONDS and not self._is_submitting()
-        ):
+        if self._is_time(dispatches):
             self.hand_over()
+
+    def end_part(self, dispatches: int) -> None:
+        """The same of a part of a replay, behind which the host may wait for something else."""
+        if self._is_time(dispatches):
+            self.flush()
+
+    def _is_time(self, dispatches: int) -> bool:
+        self._replayed += dispatches
+        return self._replayed >= BATCH or (
+            perf_counter() - self._taken_at > REPLAY_SECONDS and not self._is_submitting()
+        )
 
     def _is_submitting(self) -> bool:
         """Whether an earlier batch still waits for its submission."""

@@ -64,7 +64,7 @@ def submit(device_index: int = 0) -> None:
     Example:
         >>> submit()
     """
-    get_device(device_index).hand_over()
+    get_device(device_index).flush()
 
 
 def synchronize() -> None:

@@ -320,6 +320,7 @@ class Recording:
         *parts, last = replay.split([at for at, _ in self._interruptions])
         for part, (_, effect) in zip(parts, self._interruptions, strict=True):
             self.device.log.append(part)
+            self.device.end_part(part.dispatches)
             effect()
         self.device.log.append(last)
 

@@ -97,6 +97,11 @@ class Replay:
         self.writes: Sequence[tuple[Buffer, npt.NDArray[Any]]] = ()
         """What the host writes before."""
 
+    @property
+    def dispatches(self) -> int:
+        """How many it runs."""
+        return len(self._commands)
+
     def split(self, ends: Sequence[int]) -> list[Replay]:
         """The same in parts, which end behind so many dispatches; the first one has the writes."""
         parts: list[Replay] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,13 @@ class Done:
 
     def wait(self) -> None:
         """Return."""
+
+    def parts(self) -> Mapping[int, Array]:
+        """There are no other ranks."""
+        return {}
+
+    def give_back(self) -> None:
+        """Nothing was lent."""
 
 
 _DONE = Done()
@@ -38,12 +45,22 @@ class Alone:
     local_rank = 0
 
     def alltoallv(
-        self, parts: Sequence[Array], into: Sequence[Array], ready: Ready | None = None
+        self,
+        parts: Sequence[Array],
+        into: Sequence[Array],
+        ready: Ready | None = None,
+        lend: bool = False,
     ) -> Done:
         """Copy the part."""
         return self.allgatherv(parts[0], into, ready)
 
-    def allgatherv(self, part: Array, into: Sequence[Array], ready: Ready | None = None) -> Done:
+    def allgatherv(
+        self,
+        part: Array,
+        into: Sequence[Array],
+        ready: Ready | None = None,
+        lend: bool = False,
+    ) -> Done:
         """Copy the part, unless it is there."""
         while ready is not None and not ready():
             time.sleep(_LOOK)

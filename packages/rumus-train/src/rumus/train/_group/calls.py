@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,15 +28,17 @@ class Coming(NamedTuple):
         request: MPI's.
         peer: Who sends it.
         chunk: What it fills.
+        is_whole: Whether that is all that comes from there by its call.
     """
 
     request: Any
     peer: int
     chunk: Array
+    is_whole: bool
 
 
 class Call:
-    """A call on its way, which is a :class:`Pending`.
+    """A call on its way, which is a :class:`Delivery`.
 
     Args:
         name: Of the method.
@@ -46,6 +48,7 @@ class Call:
         receives: What comes from them.
         finish: What is done when all has come.
         ready: Whether what is sent is there; asked until it is.
+        lends: Whether what other ranks of this host send need not be copied.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Call:
     receives: Sequence[Message]
     finish: Callable[[], object] | None
     ready: Ready | None
+    lends: bool
 
     def __init__(
         self,
@@ -65,16 +69,21 @@ class Call:
         receives: Sequence[Message],
         finish: Callable[[], object] | None = None,
         ready: Ready | None = None,
+        lends: bool = False,
     ) -> None:
         self.name, self.number, self.where = name, number, where
         self.sends, self.receives, self.finish, self.ready = sends, receives, finish, ready
+        self.lends = lends
+        self.lent: dict[int, Array] = {}
+        """Bytes in the memory of other ranks, who wait for the word that they have been read."""
+        self.is_given_back = False
         self.coming: list[Coming] = []
         self.requests: list[Any] = []
         """Those that do not receive."""
         self.peers: list[int] = []
         """The other ranks of these."""
         self._error: GroupError | None = None
-        self._done = threading.Event()
+        self._come, self._done = threading.Event(), threading.Event()
 
     def wait(self) -> None:
         """Return when it is finished.
@@ -86,6 +95,35 @@ class Call:
         if self._error is not None:
             raise self._error
 
+    def parts(self) -> Mapping[int, Array]:
+        """What has come from the other ranks.
+
+        Raises:
+            GroupError: It does not come.
+        """
+        self._come.wait()
+        if self._error is not None:
+            raise self._error
+        return {
+            peer: self.lent[peer].view(array.dtype).reshape(array.shape)
+            if peer in self.lent
+            else array
+            for peer, array in self.receives
+        }
+
+    def give_back(self) -> None:
+        """Let the other ranks have their memory again."""
+        self.is_given_back = True
+
+    @property
+    def has_come(self) -> bool:
+        """Whether :meth:`parts` waits no more."""
+        return self._come.is_set()
+
+    def come(self) -> None:
+        """Let those go on who wait for what it brings."""
+        self._come.set()
+
     def settle(self, error: GroupError | None) -> None:
         """Let those go on who wait for it."""
         try:
@@ -94,6 +132,7 @@ class Call:
         except Exception as why:
             error = GroupError(f"{self.name} at {self.where} cannot be finished: {why}")
         self._error = error
+        self._come.set()
         self._done.set()
 
     def is_ready(self) -> bool:
@@ -150,7 +189,8 @@ class Lane:
         for peer, array in call.receives:
             for chunk in _chunks(array):
                 request = self._comm.Irecv([chunk, self._mpi.BYTE], peer, self._tag)
-                call.coming.append(Coming(request, peer, chunk))
+                is_whole = chunk.size == array.nbytes
+                call.coming.append(Coming(request, peer, chunk, is_whole))
         self.send()
 
     def send(self) -> None:
@@ -172,39 +212,67 @@ class Lane:
         """Whether the oldest call is, so that others are waited for."""
         return not self.unsent or self.unsent[0] is not self.active[0]
 
-    def is_done(self) -> bool:
-        """Whether all of the oldest call has come and gone.
+    def receive(self) -> None:
+        """Take what has come, and say what is not used any more.
 
         Raises:
             MismatchError: What has come is not what was sent for: it belongs to another call.
             GroupError: A rank's memory cannot be read.
         """
+        for call in self.active:
+            if not call.has_come:
+                call.coming = [c for c in call.coming if not self._has_come(call, c)]
+                if call.coming:
+                    return
+                call.come()
+            elif call.is_given_back:
+                while call.lent:
+                    self._acknowledge(call, call.lent.popitem()[0])
+
+    def is_done(self) -> bool:
+        """Whether all of the oldest call has come and gone."""
         call = self.active[0]
-        call.coming = [coming for coming in call.coming if not self._has_come(call, coming)]
-        return self.is_sent and not call.coming and self._mpi.Request.Testall(call.requests)
+        if not (self.is_sent and call.has_come) or call.lent:
+            return False
+        return bool(self._mpi.Request.Testall(call.requests))
 
     def _has_come(self, call: Call, coming: Coming) -> bool:
-        request, peer, chunk = coming
+        request, peer, chunk, is_whole = coming
         try:
             if not request.Test(self._status):
                 return False
         except self._mpi.Exception as error:  # it is larger
-            raise MismatchError(peer) from error
+            raise MismatchError(call, peer) from error
         came = self._status.Get_count(self._mpi.BYTE)
         if came == chunk.size:
             return True
-        place = chunk[:PLACE_BYTES].tobytes()
+        found = self._found(call, coming) if came == PLACE_BYTES else None
+        if found is None or found.size != chunk.size:
+            raise MismatchError(call, peer)
+        if call.lends and is_whole:
+            call.lent[peer] = found
+        else:
+            self._memory.copy(chunk, found)
+            self._acknowledge(call, peer)
+        return True
+
+    def _found(self, call: Call, coming: Coming) -> Array:
+        """Where a rank has said that its part lies.
+
+        Raises:
+            GroupError: Its memory cannot be read.
+        """
         try:
-            is_it = came == PLACE_BYTES and self._memory.fetch(peer, place, chunk)
+            return self._memory.find(coming.peer, coming.chunk[:PLACE_BYTES].tobytes())
         except OSError as error:
             raise GroupError(
-                f"rank {peer} has died, or its memory can no longer be read, at {call.where} "
-                f"({call.name}): {error}"
+                f"rank {coming.peer} has died, or its memory can no longer be read, at "
+                f"{call.where} ({call.name}): {error}"
             ) from error
-        if not is_it:
-            raise MismatchError(peer)
+
+    def _acknowledge(self, call: Call, peer: int) -> None:
+        """Say that a rank's memory has been read."""
         self._post(call, peer, np.zeros(1, np.uint8), self._comm.Isend, self._tag + 1)
-        return True
 
     def _send(self, call: Call, peer: int, chunk: Array) -> None:
         place = self._memory.place(peer, chunk)
@@ -225,12 +293,13 @@ class MismatchError(Exception):
     """What a rank has sent belongs to another call.
 
     Args:
+        call: That it is not of.
         peer: The rank.
     """
 
-    def __init__(self, peer: int) -> None:
+    def __init__(self, call: Call, peer: int) -> None:
         super().__init__(peer)
-        self.peer = peer
+        self.call, self.peer = call, peer
 
 
 def _chunks(array: Array) -> Iterator[Array]:

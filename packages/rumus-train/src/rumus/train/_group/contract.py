@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -31,6 +31,32 @@ class Pending(Protocol):
         ...
 
 
+class Delivery(Pending, Protocol):
+    """A call that has begun, by which something comes from other ranks.
+
+    Example:
+        >>> from rumus.train import Alone
+        >>> delivery: Delivery = Alone().alltoallv([np.ones(1)], [np.zeros(1)], lend=True)
+        >>> dict(delivery.parts())
+        {}
+        >>> delivery.give_back()
+    """
+
+    def parts(self) -> Mapping[int, Array]:
+        """What has come from the other ranks, by rank, when all of it has.
+
+        Of a call that lends it may lie in their memory, until :meth:`give_back`.
+
+        Raises:
+            GroupError: It does not come.
+        """
+        ...
+
+    def give_back(self) -> None:
+        """Say, from any thread, that nothing of :meth:`parts` is used any more."""
+        ...
+
+
 @runtime_checkable
 class Group(Protocol):
     """Processes that train together, numbered by rank: five calls over arrays on the host.
@@ -42,6 +68,10 @@ class Group(Protocol):
     A call with ``ready`` sends its arrays when that says that they are filled; it is asked again
     and again, by any thread, and must not wait. Such calls keep their order among themselves, and
     so do all others. All ranks give one, or none does.
+
+    A call that lends (``lend=True``) need not copy what ranks of one host send each other:
+    :meth:`Delivery.parts` gives it where it lies, read-only. The call is finished, here and there,
+    when it is given back.
 
     Example:
         >>> from rumus.train import Alone
@@ -66,12 +96,22 @@ class Group(Protocol):
         ...
 
     def alltoallv(
-        self, parts: Sequence[Array], into: Sequence[Array], ready: Ready | None = None
-    ) -> Pending:
+        self,
+        parts: Sequence[Array],
+        into: Sequence[Array],
+        ready: Ready | None = None,
+        lend: bool = False,
+    ) -> Delivery:
         """Send ``parts[r]`` to rank r, and fill ``into[r]`` with what rank r sends here."""
         ...
 
-    def allgatherv(self, part: Array, into: Sequence[Array], ready: Ready | None = None) -> Pending:
+    def allgatherv(
+        self,
+        part: Array,
+        into: Sequence[Array],
+        ready: Ready | None = None,
+        lend: bool = False,
+    ) -> Delivery:
         """Fill ``into[r]`` on every rank with the part of rank r; ``into[rank]`` may be it."""
         ...
 

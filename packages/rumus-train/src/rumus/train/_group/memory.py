@@ -132,20 +132,21 @@ class SharedMemory:
                 return _PLACE.pack(block.serial, block.file, block.nbytes, at, data.nbytes)
         return None
 
-    def fetch(self, rank: int, place: bytes, into: Array) -> bool:
-        """Copy what a rank has said the place of; whether it has as many bytes as are expected."""
+    def find(self, rank: int, place: bytes) -> npt.NDArray[np.uint8]:
+        """The bytes that a rank has said the place of.
+
+        Raises:
+            OSError: They cannot be read.
+        """
         serial, file, size, start, nbytes = _PLACE.unpack(place)
-        if nbytes != into.nbytes:
-            return False
         mapped = self._mapped.setdefault(rank, {})
         if serial not in mapped:
             for gone in [k for k, other in mapped.items() if not self._is_open(rank, other)]:
                 del mapped[gone]
             mapped[serial] = self._map(rank, file, size)
-        self._copy(into, mapped[serial].array[start : start + nbytes])
-        return True
+        return mapped[serial].array[start : start + nbytes]
 
-    def _copy(self, into: Array, source: Array) -> None:
+    def copy(self, into: Array, source: Array) -> None:
         """Copy, with several threads what is large: one alone is slower than memory."""
         if into.size < 2 * _SLICE:
             np.copyto(into, source)

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -93,19 +94,30 @@ class MpiGroup:
         return self._local_rank
 
     def alltoallv(
-        self, parts: Sequence[Array], into: Sequence[Array], ready: Ready | None = None
+        self,
+        parts: Sequence[Array],
+        into: Sequence[Array],
+        ready: Ready | None = None,
+        lend: bool = False,
     ) -> Call:
         """Send ``parts[r]`` to rank r, and fill ``into[r]`` with what rank r sends here."""
         sends, receives = self._to_others(parts), self._to_others(into)
         mine, here = parts[self._rank], into[self._rank]
-        return self._worker.call("alltoallv", sends, receives, lambda: _copy(here, mine), ready)
+        keep = partial(_copy, here, mine)
+        return self._worker.call("alltoallv", sends, receives, keep, ready, lend)
 
-    def allgatherv(self, part: Array, into: Sequence[Array], ready: Ready | None = None) -> Call:
+    def allgatherv(
+        self,
+        part: Array,
+        into: Sequence[Array],
+        ready: Ready | None = None,
+        lend: bool = False,
+    ) -> Call:
         """Fill ``into[r]`` on every rank with the part of rank r; ``into[rank]`` may be it."""
         sends, receives = [(rank, _sound(part)) for rank in self._others], self._to_others(into)
         here = into[self._rank]
-        keep = None if here is part else lambda: _copy(here, part)
-        return self._worker.call("allgatherv", sends, receives, keep, ready)
+        keep = None if here is part else partial(_copy, here, part)
+        return self._worker.call("allgatherv", sends, receives, keep, ready, lend)
 
     def broadcast(self, array: Array, root: int = 0) -> Call:
         """Fill the array on every rank with that of one rank."""

@@ -70,10 +70,11 @@ class Worker:
         receives: Sequence[Message],
         finish: Callable[[], object] | None = None,
         ready: Ready | None = None,
+        lend: bool = False,
     ) -> Call:
         """Hand a call over. Messages of no bytes are left out, as they are on the other side."""
         lane = _lane(ready)
-        call = Call(name, self.made[lane], self.where, sends, receives, finish, ready)
+        call = Call(name, self.made[lane], self.where, sends, receives, finish, ready, lend)
         self.made[lane] += 1
         self._new.put(call)
         if not self._thread.is_alive():
@@ -159,8 +160,9 @@ class Worker:
         if not lane.active:
             return False
         lane.send()
+        self._receive(lane)
         call = lane.active[0]
-        if self._is_done(lane):
+        if lane.is_done():
             lane.active.popleft()
             call.settle(None)
             lane.since = time.monotonic()
@@ -177,16 +179,16 @@ class Worker:
         waits = (_pause(now - lane.since) if lane.is_sent else _OFTEN for lane in busy)
         return min(waits, default=_LOOK)
 
-    def _is_done(self, lane: Lane) -> bool:
-        """Whether its oldest call is.
+    def _receive(self, lane: Lane) -> None:
+        """Take what has come.
 
         Raises:
-            GroupError: What has come belongs to another call.
+            GroupError: It belongs to another call.
         """
         try:
-            return lane.is_done()
+            lane.receive()
         except MismatchError as wrong:
-            call = lane.active[0]
+            call = wrong.call
             raise GroupError(
                 f"rank {wrong.peer} does something else than rank {self._rank} at {call.where} "
                 f"({call.name}): the ranks have gone different ways through the program. All of "

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rumus.gpu import GpuArray
 
-from .layout import PARCEL, Pieces, Span
+from .layout import FIRST, Pieces, Span
 from .vectors import Arrival, Landing, Sending, Vectors
 
 
@@ -39,6 +39,8 @@ class Arrivals:
     def __init__(self, rank: int) -> None:
         self._rank = rank
         self._coming: deque[Round] = deque()
+        self._unfinished: list[Arrival] = []
+        """Of rounds that are in their places here, and perhaps not yet elsewhere."""
         # Whose arenas' guards know this object: it knows them only while something is on its way.
         self._vectors: Vectors | None = None
         self._lock = threading.RLock()
@@ -60,7 +62,8 @@ class Arrivals:
         """Put what has come into its place, up to the last round with something that is needed.
 
         Args:
-            is_needed: Whether any of some elements are; all rounds are, if it is not given.
+            is_needed: Whether any of some elements are; all rounds are, if it is not given, and
+                what goes to other ranks is waited for, too.
 
         Raises:
             GroupError: It does not come.
@@ -73,6 +76,8 @@ class Arrivals:
                 for _ in range(self._end_of(is_needed)):
                     self._put(self._coming[0])
                     self._coming.popleft()
+                if is_needed is None:
+                    self._finish()
             finally:
                 self._is_bringing = False
             if not self._end_of(lambda _: True):
@@ -93,9 +98,15 @@ class Arrivals:
             self._vectors.go_on()
         coming.own.wait()
         coming.arrival.wait()
+        self._unfinished.append(coming.arrival)
         for rank, landing in coming.landings.items():
             assert self._vectors is not None, "something is on its way"
             self._vectors.put_weights(coming.pieces[rank], landing)
+
+    def _finish(self) -> None:
+        while self._unfinished:
+            self._unfinished[0].finish()
+            del self._unfinished[0]
 
 
 class ArenaGuard:
@@ -109,7 +120,7 @@ class ArenaGuard:
 
     def __init__(self, arrivals: Arrivals, arena: int, data: GpuArray) -> None:
         self._arrivals, self._arena = arrivals, arena
-        self._start, self._page = data.extent[0], PARCEL * data.dtype.itemsize
+        self._start, self._page = data.extent[0], FIRST * data.dtype.itemsize
 
     @property
     def is_waiting(self) -> bool:
@@ -123,6 +134,8 @@ class ArenaGuard:
 
     def bring(self, parts: Collection[int] | None = None) -> None:
         """Let some pages be there, or all."""
+        if not self.is_waiting and parts is not None:
+            return
         if parts is None:
             self._arrivals.bring()
         else:
@@ -133,4 +146,4 @@ class ArenaGuard:
 
 
 def _pages(span: Span) -> range:
-    return range(span.start // PARCEL, -(-span.stop // PARCEL))
+    return range(span.start // FIRST, -(-span.stop // FIRST))

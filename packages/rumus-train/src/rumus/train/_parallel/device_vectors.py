@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -13,11 +13,11 @@ from rumus import gpu
 from rumus.gpu import GpuArray
 from rumus.tensor import Arena, Slot, Tensor, float32, from_numpy, zeros
 
-from .._group.contract import Array, Pending
+from .._group.contract import Array, Delivery
 from .layout import Span
 from .porter import Errand, Porter
 from .rooms import Empty, Quarry, Rooms
-from .vectors import Part, Vector
+from .vectors import Arrival, Part, Vector
 
 
 class Read:
@@ -36,7 +36,7 @@ class Staged:
     """The host's memory, and that from which the device takes it: a :class:`Landing`.
 
     Args:
-        room: The host's memory.
+        room: The host's memory, unused where other ranks lend theirs.
         writers: One for each part; None for one that is not made of whole words.
         sizes: Elements of each part.
     """
@@ -45,31 +45,53 @@ class Staged:
         self, room: Array, writers: Sequence[gpu.WriteAhead | None], sizes: Sequence[int]
     ) -> None:
         self.room, self.writers = room, writers
-        ends = np.cumsum([0, *sizes]).tolist()
-        self.parts = [room[a:b] for a, b in pairwise(ends)]
+        self._places = list(pairwise(np.cumsum([0, *sizes]).tolist()))
+        self.parts = [room[a:b] for a, b in self._places]
 
-    def fill(self) -> None:
-        """Bring what has come to the device's staging memory."""
-        for writer, part in zip(self.writers, self.parts, strict=True):
+    def fill(self, values: Array) -> None:
+        """Bring what has come, here or elsewhere, to the device's staging memory."""
+        for writer, part, (start, stop) in zip(self.writers, self.parts, self._places, strict=True):
             if writer is not None:
-                writer.fill(part)
+                writer.fill(values[start:stop])
+            elif values is not self.room:
+                np.copyto(part, values[start:stop])
 
 
 class Carried:
     """A call, and the errand behind it: an :class:`Arrival`.
 
     Args:
-        pending: The call.
+        delivery: The call.
         errand: Brings on what has come by it.
     """
 
-    def __init__(self, pending: Pending, errand: Errand) -> None:
-        self._pending, self._errand, self.is_over = pending, errand, errand.is_done
+    def __init__(self, delivery: Delivery, errand: Errand) -> None:
+        self._delivery, self._errand = delivery, errand
+        self.finish, self.is_over = delivery.wait, errand.is_done
 
     def wait(self) -> None:
         """Return when what has come is in the device's reach."""
-        self._pending.wait()
-        self._errand.wait()
+        if not self.is_over():
+            self._delivery.parts()  # of the group, who may have others go on meanwhile
+            self._errand.wait()
+
+
+class Passed:
+    """A call by which nothing comes to this rank: an :class:`Arrival`.
+
+    Args:
+        delivery: The call.
+    """
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.finish = delivery.wait
+
+    def wait(self) -> None:
+        """There is nothing."""
+
+    def is_over(self) -> bool:
+        """It is."""
+        return True
 
 
 class DeviceVectors:
@@ -166,15 +188,20 @@ class DeviceVectors:
         for span, writer, part in zip(spans, landing.writers, landing.parts, strict=True):
             self._put(writer, part, self._data(span))
 
-    def carry(self, pending: Pending, landings: Sequence[Any]) -> Carried:
+    def carry(self, delivery: Delivery, landings: Mapping[int, Any]) -> Arrival:
         """Have a porter do it."""
+        if not landings:
+            return Passed(delivery)
 
         def bring() -> None:
-            pending.wait()
-            for landing in landings:
-                landing.fill()
+            parts = delivery.parts()
+            try:
+                for rank, landing in landings.items():
+                    landing.fill(parts[rank])
+            finally:
+                delivery.give_back()
 
-        return Carried(pending, self._in.send(bring))
+        return Carried(delivery, self._in.send(bring))
 
     def go_on(self) -> None:
         """Submit it."""

@@ -34,14 +34,14 @@ class Sent(NamedTuple):
         parcel: What it has.
         sums: The sums of this rank's subtrees.
         read: What goes to each rank.
-        got: What comes from each rank.
+        got: What comes from other ranks, by rank.
         arrival: What waits for it.
     """
 
     parcel: Parcel
     sums: Sums
     read: Read
-    got: Sequence[Landing]
+    got: Mapping[int, Landing]
     arrival: Arrival
 
 
@@ -69,9 +69,9 @@ class Exchange:
     def read(self, parcel: Parcel, sums: Sums) -> Read:
         """Have what others get of a parcel read from the device; nobody waits for it yet."""
         return [
-            self._vectors.begin_read(
-                [] if rank == self._group.rank else _parts(parcel, sums, theirs)
-            )
+            _NOTHING
+            if rank == self._group.rank or not theirs
+            else self._vectors.begin_read(_parts(parcel, sums, theirs))
             for rank, theirs in enumerate(parcel.pieces)
         ]
 
@@ -85,19 +85,20 @@ class Exchange:
         """
         rank, vectors = self._group.rank, self._vectors
         length = sum(piece.size for piece in parcel.pieces[rank])
-        got: list[Landing] = [
-            _NOTHING if r == rank or not length else vectors.landing(len(nodes) * length)
+        got = {
+            r: vectors.landing(len(nodes) * length)
             for r, nodes in enumerate(self._nodes)
-        ]
-        parts = [_NOTHING.array if r == rank else part.array for r, part in enumerate(read)]
-        pending = self._group.alltoallv(parts, [landing.room for landing in got], _ready(read))
-        arrival = vectors.carry(pending, [landing for landing in got if landing is not _NOTHING])
-        self._sent.append(Sent(parcel, sums, read, got, arrival))
+            if r != rank and length
+        }
+        parts = [part.array for part in read]
+        into = [got[r].room if r in got else _NOTHING.array for r in range(self._group.size)]
+        delivery = self._group.alltoallv(parts, into, _ready(read), vectors.is_apart)
+        self._sent.append(Sent(parcel, sums, read, got, vectors.carry(delivery, got)))
 
     def gather_sums(self, samples: int) -> None:
         """Let the gradients of this rank's segment be the means over all shards.
 
-        What goes to other ranks is waited for by :meth:`finish_sums`.
+        What goes to other ranks is waited for by :meth:`finish_sums`, before the next step.
 
         Args:
             samples: Of all shards; 0 if they have no gradients.
@@ -122,6 +123,7 @@ class Exchange:
             for reading in each.read:
                 reading.wait()
             each.arrival.wait()
+            each.arrival.finish()
         self._vectors.free_rooms()
 
     def gather_weights(self, spans: Sequence[Span]) -> None:
@@ -135,6 +137,7 @@ class Exchange:
         vectors.free_weight_rooms()
         rounds = self._layout.rounds(spans)
         own = [vectors.begin_weights(pieces[rank]) for pieces in rounds]
+        vectors.go_on()
         for pieces, mine in zip(rounds, own, strict=True):
             others = {
                 r: vectors.landing_of_weights(theirs)
@@ -143,8 +146,8 @@ class Exchange:
             }
             found = [others[r].room if r in others else _NOTHING.array for r in range(len(pieces))]
             found[rank] = mine.array
-            pending = self._group.allgatherv(mine.array, found, _ready([mine]))
-            arrival = vectors.carry(pending, list(others.values()))
+            delivery = self._group.allgatherv(mine.array, found, _ready([mine]), vectors.is_apart)
+            arrival = vectors.carry(delivery, others)
             self.arrivals.add(Round(pieces, others, mine, arrival), vectors)
         if not vectors.is_apart:
             self.arrivals.bring()
@@ -154,13 +157,15 @@ class Exchange:
         for data, guard in self._guards:
             gpu.guard(data, guard)
 
-    def put_means(self, parcel: Parcel, sums: Sums, got: Sequence[Landing], share: float) -> None:
+    def put_means(
+        self, parcel: Parcel, sums: Sums, got: Mapping[int, Landing], share: float
+    ) -> None:
         """Sum what all ranks have of a parcel, in the order of the tree.
 
         Args:
             parcel: Of which this rank's pieces are summed.
             sums: Of this rank's subtrees.
-            got: What has come from each rank; nothing if there is one.
+            got: What has come from other ranks, by rank.
             share: What the sums are multiplied by.
         """
         vectors, rank = self._vectors, self._group.rank
@@ -168,10 +173,9 @@ class Exchange:
         length = sum(piece.size for piece in pieces)
         theirs: dict[Node, tuple[Any, int]] = {}
         """Where those of a subtree begin."""
-        for nodes, landing in zip(self._nodes, got, strict=bool(got)):
-            if nodes is not own:
-                flat = vectors.landed(landing)
-                theirs |= {node: (flat, k * length) for k, node in enumerate(nodes)}
+        for r, landing in got.items():
+            flat = vectors.landed(landing)
+            theirs |= {node: (flat, k * length) for k, node in enumerate(self._nodes[r])}
         at = 0
         for piece in pieces:
             found: dict[Node, Any] = {

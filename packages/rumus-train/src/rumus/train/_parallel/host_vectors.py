@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from rumus.tensor import Arena, Slot, Tensor
 
-from .._group.contract import Array, Pending
+from .._group.contract import Array, Delivery, Pending
 from .layout import Span
 from .rooms import Empty, Quarry, Rooms
 from .vectors import Landing, Part, Vector
@@ -39,7 +39,7 @@ class Called:
     """
 
     def __init__(self, pending: Pending) -> None:
-        self.wait = pending.wait
+        self.wait = self.finish = pending.wait
 
     def is_over(self) -> bool:
         """There is nothing else to do meanwhile."""
@@ -144,9 +144,9 @@ class HostVectors:
             self._arenas[span.arena].data[span.start : span.stop] = part
             at += span.size
 
-    def carry(self, pending: Pending, landings: Sequence[Landing]) -> Called:
+    def carry(self, delivery: Delivery, landings: Mapping[int, Landing]) -> Called:
         """Nothing has to be brought on."""
-        return Called(pending)
+        return Called(delivery)
 
     def go_on(self) -> None:
         """It does."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import pairwise, zip_longest
+from itertools import accumulate, pairwise, repeat, zip_longest
 from typing import Any, NamedTuple
 
 from rumus.nn import Parameter
@@ -16,6 +16,9 @@ PARCEL = 1 << 20
 """Elements of each segment that are exchanged at once, of a model that is not large."""
 PARCELS = 20
 """Parcels of a large one: each costs some tenths of a millisecond of Python."""
+FIRST = PARCEL >> 3
+"""Elements of the first ones, each twice as large as that before: the last sums of a backward pass
+and the first weights of a forward pass are what everybody waits for."""
 BLOCK = 16384
 """Elements of a parameter between two places where it may be cut: a norm's block."""
 
@@ -114,8 +117,11 @@ class Layout:
 
     def rounds(self, spans: Sequence[Span]) -> list[list[Pieces]]:
         """For each round and rank, what of its segment is exchanged: of all ranks at once."""
+        parts = [self.of_rank(rank, spans) for rank in range(len(self.cuts) - 1)]
+        longest = max(sum(part.size for part in own) for own in parts)
         most = max(PARCEL, sum(span.size for span in spans) // PARCELS)
-        cut = [_cut(self.of_rank(rank, spans), most) for rank in range(len(self.cuts) - 1)]
+        least = FIRST if longest > PARCEL else PARCEL
+        cut = [_cut(own, accumulate(repeat(least), lambda a, _: min(2 * a, most))) for own in parts]
         return [list(pieces) for pieces in zip_longest(*cut, fillvalue=[])]
 
     def parcels(self, spans: Sequence[Span]) -> list[Parcel]:
@@ -172,14 +178,14 @@ def _filled(edges: Sequence[int], size: int, most: int) -> list[int]:
     return cuts
 
 
-def _cut(spans: Sequence[Span], most: int) -> Iterator[Pieces]:
-    """The spans in runs of so many elements of one arena."""
+def _cut(spans: Sequence[Span], sizes: Iterator[int]) -> Iterator[Pieces]:
+    """The spans in runs of so many elements of one arena each."""
     pieces: Pieces = []
-    room = most
+    room = next(sizes)
     for span in spans:
         if pieces and pieces[-1].arena != span.arena:
             yield pieces
-            pieces, room = [], most
+            pieces, room = [], next(sizes)
         start = span.start
         while start < span.stop:
             stop = min(span.stop, start + room)
@@ -188,6 +194,6 @@ def _cut(spans: Sequence[Span], most: int) -> Iterator[Pieces]:
             start = stop
             if not room:
                 yield pieces
-                pieces, room = [], most
+                pieces, room = [], next(sizes)
     if pieces:
         yield pieces

@@ -76,8 +76,7 @@ class Update:
                 "cannot be taken again. Start again from a checkpoint"
             )
         self._part = part
-        if self._step is None:
-            self._step = self._parcels()
+        self._open()
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -152,12 +151,11 @@ class Update:
 
     def begin(self) -> None:
         """Send the sums, while ranks still tell each other how many samples there were."""
-        if self._step is None:
-            self._step = self._parcels()
+        parcels = self._open()
         self._has_begun = True
         if self._group.size > 1:
             self._exchange.arrivals.bring()
-            while self._sent < len(self._step):
+            while self._sent < len(parcels):
                 self._send_next()
 
     def step(self, samples: int, max_norm: float | None) -> None:
@@ -173,7 +171,6 @@ class Update:
         self._put_means(samples)
         if samples:
             self._update(grads, max_norm)
-        self._exchange.finish_sums()
         self._sent = 0
 
     def _update(self, grads: GradientStore, max_norm: float | None) -> None:
@@ -195,6 +192,7 @@ class Update:
     def end(self) -> None:
         """Let the weights of all ranks be in their places."""
         self._exchange.arrivals.bring()
+        self._exchange.finish_sums()
 
     def _put_means(self, samples: int) -> None:
         """Let the gradients of this rank's segment be the means over all shards."""
@@ -203,7 +201,7 @@ class Update:
             self._exchange.gather_sums(samples)
         elif samples:
             for parcel in self._step:
-                self._exchange.put_means(parcel.parcel, parcel.take()[0], [], 1.0 / samples)
+                self._exchange.put_means(parcel.parcel, parcel.take()[0], {}, 1.0 / samples)
         for parcel in self._step:
             parcel.clear()
         self._step, self._has_begun = None, False
@@ -249,6 +247,13 @@ class Update:
             self._exchange.guard_weights()
             optimizer.own_range(*layout.cuts[group.rank : group.rank + 2])
         return layout
+
+    def _open(self) -> list[ParcelSums]:
+        """The parcels of this step, for which the memory of the last one is free."""
+        if self._step is None:
+            self._exchange.finish_sums()
+            self._step = self._parcels()
+        return self._step
 
     def _parcels(self) -> list[ParcelSums]:
         """What a step sums: other parcels where parameters have moved, or others are trained."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from rumus.tensor import Slot, Tensor
 
-from .._group.contract import Array, Pending, Ready
+from .._group.contract import Array, Delivery, Pending, Ready
 from .layout import Span
 
 Vector = list[Any]
@@ -48,10 +48,18 @@ class Landing(Protocol):
 
 
 class Arrival(Pending, Protocol):
-    """What waits for a call of a group, and for what it has brought to be in the device's reach."""
+    """What waits for what a call has brought to be in the device's reach."""
 
     def is_over(self) -> bool:
         """Whether nobody would wait."""
+        ...
+
+    def finish(self) -> None:
+        """Return when the other ranks have got what the call takes to them.
+
+        Raises:
+            GroupError: They do not take it.
+        """
         ...
 
 
@@ -125,8 +133,13 @@ class Vectors(Protocol):
         """Let parameters have the values that came from another rank."""
         ...
 
-    def carry(self, pending: Pending, landings: Sequence[Landing]) -> Arrival:
-        """As soon as a call is finished, bring what has come to some landings on its way."""
+    def carry(self, delivery: Delivery, landings: Mapping[int, Landing]) -> Arrival:
+        """Bring what comes by a call, of :attr:`is_apart` one that lends, on its way at once.
+
+        Args:
+            delivery: The call.
+            landings: Where what comes goes, by rank.
+        """
         ...
 
     def go_on(self) -> None:
