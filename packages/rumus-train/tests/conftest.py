@@ -197,6 +197,8 @@ class ThreadRank:
             into = [a if r == self.rank else np.empty_like(a) for r, a in enumerate(into)]
         number = self.count
         self.count += 1
+        if ready is not None:
+            kind += " when it is ready"
         self.board.meeting(number).join(self.rank, kind, out, into)
         return Waiting(self, number, into if lend else ())
 

@@ -17,7 +17,7 @@ from .._group.contract import Array, Delivery
 from .layout import Span
 from .porter import Errand, Porter
 from .rooms import Empty, Quarry, Rooms
-from .vectors import Arrival, Part, Vector
+from .vectors import Arrival, Part, Sending, Vector
 
 
 class Read:
@@ -30,6 +30,24 @@ class Read:
 
     def __init__(self, array: Array, errand: Errand) -> None:
         self.array, self.ready, self.wait = array, errand.is_done, errand.wait
+
+
+class Nothing:
+    """No elements, for which no porter is needed: a :class:`Sending`.
+
+    Args:
+        array: Of no elements.
+    """
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+
+    def ready(self) -> bool:
+        """They are there."""
+        return True
+
+    def wait(self) -> None:
+        """They are."""
 
 
 class Staged:
@@ -152,7 +170,7 @@ class DeviceVectors:
         at = grads.offset + slot.offset
         return Tensor.from_array(GpuArray(grads.storage, shape, steps, at, grads.dtype))
 
-    def begin_read(self, parts: Sequence[Part], room: Array | None = None) -> Read:
+    def begin_read(self, parts: Sequence[Part], room: Array | None = None) -> Sending:
         """Parts one after the other, copied between what the device does before and behind."""
         views = [_view(array.array, start, stop) for array, start, stop in parts]
         if room is None:
@@ -173,7 +191,7 @@ class DeviceVectors:
         self._put(landing.writers[0], landing.room, place.array)
         return place
 
-    def begin_weights(self, spans: Sequence[Span]) -> Read:
+    def begin_weights(self, spans: Sequence[Span]) -> Sending:
         """Parameters, copied when the device has updated them."""
         return self._begin([self._data(span) for span in spans], self._room_for(spans))
 
@@ -218,7 +236,9 @@ class DeviceVectors:
         """Keep the memory."""
         self._weight_rooms.free()
 
-    def _begin(self, views: Sequence[GpuArray], room: Array) -> Read:
+    def _begin(self, views: Sequence[GpuArray], room: Array) -> Sending:
+        if not views:
+            return Nothing(room)
         begun: list[Callable[[], object]] = []
         at = 0
         for view in views:

@@ -69,9 +69,9 @@ class Exchange:
     def read(self, parcel: Parcel, sums: Sums) -> Read:
         """Have what others get of a parcel read from the device; nobody waits for it yet."""
         return [
-            _NOTHING
-            if rank == self._group.rank or not theirs
-            else self._vectors.begin_read(_parts(parcel, sums, theirs))
+            self._vectors.begin_read(
+                [] if rank == self._group.rank else _parts(parcel, sums, theirs)
+            )
             for rank, theirs in enumerate(parcel.pieces)
         ]
 
