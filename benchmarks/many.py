@@ -46,7 +46,7 @@ class Watched:
     def __init__(self, group: Group) -> None:
         self._group, self.waited = group, 0.0
         self.rank, self.size, self.local_rank = group.rank, group.size, group.local_rank
-        self.at, self.empty = group.at, group.empty
+        self.at, self.empty, self.wake = group.at, group.empty, group.wake
 
     def alltoallv(self, *given: Any) -> Waiting:
         """As the group's."""

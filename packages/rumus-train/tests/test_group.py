@@ -257,19 +257,21 @@ held = memory.empty(100_000)
 
 
 def test_a_porter_says_what_went_wrong_and_goes_on() -> None:
-    porter, began = Porter("test"), threading.Event()
-    slow = porter.send(began.wait)
+    told: list[int] = []
+    porter, may_go = Porter("test", lambda: told.append(len(told))), threading.Event()
+    slow = porter.send(may_go.wait)
     wrong, right = porter.send(lambda: 1 // 0), porter.send(lambda: None)
+    assert not slow.is_done() and not right.is_done()
+    may_go.set()
     right.wait()
-    assert right.is_done() and not slow.is_done()
+    assert slow.is_done() and right.is_done()
     with pytest.raises(ZeroDivisionError):
         wrong.wait()
     with pytest.raises(ZeroDivisionError):  # or who asks would ask for ever
         wrong.is_done()
-    began.set()
-    slow.wait()
     del porter
     give_up = time.monotonic() + 10
     while any(thread.name == "test" for thread in threading.enumerate()):
-        assert time.monotonic() < give_up, "its threads go with it"
+        assert time.monotonic() < give_up, "its thread goes with it"
         time.sleep(0.01)
+    assert told == [0, 1, 2]

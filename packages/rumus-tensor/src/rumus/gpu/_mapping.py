@@ -19,7 +19,7 @@ _OFTEN, _SELDOM = 5e-5, 2e-4
 """Seconds between two looks: at first, and after that."""
 _SHORT = 0.05
 """Seconds for which it is looked often."""
-_SLICE, _THREADS = 1 << 19, 4
+_SLICE, _THREADS = 1 << 20, 4
 """Bytes that are worth a thread, and threads that copy one array at most: one alone is slower than
 memory."""
 

@@ -84,5 +84,8 @@ class Alone:
         """Memory."""
         return np.empty(nbytes, np.uint8)
 
+    def wake(self) -> None:
+        """Nobody sleeps."""
+
     def at(self, where: str) -> None:
         """Nobody can be missing."""

@@ -49,6 +49,7 @@ class Call:
         finish: What is done when all has come.
         ready: Whether what is sent is there; asked until it is.
         lends: Whether what other ranks of this host send need not be copied.
+        wake: Has the worker look at it.
     """
 
     name: str
@@ -70,13 +71,14 @@ class Call:
         finish: Callable[[], object] | None = None,
         ready: Ready | None = None,
         lends: bool = False,
+        wake: Callable[[], object] = lambda: None,
     ) -> None:
         self.name, self.number, self.where = name, number, where
         self.sends, self.receives, self.finish, self.ready = sends, receives, finish, ready
-        self.lends = lends
+        self.lends, self._wake = lends, wake
         self.lent: dict[int, Array] = {}
         """Bytes in the memory of other ranks, who wait for the word that they have been read."""
-        self.is_given_back = False
+        self.is_given_back = self.is_awaited = False
         self.coming: list[Coming] = []
         self.requests: list[Any] = []
         """Those that do not receive."""
@@ -91,6 +93,7 @@ class Call:
         Raises:
             GroupError: It cannot be.
         """
+        self.is_awaited = True
         self._done.wait()
         if self._error is not None:
             raise self._error
@@ -114,6 +117,7 @@ class Call:
     def give_back(self) -> None:
         """Let the other ranks have their memory again."""
         self.is_given_back = True
+        self._wake()
 
     @property
     def has_come(self) -> bool:

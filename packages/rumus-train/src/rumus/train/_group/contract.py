@@ -131,6 +131,10 @@ class Group(Protocol):
         """Bytes of memory whose parts are sent faster than others; all ranks need not ask alike."""
         ...
 
+    def wake(self) -> None:
+        """Say, from any thread, that something may be ready, so that it is asked for at once."""
+        ...
+
     def at(self, where: str) -> None:
         """Say where the run is, for the message that names who is missing there: "step 120"."""
         ...

@@ -143,6 +143,10 @@ class MpiGroup:
         """Memory for what is sent: ranks of this host read it themselves, where Linux lets them."""
         return self._worker.memory.empty(nbytes)
 
+    def wake(self) -> None:
+        """Have it asked at once, from any thread, whether what is to be sent is ready."""
+        self._worker.wake()
+
     def at(self, where: str) -> None:
         """Say where the run is, for the message that names who is missing there: "step 120"."""
         self._worker.where = where

@@ -23,8 +23,8 @@ _ROLL_CALL = 2.0
 _LOOK = 0.05
 """Seconds between two looks at the notes."""
 
-_OFTEN = 5e-5
-"""Seconds between two looks whether something is ready."""
+_SELDOM = 2e-4
+"""Seconds between two looks at what is not ready, of which somebody says when it is."""
 
 _GRACE = 0.1
 """Seconds in which the last note of a process that is no more is found, if it has sent one."""
@@ -46,7 +46,7 @@ class Worker:
         self._mpi, self._comm, self._notes, self._deadline = mpi, comm, notes, deadline
         self._rank: int = comm.Get_rank()
         self._size: int = comm.Get_size()
-        self._new: SimpleQueue[Call | None] = SimpleQueue()
+        self._new: SimpleQueue[Call | Literal["look", "leave"]] = SimpleQueue()
         self.memory = SharedMemory()
         self._lanes = [Lane(mpi, comm, tag, self.memory) for tag in _TAGS]
         self._looked = 0.0
@@ -74,12 +74,17 @@ class Worker:
     ) -> Call:
         """Hand a call over. Messages of no bytes are left out, as they are on the other side."""
         lane = _lane(ready)
-        call = Call(name, self.made[lane], self.where, sends, receives, finish, ready, lend)
+        wake = self.wake
+        call = Call(name, self.made[lane], self.where, sends, receives, finish, ready, lend, wake)
         self.made[lane] += 1
         self._new.put(call)
         if not self._thread.is_alive():
             call.settle(self.broken or GroupError("this rank has said that it is at its end"))
         return call
+
+    def wake(self) -> None:
+        """Look at once, said from any thread, whether there is something to do."""
+        self._new.put("look")
 
     def died(self, rank: int) -> None:
         """Say, from any thread, that a rank's process is no more."""
@@ -113,7 +118,7 @@ class Worker:
 
         A rank that cannot be waited for makes this group :attr:`broken`.
         """
-        self._new.put(None)
+        self._new.put("leave")
         self._thread.join()
 
     def _run(self) -> None:
@@ -140,8 +145,10 @@ class Worker:
             while not self._closing:
                 call = self._new.get(pause > 0, pause or None)
                 pause = 0.0
-                if call is None:
+                if call == "leave":
                     self._closing = True
+                elif call == "look":
+                    pass
                 elif self.broken is not None:
                     call.settle(self.broken)
                 else:
@@ -176,8 +183,7 @@ class Worker:
         """Seconds until the next look, unless a call comes."""
         now = time.monotonic()
         busy = [lane for lane in self._lanes if lane.active]
-        waits = (_pause(now - lane.since) if lane.is_sent else _OFTEN for lane in busy)
-        return min(waits, default=_LOOK)
+        return min((_pause(lane, now) for lane in busy), default=_LOOK)
 
     def _receive(self, lane: Lane) -> None:
         """Take what has come.
@@ -304,9 +310,12 @@ def _lane(ready: Ready | None) -> int:
     return int(ready is not None)
 
 
-def _pause(waited: float) -> float:
-    """Seconds until the next look at a call: short at first, where most calls end."""
-    if waited < 2e-4:
+def _pause(lane: Lane, now: float) -> float:
+    """Seconds until the next look at a lane: short at first, where most calls end."""
+    if not lane.is_sent:
+        return _SELDOM
+    waited = now - lane.since
+    if waited < 2e-4 and lane.active[0].is_awaited:
         return 0.0
     return 5e-5 if waited < 0.1 else 5e-4 if waited < 1.0 else 5e-3
 

@@ -118,11 +118,12 @@ class DeviceVectors:
     Args:
         arenas: Of the parameters.
         empty: Gives the host's memory.
+        tell: Called when something has been read.
     """
 
     is_apart = True
 
-    def __init__(self, arenas: Sequence[Arena], empty: Empty) -> None:
+    def __init__(self, arenas: Sequence[Arena], empty: Empty, tell: Callable[[], object]) -> None:
         self._arenas = arenas
         self._device = Tensor.from_array(arenas[0].data).device
         quarry = Quarry(empty)
@@ -130,7 +131,7 @@ class DeviceVectors:
         self._idle: dict[int, list[Tensor]] = {}
         self._readers: dict[int, list[gpu.ReadAhead]] = {}
         self._writers: dict[int, list[gpu.WriteAhead]] = {}
-        self._out, self._in = Porter("rumus porter out"), Porter("rumus porter in")
+        self._out, self._in = Porter("rumus porter out", tell), Porter("rumus porter in")
         self._lent: list[Tensor] = []
 
     def weighted(self, spans: Sequence[Span], weight: float) -> Vector:

@@ -1,4 +1,4 @@
-"""Threads that copy between a device's staging memory and the host's, so that nobody waits."""
+"""A thread that copies between a device's staging memory and the host's, so that nobody waits."""
 
 from __future__ import annotations
 
@@ -52,32 +52,30 @@ class Errand:
 
 
 class Porter:
-    """Begins errands in their order, some at a time.
+    """Does errands in their order.
 
     Args:
-        name: Of its threads.
-        threads: How many; one alone does not copy as fast as memory is.
+        name: Of its thread.
+        tell: Called after each errand.
     """
 
-    def __init__(self, name: str, threads: int = 2) -> None:
+    def __init__(self, name: str, tell: Callable[[], object] = lambda: None) -> None:
         self._errands: SimpleQueue[Errand | None] = SimpleQueue()
-        self._threads = threads
-        for _ in range(threads):
-            arguments = (self._errands,)
-            threading.Thread(target=_work, args=arguments, name=name, daemon=True).start()
+        arguments = (self._errands, tell)
+        threading.Thread(target=_work, args=arguments, name=name, daemon=True).start()
 
     def send(self, call: Callable[[], object]) -> Errand:
-        """Have a call made; those before have begun when it does."""
+        """Have a call made after those before."""
         errand = Errand(call)
         self._errands.put(errand)
         return errand
 
     def __del__(self) -> None:
-        for _ in range(self._threads):
-            self._errands.put(None)
+        self._errands.put(None)
 
 
-def _work(errands: SimpleQueue[Errand | None]) -> None:
+def _work(errands: SimpleQueue[Errand | None], tell: Callable[[], object]) -> None:
     while (errand := errands.get()) is not None:
         errand.run()
         del errand
+        tell()

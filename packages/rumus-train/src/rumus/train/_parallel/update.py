@@ -236,9 +236,11 @@ class Update:
         optimizer, group = self._optimizer, self._group
         params: list[Parameter] = optimizer.params
         self._layout = layout = Layout(params, group.size, optimizer.elementwise)
-        on_cpu = params[0].device.kind == "cpu"
-        kind = HostVectors if on_cpu else DeviceVectors
-        self._vectors: Vectors = kind(layout.arenas, group.empty)
+        self._vectors: Vectors = (
+            HostVectors(layout.arenas, group.empty)
+            if params[0].device.kind == "cpu"
+            else DeviceVectors(layout.arenas, group.empty, group.wake)
+        )
         slots = [slot for arena in layout.arenas for slot in arena.slots]
         self._places = {slot.parameter: self._vectors.gradient(slot) for slot in slots}
         self._exchange = Exchange(group, self._owned, layout, self._vectors)
