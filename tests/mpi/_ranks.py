@@ -1,19 +1,24 @@
 """What each rank does in the tests: ``mpiexec -n N python _ranks.py WHAT``."""
 
+import hashlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 
+from rumus import nn
 from rumus.data import ArrayDataset, DataLoader
-from rumus.train import Group, GroupError, MpiGroup, find_group
+from rumus.optim import AdamW
+from rumus.tensor import manual_seed
+from rumus.train import Alone, Group, GroupError, MpiGroup, Trainer, find_group
 from rumus.train._group.agree import agreed, gather_text, largest
 
 DEADLINE = 3.0
@@ -25,7 +30,7 @@ def main(what: str) -> None:
     """Do it, and let rank 0 say that it was done."""
     if what == "is_missing" and MPI.COMM_WORLD.Get_rank() == 1:
         time.sleep(100)  # and makes no group
-    group = MpiGroup(deadline=100.0 if what == "dies_at_its_end" else DEADLINE)
+    group = MpiGroup(deadline=100.0 if what in ("dies_at_its_end", "parcels") else DEADLINE)
     globals()[what](group)
     if group.rank == 0:
         print(f"{what} is done by {group.size} ranks", flush=True)
@@ -106,6 +111,33 @@ def lent(group: Group) -> None:
             pending[number].give_back()
         for call in pending:
             call.wait()
+
+
+def parcels(group: Group) -> None:
+    """Steps of many small parcels on a GPU end with the weights of one process."""
+    for file, name, size in (
+        ("layout", "PARCEL", 64),
+        ("layout", "FIRST", 32),
+        ("arrivals", "FIRST", 32),
+    ):
+        setattr(import_module(f"rumus.train._parallel.{file}"), name, size)
+    for capture in (False, True):
+        one, several = (trained(each, group.size, capture) for each in (Alone(), group))
+        assert one == several, (capture, group.rank)
+
+
+def trained(group: Group, shards: int, capture: bool) -> str:
+    """The hash of the weights of a small network."""
+    rng = np.random.default_rng(5)
+    x, y = (rng.standard_normal((48, n), np.float32) for n in (12, 3))
+    manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(12, 40), nn.GELU(), nn.Linear(40, 30), nn.Tanh(), nn.Linear(30, 3)
+    )
+    optimizer = AdamW(model.to("gpu").parameters(), 0.01)
+    trainer = Trainer(optimizer, capture=capture, group=group, shards=shards)
+    trainer.fit(model, DataLoader(ArrayDataset(x, y), 12), nn.mse_loss, epochs=3, clip=0.5)
+    return hashlib.sha256(b"".join(p.numpy().tobytes() for p in model.parameters())).hexdigest()
 
 
 def memory(group: Group) -> None:

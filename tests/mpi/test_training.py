@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 MANY = Path(__file__).parents[2] / "examples" / "many.py"
+RANKS = Path(__file__).with_name("_ranks.py")
 MPIEXEC = Path(sys.executable).parent / "mpiexec"
 ENVIRONMENT = os.environ | {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
@@ -86,6 +87,19 @@ def test_any_number_of_ranks_ends_with_one_hash(
 ) -> None:
     found = {size: weights(size, tmp_path / str(size), device) for size in sizes}
     assert len(set(found.values())) == 1, found
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("size", [2, 3])
+def test_steps_of_many_parcels_end_with_the_weights_of_one_process(size: int) -> None:
+    done = subprocess.run(
+        [str(MPIEXEC), "-n", str(size), sys.executable, str(RANKS), "parcels"],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=BOUND,
+    )
+    assert f"parcels is done by {size} ranks" in done.stdout, done.stderr
 
 
 def test_a_run_moves_between_numbers_of_ranks(tmp_path: Path) -> None:
