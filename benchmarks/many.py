@@ -195,9 +195,9 @@ def timed_step(clock: Clock) -> Callable[..., None]:
     """``Update.step`` with a clock."""
     plain = Update.step
 
-    def step(self: Update, samples: int, max_norm: float | None) -> None:
+    def step(self: Update, *given: Any) -> None:
         start = perf_counter()
-        plain(self, samples, max_norm)
+        plain(self, *given)
         clock.updates += perf_counter() - start
 
     return step

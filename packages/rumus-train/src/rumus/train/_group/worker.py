@@ -23,7 +23,7 @@ _ROLL_CALL = 2.0
 _LOOK = 0.05
 """Seconds between two looks at the notes."""
 
-_SELDOM = 2e-4
+_SELDOM = 1e-3
 """Seconds between two looks at what is not ready, of which somebody says when it is."""
 
 _GRACE = 0.1

@@ -136,8 +136,11 @@ class Exchange:
         self.guard_weights()  # another optimizer may have guarded them meanwhile
         vectors.free_weight_rooms()
         rounds = self._layout.rounds(spans)
-        own = [vectors.begin_weights(pieces[rank]) for pieces in rounds]
-        vectors.go_on()
+        own = []
+        for pieces in rounds:
+            own.append(vectors.begin_weights(pieces[rank]))
+            if len(own) == 1:  # which the others need first
+                vectors.go_on()
         for pieces, mine in zip(rounds, own, strict=True):
             others = {
                 r: vectors.landing_of_weights(theirs)

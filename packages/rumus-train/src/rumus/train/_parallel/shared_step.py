@@ -155,12 +155,11 @@ class SharedStep:
         # What lies on a device is told when it is there; nobody waits for it here.
         values = self._told(letters, mine) if first.vectors.is_apart else lambda: numbers
         weights = letters.weights()
-        if self.shards.group.size > 1:
-            mine.wait()  # a fault of the device is raised before anything is updated
+        settled = mine.wait if self.shards.group.size > 1 else _nothing
         if not weights and len(self._updates) == 1:
-            first.step(0, clip)
+            first.step(0, clip, settled)
         for name, samples in weights.items():
-            self._updates[name].step(samples, clip)
+            self._updates[name].step(samples, clip, settled)
         found = letters.told(values, batches, self.shards.count)
         if any(found.samples):
             self._statistics.finish(sum(found.samples))
@@ -182,6 +181,10 @@ class SharedStep:
             return got
 
         return numbers
+
+
+def _nothing() -> None:
+    pass
 
 
 def _at_once() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -158,17 +158,21 @@ class Update:
             while self._sent < len(parcels):
                 self._send_next()
 
-    def step(self, samples: int, max_norm: float | None) -> None:
+    def step(self, samples: int, max_norm: float | None, settled: Callable[[], object]) -> None:
         """Update the weights of all ranks.
 
         Args:
             samples: Of all shards; 0 leaves the weights as they are.
             max_norm: The norm to clip to.
+            settled: Waits for this rank's gradients, and raises what went wrong with them.
         """
         if not self._has_begun:
             self.begin()
         grads = self._gradients()  # before anything is waited for
-        self._put_means(samples)
+        try:
+            self._put_means(samples)
+        finally:
+            settled()
         if samples:
             self._update(grads, max_norm)
         self._sent = 0
