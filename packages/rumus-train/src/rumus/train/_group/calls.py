@@ -60,6 +60,9 @@ class Call:
     finish: Callable[[], object] | None
     ready: Ready | None
     lends: bool
+    lent: dict[int, Array]
+    is_given_back: bool
+    is_awaited: bool
 
     def __init__(
         self,
@@ -76,7 +79,7 @@ class Call:
         self.name, self.number, self.where = name, number, where
         self.sends, self.receives, self.finish, self.ready = sends, receives, finish, ready
         self.lends, self._wake = lends, wake
-        self.lent: dict[int, Array] = {}
+        self.lent = {}
         """Bytes in the memory of other ranks, who wait for the word that they have been read."""
         self.is_given_back = self.is_awaited = False
         self.coming: list[Coming] = []
