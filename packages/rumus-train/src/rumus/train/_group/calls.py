@@ -110,12 +110,11 @@ class Call:
         self._come.wait()
         if self._error is not None:
             raise self._error
-        return {
-            peer: self.lent[peer].view(array.dtype).reshape(array.shape)
-            if peer in self.lent
-            else array
-            for peer, array in self.receives
-        }
+        found: dict[int, Array] = {}
+        for peer, array in self.receives:
+            lent = self.lent.get(peer)  # another thread may have given it back
+            found[peer] = array if lent is None else lent.view(array.dtype).reshape(array.shape)
+        return found
 
     def give_back(self) -> None:
         """Let the other ranks have their memory again."""
