@@ -301,28 +301,34 @@ class Recording:
         self.replays.count += 1
         for effect in self.effects:
             effect()
+        last = replay
         if self._interruptions:
             with self._in_parts:
-                self._append_parts(replay)
+                last = self._append_parts(replay)
         else:
             device.log.append(replay)
         if ahead is not None:
             ahead.give_back()
-        device.end_replay(self.dispatches)
+        device.end_replay(last.dispatches)
         return copies
 
     def _asks(self, guard: Guard, key: int) -> bool:
         """Whether replays ask a storage's guard in their middle; it may have come since."""
         return key in self._brought and self._brought[key][0] is guard
 
-    def _append_parts(self, replay: Replay) -> None:
-        """Put a replay into the log, and between its parts what the host has done there."""
+    def _append_parts(self, replay: Replay) -> Replay:
+        """Put a replay into the log, and between its parts what the host has done there.
+
+        Returns:
+            The last part.
+        """
         *parts, last = replay.split([at for at, _ in self._interruptions])
         for part, (_, effect) in zip(parts, self._interruptions, strict=True):
             self.device.log.append(part)
             self.device.end_part(part.dispatches)
             effect()
         self.device.log.append(last)
+        return last
 
     def _ahead(self) -> Ahead:
         """Where the next replay is encoded: with those before, if it can be in their batch."""
