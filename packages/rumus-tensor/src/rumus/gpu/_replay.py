@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -108,8 +107,8 @@ class Replay:
         # What the host writes is read by any of them, whatever batch that is in.
         used = [*self._foreign, *(buffer for buffer, _ in self.writes)]
         for start, stop in pairwise([0, *ends, len(self._commands)]):
-            part = copy.copy(self)
-            part._commands, part._foreign = self._commands[start:stop], used
+            part = Replay.__new__(Replay)
+            part._commands, part._foreign, part._ahead = self._commands[start:stop], used, None
             part._before = [] if parts else self._before
             part._after = self._after if len(parts) == len(ends) else []
             part.writes = () if parts else self.writes

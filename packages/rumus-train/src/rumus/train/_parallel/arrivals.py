@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
+from itertools import accumulate
 from typing import NamedTuple
 
 from rumus.gpu import GpuArray
+from rumus.tensor import Arena
 
+from .._errors import GroupError
 from .layout import FIRST, Pieces, Span
 from .vectors import Arrival, Landing, Sending, Vectors
 
@@ -29,18 +32,37 @@ class Round(NamedTuple):
     arrival: Arrival
 
 
+class Pages:
+    """Equal parts of arenas, which guards ask for; they are numbered through.
+
+    Args:
+        arenas: The arenas.
+    """
+
+    def __init__(self, arenas: Sequence[Arena]) -> None:
+        counts = (-(-arena.data.size // FIRST) for arena in arenas)
+        self._starts = [0, *accumulate(counts)]
+
+    def of(self, span: Span) -> range:
+        """Those that have some of the elements."""
+        first = self._starts[span.arena]
+        return range(first + span.start // FIRST, first - (-span.stop // FIRST))
+
+
 class Arrivals:
     """The rounds that are on their way, which come in their order.
 
     Args:
         rank: This one, whose own weights are where they belong.
+        pages: Of the arenas.
     """
 
-    def __init__(self, rank: int) -> None:
-        self._rank = rank
-        self._coming: deque[Round] = deque()
-        self._unfinished: list[Arrival] = []
-        """Of rounds that are in their places here, and perhaps not yet elsewhere."""
+    def __init__(self, rank: int, pages: Pages) -> None:
+        self._rank, self._pages = rank, pages
+        self._coming: deque[tuple[Round, Set[int]]] = deque()
+        """With the pages that others have something of."""
+        self._unfinished: list[Round] = []
+        """Those that are in their places here, and perhaps not yet elsewhere."""
         # Whose arenas' guards know this object: it knows them only while something is on its way.
         self._vectors: Vectors | None = None
         self._lock = threading.RLock()
@@ -53,19 +75,22 @@ class Arrivals:
 
     def add(self, coming: Round, vectors: Vectors) -> None:
         """Another round is on its way to where the weights are."""
+        others = [p for rank, own in enumerate(coming.pieces) if rank != self._rank for p in own]
+        pages = {page for piece in others for page in self._pages.of(piece)}
         with self._lock:  # another thread may be looking for what it needs
-            self._coming.append(coming)
-            if self._has(coming, lambda _: True):
+            self._coming.append((coming, pages))
+            if pages:
                 self._vectors = vectors
 
-    def bring(self, is_needed: Callable[[Span], bool] | None = None) -> None:
+    def bring(self, needed: Collection[int] | None = None) -> None:
         """Put what has come into its place, up to the last round with something that is needed.
 
         Args:
-            is_needed: Whether any of some elements are; all rounds are, if it is not given, and
-                what goes to other ranks is waited for, too.
+            needed: Pages; all rounds are, if none are given, and what goes to other ranks is
+                waited for, too.
 
         Raises:
+            GpuError: Whatever went wrong on the device.
             GroupError: It does not come.
         """
         with self._lock:
@@ -73,39 +98,38 @@ class Arrivals:
                 return
             self._is_bringing = True
             try:
-                for _ in range(self._end_of(is_needed)):
-                    self._put(self._coming[0])
+                for _ in range(len(self._coming) if needed is None else self._end_of(needed)):
+                    self._put(self._coming[0][0])
                     self._coming.popleft()
-                if is_needed is None:
+                if needed is None:
                     self._finish()
             finally:
                 self._is_bringing = False
-            if not self._end_of(lambda _: True):
+            if not any(pages for _, pages in self._coming):
                 self._vectors = None
 
-    def _end_of(self, is_needed: Callable[[Span], bool] | None) -> int:
+    def _end_of(self, needed: Collection[int]) -> int:
         """How many rounds there are up to the last one that is needed."""
-        if is_needed is None:
-            return len(self._coming)
-        return max((k for k, c in enumerate(self._coming, 1) if self._has(c, is_needed)), default=0)
-
-    def _has(self, coming: Round, is_needed: Callable[[Span], bool]) -> bool:
-        others = (p for rank, p in enumerate(coming.pieces) if rank != self._rank)
-        return any(is_needed(piece) for pieces in others for piece in pieces)
+        found = (k for k, (_, pages) in enumerate(self._coming, 1) if not pages.isdisjoint(needed))
+        return max(found, default=0)
 
     def _put(self, coming: Round) -> None:
         if self._vectors is not None and not coming.arrival.is_over():
             self._vectors.go_on()
-        coming.own.wait()
-        coming.arrival.wait()
-        self._unfinished.append(coming.arrival)
+        try:
+            coming.arrival.wait()
+        except GroupError:
+            coming.own.wait()  # a fault of this device says more
+            raise
+        self._unfinished.append(coming)
         for rank, landing in coming.landings.items():
             assert self._vectors is not None, "something is on its way"
             self._vectors.put_weights(coming.pieces[rank], landing)
 
     def _finish(self) -> None:
         while self._unfinished:
-            self._unfinished[0].finish()
+            self._unfinished[0].own.wait()
+            self._unfinished[0].arrival.finish()
             del self._unfinished[0]
 
 
@@ -114,13 +138,14 @@ class ArenaGuard:
 
     Args:
         arrivals: What is on its way.
+        pages: Of the arenas.
         arena: The number of the arena.
         data: Its weights.
     """
 
-    def __init__(self, arrivals: Arrivals, arena: int, data: GpuArray) -> None:
-        self._arrivals, self._arena = arrivals, arena
-        self._start, self._page = data.extent[0], FIRST * data.dtype.itemsize
+    def __init__(self, arrivals: Arrivals, pages: Pages, arena: int, data: GpuArray) -> None:
+        self._arrivals, self._pages, self._arena = arrivals, pages, arena
+        self._start, self._size = data.extent[0], data.dtype.itemsize
 
     @property
     def is_waiting(self) -> bool:
@@ -130,20 +155,9 @@ class ArenaGuard:
     def parts(self, start: int, stop: int) -> Collection[int]:
         """The pages that have some of the bytes."""
         first, end = start - self._start, stop - self._start
-        return range(first // self._page, -(-end // self._page))
+        return self._pages.of(Span(self._arena, first // self._size, -(-end // self._size)))
 
     def bring(self, parts: Collection[int] | None = None) -> None:
         """Let some pages be there, or all."""
-        if not self.is_waiting and parts is not None:
-            return
-        if parts is None:
-            self._arrivals.bring()
-        else:
-            pages = set(parts)
-            self._arrivals.bring(
-                lambda span: span.arena == self._arena and not pages.isdisjoint(_pages(span))
-            )
-
-
-def _pages(span: Span) -> range:
-    return range(span.start // FIRST, -(-span.stop // FIRST))
+        if parts is None or self.is_waiting:
+            self._arrivals.bring(parts)

@@ -14,7 +14,7 @@ import numpy as np
 from rumus import gpu
 
 from .._group.contract import Group, Ready
-from .arrivals import ArenaGuard, Arrivals, Round
+from .arrivals import ArenaGuard, Arrivals, Pages, Round
 from .host_vectors import Here
 from .layout import Layout, Parcel, Span
 from .tree import Node, folded, subtrees
@@ -61,10 +61,11 @@ class Exchange:
         self._group, self._layout, self._vectors = group, layout, vectors
         self._shards = owned[-1].stop
         self._nodes = [subtrees(own, self._shards) for own in owned]
-        self.arrivals = Arrivals(group.rank)
+        pages = Pages(layout.arenas)
+        self.arrivals = Arrivals(group.rank, pages)
         self._sent: list[Sent] = []
         arenas = enumerate(layout.arenas if vectors.is_apart else ())
-        self._guards = [(a.data, ArenaGuard(self.arrivals, k, a.data)) for k, a in arenas]
+        self._guards = [(a.data, ArenaGuard(self.arrivals, pages, k, a.data)) for k, a in arenas]
 
     def read(self, parcel: Parcel, sums: Sums) -> Read:
         """Have what others get of a parcel read from the device; nobody waits for it yet."""

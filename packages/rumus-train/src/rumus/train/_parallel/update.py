@@ -45,7 +45,8 @@ class Update:
         self._exchange: Exchange
         self._places: dict[Any, Tensor] = {}
         """Each parameter's gradient in the arenas."""
-        self._structure = -1
+        self._structure = self._looked = -1
+        """The model's when it was laid out, and when it was looked what is trained."""
         self._spans: list[Span] = []
         """What is trained."""
         self._sums: list[ParcelSums] | None = None
@@ -263,8 +264,10 @@ class Update:
 
     def _parcels(self) -> list[ParcelSums]:
         """What a step sums: other parcels where parameters have moved, or others are trained."""
-        layout = self._lay_out()
-        spans = layout.trained()
+        layout, structure = self._lay_out(), self._structure
+        if self._sums is not None and structure == self._looked:
+            return self._sums
+        self._looked, spans = structure, layout.trained()
         if self._sums is None or spans != self._spans:
             self._spans, parcels = spans, layout.parcels(spans)
             self._completion = Completion(parcels, layout, self._places)
