@@ -26,6 +26,15 @@ _LOOK = 0.05
 _SELDOM = 1e-3
 """Seconds between two looks at what is not ready, of which somebody says when it is."""
 
+_SHORT = 2e-4
+"""Seconds in which most calls end that somebody waits for."""
+
+_OFTEN, _RARELY = 5e-5, 5e-3
+"""Seconds between two looks at what others send, at least and at most."""
+
+_LOOKS = 64
+"""So many while it takes twice as long: each takes Python from those who compute."""
+
 _GRACE = 0.1
 """Seconds in which the last note of a process that is no more is found, if it has sent one."""
 
@@ -311,13 +320,13 @@ def _lane(ready: Ready | None) -> int:
 
 
 def _pause(lane: Lane, now: float) -> float:
-    """Seconds until the next look at a lane: short at first, where most calls end."""
+    """Seconds until the next look at a lane: a part of those that it has been waited for."""
     if not lane.is_sent:
         return _SELDOM
     waited = now - lane.since
-    if waited < 2e-4 and lane.active[0].is_awaited:
+    if waited < _SHORT and lane.active[0].is_awaited:
         return 0.0
-    return 5e-5 if waited < 0.1 else 5e-4 if waited < 1.0 else 5e-3
+    return min(max(waited / _LOOKS, _OFTEN), _RARELY)
 
 
 def _told(rank: int, note: Note | None) -> str:
