@@ -258,6 +258,19 @@ def stops(group: Group) -> None:
     steps(group, lambda: os.kill(os.getpid(), signal.SIGSTOP))
 
 
+def stops_for_others(group: Group) -> None:
+    """Rank 1 waits for rank 2, which is stopped, before it gives back what rank 0 has lent it."""
+    if group.rank == 2:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    sizes = [[10_000 * (r != 1 and s == 1) for s in range(3)] for r in range(3)]
+    parts = [group.empty(size) for size in sizes[group.rank]]
+    into = [np.zeros(of_rank[group.rank], np.uint8) for of_rank in sizes]
+    delivery = group.alltoallv(parts, into, lend=True)
+    delivery.parts()
+    delivery.give_back()
+    delivery.wait()
+
+
 def computes(group: Group) -> None:
     """Rank 1 computes longer than the deadline."""
     steps(group, lambda: time.sleep(DEADLINE + 5))

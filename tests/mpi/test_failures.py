@@ -112,6 +112,11 @@ def test_a_rank_that_raises_ends_all_with_its_traceback_on_top(size: int) -> Non
             r"answer: it is stopped, dead, or cut off\.",
         ),
         (
+            "stops_for_others",
+            r"rank 0 has waited 3 s at its start \(alltoallv\) for rank 1, and gives up\. "
+            r"Rank 1 answers: .* Rank 2 does not answer: it is stopped, dead, or cut off\.",
+        ),
+        (
             "computes",
             r"rank 0 has waited 3 s at step 5 \(max\) for rank 1, and gives up\. Rank 1 answers: "
             r"it is at step 5, computes or waits for something else",

@@ -54,7 +54,7 @@ class Worker:
     def __init__(self, mpi: Any, comm: Any, notes: Notes, deadline: float) -> None:
         self._mpi, self._comm, self._notes, self._deadline = mpi, comm, notes, deadline
         self._rank: int = comm.Get_rank()
-        self._size: int = comm.Get_size()
+        self._others = [rank for rank in range(comm.Get_size()) if rank != self._rank]
         self._new: SimpleQueue[Call | Literal["look", "leave"]] = SimpleQueue()
         self.memory = SharedMemory()
         self._lanes = [Lane(mpi, comm, tag, self.memory) for tag in _TAGS]
@@ -250,14 +250,22 @@ class Worker:
                 return
 
     def _call_the_roll(self, call: Call, waited: float) -> None:
-        """Ask the missing ranks where they are, and give up if they do not come meanwhile."""
-        heard = self._ask(call.missing())
+        """Ask where the ranks are, and give up if the missing ones do not come meanwhile.
+
+        These may wait for others themselves, which are named, too: what was lent is given back
+        when the part of every rank has come.
+        """
+        if not call.missing():
+            return
+        heard = self._ask(self._others)
         missing = call.missing()
         if not missing or self.broken is not None:  # the whole job may have been stopped
             return
+        behind = [rank for rank in self._others if _is_behind(heard.get(rank), call)]
+        named = sorted({*missing, *behind})
         self._break(
             f"rank {self._rank} has waited {waited:.0f} s at {call.where} ({call.name}) for "
-            f"{ranks(missing)}, and gives up. " + " ".join(_told(r, heard.get(r)) for r in missing)
+            f"{ranks(missing)}, and gives up. " + " ".join(_told(r, heard.get(r)) for r in named)
         )
 
     def _ask(self, whom: Sequence[int]) -> dict[int, Note]:
@@ -271,13 +279,11 @@ class Worker:
             self._look()
         return dict(self._heard)
 
-    def _tell_all(self, kind: Literal["left", "failed"]) -> list[int]:
+    def _tell_all(self, kind: Literal["left", "failed"]) -> None:
         """Send all others a note."""
         self._has_told = True
-        others = [rank for rank in range(self._size) if rank != self._rank]
-        for rank in others:
+        for rank in self._others:
             self._notes.send(Note(kind, self._rank, self.made, self.where), rank)
-        return others
 
     def _break(self, why: str, cause: BaseException | None = None) -> None:
         """Give up all calls, those to come too."""
@@ -293,9 +299,9 @@ class Worker:
         """Say that this rank leaves, and wait until all do, as long as they answer."""
         if self.broken is not None:
             return
-        others = self._tell_all("left")
+        self._tell_all("left")
         since = time.monotonic()
-        while missing := [rank for rank in others if rank not in self._gone]:
+        while missing := [rank for rank in self._others if rank not in self._gone]:
             self._look()
             if self.broken is not None:
                 return
@@ -327,6 +333,11 @@ def _pause(lane: Lane, now: float) -> float:
     if waited < _SHORT and lane.active[0].is_awaited:
         return 0.0
     return min(max(waited / _LOOKS, _OFTEN), _RARELY)
+
+
+def _is_behind(note: Note | None, call: Call) -> bool:
+    """Whether a rank that was asked has not made a call, or does not answer."""
+    return note is None or note.calls[_lane(call.ready)] <= call.number
 
 
 def _told(rank: int, note: Note | None) -> str:
