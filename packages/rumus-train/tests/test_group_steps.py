@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from rumus import nn, optim, tensor
 from rumus.data import ArrayDataset, DataItem, DataLoader
 from rumus.train import Alone, Group, GroupError, Trainer
+from rumus.train._parallel.arrivals import Arrivals
+from rumus.train._parallel.host_vectors import HostVectors
 
 SHARDS = 8
 SIZES = (1, 2, 3, 4, 5, 8)
@@ -272,6 +275,49 @@ def test_an_exchange_goes_parcel_by_parcel(ranks: Ranks, monkeypatch: pytest.Mon
     for name, size in (("FIRST", 16), ("PARCEL", 64), ("MOST", 128)):
         monkeypatch.setattr(f"rumus.train._parallel.layout.{name}", size)
     assert ranks(3, lambda group: fitted(group, clip=0.1)) == [one] * 3
+
+
+def test_memory_that_others_may_read_is_not_free_after_an_interrupt(
+    ranks: Ranks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: dict[int, list[str]] = {0: [], 1: []}
+
+    class Interrupted(HostVectors):
+        def carry(self, delivery: Any, landings: Any) -> Any:
+            called, said = super().carry(delivery, landings), mine()
+
+            def finish() -> None:
+                said.append("finish")
+                if len(said) == 1:
+                    raise KeyboardInterrupt
+                called.wait()
+
+            called.finish = finish
+            return called
+
+        def free_rooms(self) -> None:
+            mine().append("free")
+
+    def mine() -> list[str]:
+        return said[int(threading.current_thread() is not threading.main_thread())]
+
+    monkeypatch.setattr("rumus.train._parallel.update.HostVectors", Interrupted)
+    monkeypatch.setattr(Arrivals, "_finish", lambda self: None)
+
+    def body(group: Group) -> str:
+        net = mlp()
+        trainer = Trainer(optim.SGD(net.parameters(), 0.1), group=group, shards=SHARDS)
+        inputs = tensor.tensor(X), tensor.tensor(Y)
+        mine().clear()
+        trainer.train_step(lambda x, y: nn.mse_loss(net(x), y), *inputs)
+        mine().clear()
+        with pytest.raises(KeyboardInterrupt):
+            trainer.train_step(lambda x, y: nn.mse_loss(net(x), y), *inputs)
+        trainer.train_step(lambda x, y: nn.mse_loss(net(x), y), *inputs)
+        return digest(net)
+
+    assert len(set(ranks(2, body))) == 1
+    assert said == {rank: ["finish", "finish", "free"] for rank in (0, 1)}
 
 
 def test_a_step_that_fails_has_changed_nothing() -> None:

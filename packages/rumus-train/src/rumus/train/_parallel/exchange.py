@@ -119,12 +119,12 @@ class Exchange:
             GpuError: Whatever went wrong on the device.
             GroupError: A rank does not take them.
         """
-        sent, self._sent = self._sent, []
-        for each in sent:
-            for reading in each.read:
+        while self._sent:
+            for reading in self._sent[0].read:
                 reading.wait()
-            each.arrival.wait()
-            each.arrival.finish()
+            self._sent[0].arrival.wait()
+            self._sent[0].arrival.finish()
+            del self._sent[0]
         self._vectors.free_rooms()
 
     def gather_weights(self, spans: Sequence[Span]) -> None:
