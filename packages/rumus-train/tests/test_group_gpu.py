@@ -302,6 +302,24 @@ def test_no_memory_of_the_device_waits_for_the_garbage_collector(
             assert found() is None
 
 
+def test_sums_take_no_memory_of_the_device_between_steps(ranks: Ranks) -> None:
+    x, y = tensor.tensor(X, device="gpu"), tensor.tensor(Y, device="gpu")
+
+    def body(group: Group) -> int:
+        net = nn.Sequential(nn.Linear(12, 4000), nn.Linear(4000, 3)).to("gpu")
+        trainer = Trainer(optim.SGD(net.parameters(), 0.1), group=group, shards=2)
+        for _ in range(3):
+            trainer.train_step(lambda x, y: nn.mse_loss(net(x), y), x, y)
+        group.barrier().wait()
+        return int(gpu.memory_stats()["live"])
+
+    weights = 4 * (13 * 4000 + 4001 * 3)
+    before = gpu.memory_stats()["live"]
+    # Of each rank the weights and gradients, and half of these from the other rank.
+    live = min(ranks(2, body)) - before
+    assert live < 2 * 2.75 * weights, live
+
+
 def test_where_nothing_is_trained_ranks_are_told_so(ranks: Ranks) -> None:
     def body(group: Group) -> None:
         net = mlp().to("gpu")

@@ -111,6 +111,7 @@ class Exchange:
             if samples and each.parcel.pieces[self._group.rank]:
                 each.arrival.wait()
                 self.put_means(each.parcel, each.sums, each.got, 1.0 / samples)
+        self._sent = [each._replace(sums={}) for each in self._sent]  # or they stay till then
 
     def finish_sums(self) -> None:
         """Let all sums be where they go; their memory is free then.
