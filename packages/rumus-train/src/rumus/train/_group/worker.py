@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from .._errors import GroupError
 from .agree import ranks
-from .calls import Call, Lane, Message, MismatchError
+from .calls import Call, Message
 from .contract import Ready
+from .lanes import Lane, MismatchError
 from .memory import SharedMemory
 from .notes import Note, Notes
 
