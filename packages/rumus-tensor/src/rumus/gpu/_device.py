@@ -199,16 +199,18 @@ class GpuDevice:
         Replays that follow each other closely are submitted together, for the GPU rests a little
         between submissions.
         """
-        if self._is_time(dispatches):
+        self._replayed += dispatches
+        if self._is_time():
             self.hand_over()
 
     def end_part(self, dispatches: int) -> None:
         """The same of a part of a replay, behind which the host may wait for something else."""
-        if self._is_time(dispatches):
+        self._replayed += dispatches
+        if self._is_time():
             self.flush()
 
-    def _is_time(self, dispatches: int) -> bool:
-        self._replayed += dispatches
+    def _is_time(self) -> bool:
+        """Whether what is replayed is enough for a batch, or the GPU has nothing else to do."""
         return self._replayed >= BATCH or (
             perf_counter() - self._taken_at > REPLAY_SECONDS and not self._is_submitting()
         )

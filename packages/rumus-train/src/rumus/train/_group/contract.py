@@ -25,6 +25,8 @@ class Pending(Protocol):
     def wait(self) -> None:
         """Return when the arrays of the call are filled, and those that it reads are free again.
 
+        Where it lends, what was lent has been given back then, here and elsewhere.
+
         Raises:
             GroupError: The call cannot be finished: a rank is missing, has left or has failed.
         """

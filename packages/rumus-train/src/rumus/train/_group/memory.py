@@ -1,8 +1,8 @@
 """Memory that other ranks of the same host read, so that what goes to them is copied once.
 
 It is a file without a name (``memfd_create``), which the others open through ``/proc`` and map.
-What is sent to them then is where in it something lies; they copy it, and say so. On hosts where
-that cannot be done, and between hosts, the messages are the data themselves.
+What is sent to them then is where in it something lies; they copy it or use it there, and say so.
+On hosts where that cannot be done, and between hosts, the messages are the data themselves.
 """
 
 from __future__ import annotations

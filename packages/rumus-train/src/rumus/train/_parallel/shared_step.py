@@ -160,6 +160,7 @@ class SharedStep:
             first.step(0, clip, settled)
         for name, samples in weights.items():
             self._updates[name].step(samples, clip, settled)
+        settled()  # of a step without a loss, too
         found = letters.told(values, batches, self.shards.count)
         if any(found.samples):
             self._statistics.finish(sum(found.samples))
