@@ -63,10 +63,10 @@ class Call:
         where: str,
         sends: Sequence[Message],
         receives: Sequence[Message],
-        finish: Callable[[], object] | None = None,
-        ready: Ready | None = None,
-        lends: bool = False,
-        wake: Callable[[], object] = lambda: None,
+        finish: Callable[[], object] | None,
+        ready: Ready | None,
+        lends: bool,
+        wake: Callable[[], object],
     ) -> None:
         self.name, self.number, self.where = name, number, where
         self.sends, self.receives, self.finish, self.ready = sends, receives, finish, ready

@@ -64,7 +64,7 @@ class Staged:
         for writer, part, (start, stop) in zip(self.writers, self.parts, self._places, strict=True):
             if writer is not None:
                 writer.fill(values[start:stop])
-            elif values is not self.room:
+            else:
                 np.copyto(part, values[start:stop])
 
 
